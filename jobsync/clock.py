@@ -1,0 +1,19 @@
+"""Wall-clock time as it is stored (integer milliseconds since 1970, UTC) and as it is shown (ISO 8601 with Z)."""
+
+import time
+from datetime import datetime, timedelta, timezone
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def now():
+    """Return the present time in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(milliseconds):
+    """Return `2026-11-22T13:00:00.123Z` for a stored time; None stays None."""
+    if milliseconds is None:
+        return None
+    moment = EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"

@@ -1,0 +1,54 @@
+"""The one family of errors. The docstring of a class is its message where none is given."""
+
+
+class JobsyncError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message=None):
+        super().__init__(message or type(self).__doc__.splitlines()[0])
+
+    @property
+    def message(self):
+        return str(self)
+
+
+class SettingsError(JobsyncError):
+    """A setting has a bad value."""
+
+
+class AlreadyRunning(JobsyncError):
+    """Another jobsync is already running on this data folder."""
+
+
+class NotFound(JobsyncError):
+    """There is no such thing."""
+
+
+class WrongState(JobsyncError):
+    """That is not possible in the present state."""
+
+
+class BadInput(JobsyncError):
+    """The input is not valid.
+
+    `errors` maps a field to the list of its mistakes.
+    """
+
+    def __init__(self, message=None, errors=None):
+        super().__init__(message)
+        self.errors = errors or {}
+
+
+class StoreBusy(JobsyncError):
+    """The database is locked by another process."""
+
+
+class StepFailed(JobsyncError):
+    """The step failed.
+
+    Raised by a step type's own code: the message becomes the child's `error`, with no traceback in the log.
+    """
+
+
+class Stopped(JobsyncError):
+    """The work was stopped."""

@@ -1,0 +1,157 @@
+"""Step types by name, and the decorator that makes one.
+
+A step type is a function with up to two more beside it:
+
+    @step("greet", options=GreetOptions)
+    def greet(context, unit):            # does one child, returns its result (JSON) or None
+        context.log(f"Hello {unit['name']}")
+        return {"greeted": unit["name"]}
+
+    @greet.plan                          # yields the children as it finds them; without one there is a single child
+    def plan_greetings(context):
+        for name in context.options["names"]:
+            yield Unit(name, {"name": name})
+
+    @greet.summarize                     # makes the step's result of its completed children's; without one it has none
+    def sum_up(context, results):
+        return {"greeted": sum(1 for _ in results)}
+
+Making one registers nothing: `create_app` fills the registry from `jobsync.steps` and from the entry-point group `jobsync.steps`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from marshmallow import Schema
+
+from jobsync.errors import JobsyncError
+
+GROUP = "jobsync.steps"
+
+
+class NoOptions(Schema):
+    """The options of a step type that takes none."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One child to be: a name for people and the input (JSON) that `run` gets."""
+
+    name: str
+    input: dict = field(default_factory=dict)
+
+
+class Context(Protocol):
+    """What a step type's functions are given besides their input.
+
+    options: the step's options, checked and filled in (those named in `StepType.templates` still as written).
+    params: the job's parameters. depends: names of the steps this one depends on. attempt: 1 for a child's first attempt.
+    last_input: in `plan`, the input of the last child an interrupted planning stored, else None. The engine passes over as many
+    units as were stored; a plan that can resume better says `resumes=True` and yields only what comes after `last_input`.
+    """
+
+    job_id: str
+    step_name: str
+    options: dict
+    params: dict
+    depends: list
+    attempt: int
+    last_input: dict | None
+
+    def log(self, message: str, level: str = "info", at: int | None = None) -> None:
+        """Write log lines (one per line of `message`) of level debug, info, warning or error; `at` in ms, default now."""
+
+    def check(self) -> None:
+        """Raise `Stopped` if this work was cancelled or is out of time. Call it in every long loop; don't catch it."""
+
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called (from another thread) when the work is to be stopped, at once if it already is."""
+
+    def spawn(self, unit: Unit) -> None:
+        """Add a child to this child's own step. Safe to repeat: a later attempt's n-th spawn is the same child."""
+
+    def children(self, step_name: str) -> Iterator[str]:
+        """Yield the ids of the completed children of another step of the job, in the order they were planned."""
+
+    def result(self, child_id: str) -> Any:
+        """Return the result of such a child."""
+
+    def step_result(self, step_name: str) -> Any:
+        """Return the result of another step of the job, or None."""
+
+    def step_type(self, step_name: str) -> str:
+        """Return the type of another step of the job."""
+
+
+class StepType:
+    """A step type: `run`, and what its decorators added. Call it to call `run`."""
+
+    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=(), check=None):
+        self.name = name
+        self.run = run
+        self.options = options
+        self.batch = batch
+        self.resumes = resumes
+        self.templates = frozenset(templates)
+        self.placeholders = frozenset(placeholders)
+        self.check = check
+        self.planner = single_child
+        self.summary = None
+
+    def __call__(self, context, unit):
+        return self.run(context, unit)
+
+    def plan(self, function: Callable[[Context], Iterable[Unit]]):
+        """Use `function` to plan the step's children."""
+        self.planner = function
+        return function
+
+    def summarize(self, function: Callable[[Context, Iterator[dict]], dict]):
+        """Use `function` to make the step's result of the results of its completed children, which it gets one by one."""
+        self.summary = function
+        return function
+
+
+def single_child(context):
+    """Plan one child, named after the step, with an empty input."""
+    yield Unit(context.step_name)
+
+
+def step(name, **options):
+    """Make a StepType of the function below.
+
+    options: a marshmallow Schema for the step's own keys in a definition.
+    batch: its children may be short and can be done again without harm, so a worker may take several at a time.
+    resumes: its plan goes on after `context.last_input` by itself.
+    templates: options that stay as written because `run` fills them in; placeholders: the names it adds to the parameters.
+    check(options, params): returns a list of reasons why these parameters can't be used (checked before a job is accepted).
+    """
+    return lambda run: StepType(name, run, **options)
+
+
+_types = {}
+
+
+def register(*step_types):
+    """Add step types. A name that another one has is an error that names it."""
+    for step_type in step_types:
+        if _types.setdefault(step_type.name, step_type) is not step_type:
+            raise JobsyncError(f"two step types are named {step_type.name!r}")
+
+
+def register_entry_points():
+    """Add the step types of installed packages (entry-point group `jobsync.steps`)."""
+    for entry_point in entry_points(group=GROUP):
+        register(entry_point.load())
+
+
+def find(name):
+    """Return the step type of that name, or None."""
+    return _types.get(name)
+
+
+def names():
+    """Return the names of all step types, sorted."""
+    return sorted(_types)

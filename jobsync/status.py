@@ -1,0 +1,169 @@
+"""Statuses and what follows from them: pure functions over plain facts, standard library only.
+
+The rules are those of the contract's section 1. Nothing else in the system decides how a step or a job ends.
+"""
+
+from dataclasses import dataclass, field
+
+PENDING, RUNNING = "pending", "running"
+COMPLETED, FAILED, CANCELLED, SKIPPED = "completed", "failed", "cancelled", "skipped"
+
+JOB_STATUSES = (PENDING, RUNNING, COMPLETED, FAILED, CANCELLED)
+CHILD_STATUSES = JOB_STATUSES
+STEP_STATUSES = (*JOB_STATUSES, SKIPPED)
+TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, SKIPPED})
+UNFINISHED = (PENDING, RUNNING)
+RETRYABLE = (FAILED, CANCELLED)
+
+LEVELS = ("debug", "info", "warning", "error")
+
+# The stages inside a running step. A worker takes PLAN and SUMMARY as units of work; BROKEN is its word that one of them failed.
+WAITING, PLAN, CHILDREN, SUMMARY, DONE, BROKEN = "waiting", "plan", "children", "summary", "done", "broken"
+
+# A terminal status never changes, save by a retry (to pending).
+TRANSITIONS = {
+    "job": {
+        PENDING: {RUNNING, COMPLETED, FAILED, CANCELLED},
+        RUNNING: {COMPLETED, FAILED, CANCELLED},
+        FAILED: {PENDING},
+        CANCELLED: {PENDING},
+    },
+    "step": {
+        PENDING: {RUNNING, SKIPPED, CANCELLED},
+        RUNNING: {COMPLETED, FAILED, CANCELLED},
+        FAILED: {PENDING},
+        CANCELLED: {PENDING},
+        SKIPPED: {PENDING},
+    },
+    # A short child may end in the transaction that starts it; one that is to be tried again goes back to pending.
+    "child": {
+        PENDING: {RUNNING, COMPLETED, FAILED, CANCELLED},
+        RUNNING: {PENDING, COMPLETED, FAILED, CANCELLED},
+        FAILED: {PENDING},
+        CANCELLED: {PENDING},
+    },
+}
+
+
+def allowed(kind, old, new):
+    """Say whether a `kind` ("job", "step", "child") may go from status `old` to `new`."""
+    return new in TRANSITIONS[kind].get(old, ())
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """What is known of a step when it is asked what follows. `children` counts by status."""
+
+    name: str
+    status: str = PENDING
+    depends: tuple = ()
+    on_error: str = "fail"
+    always_run: bool = False
+    stage: str = WAITING
+    has_summary: bool = False
+    children: dict = field(default_factory=dict)
+    max_child_failures: int = 0
+    error: str | None = None
+
+    @property
+    def unfinished_children(self):
+        return sum(self.children.get(status, 0) for status in UNFINISHED)
+
+
+@dataclass(frozen=True)
+class Move:
+    """What a step does next: its new status and stage, and the reason for a failure."""
+
+    status: str
+    stage: str
+    error: str | None = None
+
+
+def derive_step(step, steps):
+    """Return the Move that follows for `step` (StepFacts), or None when nothing does. `steps` maps names to StepFacts."""
+    if step.status == PENDING:
+        return _derive_pending(step, [steps[name] for name in step.depends])
+    if step.status == RUNNING:
+        return _derive_running(step)
+    return None
+
+
+def _derive_pending(step, dependencies):
+    if not step.always_run and any(_blocks(dependency) for dependency in dependencies):
+        return Move(SKIPPED, WAITING)
+    if all(dependency.status in TERMINAL for dependency in dependencies):
+        return Move(RUNNING, PLAN)
+    return None
+
+
+def _blocks(dependency):
+    """Say whether a dependency ended in a way that skips those that wait for it."""
+    if dependency.status == FAILED:
+        return dependency.on_error != "continue"
+    return dependency.status in (CANCELLED, SKIPPED)
+
+
+def _derive_running(step):
+    if step.stage == BROKEN:
+        return Move(FAILED, BROKEN, step.error or "the step failed")
+    failures = step.children.get(FAILED, 0)
+    if failures > step.max_child_failures:
+        return Move(FAILED, DONE, _too_many(failures, step.max_child_failures))
+    if step.stage == CHILDREN and not step.unfinished_children:
+        return Move(RUNNING, SUMMARY) if step.has_summary else Move(COMPLETED, DONE)
+    if step.stage == DONE:
+        return Move(COMPLETED, DONE)
+    return None
+
+
+def _too_many(failures, limit):
+    noun = "child" if failures == 1 else "children"
+    return f"{failures} {noun} failed" + (f", {limit} tolerated" if limit else "")
+
+
+def derive_job(status, steps):
+    """Return the status that follows for a job from its steps (an iterable of StepFacts), or None when nothing does."""
+    if status in TERMINAL:
+        return None
+    steps = list(steps)
+    if all(step.status in TERMINAL for step in steps):
+        return _end_of_job(steps)
+    if status == PENDING and any(step.status != PENDING for step in steps):
+        return RUNNING
+    return None
+
+
+def _end_of_job(steps):
+    if any(step.status == FAILED and step.on_error == "fail" for step in steps):
+        return FAILED
+    if any(step.status == CANCELLED for step in steps):
+        return CANCELLED
+    return COMPLETED
+
+
+def derive_moves(steps):
+    """Yield `(name, Move)` until nothing more follows, each move seen by the next. `steps` maps names to StepFacts and is brought along.
+
+    In the order of the definition a skipped step may come before the one it skips, so this goes round until it is quiet.
+    """
+    moved = True
+    while moved:
+        moved = False
+        for name, step in list(steps.items()):
+            move = derive_step(step, steps)
+            if move and (move.status, move.stage) != (step.status, step.stage):
+                steps[name] = _moved(step, move)
+                moved = True
+                yield name, move
+
+
+def _moved(step, move):
+    facts = {**step.__dict__, "status": move.status, "stage": move.stage, "error": move.error or step.error}
+    if move.status == FAILED:
+        facts["children"] = _cancelled(step.children)
+    return StepFacts(**facts)
+
+
+def _cancelled(children):
+    unfinished = sum(children.get(status, 0) for status in UNFINISHED)
+    return {**children, PENDING: 0, RUNNING: 0, CANCELLED: children.get(CANCELLED, 0) + unfinished}

@@ -1,0 +1,57 @@
+"""Text that comes from outside, made safe to store, to send and to print. It stays text: nothing here makes markup."""
+
+import json
+import os
+import re
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+LONE = re.compile(r"[\ud800-\udfff]")
+
+
+def storable(text):
+    """Return `text` without what UTF-8 or a database can't hold: lone surrogates and NUL become U+FFFD."""
+    return LONE.sub("\ufffd", text).replace("\x00", "\ufffd")
+
+
+def printable(text):
+    """Return `text` with control characters written out (`\\x1b`), so that a terminal shows them and doesn't obey them."""
+    return CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
+def one_line(text, size=160):
+    """Return the first words of `text` on one line of at most `size` bytes as it stands in JSON (contract: 600 bytes a step)."""
+    line = " ".join(CONTROL.sub(" ", storable(text)).split())
+    if _json_size(line) <= size:
+        return line
+    line = line[:size]
+    while _json_size(line) > size - 3:
+        line = line[:-1]
+    return line.rstrip() + "…"
+
+
+def _json_size(line):
+    return len(json.dumps(line, ensure_ascii=False).encode()) - 2
+
+
+def path_to_text(path):
+    """Return a file name as text that `text_to_path` turns back into the same name.
+
+    Linux names are bytes: what isn't UTF-8 is written `\\xff`, and a backslash is doubled.
+    """
+    raw = os.fsencode(path).replace(b"\\", b"\\\\")
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def text_to_path(text):
+    """Return the file name (str, as `os` functions take it) that `path_to_text` wrote."""
+    parts = re.split(rb"(\\\\|\\x[0-9a-f]{2})", text.encode())
+    raw = b"".join(_unescape(part) for part in parts)
+    return os.fsdecode(raw)
+
+
+def _unescape(part):
+    if part == b"\\\\":
+        return b"\\"
+    if part.startswith(b"\\x") and len(part) == 4:
+        return bytes([int(part[2:], 16)])
+    return part
