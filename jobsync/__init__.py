@@ -1,0 +1,70 @@
+"""jobsync runs multi-step jobs and shows every viewer the truth about them, live."""
+
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException
+
+from jobsync import api, cli, realtime, registry, security, web
+from jobsync.changes import changes
+from jobsync.definitions import Definitions
+from jobsync.errors import JobsyncError
+from jobsync.extensions import db, engine_options, migrate, prepare_engine, socketio
+from jobsync.steps import BUILT_IN
+from jobsync.upgrade import MIGRATIONS
+
+MAX_BODY = 1024 * 1024
+ROOT = MIGRATIONS.parent
+
+
+def create_app(settings, async_mode="threading"):
+    """Put the rooms together and return the Flask app.
+
+    settings: a config.Settings. async_mode: "eventlet" where eventlet serves, "threading" everywhere else. Starts nothing.
+    """
+    app = Flask(__name__, root_path=str(ROOT))
+    app.config.from_mapping(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=MAX_BODY,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
+        DATA_DIR=str(settings.data_dir),
+        LOG_LIMIT=settings.log_limit,
+        WORKERS=settings.workers,
+        SESSION_COOKIE_SAMESITE="Strict",
+    )
+    _fill_registry()
+    app.json.sort_keys = False
+    app.extensions["jobsync.definitions"] = Definitions(settings.definitions)
+    _open_store(app)
+    _open_doors(app, settings, async_mode)
+    return app
+
+
+def _fill_registry():
+    registry.register(*BUILT_IN)
+    registry.register_entry_points()
+
+
+def _open_store(app):
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(MIGRATIONS))
+    with app.app_context():
+        prepare_engine(db.engine)
+    changes.init_app(app)
+
+
+def _open_doors(app, settings, async_mode):
+    api.init_app(app)
+    web.init_app(app)
+    cli.init_app(app)
+    realtime.init_app()
+    # cors_allowed_origins=[]: the gate checks origins, for Engine.IO as for everything else
+    socketio.init_app(app, async_mode=async_mode, cors_allowed_origins=[], max_http_buffer_size=100_000)
+    app.register_error_handler(HTTPException, _show_error)
+    app.register_error_handler(JobsyncError, _show_error)
+    security.init_app(app, settings.allowed_hosts)
+
+
+def _show_error(error):
+    """Answer an error in the language of the door that it came through."""
+    door = api if request.path.startswith(api.PATHS) else web
+    return door.show_error(error)

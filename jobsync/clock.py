@@ -1,9 +1,9 @@
 """Wall-clock time as it is stored (integer milliseconds since 1970, UTC) and as it is shown (ISO 8601 with Z)."""
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now():

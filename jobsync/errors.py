@@ -4,6 +4,8 @@
 class JobsyncError(Exception):
     """Something went wrong."""
 
+    code = 500  # what a door that speaks HTTP answers
+
     def __init__(self, message=None):
         super().__init__(message or type(self).__doc__.splitlines()[0])
 
@@ -23,9 +25,13 @@ class AlreadyRunning(JobsyncError):
 class NotFound(JobsyncError):
     """There is no such thing."""
 
+    code = 404
+
 
 class WrongState(JobsyncError):
     """That is not possible in the present state."""
+
+    code = 409
 
 
 class BadInput(JobsyncError):
@@ -34,6 +40,8 @@ class BadInput(JobsyncError):
     `errors` maps a field to the list of its mistakes.
     """
 
+    code = 422
+
     def __init__(self, message=None, errors=None):
         super().__init__(message)
         self.errors = errors or {}
@@ -41,6 +49,8 @@ class BadInput(JobsyncError):
 
 class StoreBusy(JobsyncError):
     """The database is locked by another process."""
+
+    code = 503
 
 
 class StepFailed(JobsyncError):

@@ -60,6 +60,7 @@ class StepFacts:
     on_error: str = "fail"
     always_run: bool = False
     stage: str = WAITING
+    planned: bool = False
     has_summary: bool = False
     children: dict = field(default_factory=dict)
     max_child_failures: int = 0
@@ -92,7 +93,7 @@ def _derive_pending(step, dependencies):
     if not step.always_run and any(_blocks(dependency) for dependency in dependencies):
         return Move(SKIPPED, WAITING)
     if all(dependency.status in TERMINAL for dependency in dependencies):
-        return Move(RUNNING, PLAN)
+        return Move(RUNNING, CHILDREN if step.planned else PLAN)
     return None
 
 

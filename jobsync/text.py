@@ -14,17 +14,27 @@ def storable(text):
 
 
 def printable(text):
-    """Return `text` with control characters written out (`\\x1b`), so that a terminal shows them and doesn't obey them."""
-    return CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+    """Return `text` with control characters written out (`\\x1b`), so that a terminal shows them and doesn't obey them.
+
+    Lone surrogates are too: printing one raises.
+    """
+    return LONE.sub(_escaped, CONTROL.sub(_escaped, text))
+
+
+def _escaped(match):
+    return match.group().encode("unicode_escape").decode()
 
 
 def one_line(text, size=160):
-    """Return the first words of `text` on one line of at most `size` bytes as it stands in JSON (contract: 600 bytes a step)."""
+    """Return the first words of `text` on one line of at most `size` bytes (3 or more) as it stands in JSON.
+
+    The contract has 600 bytes for a whole step.
+    """
     line = " ".join(CONTROL.sub(" ", storable(text)).split())
     if _json_size(line) <= size:
         return line
     line = line[:size]
-    while _json_size(line) > size - 3:
+    while line and _json_size(line) > size - 3:
         line = line[:-1]
     return line.rstrip() + "…"
 

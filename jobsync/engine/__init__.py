@@ -1,0 +1,1 @@
+"""Gets work done: `runner` does one unit of it, `worker` is a process that takes one after the other, `embedded` keeps such processes."""

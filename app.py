@@ -1,0 +1,120 @@
+"""The doorway: `python app.py` serves; `flask …` finds the app here.
+
+Only the serving process is patched by eventlet, before anything else is imported. The command line and the workers are not.
+"""
+
+if __name__ == "__main__":
+    import warnings
+
+    # eventlet says on import that it only mends bugs now; it is this project's choice all the same
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    import eventlet
+
+    eventlet.monkey_patch()
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+
+from dotenv import load_dotenv
+
+import config
+import jobsync
+from jobsync.changes import changes
+from jobsync.engine.embedded import Supervisor
+from jobsync.errors import AlreadyRunning, JobsyncError, SettingsError
+from jobsync.extensions import socketio
+from jobsync.monitor import Monitor
+from jobsync.upgrade import bring_up_to_date
+
+CONNECTIONS = 10_000  # each websocket holds one of the server's green threads
+DRAIN = 0.3  # seconds that requests in flight get at the end
+
+
+def create_app():
+    """Return the app for the `flask` command, with the settings of the environment."""
+    load_dotenv()
+    try:
+        return jobsync.create_app(config.load())
+    except JobsyncError as error:
+        sys.exit(error.message)
+
+
+def main():
+    """Serve until SIGINT or SIGTERM. A start that isn't possible ends with one line and exit code 1."""
+    load_dotenv()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        settings = config.load()
+        listener = _listen(settings)
+        lock = _lock(settings.data_dir)
+        app = jobsync.create_app(settings, async_mode="eventlet")
+        with app.app_context():
+            bring_up_to_date(settings.data_dir)
+    except JobsyncError as error:
+        sys.exit(error.message)
+    with lock:
+        _serve(app, listener, settings)
+
+
+def _listen(settings):
+    """Return the listening socket. Before anything else is touched: a port that is taken is the likeliest mistake."""
+    family = eventlet.green.socket.AF_INET6 if ":" in settings.host else eventlet.green.socket.AF_INET
+    try:
+        return eventlet.listen((settings.host.strip("[]"), settings.port), family, backlog=1024, reuse_port=False)
+    except OSError as error:
+        raise SettingsError(f"JOBSYNC_PORT={settings.port} on {settings.host} can't be listened on: {os.strerror(error.errno)}.") from error
+
+
+def _lock(data_dir):
+    """Return the locked file that keeps a second server off the data folder. The lock of a killed server is free at once."""
+    path = data_dir / "server.lock"
+    file = open(path, "a+")  # noqa: SIM115 - held as long as the server lives
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise AlreadyRunning(f"Another jobsync server is running on the data folder {data_dir}.") from error
+    return file
+
+
+def _serve(app, listener, settings):
+    """Run everything until a signal comes, then end it in order.
+
+    1. Stop accepting. 2. Let workers give their work back, and requests in flight end. 3. Disconnect clients.
+    """
+    stop = eventlet.event.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.ready() or stop.send())
+    supervisor = Supervisor(app, settings.workers)
+    monitor = app.extensions["jobsync.monitor"] = Monitor(app)
+    for loop in (changes.watch, monitor.run, monitor.clear_deleted, supervisor.run):
+        socketio.start_background_task(loop)
+    pool = eventlet.GreenPool(CONNECTIONS)
+    server = eventlet.spawn(eventlet.wsgi.server, listener, app, custom_pool=pool, log_output=False, debug=False)
+    port = listener.getsockname()[1]
+    print(f"jobsync is at http://{_shown(settings.host)}:{port}/ (Ctrl-C ends it)", flush=True)
+    stop.wait()
+    server.kill()
+    listener.close()
+    supervisor.stop()
+    _disconnect_clients()
+    with eventlet.Timeout(DRAIN, False):
+        pool.waitall()
+
+
+def _shown(host):
+    """Return the host as it stands in an address that a browser on this machine can open."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host).strip("[]")
+    return f"[{host}]" if ":" in host else host
+
+
+def _disconnect_clients():
+    for client in list(socketio.server.eio.sockets.values()):
+        client.close(wait=False)
+
+
+if __name__ == "__main__":
+    main()

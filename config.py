@@ -1,0 +1,136 @@
+"""Settings: read from the environment, checked loudly, in this one place."""
+
+import ipaddress
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobsync.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings. `allowed_hosts` is empty for the default: loopback names and addresses."""
+
+    host: str
+    port: int
+    allowed_hosts: tuple
+    data_dir: Path
+    database_url: str
+    definitions: Path
+    workers: int
+    log_limit: int
+    secret_key: str
+    trust_network: bool
+
+
+def load(environ=os.environ):
+    """Return the Settings of an environment. The data folder and the secret are made if they aren't there. Raises SettingsError."""
+    get = _Reader(environ)
+    data_dir = _folder(get.text("JOBSYNC_DATA_DIR", "instance"))
+    settings = Settings(
+        host=get.text("JOBSYNC_HOST", "127.0.0.1"),
+        port=get.integer("JOBSYNC_PORT", 5000, 0, 65535),
+        allowed_hosts=get.hosts("JOBSYNC_ALLOWED_HOSTS"),
+        data_dir=data_dir,
+        database_url=_database(get.text("JOBSYNC_DATABASE_URL", f"sqlite:///{data_dir / 'jobsync.db'}")),
+        definitions=Path(get.text("JOBSYNC_DEFINITIONS", "definitions")).absolute(),
+        workers=get.integer("JOBSYNC_WORKERS", os.cpu_count() or 1, 0, 256),
+        log_limit=get.integer("JOBSYNC_LOG_LIMIT", 1_000_000, 1, 1_000_000_000),
+        secret_key=environ.get("JOBSYNC_SECRET_KEY") or _secret(data_dir / "secret.key"),
+        trust_network=get.flag("JOBSYNC_TRUST_NETWORK"),
+    )
+    _refuse_what_is_not_there_yet(environ)
+    _refuse_open_network(settings)
+    return settings
+
+
+class _Reader:
+    """Reads variables. Every refusal is one line with the variable, its value and what is allowed."""
+
+    def __init__(self, environ):
+        self._environ = environ
+
+    def text(self, name, default):
+        return self._environ.get(name) or default
+
+    def integer(self, name, default, least, most):
+        value = self._environ.get(name) or str(default)
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            raise _refused(name, value, f"a whole number from {least} to {most}")
+        return int(value)
+
+    def flag(self, name):
+        value = self._environ.get(name) or "0"
+        if value not in ("0", "1"):
+            raise _refused(name, value, "0 or 1")
+        return value == "1"
+
+    def hosts(self, name):
+        value = self._environ.get(name, "")
+        hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+        for host in hosts:
+            if "/" in host or " " in host:
+                raise _refused(name, value, "host names with or without a port, with commas between them")
+        return hosts
+
+
+def _refused(name, value, allowed):
+    return SettingsError(f"{name}={value!r} is not possible: it must be {allowed}.")
+
+
+def _folder(name):
+    path = Path(name).absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused("JOBSYNC_DATA_DIR", name, f"a folder that can be written to ({error.strerror})") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise _refused("JOBSYNC_DATA_DIR", name, "a folder that can be written to")
+    return path
+
+
+def _database(url):
+    if not url.startswith("sqlite:///") or url == "sqlite:///":
+        raise _refused("JOBSYNC_DATABASE_URL", url, "sqlite:///PATH; other databases aren't supported yet")
+    return url
+
+
+def _refuse_what_is_not_there_yet(environ):
+    url = environ.get("JOBSYNC_REDIS_URL")
+    if url:
+        raise _refused("JOBSYNC_REDIS_URL", url, "left out; Redis isn't supported yet")
+
+
+def _refuse_open_network(settings):
+    if not (settings.trust_network or _is_loopback(settings.host)):
+        allowed = "a loopback address: there are no accounts yet. JOBSYNC_TRUST_NETWORK=1 lets everybody in who can reach it"
+        raise _refused("JOBSYNC_HOST", settings.host, allowed)
+
+
+def _is_loopback(host):
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _secret(path):
+    """Return the secret in `path`, which is made once, readable by its owner alone. Two that make it at once end up with the same."""
+    try:
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        if not path.exists():
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass  # the other one was first: its secret counts
+            finally:
+                draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"The secret in {path} can't be read or made: {error.strerror}.") from error

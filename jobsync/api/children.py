@@ -1,0 +1,15 @@
+"""`/api/jobs/{id}/steps/{name}/children`: the units of work of a step."""
+
+from jobsync import schemas, store
+from jobsync.api.problem import Resource
+
+blueprint = Resource("children", __name__, url_prefix="/api/jobs", description="Units of work of a step")
+
+
+@blueprint.get("/<job_id>/steps/<step_name>/children")
+@blueprint.arguments(schemas.ChildrenQuery, location="query")
+@blueprint.response(200, schemas.Children)
+def list_children(query, job_id, step_name):
+    """List a step's children in the order they were planned"""
+    store.job_exists(job_id)
+    return store.children(job_id, step_name, **query)

@@ -1,0 +1,29 @@
+"""`/api/definitions`: what can be run."""
+
+from flask import current_app
+
+from jobsync import schemas
+from jobsync.api.problem import Resource
+
+blueprint = Resource("definitions", __name__, url_prefix="/api/definitions", description="What can be run")
+
+
+def _definitions():
+    return current_app.extensions["jobsync.definitions"]
+
+
+@blueprint.get("")
+@blueprint.arguments(schemas.Strict, location="query")
+@blueprint.response(200, schemas.Definitions)
+def list_definitions(_query):
+    """List the definitions, and what is wrong with those that can't be used"""
+    items = [definition.shown() for definition in _definitions().all()]
+    problems = [{"file": problem.file, "key": problem.key, "reason": problem.reason} for problem in _definitions().problems()]
+    return {"items": items, "next_cursor": None, "total": len(items), "problems": problems}
+
+
+@blueprint.get("/<definition_id>")
+@blueprint.response(200, schemas.Definition)
+def get_definition(definition_id):
+    """Get a definition with its parameters and steps"""
+    return _definitions().find(definition_id).shown()

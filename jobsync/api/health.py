@@ -1,0 +1,39 @@
+"""`/healthz` and `/readyz`: is it alive, and can it do its work?"""
+
+from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobsync import schemas, store
+from jobsync.api.problem import Resource
+from jobsync.clock import now
+
+blueprint = Resource("health", __name__, description="Liveness and readiness")
+
+
+@blueprint.get("/healthz")
+@blueprint.response(200, schemas.Health)
+def is_alive():
+    """Say that the server answers"""
+    return {"status": "ok"}
+
+
+@blueprint.get("/readyz")
+@blueprint.response(200, schemas.Readiness)
+@blueprint.alt_response(503, schema=schemas.Readiness, description="Not ready, with the reasons")
+def is_ready():
+    """Say whether the database can be used and workers are there"""
+    reasons = list(_reasons())
+    return {"ready": not reasons, "reasons": reasons}, 503 if reasons else 200
+
+
+def _reasons():
+    try:
+        if not store.live_workers(now()):
+            yield "No worker is running."
+    except SQLAlchemyError as error:
+        yield f"The database can't be read: {str(error.__cause__ or error).splitlines()[0]}"
+    monitor = current_app.extensions.get("jobsync.monitor")
+    if monitor is None:
+        yield "The step monitor is not running."
+    elif monitor.trouble:
+        yield f"The step monitor can't work: {monitor.trouble}"

@@ -1,0 +1,78 @@
+"""`/api/jobs`: listing, starting and steering jobs."""
+
+from flask import current_app
+
+from jobsync import lifecycle, schemas, store
+from jobsync.api.problem import Resource
+from jobsync.errors import BadInput, NotFound, WrongState
+
+blueprint = Resource("jobs", __name__, url_prefix="/api/jobs", description="Runs of definitions")
+
+SOURCE = "api"
+
+
+def _definition(definition_id):
+    return current_app.extensions["jobsync.definitions"].find(definition_id)
+
+
+@blueprint.get("")
+@blueprint.arguments(schemas.JobsQuery, location="query")
+@blueprint.response(200, schemas.Jobs)
+def list_jobs(query):
+    """List jobs, newest first"""
+    return store.jobs(**query)
+
+
+@blueprint.post("")
+@blueprint.arguments(schemas.NewJob)
+@blueprint.response(202, schemas.Job)
+def submit_job(body):
+    """Start a job"""
+    try:
+        definition = _definition(body["definition"])
+    except NotFound as error:
+        raise BadInput("The input is not valid.", {"definition": [error.message]}) from error
+    return store.job(lifecycle.submit(definition, body["params"], SOURCE))
+
+
+@blueprint.get("/<job_id>")
+@blueprint.response(200, schemas.Job)
+def get_job(job_id):
+    """Get a job with its result"""
+    return store.job(job_id)
+
+
+@blueprint.delete("/<job_id>")
+@blueprint.response(204)
+def delete_job(job_id):
+    """Delete a job that has ended, with all it owns"""
+    lifecycle.delete(job_id)
+
+
+@blueprint.post("/<job_id>/cancel")
+@blueprint.response(202, schemas.Job)
+def cancel_job(job_id):
+    """Cancel a job, its unfinished steps and children"""
+    lifecycle.cancel(job_id)
+    return store.job(job_id)
+
+
+@blueprint.post("/<job_id>/retry")
+@blueprint.response(202, schemas.Job)
+def retry_job(job_id):
+    """Run the failed, cancelled and skipped steps of a failed or cancelled job again"""
+    lifecycle.retry(job_id)
+    return store.job(job_id)
+
+
+@blueprint.post("/<job_id>/rerun")
+@blueprint.arguments(schemas.Rerun)
+@blueprint.response(202, schemas.Job)
+def rerun_job(body, job_id):
+    """Start a new job like this one; given parameters replace its own"""
+    old = store.job(job_id)
+    try:
+        definition = _definition(old["definition"])
+    except NotFound as error:
+        raise WrongState(f"The job can't be run again: {error.message}") from error
+    return store.job(lifecycle.rerun(job_id, definition, body["params"], SOURCE))

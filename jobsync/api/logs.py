@@ -1,0 +1,51 @@
+"""`/api/jobs/{id}/logs`: lines by the page, and all of them as a file."""
+
+import json
+
+from flask import Response, stream_with_context
+
+from jobsync import logs, schemas, store
+from jobsync.api.problem import Resource
+from jobsync.text import printable
+
+blueprint = Resource("logs", __name__, url_prefix="/api/jobs", description="What steps have written")
+
+
+@blueprint.get("/<job_id>/logs")
+@blueprint.arguments(schemas.LogsQuery, location="query")
+@blueprint.response(200, schemas.Logs)
+def list_lines(query, job_id):
+    """Get a page of a step's lines, ascending
+
+    `after=k` gives the lines after line k, `before=k` those that end just before k, neither the last ones.
+    """
+    store.job_exists(job_id)
+    return logs.page(job_id, query.pop("step"), **query)
+
+
+@blueprint.get("/<job_id>/logs/download")
+@blueprint.arguments(schemas.DownloadQuery, location="query")
+@blueprint.response(200, content_type="text/plain", description="The lines")
+@blueprint.alt_response(200, content_type="application/jsonl", description="The lines, a JSON object each", success=True)
+def download_lines(query, job_id):
+    """Download all lines of a step, or of all steps, that there are now"""
+    store.job_exists(job_id)
+    names = [query["step"]] if "step" in query else [step["name"] for step in store.step_details(job_id)]
+    lines = [logs.everything(job_id, name, query["level"]) for name in names]
+    write, mimetype, ending = FORMATS[query["format"]]
+    name = "-".join([job_id, *([query["step"]] if "step" in query else [])])
+    headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
+    body = (write(line) for step_lines in lines for line in step_lines)
+    return Response(stream_with_context(body), mimetype=mimetype, headers=headers)
+
+
+def _as_text(line):
+    """Return a line for people: what a terminal would obey is written out."""
+    return f"{line['step']}\t{line['line']}\t{line['at']}\t{line['level']}\t{printable(line['message'])}\n"
+
+
+def _as_json(line):
+    return json.dumps(line) + "\n"
+
+
+FORMATS = {"text": (_as_text, "text/plain", "log"), "jsonl": (_as_json, "application/jsonl", "jsonl")}

@@ -1,0 +1,69 @@
+"""`/api/jobs/{id}/structure`: the one lightweight answer that keeps a page right, served as bytes and kept while nothing has changed."""
+
+import json
+from collections import OrderedDict
+
+from flask import Response, request
+
+from jobsync import schemas, store
+from jobsync.api.problem import Resource
+from jobsync.changes import changes
+
+blueprint = Resource("structure", __name__, url_prefix="/api/jobs", description="What a page needs to be right")
+
+SHAPE = 1  # of the answer: a new shape at the same revision is another entity
+KEPT = 1000  # answers
+
+
+class Cache:
+    """Keeps the answers of jobs, by the revision that they were made from.
+
+    While the database is known not to have changed a kept answer is right as it is. After any change it is right if the job's revision is
+    still the same, since everything in it makes the revision grow.
+    """
+
+    def __init__(self):
+        self._version = None
+        self._fresh = set()
+        self._kept = OrderedDict()
+
+    def get(self, job_id):
+        """Return `(revision, body)` as of now. Raises NotFound."""
+        version = changes.version()
+        if version != self._version:
+            self._version = version
+            self._fresh.clear()
+        if job_id not in self._fresh:
+            self._refresh(job_id)
+        return self._kept[job_id]
+
+    def _refresh(self, job_id):
+        kept = self._kept.get(job_id)
+        head = store.job_head(job_id) if kept else None
+        if not (head and head.revision == kept[0]):
+            self._kept.pop(job_id, None)
+            structure = store.structure(job_id)
+            self._kept[job_id] = structure["revision"], json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode()
+        self._kept.move_to_end(job_id)
+        self._fresh.add(job_id)
+        if len(self._kept) > KEPT:
+            self._fresh.discard(self._kept.popitem(last=False)[0])
+
+
+_cache = Cache()
+
+
+@blueprint.get("/<job_id>/structure")
+@blueprint.response(200, schemas.Structure)
+@blueprint.alt_response(304, description="The revision named by If-None-Match is still the present one", success=True)
+def get_structure(job_id):
+    """Get a job's status, revision and steps with their counts
+
+    The ETag is made from the revision. The Date header has the server's clock.
+    """
+    revision, body = _cache.get(job_id)
+    response = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
+    response.set_etag(f"{SHAPE}-{job_id}-{revision}")
+    return response.make_conditional(request)
+
+

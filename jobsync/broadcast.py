@@ -1,0 +1,49 @@
+"""The one message about jobs, `job_update`, and the rooms it goes to. Nothing else spells either.
+
+A message is a hint to look at the store: it carries the revision at which it was true.
+"""
+
+from jobsync.extensions import socketio
+
+EVENT = "job_update"
+FEED = "feed"
+DELETED = "deleted"
+_ROOM = "job:"
+
+
+def room_of(job_id):
+    """Return the name of a job's room."""
+    return _ROOM + job_id
+
+
+def tell_step(job_id, step_name, status, revision, refresh_logs):
+    """Tell a job's viewers about one of its steps."""
+    message = {
+        "context": "job_step",
+        "job_id": job_id,
+        "step_name": step_name,
+        "status": status,
+        "refresh_logs": refresh_logs,
+        "revision": revision,
+    }
+    socketio.emit(EVENT, message, to=room_of(job_id))
+
+
+def tell_job(room, job_id, status, revision, refresh_logs):
+    """Tell a room (`room_of(job_id)` or FEED) about a job as a whole."""
+    message = {"context": "job", "job_id": job_id, "status": status, "refresh_logs": refresh_logs, "revision": revision}
+    socketio.emit(EVENT, message, to=room)
+
+
+def watched_jobs():
+    """Return the ids of the jobs that have viewers."""
+    return [room.removeprefix(_ROOM) for room in _rooms() if room and room.startswith(_ROOM)]
+
+
+def is_feed_watched():
+    """Say whether anyone follows the feed."""
+    return FEED in _rooms()
+
+
+def _rooms():
+    return socketio.server.manager.rooms.get("/", {})

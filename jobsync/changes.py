@@ -1,0 +1,52 @@
+"""Tells this process's loops that the store may have changed: at once for its own commits, within `POLL` for other processes'."""
+
+import threading
+
+from jobsync.extensions import db, open_watcher, socketio
+
+POLL = 0.02  # seconds; one look costs a few microseconds
+
+
+class Changes:
+    """Wakes whoever waits. Losing a wake-up is impossible: a subscriber's event stays set until it looks."""
+
+    def __init__(self):
+        self._subscribers = []
+        self._watcher = None
+
+    def init_app(self, app):
+        """Open the connection that sees other connections' commits. Needs the database's folder to exist."""
+        with app.app_context():
+            self._watcher = open_watcher(db.engine)
+
+    def subscribe(self):
+        """Return an Event that is set after each change; the subscriber clears it before it looks at the store."""
+        event = threading.Event()
+        self._subscribers.append(event)
+        return event
+
+    def unsubscribe(self, event):
+        """Set an event of `subscribe` no more."""
+        self._subscribers.remove(event)
+
+    def notify(self):
+        """Say that this process has committed something."""
+        for event in self._subscribers:
+            event.set()
+
+    def version(self):
+        """Return a number that differs as soon as any connection has committed anything since it was last asked."""
+        return self._watcher.execute("PRAGMA data_version").fetchone()[0]
+
+    def watch(self):
+        """Notify whenever the store has changed. Runs for ever: start it in the background."""
+        seen = None
+        while True:
+            version = self.version()
+            if version != seen:
+                seen = version
+                self.notify()
+            socketio.sleep(POLL)
+
+
+changes = Changes()

@@ -1,0 +1,25 @@
+"""The terminal door: `flask jobs …`, `flask seed`, and what the embedded engine starts its workers with."""
+
+import os
+import signal
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from jobsync.engine.worker import Worker
+
+
+def init_app(app):
+    """Register the commands."""
+    app.cli.add_command(worker)
+
+
+@click.command(hidden=True)
+@click.argument("worker_id")
+@with_appcontext
+def worker(worker_id):
+    """Work for the server that started this process, until that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(10)  # the web process comes first
+    Worker(current_app._get_current_object(), worker_id).run()

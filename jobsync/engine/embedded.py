@@ -1,0 +1,191 @@
+"""The embedded engine: worker processes of this machine, started, woken and watched over by the web process.
+
+They are spawned clean (never forked from the web process) and each leads a session of its own, by which what it started is found when
+it dies. Its standard input is a pipe: a byte wakes it, the end stops it, so that no worker outlives its server.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobsync import store
+from jobsync.changes import changes
+from jobsync.errors import JobsyncError
+from jobsync.extensions import socketio
+from jobsync.lifecycle import work
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+LOOK = 0.25  # seconds between two looks whether all workers live
+BEATS = 2.0  # seconds between two looks at their heartbeats
+LEASE = 15.0  # seconds without a heartbeat after which a worker is taken for dead
+ORPHANS = 4.0  # seconds that workers of a killed server get to end by themselves
+STOPPING = 2.7  # seconds that workers get to end when the server does
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Employed:
+    """A worker process as its supervisor sees it. Times are the supervisor's monotonic ones."""
+
+    id: str
+    process: subprocess.Popen
+    bell: int  # the writing end of the pipe that is its standard input
+    started: float = field(default_factory=time.monotonic)
+    beat: int | None = None
+    beat_seen: float = field(default_factory=time.monotonic)
+
+
+class Supervisor:
+    """Keeps `number` workers at work."""
+
+    def __init__(self, app, number):
+        self._app = app
+        self._number = number
+        self._wake = changes.subscribe()
+        self._workers = []
+        self._stopping = False
+        self._beats_at = 0.0
+        self._start_after = 0.0
+        self._to_release = []
+
+    def run(self):
+        """Start the workers and watch over them until `stop`. A greenlet of the web process."""
+        earlier = self._registered()
+        self._fill_up()
+        self._release_orphans(earlier)
+        while not self._stopping:
+            self._wake.wait(LOOK)
+            self._wake.clear()
+            try:
+                self._tick()
+            except (SQLAlchemyError, JobsyncError, OSError) as error:
+                _log.error("The workers can't be looked after for the moment: %s", str(error).splitlines()[0])
+                socketio.sleep(0.5)
+
+    def _tick(self):
+        self._bury_dead()
+        self._release_lost()
+        self._fill_up()
+        self._watch_beats()
+        with self._app.app_context():
+            waiting = store.is_work_waiting()
+        if waiting:
+            self._ring()
+
+    # Starting and waking
+
+    def _fill_up(self):
+        while len(self._workers) < self._number and not self._stopping and time.monotonic() >= self._start_after:
+            self._workers.append(self._employ())
+
+    def _employ(self):
+        worker_id = secrets.token_hex(8)
+        command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
+        ear, bell = os.pipe()
+        os.set_blocking(bell, False)
+        process = subprocess.Popen(command, stdin=ear, start_new_session=True)
+        os.close(ear)
+        return Employed(worker_id, process, bell)
+
+    def _ring(self):
+        for worker in self._workers:
+            with suppress(BlockingIOError, BrokenPipeError):  # full: it has been rung already; broken: it is buried next
+                os.write(worker.bell, b"!")
+
+    # Watching over them
+
+    def _bury_dead(self):
+        for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
+            self._workers.remove(worker)
+            self._dismiss(worker, _cause_of_death(worker.process.returncode))
+
+    def _dismiss(self, worker, reason):
+        """Take a dead worker's work back and end what it had started. One that dies young is replaced after a pause."""
+        _log.warning("Worker %s (process %s) %s; another one is started", worker.id, worker.process.pid, reason)
+        os.close(worker.bell)
+        kill_session(worker.process.pid)
+        if time.monotonic() - worker.started < 5:
+            self._start_after = time.monotonic() + 1
+        self._to_release.append((worker.id, f"the worker {reason}"))
+
+    def _release_lost(self):
+        while self._to_release:
+            worker_id, reason = self._to_release[0]
+            with self._app.app_context():
+                work.release(worker_id, reason)
+            self._to_release.pop(0)
+
+    def _watch_beats(self):
+        """Take a worker for dead whose heartbeat hasn't changed for LEASE seconds of this process's own time.
+
+        A look that comes late (the machine slept, the server was stopped) gives all of them a new lease.
+        """
+        moment = time.monotonic()
+        if moment - self._beats_at < BEATS:
+            return
+        late = moment - self._beats_at > 2 * BEATS
+        self._beats_at = moment
+        with self._app.app_context():
+            beats = work.beats()
+        for worker in self._workers:
+            if late or beats.get(worker.id) != worker.beat:
+                worker.beat, worker.beat_seen = beats.get(worker.id), moment
+            elif worker.beat is not None and moment - worker.beat_seen > LEASE:
+                worker.process.kill()
+                _log.warning("Worker %s gave no sign of life for %s s", worker.id, LEASE)
+
+    # Those of a server that was killed
+
+    def _registered(self):
+        with self._app.app_context():
+            return set(work.beats())
+
+    def _release_orphans(self, earlier):
+        """Workers end by themselves when their server dies, and give their work back. What is left after that had died with it."""
+        deadline = time.monotonic() + ORPHANS
+        while earlier and time.monotonic() < deadline and not self._stopping:
+            socketio.sleep(0.1)
+            earlier &= self._registered()
+        self._to_release += [(worker_id, "the worker was gone when the server started") for worker_id in earlier]
+
+    # Stopping
+
+    def stop(self):
+        """End all workers: they give their work back. Those that don't within STOPPING seconds are killed."""
+        self._stopping = True
+        deadline = time.monotonic() + STOPPING
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            os.close(worker.bell)
+        while time.monotonic() < deadline and any(worker.process.poll() is None for worker in workers):
+            socketio.sleep(0.02)
+        for worker in workers:
+            if worker.process.poll() is None:
+                worker.process.kill()
+            kill_session(worker.process.pid)
+            worker.process.wait()
+
+
+def _cause_of_death(code):
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def kill_session(session):
+    """Kill the processes of a dead worker's session: commands it had started. Needs /proc; elsewhere it does nothing."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
+        with suppress(ProcessLookupError, PermissionError):
+            if pid != session and os.getsid(pid) == session:
+                os.kill(pid, signal.SIGKILL)

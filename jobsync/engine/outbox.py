@@ -1,0 +1,97 @@
+"""What a worker has to tell the store, gathered for a moment and told in one transaction."""
+
+import logging
+import threading
+import time
+
+from sqlalchemy.exc import OperationalError
+
+from jobsync.errors import StoreBusy
+from jobsync.lifecycle import work
+
+MOST_LINES = 500
+LONGEST = 0.2  # seconds that a line may wait
+SHORT = 0.05  # seconds: children that end faster than this may share a transaction
+
+_log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """Gathers the lines, ends, spawned and planned children of one step's tasks. Two threads use it: the one that works and the one that watches.
+
+    Whatever is gathered is stored in the order in which it came, and kept until the store has taken it.
+    """
+
+    def __init__(self, app):
+        self._app = app
+        self._lock = threading.RLock()
+        self._clear()
+        self.task = None
+        self.begun = True
+
+    def _clear(self):
+        self._lines, self._ended, self._spawned, self._planned = [], [], [], []
+        self._since = None
+
+    def take_up(self, task, begun):
+        """Say which task is being worked on, and whether the store knows that it was begun."""
+        with self._lock:
+            self.task, self.begun = task, begun
+
+    def add_lines(self, lines):
+        """Gather lines. The five-hundredth stores them all."""
+        self._gather("_lines", lines)
+        if len(self._lines) >= MOST_LINES:
+            self.flush()
+
+    def add_end(self, end):
+        """Gather the end of a child."""
+        self._gather("_ended", [end])
+
+    def add_spawned(self, task, child):
+        """Gather a child that `task` spawned."""
+        self._gather("_spawned", [(task, child)])
+
+    def add_planned(self, child):
+        """Gather a child that planning found."""
+        self._gather("_planned", [child])
+        if len(self._planned) >= MOST_LINES:
+            self.flush()
+
+    def _gather(self, box, items):
+        with self._lock:
+            getattr(self, box).extend(items)  # looked up under the lock: the other thread may just have emptied the box
+            self._since = self._since or time.monotonic()
+
+    def age(self):
+        """Return for how many seconds the oldest thing in it has waited."""
+        since = self._since
+        return time.monotonic() - since if since else 0.0
+
+    def flush(self, begin=None):
+        """Store all there is and begin the task `begin`. Returns whether that was begun. A locked database is waited for."""
+        with self._lock:
+            if not (begin or self._since):
+                return False
+            while True:
+                try:
+                    begun = self._store(begin)
+                    self._clear()
+                    return begun
+                except (StoreBusy, OperationalError) as error:
+                    _log.warning("A worker can't write to the database; it tries again: %s", error)
+                    time.sleep(0.5)
+
+    def begin_current(self):
+        """Have the store show the present task as running, if it isn't yet."""
+        with self._lock:
+            if not self.begun:
+                self.begun = True
+                self.flush(begin=self.task)
+
+    def _store(self, begin):
+        with self._app.app_context():
+            if self.task.kind == "child":
+                return work.record(self.task, self._lines, self._ended, self._spawned, begin)
+            work.add_planned(self.task, self._planned, self._lines)
+            return False

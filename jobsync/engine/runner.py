@@ -1,0 +1,161 @@
+"""Runs one unit of work: a step's planning, one child, or a step's summing up. It doesn't care who brought it."""
+
+import threading
+import time
+import traceback
+from itertools import islice
+
+from jobsync import registry, store
+from jobsync.clock import now
+from jobsync.errors import StepFailed, Stopped
+from jobsync.extensions import json_text
+from jobsync.lifecycle import work
+from jobsync.logs import lines_of
+from jobsync.status import COMPLETED, FAILED, LEVELS
+from jobsync.text import one_line
+
+CANCELLED, LATE, SHUTDOWN = "cancelled", "late", "shutdown"
+
+
+class TaskContext:
+    """What a step type's functions are given: `registry.Context` says what each name means."""
+
+    def __init__(self, task, outbox):
+        self.task = task
+        self.job_id = task.job_id
+        self.step_name = task.step_name
+        self.options = task.options
+        self.params = task.params
+        self.depends = task.depends
+        self.attempt = task.attempt
+        self.last_input = None
+        self.stop_reason = None
+        self.stopped_at = None
+        self.started = time.monotonic()
+        self._outbox = outbox
+        self._spawned = 0
+        self._callbacks = []
+        self._lock = threading.Lock()
+
+    def log(self, message, level="info", at=None):
+        if level not in LEVELS:
+            raise ValueError(f"{level!r} is not a level: {', '.join(LEVELS)}")
+        self._outbox.add_lines(lines_of(message, level, now() if at is None else at, self.task.child_pk))
+
+    def check(self):
+        if self.stop_reason:
+            raise Stopped(f"The work was stopped: {self.stop_reason}.")
+
+    def on_stop(self, callback):
+        with self._lock:
+            if not self.stop_reason:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def stop(self, reason):
+        """Ask the work to stop. The first reason stays."""
+        with self._lock:
+            if self.stop_reason:
+                return
+            self.stop_reason, self.stopped_at = reason, time.monotonic()
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def spawn(self, unit):
+        self._spawned += 1
+        child = work.NewChild(f"{self.task.key}.{self._spawned}", unit.name, unit.input)
+        self._outbox.add_spawned(self.task, child)
+
+    def children(self, step_name):
+        return (str(pk) for pk in store.completed_children(store.step_row(self.job_id, step_name).pk))
+
+    def result(self, child_id):
+        return store.child_result(int(child_id))
+
+    def step_result(self, step_name):
+        return store.step_row(self.job_id, step_name).result
+
+    def step_type(self, step_name):
+        return store.step_row(self.job_id, step_name).type
+
+
+def is_batch(task):
+    """Say whether several children of the task's step may be taken at a time."""
+    step_type = registry.find(task.step_type)
+    return bool(step_type and step_type.batch)
+
+
+def run_child(context, outbox):
+    """Do one child's attempt and leave its end in the outbox. A stopped one has no end, unless it was out of time."""
+    task, started_at = context.task, now()
+    result, error = _attempt(context, lambda step_type: step_type.run(context, task.input))
+    if error is None and context.stop_reason in (None, LATE):
+        outbox.add_end(work.End(task, COMPLETED, result, None, started_at))
+    elif context.stop_reason in (None, LATE):
+        outbox.add_end(work.End(task, FAILED, None, error, started_at))
+
+
+def late_end(context):
+    """Return the End of an attempt that is out of time and didn't stop when it was asked to."""
+    return work.End(context.task, FAILED, None, _out_of_time(context.task), now())
+
+
+def run_plan(context, outbox):
+    """Plan a step's children, after those that an interrupted planning has stored."""
+    number, context.last_input = work.planned_so_far(context.task.step_pk)
+
+    def plan(step_type):
+        units = iter(step_type.planner(context))
+        if not step_type.resumes:
+            units = islice(units, number, None)
+        for place, unit in enumerate(units, number + 1):
+            context.check()
+            outbox.add_planned(work.NewChild(str(place), unit.name, unit.input))
+
+    _, error = _attempt(context, plan)
+    outbox.flush()
+    if error and not context.stop_reason:
+        work.break_unit(context.task, f"planning failed: {error}")
+    elif not context.stop_reason:
+        work.finish_plan(context.task)
+
+
+def run_summary(context, outbox):
+    """Make a step's result of its completed children's."""
+    pks = store.completed_children(context.task.step_pk)
+    result, error = _attempt(context, lambda step_type: step_type.summary(context, map(store.child_result, pks)))
+    outbox.flush()
+    if error is None and not isinstance(result, dict):
+        error = f"a summary must be a table (dict), not {type(result).__name__}"
+    if error and not context.stop_reason:
+        work.break_unit(context.task, f"summing up failed: {error}")
+    elif not context.stop_reason:
+        work.finish_summary(context.task, result)
+
+
+def _attempt(context, do):
+    """Return `(result, None)` or `(None, error)`. Whatever a step type raises is its child's failure, never the worker's."""
+    try:
+        result = do(_step_type(context.task))
+        json_text(result)
+        return result, None
+    except Stopped:
+        return None, _out_of_time(context.task) if context.stop_reason == LATE else "stopped"
+    except StepFailed as error:
+        return None, error.message
+    except BaseException as error:  # noqa: BLE001 - SystemExit too: a step type must not be able to end its worker
+        context.log(traceback.format_exc().rstrip(), "error")
+        return None, one_line(f"{type(error).__name__}: {error}", 1000)
+
+
+def _step_type(task):
+    step_type = registry.find(task.step_type)
+    if step_type is None:
+        raise StepFailed(f"This worker knows no step type {task.step_type!r}.")
+    return step_type
+
+
+def _out_of_time(task):
+    return f"timed out after {(task.timeout or 0) / 1000:g} s"

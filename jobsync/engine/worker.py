@@ -1,0 +1,212 @@
+"""A worker process: takes work from the store, runs it, and lives as long as the process that started it.
+
+Two threads: one works; the other watches: it stores lines in time, sends heartbeats, and notices that work was cancelled, is out of
+time, or that the worker is to stop. Work that doesn't stop when it is asked to takes its worker with it.
+"""
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+
+from sqlalchemy.exc import OperationalError
+
+from jobsync.engine import runner
+from jobsync.engine.outbox import LONGEST, SHORT, Outbox
+from jobsync.errors import StoreBusy
+from jobsync.lifecycle import work
+
+BEAT = 2.0  # seconds between heartbeats
+LOOK = 0.05  # seconds between two looks of the watcher while there is work
+IDLE = 1.0  # seconds after which an idle worker looks for work unasked
+CHECK = 0.25  # seconds between two looks whether the work is still wanted
+GRACE = 4.0  # seconds that stopped work has to end (a command's own grace is 2)
+SHUTDOWN_GRACE = 2.4  # the same when the worker is to stop: Ctrl-C ends everything within 3 s
+SLOW = 1.0  # seconds after which a child is no short one: those put by behind it go to other workers
+TARGET = 0.2  # seconds of work that a worker takes at a time
+MOST = 32  # children taken at a time
+
+
+class Worker:
+    """One worker. `run` returns when it is told to stop."""
+
+    def __init__(self, app, worker_id):
+        self._app = app
+        self._id = worker_id
+        self._outbox = Outbox(app)
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._context = None
+        self._put_by = False
+        self._seconds = {}  # of the latest children, by step: how long one takes
+
+    def run(self):
+        """Work until told to stop: by SIGTERM, or by the end of standard input, which is the parent's end."""
+        signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+        with self._app.app_context():
+            work.register_worker(self._id, os.getpid())
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        while not self._stopping.is_set():
+            try:
+                self._work_once()
+            except (StoreBusy, OperationalError):
+                time.sleep(0.5)
+        self._outbox_flush_quietly()
+        with self._app.app_context():
+            work.release(self._id)
+
+    def _work_once(self):
+        with self._app.app_context():
+            self._bell.clear()
+            tasks = work.claim(self._id, self._appetite)
+            if not tasks:
+                self._bell.wait(IDLE)
+            elif tasks[0].kind == "child":
+                self._do_children(tasks)
+            else:
+                self._do_unit(tasks[0])
+
+    def _appetite(self, step_pk):
+        """Return how many children to take of a step: one until it is known that they are short."""
+        seconds = self._seconds.get(step_pk)
+        if seconds is None:
+            return 1
+        return max(1, min(MOST, int(TARGET / max(seconds, 0.001))))
+
+    def _do_unit(self, task):
+        context = self._enter(task, begun=True)
+        run = runner.run_plan if task.kind == "plan" else runner.run_summary
+        try:
+            run(context, self._outbox)
+        finally:
+            self._leave()
+
+    def _do_children(self, tasks):
+        """Do the children that were taken together.
+
+        Each end is stored together with the next one's beginning. Where children are short and can be repeated, several ends share a
+        transaction; should the worker die meanwhile, those children are still pending and run again.
+        """
+        batch = runner.is_batch(tasks[0])
+        self._put_by = len(tasks) > 1
+        begun = True
+        for task, following in zip(tasks, [*tasks[1:], None], strict=True):
+            context = self._enter(task, begun)
+            try:
+                runner.run_child(context, self._outbox)
+            finally:
+                self._leave()
+            self._note_seconds(task, context, batch)
+            if following and batch and self._outbox.age() < SHORT and not self._stopping.is_set():
+                begun = False
+                continue
+            begun = self._outbox.flush(begin=following)
+            if not begun or self._stopping.is_set():
+                break
+        if following:
+            work.put_back(self._id)
+        self._put_by = False
+
+    def _note_seconds(self, task, context, batch):
+        seconds = time.monotonic() - context.started
+        if batch:
+            if len(self._seconds) > 1000:
+                self._seconds.clear()
+            self._seconds[task.step_pk] = (self._seconds.get(task.step_pk, seconds) + seconds) / 2
+
+    def _enter(self, task, begun):
+        self._outbox.take_up(task, begun)
+        self._context = runner.TaskContext(task, self._outbox)
+        if self._stopping.is_set():
+            self._context.stop(runner.SHUTDOWN)
+        return self._context
+
+    def _leave(self):
+        self._context = None
+
+    def _outbox_flush_quietly(self):
+        if self._outbox.task:
+            self._outbox.flush()
+
+    # The watching thread
+
+    def _watch(self):
+        last_beat = last_check = 0.0
+        while True:
+            self._listen()
+            moment = time.monotonic()
+            try:
+                if moment - last_beat >= BEAT:
+                    last_beat = moment
+                    self._beat()
+                context = self._context
+                if context:
+                    self._tend(context)
+                    if moment - last_check >= CHECK:
+                        last_check = moment
+                        self._check(context)
+            except (StoreBusy, OperationalError):
+                continue  # the working thread says so; what is gathered is kept
+            if self._stopping.is_set():
+                self._end(self._context)
+
+    def _listen(self):
+        """Wait for the parent's word: a byte wakes an idle worker, the end of the pipe stops it."""
+        busy = self._context is not None or self._stopping.is_set()
+        ready, _, _ = select.select([sys.stdin], [], [], LOOK if busy else IDLE)
+        if ready and not self._stopping.is_set():
+            if os.read(sys.stdin.fileno(), 4096):
+                self._bell.set()
+            else:
+                self._stopping.set()
+                self._bell.set()
+        elif ready:
+            time.sleep(LOOK)
+
+    def _beat(self):
+        with self._app.app_context():
+            if not work.beat(self._id):
+                os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
+
+    def _tend(self, context):
+        """Store what has waited, and show a child that isn't a short one as running."""
+        if self._outbox.age() >= LONGEST:
+            self._outbox.flush()
+        running = time.monotonic() - context.started
+        if running >= SHORT and context is self._context:
+            self._outbox.begin_current()
+        if running >= SLOW and self._put_by:
+            self._put_by = False
+            with self._app.app_context():
+                work.put_back(self._id)
+
+    def _check(self, context):
+        """Ask work to stop that isn't wanted any more or is out of time, and end the worker if it doesn't."""
+        with self._app.app_context():
+            current = work.is_current(context.task)
+        task = context.task
+        if not current and context is self._context:
+            context.stop(runner.CANCELLED)
+        elif task.kind == "child" and task.timeout and time.monotonic() - context.started >= task.timeout / 1000:
+            context.stop(runner.LATE)
+        if context.stopped_at and context is self._context and time.monotonic() - context.stopped_at >= GRACE:
+            if context.stop_reason == runner.LATE:
+                self._outbox.add_end(runner.late_end(context))
+            self._give_up()
+
+    def _end(self, context):
+        if context is None:
+            return
+        context.stop(runner.SHUTDOWN)
+        if time.monotonic() - context.stopped_at >= SHUTDOWN_GRACE:
+            self._give_up()
+
+    def _give_up(self):
+        """End the process in the middle of work that doesn't stop. What is gathered is stored, the rest given back."""
+        self._outbox.flush()
+        with self._app.app_context():
+            work.release(self._id)
+        os._exit(1)

@@ -1,0 +1,72 @@
+"""The unbound `db`, `socketio` and `migrate`, and how this process talks to SQLite.
+
+SQLite's rules here (each was measured): WAL; `BEGIN IMMEDIATE` for whatever writes, so that nobody reads before another's write and
+then writes over it; a short busy time-out, because SQLite sleeps in C and would stall every greenlet of the web process.
+"""
+
+import json
+import sqlite3
+
+from flask_migrate import Migrate
+from flask_socketio import SocketIO
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import MetaData, event
+
+from jobsync.text import storable
+
+BUSY_SECONDS = 0.1
+
+db = SQLAlchemy(
+    metadata=MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+)
+socketio = SocketIO()
+migrate = Migrate()
+
+
+def json_text(value):
+    """Return `value` as the JSON that is stored. Raises TypeError or ValueError (NaN too) for what JSON can't say."""
+    return storable(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+def engine_options(url):
+    """Return SQLAlchemy's engine options for a database URL."""
+    options = {"json_serializer": json_text}
+    if url.startswith("sqlite"):
+        options["connect_args"] = {"timeout": BUSY_SECONDS}
+    return options
+
+
+def prepare_engine(engine):
+    """Have each connection of `engine` follow the rules above. Call it once per engine."""
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_connection)
+        event.listen(engine, "begin", _begin)
+
+
+def open_watcher(engine):
+    """Return a connection outside of all pools that only asks for `PRAGMA data_version`, or None where there is no such thing."""
+    if engine.dialect.name != "sqlite":
+        return None
+    return sqlite3.connect(engine.url.database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _prepare_connection(connection, _record):
+    connection.isolation_level = None  # Python 3.11's sqlite3 would begin by itself, and never IMMEDIATE
+    connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection):
+    connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("begin", ""))
+
+
+def _lower(value):
+    return value.lower() if isinstance(value, str) else value

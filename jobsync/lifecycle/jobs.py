@@ -1,0 +1,164 @@
+"""What people ask of a job: submit, cancel, retry, rerun, delete. Each is done at once, in one transaction."""
+
+import secrets
+
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import insert, select, update
+
+from jobsync.clock import now
+from jobsync.errors import NotFound, WrongState
+from jobsync.lifecycle import rows
+from jobsync.models import Child, Deletion, Job, LogLine, Step
+from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
+from jobsync.store import write
+
+CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
+
+
+def submit(definition, params, source, rerun_of=None):
+    """Store a new job of `definition` (a Definition) with `params` and return its id. It starts when the monitor sees it.
+
+    source: who asks ("api", "web", "cli", "seed"). Raises BadInput with the mistakes in `params`.
+    """
+    bound = definition.bind(params)
+    job_id = secrets.token_hex(6)
+    with write() as session:
+        session.execute(insert(Job).values(_job_values(session, job_id, definition, bound.params, source, rerun_of)))
+        steps = [{**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING} for position, step in enumerate(bound.steps)]
+        session.execute(insert(Step), steps)
+    return job_id
+
+
+def _job_values(session, job_id, definition, params, source, rerun_of):
+    moment = now()
+    return {
+        "id": job_id,
+        "definition": definition.id,
+        "name": definition.name,
+        "status": PENDING,
+        "change": rows.next_change(session),
+        "params": params,
+        "tags": list(definition.tags),
+        "source": source,
+        "rerun_of": rerun_of,
+        "timeout": definition.timeout,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+
+
+def rerun(job_id, definition, params, source):
+    """Submit a new job like `job_id`; `params` replace its own. Returns the new id. Raises NotFound, BadInput."""
+    with write() as session:
+        old = _job(session, job_id)
+    return submit(definition, {**old.params, **params}, source, rerun_of=job_id)
+
+
+def cancel(job_id):
+    """Cancel a job, its unfinished steps and their unfinished children. Raises NotFound, WrongState for a terminal job."""
+    with write() as session:
+        job = _job(session, job_id)
+        if job.status in TERMINAL:
+            raise WrongState(f"The job is already {job.status}.")
+        _stop(session, job, CANCELLED, None)
+
+
+def time_out(job_id, reason):
+    """End a job that is past its time as a cancel does, but as failed, with the reason. Does nothing to a terminal job."""
+    with write() as session:
+        job = _job(session, job_id)
+        if job.status not in TERMINAL:
+            _stop(session, job, FAILED, rows.short(reason))
+
+
+def _stop(session, job, status, error):
+    revision = rows.touch(session, job.id)
+    query = select(Step.pk, Step.status).where(Step.job_id == job.id, Step.status.in_(UNFINISHED))
+    for step in session.execute(query).all():
+        rows.cancel_children(session, step.pk)
+        rows.move_step(session, step.pk, step.status, CANCELLED, revision)
+    rows.move_job(session, job.id, job.status, status, error=error)
+
+
+def retry(job_id):
+    """Make a failed or cancelled job pending again, its failed, cancelled and skipped steps too; completed children are kept.
+
+    Raises NotFound, WrongState.
+    """
+    with write() as session:
+        job = _job(session, job_id)
+        if job.status not in RETRYABLE:
+            raise WrongState(f"Only a failed or cancelled job can be retried; this one is {job.status}.")
+        revision = rows.touch(session, job_id)
+        query = select(Step.pk, Step.status).where(Step.job_id == job_id, Step.status.in_((FAILED, CANCELLED, SKIPPED)))
+        for step in session.execute(query).all():
+            _retry_step(session, step, revision)
+        rows.move_job(session, job_id, job.status, PENDING, error=None, result=None, started_at=None)
+
+
+def _retry_step(session, step, revision):
+    again = {"status": PENDING, "failures": 0, "worker_id": None, "result": None, "error": None, "started_at": None, "finished_at": None}
+    session.execute(update(Child).where(Child.step_pk == step.pk, Child.status.in_(RETRYABLE)).values(again))
+    counters = {PENDING: Step.pending + Step.failed + Step.cancelled, FAILED: 0, CANCELLED: 0}
+    session.execute(update(Step).where(Step.pk == step.pk).values(counters))
+    rows.move_step(session, step.pk, step.status, PENDING, revision, stage=WAITING, worker_id=None, losses=0, error=None, started_at=None)
+
+
+def delete(job_id):
+    """Delete a terminal job with all it owns: it is gone at once, its lines and children are cleared away bit by bit.
+
+    Raises NotFound, WrongState.
+    """
+    with write() as session:
+        job = _job(session, job_id)
+        if job.status not in TERMINAL:
+            raise WrongState(f"Only a job that has ended can be deleted; this one is {job.status}.")
+        session.execute(insert(Deletion).values(change=rows.next_change(session), job_id=job_id, revision=job.revision + 1))
+        session.execute(update(Step).where(Step.job_id == job_id).values(job_id=None))
+        session.execute(delete_rows(Job).where(Job.id == job_id))
+
+
+def clear_deleted():
+    """Clear away a bit of what deleted jobs have left. Returns whether there may be more."""
+    with write() as session:
+        step = session.execute(select(Step.pk, Step.log_count).where(Step.job_id.is_(None)).limit(1)).first()
+        if step is None:
+            return False
+        first = session.execute(select(LogLine.line).where(LogLine.step_pk == step.pk).order_by(LogLine.line).limit(1)).scalar()
+        if first is not None:
+            session.execute(delete_rows(LogLine).where(LogLine.step_pk == step.pk, LogLine.line < first + CLEARED))
+            return True
+        some = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED)
+        if session.execute(delete_rows(Child).where(Child.pk.in_(some))).rowcount == 0:
+            session.execute(delete_rows(Step).where(Step.pk == step.pk))
+        return True
+
+
+def _job(session, job_id):
+    job = session.execute(select(Job.id, Job.status, Job.revision, Job.params).where(Job.id == job_id).with_for_update()).first()
+    if job is None:
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job
+
+
+def end_values(session, job_id, status):
+    """Return the `result` and `error` of a job that ends with `status`, from its steps.
+
+    The result is that of the last step that has one; those of the others stand in its `steps`.
+    """
+    query = select(Step.name, Step.status, Step.on_error, Step.error, Step.result).where(Step.job_id == job_id).order_by(Step.position)
+    steps = session.execute(query).all()
+    return {"result": _result(steps), "error": _error(steps) if status == FAILED else None}
+
+
+def _result(steps):
+    results = {step.name: step.result for step in steps if step.status == COMPLETED and step.result is not None}
+    if not results:
+        return None
+    name, last = results.popitem()
+    return {**last, "steps": results} if results else last
+
+
+def _error(steps):
+    failed = next(step for step in steps if step.status == FAILED and step.on_error == "fail")
+    return rows.short(f"{failed.name}: {failed.error}")

@@ -1,0 +1,263 @@
+"""The step monitor: moves steps and jobs on, and tells viewers what changed. One greenlet of the web process.
+
+A tick is a comparison of what the store says with what follows from it. Everything the monitor remembers between ticks only keeps it
+from telling the same twice; after a restart it may tell something again, which a hint may be, but can't leave anything out.
+"""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobsync import broadcast, lifecycle, store
+from jobsync.changes import changes
+from jobsync.clock import now
+from jobsync.errors import JobsyncError, StoreBusy
+from jobsync.extensions import socketio
+from jobsync.lifecycle import moves
+from jobsync.status import TERMINAL
+
+GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
+HEARTBEAT = 1.5  # seconds without a message after which a room gets a hint; with LOOK it stays under the contract's 2 s
+LOOK = 0.4  # seconds between two looks at what is due
+MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
+SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever was told
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Told:
+    """What viewers of a job were told last: its status and revision, per step the number of lines, and what growth waits."""
+
+    status: str | None = None
+    revision: int = 1  # a job's steps are born at revision 1: nothing to tell of
+    lines: dict = field(default_factory=dict)
+    grown_at: dict = field(default_factory=dict)
+    waiting: set = field(default_factory=set)
+    at: float = 0.0
+
+
+class Monitor:
+    """Watches the store. `tick` does one step and can be called by a test; `run` does it for ever."""
+
+    def __init__(self, app, clock=time.monotonic):
+        self._app = app
+        self._clock = clock
+        self._wake = changes.subscribe()
+        self._change = None
+        self._told = {}
+        self._messages_at = {}
+        self._deadlines = {}
+        self._unmoved = set()
+        self._swept_at = None
+        self._clearing = False
+        self.trouble = None
+
+    def run(self):
+        """Tick whenever the store changes or something is due. An error is logged and shown in `trouble`, and the next tick tries again."""
+        pause = 0
+        while True:
+            self._wake.wait(self._until_due())
+            self._wake.clear()
+            try:
+                self.tick()
+                self.trouble, pause = None, 0
+            except (SQLAlchemyError, JobsyncError, OSError) as error:
+                self._report("The step monitor can't work: %s", error)
+                pause = min(2 * pause or 0.1, 2.0)
+                socketio.sleep(pause)
+
+    def tick(self):
+        """Look at the store once.
+
+        1. Move on the jobs that changed, and each a few seconds all that aren't terminal.
+        2. End those that are past their time.
+        3. Tell what has changed, from what is committed by now.
+        4. Tell what has waited long enough, and give quiet rooms their hint.
+        """
+        with self._app.app_context():
+            self._move_on()
+            self._end_late_jobs()
+            self._tell_changes()
+            self._tell_deletions()
+            self._tell_growth()
+            self._tell_quiet_rooms()
+
+    def _report(self, text, error):
+        line = str(error).splitlines()[0]
+        if self.trouble != line:
+            _log.error(text, line)
+        self.trouble = line
+
+    # Moving on
+
+    def _move_on(self):
+        for job in self._jobs_to_move():
+            self._note_deadline(job)
+            if job.status not in TERMINAL:
+                self._advance(job.id)
+
+    def _jobs_to_move(self):
+        moment = self._clock()
+        if self._change is None or moment - self._swept_at >= SWEEP:
+            if self._change is None:
+                self._change = store.last_change()
+            self._swept_at = moment
+            self._unmoved.clear()
+            return store.unfinished_jobs()
+        jobs = store.jobs_changed_since(self._change)
+        return [*jobs, *self._still_unmoved(jobs)]
+
+    def _still_unmoved(self, jobs):
+        """Return the jobs that couldn't be moved last time and aren't among `jobs`."""
+        names = self._unmoved - {job.id for job in jobs}
+        return [job for job in store.unfinished_jobs() if job.id in names] if names else []
+
+    def _advance(self, job_id):
+        """Move one job on. What is wrong with its rows is logged and must not stop the other jobs."""
+        try:
+            moves.advance(job_id)
+            self._unmoved.discard(job_id)
+        except (StoreBusy, SQLAlchemyError):
+            self._unmoved.add(job_id)
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, it is this job's alone
+            if job_id not in self._unmoved:
+                _log.exception("Job %s can't be moved on; the others are", job_id)
+            self._unmoved.add(job_id)
+
+    def _note_deadline(self, job):
+        """Keep a job's deadline on the monotonic clock, so that a jump of the wall clock ends nothing."""
+        known = self._deadlines.get(job.id)
+        if job.status != "running" or job.timeout is None:
+            self._deadlines.pop(job.id, None)
+        elif known is None or known[0] != job.started_at:
+            left = (job.started_at + job.timeout - now()) / 1000
+            self._deadlines[job.id] = (job.started_at, self._clock() + left, job.timeout)
+
+    def _end_late_jobs(self):
+        for job_id, (_, deadline, timeout) in list(self._deadlines.items()):
+            if self._clock() >= deadline:
+                lifecycle.time_out(job_id, f"timed out after {timeout / 1000:g} s")
+                del self._deadlines[job_id]
+
+    # Telling
+
+    def _tell_changes(self):
+        for job in store.jobs_changed_since(self._change):
+            self._note_deadline(job)
+            self._tell_job(job)
+            self._change = job.change
+
+    def _tell_job(self, job):
+        """Tell what changed in one job. It reads one moment, and nothing yields before all is told: revisions can't fall."""
+        told = self._told.setdefault(job.id, Told())
+        with store.read():
+            head = store.job_head(job.id)
+            steps = store.steps_changed_since(job.id, told.revision)
+        if head is None:
+            return
+        moved = [step for step in steps if step.status_revision > told.revision]
+        for step in moved:
+            self._send_step(job.id, step, head.revision, told, True)
+        if head.status != told.status:
+            self._send(broadcast.room_of(job.id), job.id, head.status, head.revision, True)
+        if moved or head.status != told.status:
+            self._send(broadcast.FEED, job.id, head.status, head.revision, True)
+            told.waiting.discard(None)
+        elif steps:
+            told.waiting.add(None)
+        told.waiting |= {step.name for step in steps if step not in moved}
+        told.status, told.revision, told.at = head.status, head.revision, self._clock()
+
+    def _send_step(self, job_id, step, revision, told, refresh_logs):
+        broadcast.tell_step(job_id, step.name, step.status, revision, refresh_logs)
+        self._messages_at[broadcast.room_of(job_id)] = self._clock()
+        told.lines[step.name] = step.log_count
+        told.waiting.discard(step.name)
+
+    def _send(self, room, job_id, status, revision, refresh_logs):
+        broadcast.tell_job(room, job_id, status, revision, refresh_logs)
+        self._messages_at[room] = self._clock()
+
+    def _tell_growth(self):
+        """Tell of growth that waited: of each step at most once in GROWTH seconds; to the feed (key None) of each job likewise."""
+        moment = self._clock()
+        for job_id, told in list(self._told.items()):
+            due = {name for name in told.waiting if moment - told.grown_at.get(name, -GROWTH) >= GROWTH}
+            if due:
+                self._tell_grown(job_id, told, due, moment)
+            if told.status in TERMINAL and not told.waiting and moment - told.at > MEMORY:
+                del self._told[job_id]
+
+    def _until_due(self):
+        """Return the seconds until the monitor must look again even if nothing changes."""
+        due = [told.grown_at.get(name, 0) + GROWTH for told in self._told.values() for name in told.waiting]
+        due += [deadline for _, deadline, _ in self._deadlines.values()]
+        return max(0.001, min([LOOK, *(moment - self._clock() for moment in due)]))
+
+    def _tell_grown(self, job_id, told, due, moment):
+        with store.read():
+            head = store.job_head(job_id)
+            steps = store.steps_changed_since(job_id, 0)
+        told.waiting -= due
+        told.grown_at |= dict.fromkeys(due, moment)
+        if head is None:
+            return
+        for step in steps:
+            if step.name in due:
+                self._send_step(job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0))
+        if None in due:
+            self._send(broadcast.FEED, job_id, head.status, head.revision, True)
+
+    def _tell_quiet_rooms(self):
+        watched = broadcast.watched_jobs()
+        quiet = [job_id for job_id in watched if self._is_quiet(broadcast.room_of(job_id))]
+        for job in store.job_heads(quiet) if quiet else ():
+            self._send(broadcast.room_of(job.id), job.id, job.status, job.revision, False)
+        if broadcast.is_feed_watched() and self._is_quiet(broadcast.FEED):
+            job = store.last_changed_job()
+            if job:
+                self._send(broadcast.FEED, job.id, job.status, job.revision, False)
+        self._forget_rooms({broadcast.room_of(job_id) for job_id in watched} | {broadcast.FEED})
+
+    def _is_quiet(self, room):
+        return self._clock() - self._messages_at.get(room, -HEARTBEAT) >= HEARTBEAT
+
+    def _forget_rooms(self, watched):
+        for room in self._messages_at.keys() - watched:
+            del self._messages_at[room]
+
+    def _tell_deletions(self):
+        deletions = moves.untold_deletions()
+        if not deletions:
+            return
+        for deletion in deletions:
+            for room in (broadcast.room_of(deletion.job_id), broadcast.FEED):
+                self._send(room, deletion.job_id, broadcast.DELETED, deletion.revision, False)
+            self._told.pop(deletion.job_id, None)
+        moves.deletions_told([deletion.change for deletion in deletions])
+        self.clear_deleted()
+
+    # Clearing away
+
+    def clear_deleted(self):
+        """Clear away in the background what deleted jobs have left."""
+        if not self._clearing:
+            self._clearing = True
+            socketio.start_background_task(self._clear_deleted)
+
+    def _clear_deleted(self):
+        try:
+            while self._clear_some():
+                socketio.sleep(0.01)
+        except (SQLAlchemyError, JobsyncError) as error:
+            _log.warning("What deleted jobs have left is cleared away later: %s", error)
+        finally:
+            self._clearing = False
+
+    def _clear_some(self):
+        with self._app.app_context():
+            return lifecycle.clear_deleted()

@@ -1,0 +1,81 @@
+"""The Socket.IO door: subscribing to jobs and to the feed. It sends nothing but acks; the monitor tells what changes."""
+
+import logging
+
+from flask_socketio import join_room, leave_room, rooms
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobsync import broadcast, store
+from jobsync.extensions import socketio
+
+MOST_ROOMS = 200
+
+_log = logging.getLogger(__name__)
+
+
+def init_app():
+    """Register the handlers. Call it before `socketio.init_app`."""
+    socketio.on_event("subscribe", subscribe)
+    socketio.on_event("unsubscribe", unsubscribe)
+    socketio.on_error_default(_log_error)
+
+
+def subscribe(*args):
+    """Join a job's room (`{"job_id": …}`) or the feed (`{}`). Returns the ack of the contract's section 3; never raises."""
+    try:
+        job_id = _job_id(args)
+        room = broadcast.room_of(job_id) if job_id else broadcast.FEED
+        if room not in rooms() and len(rooms()) > MOST_ROOMS:  # one room is the connection's own
+            return _refused(f"One connection may follow {MOST_ROOMS} jobs at most.")
+        return _join_job(job_id, room) if job_id else _join_feed(room)
+    except ValueError as error:
+        return _refused(str(error))
+    except SQLAlchemyError as error:
+        _log.error("A subscription failed: %s", error)
+        return _refused("The database can't be read at the moment.")
+
+
+def _join_feed(room):
+    join_room(room)
+    return {"ok": True}
+
+
+def _join_job(job_id, room):
+    """Join first, read then: a change in between is told to the room, one before is in the ack."""
+    join_room(room)
+    head = store.job_head(job_id)
+    if head is None:
+        leave_room(room)
+        return _refused(f"There is no job {job_id!r}.")
+    return {"ok": True, "job_id": job_id, "status": head.status, "revision": head.revision}
+
+
+def unsubscribe(*args):
+    """Leave a job's room or the feed. Leaving one that wasn't joined is no error."""
+    try:
+        job_id = _job_id(args)
+    except ValueError as error:
+        return _refused(str(error))
+    leave_room(broadcast.room_of(job_id) if job_id else broadcast.FEED)
+    return {"ok": True, "job_id": job_id} if job_id else {"ok": True}
+
+
+def _job_id(args):
+    """Return the job id of a payload, None for the feed. Raises ValueError for anything else."""
+    payload = args[0] if len(args) == 1 else None
+    if payload == {}:
+        return None
+    if not isinstance(payload, dict) or payload.keys() != {"job_id"}:
+        raise ValueError('The payload must be {"job_id": "…"} or {}.')
+    job_id = payload["job_id"]
+    if not isinstance(job_id, str) or not 0 < len(job_id) <= 64:
+        raise ValueError("job_id must be a text of 1 to 64 characters.")
+    return job_id
+
+
+def _refused(reason):
+    return {"ok": False, "error": reason}
+
+
+def _log_error(error):
+    _log.error("A Socket.IO handler failed", exc_info=error)

@@ -1,0 +1,219 @@
+"""The shapes of what goes in (checked, unknown fields refused) and out (documented): marshmallow only."""
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
+
+
+class Strict(Schema):
+    """A shape that refuses unknown fields."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class CommaList(fields.String):
+    """Words of `choices` with commas between them; loads as a list."""
+
+    def __init__(self, choices, **options):
+        super().__init__(**options)
+        self.choices = choices
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        words = [word for word in super()._deserialize(value, attr, data, **kwargs).split(",") if word]
+        wrong = [word for word in words if word not in self.choices]
+        if wrong:
+            raise ValidationError(f"Not a status: {', '.join(wrong)}. There are: {', '.join(self.choices)}.")
+        return list(dict.fromkeys(words))
+
+
+def _text(most, **options):
+    return fields.String(validate=validate.Length(max=most), **options)
+
+
+def _time(**options):
+    return fields.String(allow_none=True, metadata={"format": "date-time"}, **options)
+
+
+def _status(statuses):
+    return fields.String(validate=validate.OneOf(statuses))
+
+
+def _limit(default, most):
+    return fields.Integer(load_default=default, validate=validate.Range(1, most))
+
+
+# In
+
+
+class JobsQuery(Strict):
+    status = CommaList(JOB_STATUSES, load_default=list, metadata={"description": "A comma list of statuses"})
+    definition = _text(64)
+    q = _text(200, metadata={"description": "Looked for in names, ids and parameters"})
+    limit = _limit(50, 200)
+    cursor = _text(64)
+
+
+class NewJob(Strict):
+    definition = fields.String(required=True, validate=validate.Length(1, 64))
+    params = fields.Dict(keys=fields.String(), load_default=dict)
+
+
+class Rerun(Strict):
+    params = fields.Dict(keys=fields.String(), load_default=dict)
+
+
+class ChildrenQuery(Strict):
+    status = CommaList(CHILD_STATUSES, load_default=list, metadata={"description": "A comma list of statuses"})
+    limit = _limit(50, 1000)
+    cursor = _text(64)
+
+
+MOST_LINES = 2**53
+
+
+class LogsQuery(Strict):
+    step = fields.String(required=True, validate=validate.Length(1, 64))
+    after = fields.Integer(validate=validate.Range(0, MOST_LINES), metadata={"description": "Lines after this one"})
+    before = fields.Integer(validate=validate.Range(1, MOST_LINES), metadata={"description": "The lines that end just before this one"})
+    limit = _limit(500, 5000)
+    level = fields.String(load_default="debug", validate=validate.OneOf(LEVELS), metadata={"description": "The lowest level shown"})
+    q = _text(200, metadata={"description": "A substring, case-insensitive"})
+
+
+class DownloadQuery(Strict):
+    step = fields.String(validate=validate.Length(1, 64), metadata={"description": "All steps, one after the other, when left out"})
+    level = fields.String(load_default="debug", validate=validate.OneOf(LEVELS))
+    format = fields.String(load_default="text", validate=validate.OneOf(("text", "jsonl")))
+
+
+# Out
+
+
+class JobListed(Schema):
+    id = fields.String()
+    definition = fields.String()
+    name = fields.String()
+    status = _status(JOB_STATUSES)
+    revision = fields.Integer()
+    params = fields.Dict()
+    error = fields.String(allow_none=True)
+    tags = fields.List(fields.String())
+    source = fields.String(metadata={"description": "Who asked for it: api, web, cli or seed"})
+    rerun_of = fields.String(allow_none=True)
+    created_at = _time()
+    started_at = _time()
+    finished_at = _time()
+    updated_at = _time()
+
+
+class Job(JobListed):
+    result = fields.Dict(allow_none=True)
+
+
+class _Page(Schema):
+    next_cursor = fields.String(allow_none=True)
+    total = fields.Integer()
+
+
+class Jobs(_Page):
+    items = fields.List(fields.Nested(JobListed))
+
+
+class Counts(Schema):
+    pending = fields.Integer()
+    running = fields.Integer()
+    completed = fields.Integer()
+    failed = fields.Integer()
+    cancelled = fields.Integer()
+
+
+class Levels(Schema):
+    debug = fields.Integer()
+    info = fields.Integer()
+    warning = fields.Integer()
+    error = fields.Integer()
+
+
+class StructureStep(Schema):
+    name = fields.String()
+    status = _status(STEP_STATUSES)
+    log_count = fields.Integer()
+    child_count = fields.Integer()
+    children = fields.Nested(Counts)
+    levels = fields.Nested(Levels)
+    error = fields.String(allow_none=True)
+    started_at = _time()
+    finished_at = _time()
+
+
+class Structure(Schema):
+    job_id = fields.String()
+    status = _status(JOB_STATUSES)
+    revision = fields.Integer()
+    error = fields.String(allow_none=True)
+    updated_at = _time()
+    started_at = _time()
+    finished_at = _time()
+    steps = fields.List(fields.Nested(StructureStep))
+
+
+class Child(Schema):
+    id = fields.String()
+    name = fields.String()
+    status = _status(CHILD_STATUSES)
+    attempt = fields.Integer()
+    input = fields.Raw(allow_none=True)
+    result = fields.Raw(allow_none=True)
+    error = fields.String(allow_none=True)
+    started_at = _time()
+    finished_at = _time()
+
+
+class Children(_Page):
+    items = fields.List(fields.Nested(Child))
+
+
+class LogLine(Schema):
+    line = fields.Integer()
+    step = fields.String()
+    at = _time()
+    level = _status(LEVELS)
+    message = fields.String()
+    child_id = fields.String(allow_none=True)
+
+
+class Logs(Schema):
+    items = fields.List(fields.Nested(LogLine))
+    total = fields.Integer(allow_none=True)
+    log_count = fields.Integer()
+
+
+class Definition(Schema):
+    id = fields.String()
+    name = fields.String()
+    description = fields.String()
+    tags = fields.List(fields.String())
+    timeout = fields.Raw(allow_none=True)
+    params = fields.List(fields.Dict())
+    steps = fields.List(fields.Dict())
+
+
+class Problem(Schema):
+    file = fields.String()
+    key = fields.String()
+    reason = fields.String()
+
+
+class Definitions(_Page):
+    items = fields.List(fields.Nested(Definition))
+    problems = fields.List(fields.Nested(Problem), metadata={"description": "What is wrong with definitions that can't be used"})
+
+
+class Health(Schema):
+    status = fields.String()
+
+
+class Readiness(Schema):
+    ready = fields.Boolean()
+    reasons = fields.List(fields.String())

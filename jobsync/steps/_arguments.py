@@ -1,0 +1,56 @@
+"""Fills values into a command line, and finds those that must not become part of it."""
+
+from jobsync import placeholders
+from jobsync.steps._shells import find_scripts
+from jobsync.text import one_line
+
+
+def fill_arguments(run, values):
+    """Return the command line that `run` becomes with these values, each filled in once: a list of text."""
+    return [placeholders.as_text(argument) for argument in placeholders.fill(run, values)]
+
+
+def check_scripts(run):
+    """Return `{index: reason}` for the arguments of `run`, as written, that put a placeholder into a script for a shell."""
+    scripts = find_scripts(run)
+    return {place: _script_reason(run[place], name) for place, name in scripts.items() if placeholders.names(run[place])}
+
+
+def check_values(run, values):
+    """Return the reasons why these values can't be filled into `run`: a script, a leading dash, a NUL."""
+    argv = fill_arguments(run, values)
+    scripts = {place: name for place, name in find_scripts(argv).items() if placeholders.names(run[place])}
+    reasons = [f"run[{place}]: {_script_reason(run[place], name)}" for place, name in scripts.items()]
+    for place, (written, argument) in enumerate(zip(run, argv, strict=True)):
+        if "\x00" in argument:
+            reasons.append(f"run[{place}]: {_culprit(written, values, _has_nul)} has a NUL in it, which no argument can")
+        elif place and argument.startswith("-") and not written.startswith("-") and run[place - 1] != "--":
+            reasons.append(f'run[{place}]: {_culprit(written, values, _has_dash)} would be taken for an option: put "--" before it')
+    return reasons
+
+
+def _script_reason(written, name):
+    asked = sorted(placeholders.names(written))
+    variables = ", ".join(f"${variable(each)}" for each in asked)
+    places = ", ".join(f"{{{each}}}" for each in asked)
+    return f"{places} must not be in a script for a shell ({name}), which would read the value as script; let the script read {variables}"
+
+
+def variable(name):
+    """Return the environment variable that holds a parameter."""
+    return f"PARAM_{name.upper()}"
+
+
+def _culprit(written, values, is_bad):
+    """Return `{name}` and the value for the placeholders of an argument that have a bad value."""
+    asked = sorted(placeholders.names(written))
+    bad = [name for name in asked if is_bad(placeholders.as_text(values[name]))] or asked
+    return ", ".join(f"{{{name}}} = {one_line(placeholders.as_text(values[name]), 60)}" for name in bad)
+
+
+def _has_dash(text):
+    return text.startswith("-")
+
+
+def _has_nul(text):
+    return "\x00" in text

@@ -1,0 +1,140 @@
+"""The walk that `local_dir` and `code_map` share: their options, the order of files, and batches of them as children.
+
+The order is that of the names, folder by folder, so a walk can go on after any path, exactly.
+"""
+
+import os
+from itertools import count
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+
+from jobsync.errors import StepFailed
+from jobsync.registry import Unit
+from jobsync.steps._folder import FOLDER, Folder, shown
+from jobsync.steps._ignore import Ignore, parse_exclude
+from jobsync.text import path_to_text, text_to_path
+
+CHECK_EVERY = 200
+EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
+EXTENSION_REASON = "must be an extension such as .py"
+
+
+def check_pattern(line):
+    """Refuse a line of `exclude_paths` that is no pattern."""
+    try:
+        parse_exclude([line])
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
+def at_least_one():
+    return validate.Range(min=1)
+
+
+class FolderOptions(Schema):
+    """Which files of a folder are walked over.
+
+    dir_path: the folder; relative to the folder that jobsync was started in.
+    extensions: `[".py", "md"]`, in upper or lower case, with or without the dot; empty: all files.
+    exclude_paths: patterns as in a .gitignore at the top of the folder: `node_modules` is left out wherever it is,
+    `docs/old` (or `./docs/old`, `/docs`) only there, `*.min.js` by its name, `build/` only where it is a folder.
+    gitignore: leave out what the folder's own .gitignore files say (those of inner folders too), and `.git`. Unlike git, that holds
+    for a file that was committed all the same, and no ignore file outside the folder or inside `.git` counts.
+    max_file_size: bytes; larger files are listed, not read. max_files: a walk that finds more ends there, and says so.
+    """
+
+    dir_path = fields.String(required=True, validate=validate.Length(min=1))
+    extensions = fields.List(fields.String(validate=validate.Regexp(EXTENSION, error=EXTENSION_REASON)), load_default=list)
+    exclude_paths = fields.List(fields.String(validate=[validate.Length(min=1), check_pattern]), load_default=list)
+    gitignore = fields.Boolean(load_default=True)
+    max_file_size = fields.Integer(strict=True, load_default=1 << 20, validate=at_least_one())
+    max_files = fields.Integer(strict=True, load_default=10_000, validate=at_least_one())
+
+    @post_load
+    def normalize(self, options, **_):
+        options["extensions"] = sorted({"." + name.lstrip("*.").lower() for name in options["extensions"]})
+        return options
+
+
+def root_of(options):
+    """Return the absolute path of the folder."""
+    return os.path.abspath(options["dir_path"])
+
+
+def plan_batches(context, files, size):
+    """Yield Units of at most `files` files and about `size` bytes that are to be read, going on after `context.last_input`.
+
+    Input: {"root", "start": number of files in earlier Units, "files": [path texts], and "cut": True on the last if there are more}.
+    """
+    last = context.last_input
+    if last and last.get("cut"):
+        return
+    root = root_of(context.options)
+    start, after = (last["start"] + len(last["files"]), text_to_path(last["files"][-1])) if last else (0, "")
+    batch, weight = [], 0
+    with Folder(root) as folder:
+        for entry in wanted(context, folder, tuple(after.split("/")) if after else ()):
+            if start + len(batch) == context.options["max_files"]:
+                context.log(f"more than {context.options['max_files']:,} files (max_files): the rest is left out", level="warning")
+                yield batch_unit(root, start, batch, cut=True)
+                return
+            if len(batch) == files or weight >= size:
+                yield batch_unit(root, start, batch)
+                start, batch, weight = start + len(batch), [], 0
+            batch.append(path_to_text("/".join(entry.parts)))
+            weight += entry.size if entry.size <= context.options["max_file_size"] else 0
+    if batch:
+        yield batch_unit(root, start, batch)
+
+
+def batch_unit(root, start, batch, **more):
+    name = f"files {start + 1:,} to {start + len(batch):,}"
+    return Unit(name, {"root": path_to_text(root), "start": start, "files": batch, **more})
+
+
+def wanted(context, folder, after):
+    """Yield the Entries of a walk that have one of the extensions; a folder, which is one that can't be read, needs none."""
+    extensions = tuple(context.options["extensions"])
+    ignore = Ignore(parse_exclude(context.options["exclude_paths"]), context.options["gitignore"])
+    for entry in walk(context, folder, ignore, after):
+        if not extensions or entry.kind == FOLDER or entry.parts[-1].lower().endswith(extensions):
+            yield entry
+
+
+def walk(context, folder, ignore, after=()):
+    """Yield the Entries after the path `after` that are not ignored, in order: all but folders, and folders that can't be read."""
+    top = listing(context, folder, (), ignore, after)
+    if top is None:
+        raise StepFailed(f"{shown(root_of(context.options))}: can't be listed")
+    levels = [top]
+    for turn in count():
+        if not levels:
+            return
+        if turn % CHECK_EVERY == 0:
+            context.check()
+        ignore, entries = levels[-1]
+        entry = next(entries, None)
+        if entry is None:
+            levels.pop()
+        elif ignore.hides(entry):
+            continue
+        elif entry.kind == FOLDER and (level := listing(context, folder, entry.parts, ignore, after)):
+            levels.append(level)
+        elif entry.parts > after:
+            yield entry
+
+
+def listing(context, folder, parts, ignore, after):
+    """Return (the Ignore that holds in a folder, its Entries that aren't wholly before `after`), None if it can't be read."""
+    context.check()
+    try:
+        entries = folder.entries(parts)
+    except OSError:
+        return None
+    ignore = ignore.below(folder, parts, entries, context.log)
+    return ignore, iter([entry for entry in entries if entry.parts >= after[: len(entry.parts)]])
+
+
+def tell(context, path, reason, trouble=False):
+    """Write why a path isn't read into the log: a warning if it is trouble, else at level debug."""
+    context.log(f"{shown(text_to_path(path))}: {reason}", level="warning" if trouble else "debug")

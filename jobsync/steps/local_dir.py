@@ -1,0 +1,174 @@
+"""Step type `local_dir`: imports a folder, in batches of files.
+
+A line is what `wc -l` counts: a newline character. Binary files (a NUL byte in the first 8 KiB, and no UTF-16 or UTF-32 mark) have none.
+"""
+
+import hashlib
+
+from jobsync.clock import iso
+from jobsync.registry import step
+from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
+from jobsync.steps._language import is_binary, language_of
+from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
+from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
+from jobsync.text import path_to_text, text_to_path
+
+FILES_PER_CHILD = 50
+BYTES_PER_CHILD = 4 << 20
+MAX_LANGUAGES = 60
+MAX_FOLDERS = 50
+MAX_LARGEST = 20
+
+
+class LocalDirOptions(FolderOptions):
+    """The options of `local_dir`: those of the walk."""
+
+
+@step("local_dir", options=LocalDirOptions, batch=True, resumes=True)
+def local_dir(context, unit):
+    """Import one batch of files.
+
+    Returns {"root", "files", "others", "totals", "cut"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
+    "sha256", "binary"}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
+    `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
+    folders that can't be read, and files that have vanished.
+    """
+    files, others = [], []
+    with Folder(text_to_path(unit["root"])) as folder:
+        for path in unit["files"]:
+            context.check()
+            found = look(folder, path, context.options["max_file_size"])
+            if found.reason:
+                tell(context, path, found.reason, found.trouble)
+            if found.is_file:
+                files.append(import_file(context, folder, found))
+            else:
+                others.append(describe_other(found))
+    totals = add_up(files, others)
+    context.log(f"imported {counted(totals['files'], 'file')}, {counted(totals['lines'], 'line')}{unread_note(totals)}")
+    return {"root": unit["root"], "files": files, "others": others, "totals": totals, "cut": unit.get("cut", False)}
+
+
+@local_dir.plan
+def plan_import(context):
+    """Yield batches of files; input as `plan_batches` makes it."""
+    yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
+
+
+def import_file(context, folder, found):
+    """Return what a result says of one plain file, reading it once."""
+    record = {
+        "path": found.path,
+        "size": found.size,
+        "mtime": when(found.mtime),
+        "language": language_of(found.parts[-1]),
+        "lines": None,
+        "sha256": None,
+        "binary": None,
+    }
+    if found.reason:
+        return record | {"skipped": found.reason}
+    try:
+        with folder.open(found.parts) as file:
+            return record | read(context, file, found.parts[-1])
+    except TooLarge as error:
+        tell(context, found.path, error.message)
+        return record | {"skipped": error.message}
+    except OSError as error:
+        tell(context, found.path, reason_of(error), trouble=True)
+        return record | {"error": reason_of(error)}
+
+
+def read(context, file, name):
+    """Return what only the bytes of a file tell. Raises OSError, TooLarge."""
+    digest, size, lines, head = hashlib.sha256(), 0, 0, b""
+    for chunk in read_chunks(file, context.options["max_file_size"]):
+        context.check()
+        head = head or chunk
+        digest.update(chunk)
+        size += len(chunk)
+        lines += chunk.count(b"\n")
+    binary = is_binary(head)
+    return {
+        "size": size,
+        "language": None if binary else language_of(name, head),
+        "lines": 0 if binary else lines,
+        "sha256": digest.hexdigest(),
+        "binary": binary,
+    }
+
+
+def describe_other(found):
+    """Return what a result says of what is no file."""
+    record = {"path": found.path, "reason": found.reason}
+    return record if found.target is None else record | {"target": found.target}
+
+
+def when(mtime):
+    """Return a modification time as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
+    try:
+        return iso(mtime)
+    except OverflowError:
+        return None
+
+
+def add_up(files, others):
+    """Return the totals of one batch."""
+    return {
+        "files": len(files),
+        "bytes": sum(file["size"] for file in files),
+        "lines": sum(file["lines"] or 0 for file in files),
+        "binary": sum(1 for file in files if file["binary"]),
+        "skipped": len(others) + sum(1 for file in files if reason_unread(file)),
+    }
+
+
+def unread_note(totals):
+    return f"; {totals['skipped']:,} not read" if totals["skipped"] else ""
+
+
+def reason_unread(file):
+    """Return why a file of a result wasn't read, None if it was."""
+    return file.get("skipped") or file.get("error")
+
+
+def language_label(file):
+    """Return the name under which a report counts a file of a result."""
+    return "(binary)" if file["binary"] else file["language"] or "(unknown)"
+
+
+@local_dir.summarize
+def sum_up(context, results):
+    """Return the totals, the same per language and per top folder, the largest files, and what wasn't read and why.
+
+    {"root", "files", "bytes", "lines", "binary", "languages": {name: {"files", "bytes", "lines"}}, "directories": the same by top
+    folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number, "skipped_reasons":
+    {reason: number}, "skipped_examples": [{"path", "reason"}], "cut"}. `files` are plain files, read or not; `skipped` are those of
+    them that weren't read, and all that is no file.
+    """
+    totals = dict.fromkeys(("files", "bytes", "lines", "binary"), 0)
+    languages, folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
+    largest, unread, cut = Largest(MAX_LARGEST, by="bytes"), Unread(), False
+    for result in results:
+        context.check()
+        cut = cut or result["cut"]
+        for name in totals:
+            totals[name] += result["totals"][name]
+        for file in result["files"]:
+            lines, label = file["lines"] or 0, language_label(file)
+            languages.add(label, 1, file["size"], lines)
+            folders.add(top_folder(file["path"]), 1, file["size"], lines)
+            largest.offer({"path": shorten(file["path"]), "bytes": file["size"], "lines": lines, "language": label})
+            if reason_unread(file):
+                unread.add(file["path"], reason_unread(file))
+        for other in result["others"]:
+            unread.add(other["path"], other["reason"])
+    return {
+        "root": shorten(path_to_text(root_of(context.options))),
+        **totals,
+        "languages": languages.report(MAX_LANGUAGES),
+        "directories": folders.report(MAX_FOLDERS),
+        "largest": largest.rows(),
+        **unread.report(),
+        "cut": cut,
+    }

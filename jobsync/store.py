@@ -1,0 +1,362 @@
+"""The store: the transaction that all writes go through, and the queries. Shapes are the contract's, times as ISO 8601 texts.
+
+A reader inside `read()` sees one moment: what it reads of a job, its steps and its revision belongs together.
+"""
+
+import base64
+import logging
+import random
+import threading
+import time
+from contextlib import contextmanager
+
+from sqlalchemy import Text, cast, func, or_, select
+from sqlalchemy.exc import OperationalError
+
+from jobsync.changes import changes
+from jobsync.clock import iso
+from jobsync.errors import BadInput, NotFound, StoreBusy
+from jobsync.extensions import db, socketio
+from jobsync.models import Child, Counter, Job, Step, Worker
+from jobsync.status import CHILD_STATUSES, UNFINISHED, StepFacts
+
+PATIENCE = 10.0  # seconds that a writer waits for other processes' writes
+STALE_WORKER = 15_000  # ms without a heartbeat
+
+_log = logging.getLogger(__name__)
+_writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
+
+
+@contextmanager
+def write(patience=PATIENCE):
+    """Open the one write transaction of this process: commit at the end, roll back on an error, then tell `changes`.
+
+    Never let another greenlet run inside: everybody else would wait. Raises StoreBusy when other processes keep the lock for
+    `patience` seconds; waiting lets other greenlets run.
+    """
+    session = db.session()
+    session.rollback()
+    with _writers:
+        _begin_immediate(session, time.monotonic() + patience)
+        try:
+            yield session
+            session.commit()
+        except BaseException:
+            session.rollback()
+            raise
+    changes.notify()
+
+
+def _begin_immediate(session, deadline):
+    while True:
+        try:
+            session.connection(execution_options={"begin": "IMMEDIATE"})
+            return
+        except OperationalError as error:
+            session.rollback()
+            if "locked" not in str(error.orig):
+                raise
+            if time.monotonic() > deadline:
+                raise StoreBusy() from error
+        socketio.sleep(random.uniform(0.001, 0.004))
+
+
+@contextmanager
+def read():
+    """Open a read transaction: all queries inside see the same moment."""
+    session = db.session()
+    session.rollback()
+    try:
+        yield session
+    finally:
+        session.rollback()
+
+
+# Jobs
+
+JOB_FIELDS = ("id", "definition", "name", "status", "revision", "params", "result", "error", "tags", "source", "rerun_of")
+JOB_TIMES = ("created_at", "started_at", "finished_at", "updated_at")
+JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
+LIST_COLUMNS = [column for column in JOB_COLUMNS if column.key != "result"]
+
+
+def job(job_id):
+    """Return a job as the contract shows it. Raises NotFound."""
+    row = db.session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
+    return _with_times(_found(row, "job", job_id), JOB_TIMES)
+
+
+def _found(row, kind, name):
+    if row is None:
+        raise NotFound(f"There is no {kind} {name!r}.")
+    return row
+
+
+def _with_times(row, times):
+    shown = dict(row._mapping)
+    for name in times:
+        shown[name] = iso(shown[name])
+    return shown
+
+
+def jobs(status=(), definition=None, q=None, limit=50, cursor=None):
+    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`. `status` is a sequence, empty for all; `result` is left out.
+
+    `q` is looked for in names, ids and parameters, case-insensitively.
+    """
+    conditions = list(_job_conditions(status, definition, q))
+    total = db.session.execute(select(func.count()).select_from(Job).where(*conditions)).scalar_one()
+    query = select(Job.number, *LIST_COLUMNS).where(*conditions).order_by(Job.number.desc())
+    rows = _page(query, Job.number, limit, cursor, down=True)
+    return {
+        "items": [_listed(row) for row in rows[:limit]],
+        "next_cursor": _next_cursor(rows, limit, "number"),
+        "total": total,
+    }
+
+
+def _job_conditions(status, definition, q):
+    if status:
+        yield Job.status.in_(status)
+    if definition:
+        yield Job.definition == definition
+    if q:
+        fields = (Job.name, Job.id, cast(Job.params, Text))
+        yield or_(*(field.icontains(q, autoescape=True) for field in fields))
+
+
+def _listed(row):
+    shown = _with_times(row, JOB_TIMES)
+    del shown["number"]
+    return shown
+
+
+def _page(query, column, limit, cursor, down=False):
+    """Return one row more than `limit`, so that the caller sees whether there is a next page."""
+    if cursor:
+        place = _read_cursor(cursor)
+        query = query.where(column < place if down else column > place)
+    return db.session.execute(query.limit(limit + 1)).all()
+
+
+def _next_cursor(rows, limit, name):
+    if len(rows) <= limit:
+        return None
+    return base64.urlsafe_b64encode(str(rows[limit - 1]._mapping[name]).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor):
+    try:
+        number = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
+        if 0 <= number < 2**63:
+            return number
+    except ValueError:
+        pass  # said below, with what else can be wrong with it
+    raise BadInput("The input is not valid.", {"cursor": ["Not a cursor of this list."]})
+
+
+def job_head(job_id):
+    """Return `(status, revision)` of a job, or None."""
+    return db.session.execute(select(Job.status, Job.revision).where(Job.id == job_id)).first()
+
+
+def job_exists(job_id):
+    """Raise NotFound when there is no such job."""
+    _found(job_head(job_id), "job", job_id)
+
+
+def last_changed_job():
+    """Return `(id, status, revision)` of the job that changed last, or None when there is no job."""
+    return db.session.execute(select(Job.id, Job.status, Job.revision).order_by(Job.change.desc()).limit(1)).first()
+
+
+def reruns_of(job_id):
+    """Return the ids of the jobs that are reruns of this one, oldest first."""
+    return list(db.session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars())
+
+
+# Steps
+
+STEP_COLUMNS = [
+    Step.name,
+    Step.status,
+    Step.log_count,
+    *(getattr(Step, status) for status in CHILD_STATUSES),
+    Step.debug,
+    Step.info,
+    Step.warning,
+    Step.error_count,
+    Step.error,
+    Step.started_at,
+    Step.finished_at,
+]
+
+
+def structure(job_id):
+    """Return a job's `structure`: what a page needs to be right, from one moment. Raises NotFound.
+
+    It reads one job row and its step rows: the same cost whatever number of children and lines there are.
+    """
+    columns = (Job.id, Job.status, Job.revision, Job.error, Job.updated_at, Job.started_at, Job.finished_at)
+    with read() as session:
+        head = _found(session.execute(select(*columns).where(Job.id == job_id)).first(), "job", job_id)
+        rows = session.execute(select(*STEP_COLUMNS).where(Step.job_id == job_id).order_by(Step.position)).all()
+    return {
+        "job_id": head.id,
+        "status": head.status,
+        "revision": head.revision,
+        "error": head.error,
+        "updated_at": iso(head.updated_at),
+        "started_at": iso(head.started_at),
+        "finished_at": iso(head.finished_at),
+        "steps": [_step_shown(row) for row in rows],
+    }
+
+
+def _step_shown(row):
+    children = {status: getattr(row, status) for status in CHILD_STATUSES}
+    return {
+        "name": row.name,
+        "status": row.status,
+        "log_count": row.log_count,
+        "child_count": sum(children.values()),
+        "children": children,
+        "levels": {"debug": row.debug, "info": row.info, "warning": row.warning, "error": row.error_count},
+        "error": row.error,
+        "started_at": iso(row.started_at),
+        "finished_at": iso(row.finished_at),
+    }
+
+
+def step_details(job_id):
+    """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", "result", …}]`."""
+    columns = (Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries, Step.result)
+    query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
+    return [dict(row._mapping) for row in db.session.execute(query)]
+
+
+def step_row(job_id, name):
+    """Return the step's row (all columns) by job and name. Raises NotFound."""
+    query = select(Step.__table__).where(Step.job_id == job_id, Step.name == name)
+    return _found(db.session.execute(query).first(), "step", name)
+
+
+def step_strips(job_ids):
+    """Return `{job_id: [{"name", "status", children…}]}` in the order of the definitions, for the list of jobs."""
+    columns = (Step.job_id, Step.name, Step.status, *(getattr(Step, status) for status in CHILD_STATUSES))
+    query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
+    strips = {job_id: [] for job_id in job_ids}
+    for row in db.session.execute(query):
+        strips[row.job_id].append(dict(row._mapping))
+    return strips
+
+
+def step_facts(job_id):
+    """Return `{name: StepFacts}` of a job in the order of its definition."""
+    query = select(Step.__table__).where(Step.job_id == job_id).order_by(Step.position)
+    return {row.name: _facts(row) for row in db.session.execute(query)}
+
+
+def _facts(row):
+    return StepFacts(
+        name=row.name,
+        status=row.status,
+        depends=tuple(row.depends),
+        on_error=row.on_error,
+        always_run=row.always_run,
+        stage=row.stage,
+        planned=row.planned,
+        has_summary=row.has_summary,
+        children={status: getattr(row, status) for status in CHILD_STATUSES},
+        max_child_failures=row.max_child_failures,
+        error=row.error,
+    )
+
+
+# Children
+
+CHILD_TIMES = ("started_at", "finished_at")
+
+
+def children(job_id, step_name, status=(), limit=50, cursor=None):
+    """Return a page of a step's children in the order they were planned. Raises NotFound."""
+    step = step_row(job_id, step_name)
+    columns = (Child.pk, Child.name, Child.status, Child.attempt, Child.input, Child.result, Child.error, Child.started_at, Child.finished_at)
+    query = select(*columns).where(Child.step_pk == step.pk).order_by(Child.pk)
+    if status:
+        query = query.where(Child.status.in_(status))
+    rows = _page(query, Child.pk, limit, cursor)
+    return {
+        "items": [_child_shown(row) for row in rows[:limit]],
+        "next_cursor": _next_cursor(rows, limit, "pk"),
+        "total": sum(getattr(step, name) for name in status or CHILD_STATUSES),
+    }
+
+
+def _child_shown(row):
+    shown = _with_times(row, CHILD_TIMES)
+    return {"id": str(shown.pop("pk")), **shown}
+
+
+def completed_children(step_pk):
+    """Yield the pks of a step's completed children in the order they were planned, a few hundred at a time."""
+    last = 0
+    while True:
+        query = select(Child.pk).where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last).order_by(Child.pk).limit(500)
+        with read() as session:
+            found = list(session.execute(query).scalars())
+        yield from found
+        if not found:
+            return
+        last = found[-1]
+
+
+def child_result(pk):
+    """Return the result of a child."""
+    with read() as session:
+        return session.execute(select(Child.result).where(Child.pk == pk)).scalar()
+
+
+# What the monitor and the engine look for
+
+
+def last_change():
+    """Return the number of the latest change of all jobs, 0 for none."""
+    return db.session.execute(select(Counter.value).where(Counter.name == "change")).scalar() or 0
+
+
+MONITORED = (Job.id, Job.status, Job.revision, Job.change, Job.started_at, Job.timeout)
+
+
+def jobs_changed_since(change):
+    """Return rows `(id, status, revision, change, started_at, timeout)` of the jobs that changed after `change`, in that order."""
+    return db.session.execute(select(*MONITORED).where(Job.change > change).order_by(Job.change)).all()
+
+
+def unfinished_jobs():
+    """Return such rows of all jobs that aren't terminal."""
+    return db.session.execute(select(*MONITORED).where(Job.status.in_(UNFINISHED)).order_by(Job.number)).all()
+
+
+def job_heads(job_ids):
+    """Return rows `(id, status, revision)` of those of the jobs that exist."""
+    return db.session.execute(select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))).all()
+
+
+def steps_changed_since(job_id, revision):
+    """Return rows `(name, status, revision, status_revision, log_count)` of a job's steps that changed after `revision`."""
+    columns = (Step.name, Step.status, Step.revision, Step.status_revision, Step.log_count)
+    query = select(*columns).where(Step.job_id == job_id, Step.revision > revision).order_by(Step.position)
+    return db.session.execute(query).all()
+
+
+def is_work_waiting():
+    """Say whether a worker that asks now may get something to do."""
+    unit = Step.stage.in_(("plan", "summary")) & Step.worker_id.is_(None)
+    query = select(Step.pk).where(Step.status == "running", or_(Step.pending > 0, unit)).limit(1)
+    return db.session.execute(query).first() is not None
+
+
+def live_workers(now):
+    """Return the number of workers with a heartbeat within the last `STALE_WORKER` ms."""
+    return db.session.execute(select(func.count()).select_from(Worker).where(Worker.beat_at > now - STALE_WORKER)).scalar_one()

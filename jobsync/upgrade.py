@@ -1,0 +1,34 @@
+"""Brings the embedded database up to date, once however many processes start at a time."""
+
+import fcntl
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask_migrate import upgrade
+
+from jobsync.extensions import db
+
+MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+
+
+def bring_up_to_date(data_dir):
+    """Apply the migrations that the database lacks. Needs an app context. A second caller waits for the first and finds nothing to do."""
+    with locked(Path(data_dir) / "upgrade.lock"):
+        if not _is_current():
+            upgrade(directory=str(MIGRATIONS))
+
+
+def _is_current():
+    with db.engine.connect() as connection:
+        present = MigrationContext.configure(connection).get_current_heads()
+    return set(present) == set(ScriptDirectory(str(MIGRATIONS)).get_heads())
+
+
+@contextmanager
+def locked(path):
+    """Hold a lock file. The lock of a process that was killed is free at once."""
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,148 @@
+"""The list of jobs and the page of one job."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+
+from flask import Blueprint, Response, current_app, render_template, request
+from marshmallow import EXCLUDE, ValidationError
+
+from jobsync import logs, store
+from jobsync.errors import BadInput
+from jobsync.schemas import JobsQuery
+from jobsync.status import FAILED, JOB_STATUSES, RUNNING, TERMINAL
+from jobsync.web.result import sections
+
+blueprint = Blueprint("pages", __name__)
+
+LINES = 500  # of an expanded step, as served
+STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
+
+
+@blueprint.record
+def _begin(state):
+    """Give this start of the server a name: pages kept by an older one are never taken for current."""
+    state.app.extensions["jobsync.web"] = secrets.token_hex(4)
+
+
+@blueprint.after_request
+def _forbid_stale_copies(response):
+    response.headers.setdefault("Cache-Control", "no-cache")
+    return response
+
+
+# The list
+
+
+@blueprint.get("/")
+def list_jobs():
+    """Show a page of jobs. The ETag changes with any change of any job, so that asking again costs next to nothing."""
+    query = _list_query()
+    definitions = current_app.extensions["jobsync.definitions"]
+    choices, problems = definitions.all(), definitions.problems()
+    with store.read():
+        etag = _list_etag(store.last_change(), choices, problems)
+        if request.if_none_match.contains(etag):
+            return _with_etag(Response(status=304), etag)
+        page = store.jobs(**query)
+        strips = store.step_strips([job["id"] for job in page["items"]])
+    html = render_template(
+        "jobs/index.html",
+        page=page,
+        strips=strips,
+        query=query,
+        definitions=choices,
+        problems=problems,
+        statuses=JOB_STATUSES,
+        terminal=TERMINAL,
+        etag=f'"{etag}"',
+    )
+    return _with_etag(Response(html), etag)
+
+
+def _list_query():
+    given = {name: value for name, value in request.args.items() if value}
+    try:
+        return JobsQuery(unknown=EXCLUDE).load(given)
+    except ValidationError as error:
+        raise BadInput("The address is not valid.", error.normalized_messages()) from error
+
+
+def _list_etag(change, definitions, problems):
+    said = repr(([(item.id, item.name, item.description) for item in definitions], [str(problem) for problem in problems]))
+    return f"{current_app.extensions['jobsync.web']}-{change}-{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def _with_etag(response, etag):
+    response.set_etag(etag)
+    return response
+
+
+# One job
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and its lines if it is expanded."""
+
+    shown: dict
+    about: dict
+    is_expanded: bool
+    lines: list = field(default_factory=list)
+
+    @property
+    def first_line(self):
+        return self.lines[0]["line"] if self.lines else None
+
+    @property
+    def last_line(self):
+        return self.lines[-1]["line"] if self.lines else 0
+
+
+@blueprint.get("/jobs/<job_id>")
+def show_job(job_id):
+    """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line: what scripts do without asking."""
+    structure = store.structure(job_id)
+    job = store.job(job_id)
+    return render_template(
+        "jobs/show.html",
+        job=job,
+        structure=structure,
+        steps=_steps(job_id, structure, request.args.getlist("open"), request.args.get("before", type=int)),
+        reruns=store.reruns_of(job_id),
+        result=_result(job, structure),
+        terminal=TERMINAL,
+    )
+
+
+def _steps(job_id, structure, opened, before):
+    details = {step["name"]: step for step in store.step_details(job_id)}
+    views, served = [], 0
+    for step in structure["steps"]:
+        is_expanded = step["status"] in (RUNNING, FAILED) or step["name"] in opened
+        has_lines = is_expanded and served < STEPS_WITH_LINES
+        served += has_lines
+        end = before if before and step["name"] in opened else None
+        lines = _lines(job_id, step, end) if has_lines else []
+        views.append(StepView(step, details.get(step["name"], {}), is_expanded, lines))
+    return views
+
+
+def _lines(job_id, step, before):
+    """Return a step's last lines before one, of those that `structure` has counted: lines and counts are of one moment."""
+    end = step["log_count"] + 1
+    before = min(max(before or end, 1), end)
+    return logs.page(job_id, step["name"], before=before, limit=LINES)["items"]
+
+
+def _result(job, structure):
+    """Return the result to show: that of the end which `structure` tells of, not of a later one."""
+    is_same_end = structure["status"] in TERMINAL and job["finished_at"] == structure["finished_at"]
+    return sections(job["result"]) if is_same_end else None
+
+
+@blueprint.get("/jobs/<job_id>/result")
+def show_result(job_id):
+    """Show a job's result alone: what a page that is open puts in place when the job ends."""
+    job = store.job(job_id)
+    return render_template("jobs/_result.html", job=job, result=sections(job["result"]))

@@ -1,0 +1,788 @@
+"""The step type `command`, with real processes and a context made by hand."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from marshmallow import ValidationError
+
+from jobsync import registry
+from jobsync.definitions import Definitions
+from jobsync.errors import StepFailed, Stopped
+from jobsync.steps import _process
+from jobsync.steps._lines import PIECE, level_of
+from jobsync.steps.command import CommandOptions, command
+
+DEFINITIONS = Path(__file__).parent.parent / "definitions"
+PATIENCE = 20  # seconds until a test gives up; no test waits so long when all is well
+SHOW_ARGUMENTS = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
+
+
+class FakeContext:
+    """A Context that keeps what it is told. `on_log(message)` may be set, to be called at each line."""
+
+    job_id, step_name, depends, attempt, last_input = "job", "build", [], 1, None
+
+    def __init__(self, params=None, **options):
+        self.options = CommandOptions().load(options)
+        self.params = params or {}
+        self.lines = []
+        self.on_log = lambda message: None
+        self._callbacks = []
+        self._stopped = False
+        self._news = threading.Condition()
+
+    def log(self, message, level="info", at=None):
+        self.on_log(message)
+        with self._news:
+            self.lines.append((level, message))
+            self._news.notify_all()
+
+    def check(self):
+        if self._stopped:
+            raise Stopped
+
+    def on_stop(self, callback):
+        self._callbacks.append(callback)
+
+    def stop(self):
+        self._stopped = True
+        for callback in self._callbacks:
+            callback()
+
+    def messages(self):
+        return [message for _, message in self.lines]
+
+    def await_line(self, start):
+        """Return the rest of the first line that begins with `start`, once it is there."""
+        with self._news:
+            assert self._news.wait_for(lambda: any(text.startswith(start) for text in self.messages()), PATIENCE), self.lines
+        return next(text.removeprefix(start) for text in self.messages() if text.startswith(start))
+
+
+class Running:
+    """A command that runs in a thread."""
+
+    def __init__(self, context):
+        self.context = context
+        self.outcome = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            self.outcome = command(self.context, {})
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.outcome = error
+
+    def is_alive(self):
+        return self._thread.is_alive()
+
+    def end(self):
+        """Return the result or error, once there is one."""
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive()
+        return self.outcome
+
+
+def run(unit=None, params=None, **options):
+    """Run one child and return `(result, [(level, message)])`."""
+    context = FakeContext(params, **options)
+    return command(context, unit or {}), context.lines
+
+
+def python(script, *arguments):
+    return [sys.executable, "-c", doubled(script), *arguments]
+
+
+def shell(script, *arguments):
+    return ["sh", "-c", doubled(script), *arguments]
+
+
+def doubled(script):
+    """Return a script as a definition has to write it."""
+    return script.replace("{", "{{").replace("}", "}}")
+
+
+def failure(**options):
+    with pytest.raises(StepFailed) as caught:
+        run(**options)
+    return caught.value.message
+
+
+def refusal(**options):
+    """Return the mistakes of options, as marshmallow has them."""
+    with pytest.raises(ValidationError) as caught:
+        CommandOptions().load(options)
+    return caught.value.messages
+
+
+def reasons(run, params, **options):
+    return command.check(CommandOptions().load({"run": run, **options}), params)
+
+
+def units(**options):
+    context = FakeContext(options.pop("params", None), **options)
+    return [(unit.name, unit.input) for unit in command.planner(context)], context.lines
+
+
+def is_running(pid):
+    """Say whether a process lives: one that nobody has reaped yet does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def await_end(pid):
+    deadline = time.monotonic() + PATIENCE
+    while is_running(pid):
+        assert time.monotonic() < deadline, f"process {pid} goes on"
+        time.sleep(0.01)
+
+
+# Options
+
+
+def test_a_single_text_is_refused_with_the_reason():
+    assert "no shell takes a text apart" in refusal(run="echo hello")["run"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({}, "run"),
+        ({"run": []}, "run"),
+        ({"run": [" "]}, "run"),
+        ({"run": ["echo", 5]}, "run"),
+        ({"run": ["true"], "shell": True}, "shell"),
+        ({"run": ["true"], "for_each": 5}, "for_each"),
+        ({"run": ["true"], "for_each": ""}, "for_each"),
+        ({"run": ["true"], "for_each": ["a", True]}, "for_each"),
+        ({"run": ["true"], "for_each": [["a"]]}, "for_each"),
+        ({"run": ["true"], "cwd": ""}, "cwd"),
+        ({"run": ["true"], "cwd": "{item}", "for_each": "*.py"}, "cwd"),
+        ({"run": ["true"], "env": {"A": 5}}, "env"),
+        ({"run": ["true"], "env": {"A=B": "5"}}, "env"),
+        ({"run": ["true"], "env": {"JOBSYNC_PORT": "5"}}, "env"),
+        ({"run": ["true"], "env": {"PARAM_X": "5"}}, "env"),
+    ],
+)
+def test_bad_options_are_refused(options, key):
+    assert list(refusal(**options)) == [key]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ["sh", "-c", "echo {name}"],
+        ["/bin/sh", "-c", "echo {name}"],
+        ["/usr/local/bin/bash-5.2", "-c", "{name}"],
+        ["bash", "-ec", "echo {name}"],
+        ["bash", "-lic", "echo {name}"],
+        ["bash", "-c", "-e", "echo {name}"],
+        ["bash", "-c", "--", "echo {name}"],
+        ["bash", "-o", "pipefail", "-c", "echo {name}"],
+        ["bash", "-co", "pipefail", "echo {name}"],
+        ["bash", "-c", "-o", "pipefail", "echo {name}"],
+        ["dash", "-c", "echo {name}"],
+        ["zsh", "-c", "echo {name}"],
+        ["ksh93", "-c", "echo {name}"],
+        ["ash", "-c", "echo {name}"],
+        ["fish", "--command", "echo {name}"],
+        ["fish", "--command=echo {name}"],
+        ["fish", "-C", "echo {name}"],
+        ["busybox", "sh", "-c", "echo {name}"],
+        ["env", "sh", "-c", "echo {name}"],
+        ["/usr/bin/env", "-i", "A=b", "bash", "-c", "echo {name}"],
+        ["env", "-S", "sh -c 'echo {name}'"],
+        ["env", "-Ssh -c 'echo {name}'"],
+        ["xargs", "-n1", "sh", "-c", "echo {name}"],
+        ["timeout", "5", "bash", "-c", "echo {name}"],
+        ["find", ".", "-exec", "sh", "-c", "echo {name}", ";"],
+        ["docker", "run", "--entrypoint=/bin/sh", "image", "-c", "echo {name}"],
+        ["su", "somebody", "-c", "echo {name}"],
+        ["su", "-cecho {name}"],
+        ["sudo", "su", "--command", "echo {name}"],
+        ["flock", "/tmp/lock", "-c", "echo {name}"],
+        ["script", "-qc", "echo {name}", "/dev/null"],
+        ["ssh", "host", "echo", "{name}"],
+        ["timeout", "5", "/usr/bin/ssh", "host", "echo {name}"],
+        ["watch", "-n1", "echo {name}"],
+    ],
+)
+def test_a_placeholder_in_a_script_for_a_shell_is_refused(run):
+    [[(place, [reason])]] = [found.items() for found in refusal(run=run)["run"]]
+    assert "{name}" in run[place]
+    assert "{name} must not be in a script for a shell" in reason
+    assert "$PARAM_NAME" in reason
+
+
+def test_the_item_in_a_script_for_a_shell_is_refused_too():
+    assert "$PARAM_ITEM" in refusal(run=["sh", "-c", "rm {item}"], for_each="*")["run"][0][2][0]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ["sh", "-c", 'echo "$PARAM_NAME" {{braces}}'],
+        ["sh", "-c", 'echo "$1"', "sh", "{name}"],
+        ["sh", "-ec", 'echo "$1"', "sh", "{name}"],
+        ["sh", "script.sh", "{name}"],
+        ["bash", "--norc", "{name}"],
+        ["echo", "{name}", "-c"],
+        ["grep", "-c", "{name}", "file"],
+        ["./script", "-c", "{name}"],
+        ["rsync", "-e", "ssh", "{name}", "host:"],
+        ["npm", "run", "watch", "{name}"],
+        ["python3", "-c", "print({name})"],
+        ["git", "-C", "{name}", "status"],
+        ["env", "A={name}", "make"],
+        ["bash", "make.sh", "--config-file={name}"],
+    ],
+)
+def test_a_placeholder_elsewhere_is_fine(run):
+    assert CommandOptions().load({"run": run})["run"] == run
+
+
+# Parameters
+
+
+def test_a_value_with_a_leading_dash_is_refused_as_an_argument_of_its_own():
+    assert reasons(["ls", "{folder}"], {"folder": "-rf"}) == ['run[1]: {folder} = -rf would be taken for an option: put "--" before it']
+
+
+@pytest.mark.parametrize(
+    ("run", "params"),
+    [
+        (["ls", "{a}.txt"], {"a": "-x"}),
+        (["seq", "{a}"], {"a": -5}),
+        (["ls", "{a}{b}"], {"a": "", "b": "-x"}),
+        (["ls", "--", "{a}", "{b}"], {"a": "x", "b": "-x"}),
+        (["ls", "-l", "{a}"], {"a": "--"}),
+    ],
+)
+def test_whatever_a_value_makes_an_option_is_refused(run, params):
+    [reason] = reasons(run, params)
+    assert "would be taken for an option" in reason
+
+
+@pytest.mark.parametrize(
+    ("run", "params"),
+    [
+        (["ls", "--", "{a}"], {"a": "-rf"}),
+        (["ls", "--sort={a}"], {"a": "-rf"}),
+        (["ls", "-{a}"], {"a": "l"}),
+        (["ls", "x{a}"], {"a": "-rf"}),
+        (["{a}", "x"], {"a": "-odd"}),
+        (["ls", "{a}"], {"a": "r-f"}),
+    ],
+)
+def test_a_dash_that_can_do_no_harm_is_fine(run, params):
+    assert reasons(run, params) == []
+
+
+@pytest.mark.parametrize(
+    ("run", "params"),
+    [
+        (["{program}", "-c", "echo {name}"], {"program": "bash", "name": "x"}),
+        (["/bin/{program}", "-c", "echo {name}"], {"program": "sh", "name": "x"}),
+        (["sh", "-{program}", "echo {name}"], {"program": "c", "name": "x"}),
+    ],
+)
+def test_a_shell_that_a_parameter_makes_is_refused(run, params):
+    assert CommandOptions().load({"run": run})
+    assert any("{name} must not be in a script for a shell" in reason for reason in reasons(run, params))
+    with pytest.raises(StepFailed, match="must not be in a script"):
+        command(FakeContext(params, run=run), {})
+
+
+def test_a_value_with_a_nul_is_refused():
+    assert "NUL" in reasons(["echo", "x{a}"], {"a": "a\x00b"})[0]
+
+
+def test_item_needs_something_to_be():
+    assert "for_each" in reasons(["echo", "{item}"], {})[0]
+    assert reasons(["echo", "{item}"], {"item": "a parameter"}) == []
+    assert reasons(["echo", "{item}"], {}, for_each=["a"]) == []
+
+
+def test_item_must_not_be_two_things():
+    assert "{item} would be two things" in reasons(["echo", "{item}"], {"item": "a parameter"}, for_each=["a"])[0]
+
+
+# What the program gets
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["; touch pwned", "$(touch pwned)", "`touch pwned`", "a b", "a\nb", "*", "", "'\"", "{other}", "{{other}}", "{item}", "|| touch pwned", "ä€😀"],
+)
+def test_a_value_reaches_the_program_as_it_is(value, tmp_path):
+    _, lines = run(run=[*SHOW_ARGUMENTS, "{value}", "<{value}>"], params={"value": value, "other": "wrong"}, cwd=str(tmp_path))
+    assert json.loads(lines[0][1]) == [value, f"<{value}>"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_item_reaches_the_program_as_it_is():
+    _, lines = run({"item": "{name} $(x); y"}, {"name": "wrong"}, run=[*SHOW_ARGUMENTS, "{item}", "{{item}}"], for_each=["…"])
+    assert json.loads(lines[0][1]) == ["{name} $(x); y", "{item}"]
+
+
+def test_an_item_with_a_leading_dash_fails_its_child_unless_two_dashes_come_first():
+    with pytest.raises(StepFailed, match="{item} = -rf would be taken for an option"):
+        run({"item": "-rf"}, run=[*SHOW_ARGUMENTS, "{item}"], for_each=["-rf"])
+    _, lines = run({"item": "-rf"}, run=[*SHOW_ARGUMENTS, "--", "{item}"], for_each=["-rf"])
+    assert json.loads(lines[0][1]) == ["--", "-rf"]
+
+
+def test_a_script_reads_parameters_and_item_from_the_environment():
+    params = {"folder": "a b; $(x)", "deep": True, "Depth": 3}
+    _, lines = run({"item": "it'em"}, params, run=shell('echo "$PARAM_FOLDER|$PARAM_DEEP|$PARAM_DEPTH|$PARAM_ITEM"'), for_each=["…"])
+    assert lines == [("info", "a b; $(x)|true|3|it'em")]
+
+
+def test_a_parameter_may_be_called_item_where_there_are_no_items():
+    _, lines = run(params={"item": "mine"}, run=shell('echo "$PARAM_ITEM $1"', "sh", "{item}"))
+    assert lines == [("info", "mine mine")]
+
+
+def test_the_environment_has_nothing_of_jobsync_and_all_the_rest(monkeypatch):
+    monkeypatch.setenv("JOBSYNC_SECRET_KEY", "secret")
+    monkeypatch.setenv("JOBSYNC_ANYTHING", "x")
+    monkeypatch.setenv("OTHER_THING", "kept")
+    _, lines = run(params={"a": "-x"}, run=["env"], env={"MINE": "{a} {{}}"})
+    variables = dict(line.split("=", 1) for _, line in lines if "=" in line)
+    assert not any(name.startswith("JOBSYNC_") for name in variables)
+    assert (variables["OTHER_THING"], variables["MINE"], variables["PARAM_A"]) == ("kept", "-x {}", "-x")
+
+
+def test_there_is_nothing_to_read_from_stdin():
+    assert run(run=["cat"])[0]["lines"] == 0
+
+
+def test_it_runs_in_the_folder_that_it_is_told(tmp_path):
+    (tmp_path / "inner").mkdir()
+    _, lines = run({"item": "inner"}, {"top": str(tmp_path)}, run=["pwd", "-P"], cwd="{top}/{item}", for_each=["inner"])
+    assert lines == [("info", os.path.realpath(tmp_path / "inner"))]
+
+
+def test_it_is_in_a_group_of_its_own_and_in_the_session_of_the_worker():
+    _, lines = run(run=python("import os; print(os.getpid(), os.getpgid(0), os.getsid(0))"))
+    pid, group, session = map(int, lines[0][1].split())
+    assert group == pid
+    assert session == os.getsid(0)
+
+
+# Output
+
+
+def test_a_line_is_there_while_the_program_still_runs(tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    context = FakeContext({"gate": str(gate)}, run=shell('echo before; read -r word <"$PARAM_GATE"; echo "after $word"'))
+    running = Running(context)
+    context.await_line("before")
+    assert running.is_alive()
+    gate.write_text("the gate\n")
+    assert running.end()["exit_code"] == 0
+    assert context.messages() == ["before", "after the gate"]
+
+
+def test_stdout_is_info_and_stderr_a_warning_unless_a_line_names_its_level():
+    script = 'import sys; print("plain"); print("ERROR: bad"); print("odd", file=sys.stderr); print("DEBUG: detail", file=sys.stderr)'
+    _, lines = run(run=python(script))
+    assert sorted(lines) == [("debug", "DEBUG: detail"), ("error", "ERROR: bad"), ("info", "plain"), ("warning", "odd")]
+
+
+def test_much_output_on_both_pipes_arrives_whole_and_in_order():
+    script = "import sys\nfor i in range(20000):\n print('out', i)\n print('err', i, file=sys.stderr)"
+    result, lines = run(run=python(script))
+    assert [line for level, line in lines if level == "info"] == [f"out {i}" for i in range(20000)]
+    assert [line for level, line in lines if level == "warning"] == [f"err {i}" for i in range(20000)]
+    assert result["lines"] == 40000
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        (b"a\nb", ["a", "b"]),
+        (b"a\n\n b \n", ["a", "", " b "]),
+        (b"a\r\nb\r\n", ["a", "b"]),
+        (b"10 %\r20 %\r100 %\ndone\n", ["100 %", "done"]),
+        (b"10 %\r100 %\r      \n", ["100 %"]),
+        (b"10 %\r", ["10 %"]),
+        (b"\xff\xfe ok \xc3\n", ["\ufffd\ufffd ok \ufffd"]),
+        ("ä€😀\n".encode(), ["ä€😀"]),
+        (b"", []),
+    ],
+)
+def test_output_becomes_lines(written, lines):
+    _, logged = run(run=python("import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))", written.hex()))
+    assert [line for _, line in logged] == lines
+
+
+def test_output_that_comes_in_pieces_is_put_together():
+    script = "import sys\nfor byte in 'ä1\\r€2\\r\\n😀3'.encode(): sys.stdout.buffer.write(bytes([byte])); sys.stdout.buffer.flush()"
+    _, lines = run(run=python(script))
+    assert [line for _, line in lines] == ["€2", "😀3"]
+
+
+def test_a_huge_line_is_cut_into_pieces_between_characters():
+    _, lines = run(run=python("print('x' + '€' * 100_000, end='')"))
+    pieces = [line for _, line in lines]
+    assert "".join(pieces) == "x" + "€" * 100_000
+    assert all(PIECE - 4 < len(piece.encode()) <= PIECE for piece in pieces[:-1])
+    assert len(pieces) == 10
+
+
+def test_a_long_progress_bar_is_one_line():
+    script = "import sys\nfor i in range(50000): sys.stdout.write(f'{i} of 50000 done\\r')\nprint()"
+    assert run(run=python(script))[1] == [("info", "49999 of 50000 done")]
+
+
+@pytest.mark.parametrize(
+    ("level", "line"),
+    [
+        ("error", "ERROR no space left"),
+        ("error", "error: could not compile"),
+        ("error", "error[E0308]: mismatched types"),
+        ("error", "[Error] no space left"),
+        ("error", "src/main.c:3:5: error: expected ';'"),
+        ("error", "CRITICAL the disk is full"),
+        ("error", "fatal: not a git repository"),
+        ("error", "\x1b[1;31mERROR\x1b[0m no space left"),
+        ("error", '{"at": 1, "level": "error", "msg": "x"}'),
+        ("warning", "2026-01-02T03:04:05.123Z WARN slow"),
+        ("warning", "12:00:01.123 [main] WARN org.example - slow"),
+        ("warning", "ts=1 level=warn msg=slow"),
+        ("info", "INFO:root:started"),
+        ("info", "2026-01-02 03:04:05,123 - app.core - INFO - started"),
+        ("info", "web | INFO | started"),
+        ("debug", "[debug] x = 5"),
+        ("debug", "TRACE: entered"),
+        ("default", "0 errors, 2 warnings"),
+        ("default", "Error handling is on"),
+        ("default", "ValueError: bad"),
+        ("default", "make: *** [all] Error 1"),
+        ("default", "ERROR-free since 1999"),
+        ("default", "the information desk"),
+        ("default", ""),
+    ],
+)
+def test_a_line_names_its_level_in_the_usual_ways_only(level, line):
+    assert level_of(line, "default") == level
+
+
+# Ends
+
+
+def test_exit_code_0_is_success():
+    result, _ = run(run=shell("echo a; echo b >&2"))
+    assert result.pop("seconds") >= 0
+    assert result == {"exit_code": 0, "lines": 2}
+
+
+def test_another_exit_code_fails_with_the_last_line_of_stderr():
+    assert failure(run=shell("echo first >&2; echo 'no space left' >&2; echo >&2; echo out; exit 3")) == "exit code 3: no space left"
+    assert failure(run=["false"]) == "exit code 1"
+
+
+def test_a_signal_is_named():
+    assert failure(run=shell("kill -KILL $$")) == "killed by SIGKILL"
+    assert failure(run=shell("echo ouch >&2; kill -SEGV $$")) == "killed by SIGSEGV: ouch"
+    assert failure(run=shell("kill -40 $$")) == "killed by signal 40"
+
+
+def test_a_program_that_is_not_there_is_one_clear_line():
+    assert failure(run=["no-such-program", "x"]) == "the program 'no-such-program' was not found (or the interpreter that it names)"
+
+
+def test_a_program_that_may_not_be_run_is_one_clear_line(tmp_path):
+    (tmp_path / "notes").write_text("x")
+    assert failure(run=["./notes"], cwd=str(tmp_path)) == "the program './notes' can't be run: Permission denied"
+    assert failure(run=["{program}"], params={"program": ""}) == "the program '' can't be run: Permission denied"
+
+
+def test_a_file_that_is_no_program_is_one_clear_line(tmp_path):
+    (tmp_path / "notes").write_text("x")
+    (tmp_path / "notes").chmod(0o755)
+    assert failure(run=["./notes"], cwd=str(tmp_path)) == "the program './notes' can't be run: Exec format error"
+
+
+def test_a_bad_folder_is_one_clear_line(tmp_path):
+    assert failure(run=["true"], cwd=str(tmp_path / "none")) == f"cwd: {tmp_path}/none is not a folder"
+
+
+def test_what_is_no_text_is_one_clear_line():
+    assert "not text that a program can be given" in failure(run=["echo", "{a}"], params={"a": "\ud800"})
+    assert "NUL" in failure(run=["echo", "{a}"], params={"a": "\x00"})
+    assert "not text that a program can be given" in failure(run=["true"], params={"a": "\x00"})
+
+
+def test_it_leaves_no_open_file_behind():
+    run(run=["true"])
+    before = os.listdir("/proc/self/fd")
+    run(run=["echo", "x"])
+    failure(run=["no-such-program"])
+    assert os.listdir("/proc/self/fd") == before
+
+
+# Stopping
+
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) == 1:
+    subprocess.Popen([sys.executable, "-c", sys.orig_argv[2], "grandchild"])
+print("grandchild" if sys.argv[1:] else "child", os.getpid(), flush=True)
+time.sleep(600)
+"""
+
+TIDY = """
+import signal, sys
+def tidy_up(number, frame):
+    print("tidying up")
+    sys.stdout.write("done")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, tidy_up)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_stop_ends_the_whole_group_even_who_ignores_sigterm(monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 0.3)
+    context = FakeContext(run=python(STUBBORN))
+    running = Running(context)
+    pids = [int(context.await_line("child ")), int(context.await_line("grandchild "))]
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert not any(map(is_running, pids))
+
+
+def test_stop_ends_a_grandchild_that_outlives_its_parent(monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 0.3)
+    script = "trap 'exit 0' TERM; (trap '' TERM; sh -c 'echo pid $$; exec sleep 600'); echo not reached"
+    context = FakeContext(run=shell(f"({script}) & wait"))
+    running = Running(context)
+    pid = int(context.await_line("pid "))
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert not is_running(pid)
+
+
+def test_what_a_stopped_program_still_writes_is_kept():
+    context = FakeContext(run=python(TIDY))
+    running = Running(context)
+    context.await_line("ready")
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert context.messages() == ["ready", "tidying up", "done"]
+
+
+def test_a_silent_program_with_closed_output_can_be_stopped(tmp_path):
+    context = FakeContext({"file": str(tmp_path / "pid")}, run=shell('exec >&- 2>&-; echo $$ >"$PARAM_FILE.new"; mv "$PARAM_FILE.new" "$PARAM_FILE"; exec sleep 600'))
+    running = Running(context)
+    deadline = time.monotonic() + PATIENCE
+    while not (tmp_path / "pid").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert not is_running(int((tmp_path / "pid").read_text()))
+
+
+def test_work_that_is_stopped_already_starts_nothing(tmp_path):
+    context = FakeContext(run=["touch", "started"], cwd=str(tmp_path))
+    context.stop()
+    with pytest.raises(Stopped):
+        command(context, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_after_the_end_does_nothing():
+    context = FakeContext(run=["true"])
+    command(context, {})
+    context.stop()
+
+
+def test_when_lines_can_not_be_taken_the_group_ends_too():
+    pids = []
+
+    def refuse(message):
+        pids.append(int(message))
+        raise RuntimeError("the log is full")
+
+    context = FakeContext(run=shell("echo $$; exec sleep 600"))
+    context.on_log = refuse
+    with pytest.raises(RuntimeError, match="the log is full"):
+        command(context, {})
+    assert not is_running(pids[0])
+
+
+def test_a_background_process_that_keeps_the_output_open_is_ended(monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    result, lines = run(run=shell("sleep 600 & echo pid $!"))
+    assert result["exit_code"] == 0
+    assert not is_running(int(lines[0][1].split()[1]))
+    assert lines[1] == ("warning", "the program has ended, what it left running in the background was ended too")
+
+
+def test_a_background_process_that_gave_up_the_output_is_ended_too(monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    _, lines = run(run=shell("sleep 600 >/dev/null 2>&1 & echo pid $!"))
+    assert not is_running(int(lines[0][1].split()[1]))
+
+
+def test_what_a_background_process_writes_soon_after_the_end_is_kept(monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", PATIENCE)
+    _, lines = run(run=shell("(sleep 0.2; echo late) & echo early"))
+    assert lines == [("info", "early"), ("info", "late")]
+
+
+def test_a_daemon_that_left_the_group_is_not_waited_for():
+    script = "import os, sys, time\nif os.fork(): os._exit(0)\nos.setsid()\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)"
+    started = time.monotonic()
+    context = FakeContext(run=shell('"$0" -c "$1" & wait; sleep 0.5', sys.executable, script))
+    result = command(context, {})
+    pid = int(context.await_line("pid "))
+    try:
+        assert is_running(pid)
+        assert result["exit_code"] == 0
+        assert time.monotonic() - started < PATIENCE
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    await_end(pid)
+
+
+def test_a_dead_process_that_nobody_reaps_does_not_count_as_left_behind():
+    process = subprocess.Popen(["sleep", "600"], process_group=0)
+    try:
+        assert _process._has_living(process.pid)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        os.killpg(process.pid, 0)  # it is still there
+        assert not _process._has_living(process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+
+
+# Children
+
+
+def test_without_items_there_is_one_child():
+    assert units(run=["true"]) == ([("build", {})], [])
+
+
+def test_each_item_of_a_list_is_a_child():
+    found, _ = units(run=["echo", "{item}"], for_each=["a", 5, 0.5, "", "{x}", "two\nlines"])
+    assert [unit["item"] for _, unit in found] == ["a", "5", "0.5", "", "{x}", "two\nlines"]
+    assert [name for name, _ in found] == ["a", "5", "0.5", "(empty)", "{x}", "two lines"]
+    assert units(run=["true"], for_each=[]) == ([], [])
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("b.py", "a.py", "notes.md", ".hidden.py", "src/c.py", "src/deep/d.py", "src/.git/e.py", "src/deep/[x].py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "src" / "round").symlink_to(tmp_path)
+    (tmp_path / "broken.py").symlink_to("nowhere")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("*.py", ["a.py", "b.py", "broken.py"]),
+        ("[!b]*.py", ["a.py"]),
+        ("?.py", ["a.py", "b.py"]),
+        (".*.py", [".hidden.py"]),
+        ("**/*.py", ["a.py", "b.py", "broken.py", "src/c.py", "src/deep/[x].py", "src/deep/d.py"]),
+        ("src/**/**/d.py", ["src/deep/d.py"]),
+        ("src/deep/**", ["src/deep/[x].py", "src/deep/d.py"]),
+        ("src/*/d.py", ["src/deep/d.py"]),
+        ("src/round/*.md", ["src/round/notes.md"]),
+        ("*/", ["src/"]),
+        ("notes.md", ["notes.md"]),
+        ("./src//c.py", ["./src/c.py"]),
+        ("src/deep/../c.py", ["src/deep/../c.py"]),
+    ],
+)
+def test_each_match_of_a_glob_is_a_child_sorted(tree, pattern, paths):
+    found, lines = units(run=["true"], for_each=pattern, cwd="{top}", params={"top": str(tree)})
+    assert found == [(path, {"path": path}) for path in paths]
+    assert lines == []
+
+
+def test_an_absolute_glob_gives_absolute_paths(tree):
+    found, _ = units(run=["true"], for_each=f"{tree}/*.md")
+    assert [name for name, _ in found] == [f"{tree}/notes.md"]
+
+
+@pytest.mark.parametrize("pattern", ["*.rs", "none/*", "notes.md/*", "src/none.py"])
+def test_a_glob_that_matches_nothing_gives_no_children_and_a_warning(tree, pattern):
+    assert units(run=["true"], for_each=pattern, cwd=str(tree)) == ([], [("warning", f"nothing matches {pattern} in {tree}")])
+
+
+def test_a_glob_in_a_folder_that_is_not_there_fails(tmp_path):
+    with pytest.raises(StepFailed, match="is not a folder"):
+        units(run=["true"], for_each="*", cwd=str(tmp_path / "none"))
+
+
+def test_looking_for_files_can_be_stopped(tree):
+    context = FakeContext(run=["true"], for_each="**/*", cwd=str(tree))
+    context.stop()
+    with pytest.raises(Stopped):
+        list(command.planner(context))
+
+
+def test_a_file_of_any_name_reaches_the_program(tmp_path):
+    for name in (b"\xff \\x41.txt", b"two\nlines.txt", b"--all.txt"):
+        (tmp_path / os.fsdecode(name)).touch()
+    context = FakeContext(run=[*python("import os, sys; print(os.fsencode(sys.argv[2]).hex(), os.path.exists(sys.argv[2]))", "--"), "{item}"], for_each="*", cwd=str(tmp_path))
+    for unit in command.planner(context):
+        command(context, json.loads(json.dumps(unit.input)))
+    assert context.messages() == [f"{name.hex()} True" for name in (b"--all.txt", b"two\nlines.txt", b"\xff \\x41.txt")]
+
+
+def test_the_summary_counts_runs():
+    results = [{"exit_code": 0, "seconds": 0.1, "lines": 2}, {"exit_code": 0, "seconds": 0.2, "lines": 3}]
+    assert command.summary(FakeContext(run=["true"]), iter(results)) == {"runs": 2, "seconds": 0.3, "lines": 5}
+    assert command.summary(FakeContext(run=["true"]), iter([])) == {"runs": 0, "seconds": 0.0, "lines": 0}
+
+
+def test_commands_are_not_repeated_without_being_asked():
+    assert command.batch is False
+
+
+# The demo
+
+
+def test_the_demo_greets_and_counts(monkeypatch):
+    registry.register(command)
+    monkeypatch.chdir(DEFINITIONS.parent)
+    bound = Definitions(DEFINITIONS).find("hello_commands").bind({"name": "$(id); {rounds}", "rounds": 2})
+    lines = {}
+    for one in bound.steps:
+        context = FakeContext(bound.params, **{key: value for key, value in one["options"].items() if value not in (None, "")})
+        for unit in command.planner(context):
+            command(context, unit.input)
+        lines[one["name"]] = context.messages()
+    assert lines["greet"] == ["Hello, $(id); {rounds}!"]
+    assert lines["goodbye"] == ["Goodbye, $(id); {rounds}. {Braces} are written twice."]
+    assert [line for line in lines["count"] if line[0].isdigit()] == [
+        f"{number} {thing} for $(id); {{rounds}}" for thing in ("apples", "pears", "plums") for number in (1, 2)
+    ]
