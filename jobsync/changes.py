@@ -1,10 +1,17 @@
 """Tells this process's loops that the store may have changed: at once for its own commits, within `POLL` for other processes'."""
 
+import logging
+import sqlite3
 import threading
+import time
 
 from jobsync.extensions import db, open_watcher, socketio
 
-POLL = 0.02  # seconds; one look costs a few microseconds
+POLL = 0.02  # seconds between two looks while the store keeps changing; a look itself costs a few microseconds
+REST = 0.05  # the same when nothing has changed for QUIET seconds: waking up is what costs an idle server
+QUIET = 2.0
+
+_log = logging.getLogger(__name__)
 
 
 class Changes:
@@ -40,13 +47,21 @@ class Changes:
 
     def watch(self):
         """Notify whenever the store has changed. Runs for ever: start it in the background."""
-        seen = None
+        seen, seen_at = None, 0.0
         while True:
-            version = self.version()
+            version = self._look()
             if version != seen:
-                seen = version
+                seen, seen_at = version, time.monotonic()
                 self.notify()
-            socketio.sleep(POLL)
+            socketio.sleep(POLL if time.monotonic() - seen_at < QUIET else REST)
+
+    def _look(self):
+        """Return the version; one that can't be read counts as a change, so that nobody misses one."""
+        try:
+            return self.version()
+        except sqlite3.Error as error:
+            _log.warning("The database can't be watched for the moment: %s", error)
+            return None
 
 
 changes = Changes()

@@ -20,7 +20,8 @@ from jobsync.status import TERMINAL
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
 HEARTBEAT = 1.5  # seconds without a message after which a room gets a hint; with LOOK it stays under the contract's 2 s
-LOOK = 0.4  # seconds between two looks at what is due
+LOOK = 0.4  # seconds between two looks at what is due while there are viewers
+REST = 1.0  # the same while there are none; one that comes then still has its first hint within 2 s
 MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
 SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever was told
 
@@ -196,7 +197,8 @@ class Monitor:
         """Return the seconds until the monitor must look again even if nothing changes."""
         due = [told.grown_at.get(name, 0) + GROWTH for told in self._told.values() for name in told.waiting]
         due += [deadline for _, deadline, _ in self._deadlines.values()]
-        return max(0.001, min([LOOK, *(moment - self._clock() for moment in due)]))
+        look = LOOK if self._messages_at else REST
+        return max(0.001, min([look, *(moment - self._clock() for moment in due)]))
 
     def _tell_grown(self, job_id, told, due, moment):
         with store.read():

@@ -39,6 +39,16 @@ class StrictOptions(Schema):
             raise ValidationError("there is no luck")
 
 
+class EagerOptions(Schema):
+    first = fields.String()
+    second = fields.String()
+
+    @validates_schema(skip_on_field_errors=False)
+    def check_both(self, data, **kwargs):
+        if ("first" in data) != ("second" in data):
+            raise ValidationError("needs both or none")
+
+
 class BrokenOptions(Schema):
     value = fields.Raw(validate=lambda value: value > 0)
 
@@ -57,13 +67,14 @@ PROBE = registry.StepType(
 )
 STRICT = registry.StepType("probe_strict", lambda context, unit: None, options=StrictOptions, check=refuse_zero)
 BROKEN = registry.StepType("probe_broken", lambda context, unit: None, options=BrokenOptions, check=lambda options, params: params["missing"])
+EAGER = registry.StepType("probe_eager", lambda context, unit: None, options=EagerOptions)
 BARE = registry.StepType("probe_bare", lambda context, unit: None)
 STRICT.summarize(lambda context, results: {})
 
 
 @pytest.fixture(autouse=True, scope="module")
 def step_types():
-    registry.register(PROBE, STRICT, BROKEN, BARE)
+    registry.register(PROBE, STRICT, EAGER, BROKEN, BARE)
 
 
 @pytest.fixture
@@ -225,9 +236,9 @@ def test_the_name_is_the_id_where_none_is_given(folder):
 
 
 def test_it_lists_definitions_by_name_whatever_the_files_are_called(folder):
-    for file, name in (("a", "zebra"), ("b", "Ant"), ("c", "bee")):
+    for file, name in (("a", "zebra"), ("b", "Bee"), ("c", "ant")):
         (folder / f"{file}.toml").write_text(GOOD.replace('"good"', f'"{file}"').replace("Good one", name))
-    assert [definition.name for definition in Definitions(folder).all()] == ["Ant", "bee", "zebra"]
+    assert [definition.name for definition in Definitions(folder).all()] == ["ant", "Bee", "zebra"]
 
 
 def test_a_whole_number_of_seconds_is_a_duration(folder):
@@ -321,6 +332,7 @@ def test_a_problem_reads_as_file_key_and_reason():
         ("[step.one]\ntype = 'probe_strict'", "step.one.needed", "is required"),
         ("[step.one]\ntype = 'probe_strict'\nneeded = 'unlucky'", "step.one", "there is no luck"),
         ("[step.one]\ntype = 'nope'", "step.one.type", "there is no step type 'nope'; there are: "),
+        ("[step.one]\ntype = 'nope'\nwords = ['{of_its_own}']", "step.one.type", "there is no step type 'nope'"),
         ("[step.one]\ntype = 5", "step.one.type", "must be text"),
         ("[step.one]\nretries = 1", "step.one.type", "is required; there are: "),
         ("", "step", "there must be at least one step"),
@@ -440,6 +452,15 @@ def test_it_names_every_cycle(folder):
     assert mistakes(text, folder) == {"step.a.depends": ["is a cycle: a → c → b → a"], "step.d.depends": ["is a cycle: d → e → d"]}
 
 
+@pytest.mark.parametrize("order", ["xabc", "xbca", "cxab", "cbax"])
+def test_a_cycle_begins_with_the_step_of_it_that_comes_first(order, folder):
+    depends = {"x": "c", "a": "b", "b": "c", "c": "a"}
+    text = "".join(f"[step.{name}]\ntype = 'probe_bare'\ndepends = '{depends[name]}'\n" for name in order)
+    first = next(name for name in order if name != "x")
+    second, third = depends[first], depends[depends[first]]
+    assert mistakes(text, folder) == {f"step.{first}.depends": [f"is a cycle: {first} → {second} → {third} → {first}"]}
+
+
 def test_a_thousand_steps_in_a_row_are_fine_and_one_more_is_not(folder):
     def chain(length):
         return "".join(f"[step.s{n}]\ntype = 'probe_bare'\n" + (f"depends = 's{n - 1}'\n" if n else "") for n in range(length))
@@ -464,6 +485,13 @@ def test_an_option_with_a_parameter_without_a_default_is_only_checked_to_be_know
     assert mistakes(text + "count = '{p}'\nmost = 0", folder) == {}
     assert list(mistakes(text + "cuont = '{p}'\nmost = 'x'", folder)) == ["step.one.cuont", "step.one.most"]
     assert mistakes("[params.p]\ntype='string'\n[step.one]\ntype = 'probe_strict'\nneeded = '{p}'", folder) == {}
+
+
+def test_options_are_not_checked_against_each_other_while_one_is_not_known(folder):
+    text = "[params.p]\ntype = 'string'\n[step.one]\ntype = 'probe_eager'\nfirst = 'x'\n"
+    definition = one(text + "second = '{p}'", folder)
+    assert definition.bind({"p": "y"}).steps[0]["options"] == {"first": "x", "second": "y"}
+    assert mistakes(text, folder) == {"step.one": ["needs both or none"]}
 
 
 def test_a_step_type_that_raises_is_a_problem_of_its_definition_alone(folder, caplog):
@@ -632,14 +660,35 @@ def test_a_file_that_is_mended_is_good_again_and_one_that_breaks_is_gone(folder)
     assert (book.all(), len(book.problems())) == ([], 1)
 
 
-def test_it_sees_a_change_that_leaves_size_and_time_stamp_as_they_were(folder):
+def test_it_sees_a_change_that_leaves_size_and_time_of_modification_as_they_were(folder, reads):
     path = folder / "probe.toml"
     book = file_with(folder, GOOD)
-    stamp = os.stat(path).st_mtime_ns
-    for name in ("Good two", "Good ten", "Good six"):
-        path.write_text(GOOD.replace("Good one", name))
-        os.utime(path, ns=(stamp, stamp))
-        assert book.all()[0].name == name
+    assert book.all()[0].name == "Good one"
+    before = os.stat(path)
+    while os.stat(path).st_ctime_ns == before.st_ctime_ns:  # until the file system's clock has ticked
+        path.write_text(GOOD.replace("Good one", "Good two"))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert book.all()[0].name == "Good two"
+
+
+def test_it_relies_on_no_stamp_of_a_file_that_changed_a_moment_ago(folder, monkeypatch):
+    path = folder / "probe.toml"
+    book = file_with(folder, GOOD)
+    assert book.all()[0].name == "Good one"
+    real, frozen = os.stat, os.stat(path)  # a file system whose clock does not tick between two changes
+    monkeypatch.setattr(definitions.os, "stat", lambda asked, **kwargs: frozen if asked == path else real(asked, **kwargs))
+    path.write_text(GOOD.replace("Good one", "Good two"))
+    assert book.all()[0].name == "Good two"
+
+
+def test_a_fresh_file_is_read_again_but_checked_only_once(folder, monkeypatch):
+    checked = []
+    real = definitions.read_table
+    monkeypatch.setattr(definitions, "read_table", lambda table, file: checked.append(file) or real(table, file))
+    book = file_with(folder, GOOD)
+    book.all()
+    book.all()
+    assert checked == ["probe.toml"]
 
 
 def test_an_unchanged_definition_is_the_same_object(folder):
@@ -827,6 +876,25 @@ def test_the_check_of_a_step_type_counts_too(folder):
     assert refusal(definition, {"p": "-rf"}) == {"p": ["step.one: the value of 'p' must not begin with a dash"]}
     definition = one("[params.p]\ntype='integer'\n[step.one]\ntype='probe_strict'\nneeded='x'", folder)
     assert refusal(definition, {"p": 0}) == {"_schema": ["step.one: nothing adds up"]}
+
+
+def test_a_step_type_checks_only_complete_parameters(folder):
+    definition = one("[params.p]\ntype='string'\n[params.q]\ntype='integer'\n" + STEP + "count = '{q}'", folder)
+    assert refusal(definition, {"p": "-x"}) == {"q": ["is required"]}
+    assert refusal(definition, {"p": "-x", "q": 0}) == {"q": ["step.one.count: must be from 1 to 1000"]}
+    assert set(refusal(definition, {"p": "-x", "q": 1, "r": 1})) == {"p", "r"}
+
+
+def test_a_mistake_can_be_stored_and_sent_whatever_the_name_it_is_about(folder):
+    assert list(refusal(one(STEP, folder), {"a\udc80\x00": 1})) == ["a\ufffd\ufffd"]
+
+
+def test_a_relative_path_in_a_folder_whose_name_is_no_text_is_refused(folder, monkeypatch):
+    odd = os.fsdecode(os.fsencode(folder) + b"/\xff")
+    os.mkdir(odd)
+    definition = typed("path", folder)
+    monkeypatch.chdir(odd)
+    assert "Unicode text" in refusal(definition, {"p": "."})["p"][0]
 
 
 def test_a_check_that_raises_is_a_refusal_and_no_crash(folder, caplog):

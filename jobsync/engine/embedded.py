@@ -64,23 +64,25 @@ class Supervisor:
         self._fill_up()
         self._release_orphans(earlier)
         while not self._stopping:
-            self._wake.wait(LOOK)
+            changed = self._wake.wait(LOOK)
             self._wake.clear()
             try:
-                self._tick()
+                self._tick(changed)
             except (SQLAlchemyError, JobsyncError, OSError) as error:
                 _log.error("The workers can't be looked after for the moment: %s", str(error).splitlines()[0])
                 socketio.sleep(0.5)
 
-    def _tick(self):
+    def _tick(self, changed):
         self._bury_dead()
         self._release_lost()
         self._fill_up()
         self._watch_beats()
-        with self._app.app_context():
-            waiting = store.is_work_waiting()
-        if waiting:
+        if changed and self._is_work_waiting():
             self._ring()
+
+    def _is_work_waiting(self):
+        with self._app.app_context():
+            return store.is_work_waiting()
 
     # Starting and waking
 

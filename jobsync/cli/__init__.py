@@ -7,12 +7,14 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from jobsync.cli import jobs, seed
 from jobsync.engine.worker import Worker
 
 
 def init_app(app):
     """Register the commands."""
-    app.cli.add_command(worker)
+    for command in (jobs.jobs, seed.seed, worker):
+        app.cli.add_command(command)
 
 
 @click.command(hidden=True)

@@ -1,0 +1,42 @@
+# `make run` and `make test` set everything up by themselves; run twice they are fast.
+PYTHON ?= python3
+VENV := .venv
+FOLDER ?= $(CURDIR)
+export FOLDER
+
+.PHONY: run test test-tools lint bench vendor clean
+
+run: $(VENV)/run.stamp
+	@$(VENV)/bin/python scripts/run.py
+
+test: $(VENV)/test.stamp test-tools
+	node --test tests/js/
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/test.stamp
+	$(VENV)/bin/ruff check .
+
+bench: $(VENV)/test.stamp test-tools
+	$(VENV)/bin/python -m benchmarks
+
+# Chromium and Node for the tests of the pages: installed where they are missing and it is allowed
+test-tools:
+	@scripts/test-tools.sh
+
+# Fetches the third-party scripts of package-lock.json again and checks their sums
+vendor:
+	@npm ci --ignore-scripts --no-audit --no-fund && node scripts/vendor.mjs
+
+$(VENV)/run.stamp: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jobsync needs Python 3.11 or newer: make PYTHON=python3.12 …")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing what jobsync needs into $(VENV) …"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-dev.txt
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) node_modules .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,91 @@
+"""Following a job on the store, without a server: looks as soon as anything is committed, until the job has ended."""
+
+import time
+
+from sqlalchemy.exc import OperationalError
+
+from jobsync import logs, store
+from jobsync.changes import changes
+from jobsync.clock import now
+from jobsync.status import TERMINAL
+
+LOOK = 0.05  # seconds between two looks whether anything was committed
+WORKERS = 1.0  # seconds between two looks whether any worker lives
+PATIENCE = 10.0  # seconds that a database is put up with which another process has locked
+TROUBLE = 5  # warnings and errors told of
+NO_WORKER = "no worker is running: start `python app.py`; the job waits"
+WORKERS_CAME = "workers are running now"
+
+
+class Follower:
+    """Follows one job and has a `screen` show it: `show(structure, trouble)`, `tick()`, `note(text)`."""
+
+    def __init__(self, job_id, screen):
+        self._job_id = job_id
+        self._screen = screen
+        self._version = None
+        self._looked = time.monotonic()
+        self._workers_at = None
+        self._without_workers = False
+        self._trouble = {}
+        self._counts = {}
+
+    def run(self):
+        """Return the status in which the job has ended. Raises NotFound when it is deleted meanwhile."""
+        while True:
+            status = self._look()
+            if status in TERMINAL:
+                return status
+            self._look_for_workers()
+            self._screen.tick()
+            time.sleep(LOOK)
+
+    def _look(self):
+        """Show the job if anything was committed since the last look, and return its status then."""
+        version = changes.version()
+        if version == self._version:
+            return None
+        try:
+            structure = store.structure(self._job_id)
+            self._read_trouble(structure["steps"])
+        except OperationalError:  # a server that starts or ends may lock readers out for a moment
+            if time.monotonic() - self._looked > PATIENCE:
+                raise
+            return None
+        self._version, self._looked = version, time.monotonic()
+        self._screen.show(structure, sorted(sum(self._trouble.values(), []), key=lambda line: line["at"])[-TROUBLE:])
+        return structure["status"]
+
+    def _read_trouble(self, steps):
+        """Read the latest warnings and errors of the steps that have new ones."""
+        for step in steps:
+            count = step["levels"]["warning"] + step["levels"]["error"]
+            if count != self._counts.get(step["name"], 0):
+                self._trouble[step["name"]] = logs.page(self._job_id, step["name"], limit=TROUBLE, level="warning")["items"]
+                self._counts[step["name"]] = count
+
+    def _look_for_workers(self):
+        moment = time.monotonic()
+        if self._workers_at is not None and moment - self._workers_at < WORKERS:
+            return
+        self._workers_at = moment
+        without = store.live_workers(now()) == 0
+        if without != self._without_workers:
+            self._without_workers = without
+            self._screen.note(NO_WORKER if without else WORKERS_CAME)
+
+
+def follow_lines(job_id, step_name, level, keep_on):
+    """Yield a step's lines as `logs.page` shows them; with `keep_on` those to come too, until the step has ended. Raises NotFound."""
+    last, version = 0, None
+    while True:
+        present = changes.version()
+        if version is None or present != version:
+            version = present
+            ended = store.step_row(job_id, step_name).status in TERMINAL  # before its lines are read: none comes after that
+            while items := logs.page(job_id, step_name, after=last, limit=1000, level=level)["items"]:
+                yield from items
+                last = items[-1]["line"]
+            if ended or not keep_on:
+                return
+        time.sleep(LOOK)

@@ -1,0 +1,123 @@
+"""A job in full and its end, told on a terminal or in a pipe."""
+
+import json
+import sys
+
+import click
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from jobsync import logs, store
+from jobsync.cli import look
+from jobsync.cli.screens import head, trouble_table
+from jobsync.clock import now
+from jobsync.status import COMPLETED, FAILED
+
+REASONS = 5  # failed children, and last errors, told of each failed step
+
+
+def details(job_id):
+    """Return a job as the API shows it and its `steps`, both from one moment. Raises NotFound."""
+    while True:
+        structure, job = store.structure(job_id), store.job(job_id)
+        if job["revision"] == structure["revision"]:
+            return {**job, "steps": structure["steps"]}
+
+
+def print_json(value):
+    """Print a value for a program. What isn't ASCII is written `\\u00e9`, so nothing in it can steer a terminal."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_jobs(page, limit):
+    """Print a list of jobs as `store.jobs` has it: a table on a terminal, else a line for each with tabs between the columns."""
+    if not sys.stdout.isatty():
+        for job in page["items"]:
+            columns = (job["id"], job["status"], job["definition"], job["created_at"], job["finished_at"] or "", job["name"])
+            click.echo("\t".join(map(look.safe, columns)))
+        return
+    strips = store.step_strips([job["id"] for job in page["items"]])
+    _console().print(look.job_table(page["items"], strips, now()) if page["items"] else "There is no such job.")
+    if page["total"] > len(page["items"]):
+        click.echo(f"\n{limit} of {page['total']:,} jobs; --limit shows more.")
+
+
+def print_job(job):
+    """Print a job in full, as `details` has it."""
+    if sys.stdout.isatty():
+        console = _console()
+        console.print(head(job["name"], job, now()))
+        console.print(Padding(_grid(look.job_fields(job, now())), (1, 0)))
+        console.print(look.step_table(job["steps"], now()))
+    else:
+        click.echo(f"{look.safe(job['name'])}: {job['status']}")
+        for word, text in look.job_fields(job, now()):
+            click.echo(f"  {word:<12}{text}".rstrip())
+        for step in job["steps"]:
+            click.echo(look.step_line(step, now()))
+    print_end(job)
+
+
+def print_end(job):
+    """Print what came of a job that has ended: its result in short, or what went wrong."""
+    if job["status"] == FAILED:
+        for step in job["steps"]:
+            if step["status"] == FAILED:
+                _print_reasons(job["id"], step)
+    if job["status"] == COMPLETED and job["result"]:
+        _print_result(job["result"])
+
+
+def _print_result(result):
+    fields, sums = look.result_fields(result), list(look.result_sums(result))
+    if sys.stdout.isatty():
+        console = _console()
+        console.print(Padding(_grid(fields), (1, 0, 0, 0)))
+        for title, rows in sums:
+            console.print(Padding(look.sums_table(title, rows), (1, 0, 0, 0)))
+        return
+    for name, text in fields:
+        click.echo(f"{name}: {text}")
+    for title, rows in sums:
+        for name, files, size, lines in rows[: look.ROWS]:
+            click.echo(f"{title}: {name}: {files:,} files, {size:,} bytes, {lines:,} lines")
+
+
+def _print_reasons(job_id, step):
+    """Print why a step failed: its reason, its first failed children, its last errors."""
+    children = store.children(job_id, step["name"], ["failed"], REASONS)
+    errors = logs.page(job_id, step["name"], limit=REASONS, level="error")["items"]
+    click.echo(f"\n{step['name']} failed: {look.safe(step['error'])}")
+    for child in children["items"]:
+        click.echo(f"  {look.safe(child['name'])}: {look.safe(child['error'])}")
+    if children["total"] > REASONS:
+        click.echo(f"  and {children['total'] - REASONS:,} more")
+    if errors and sys.stdout.isatty():
+        _console().print(Padding(trouble_table(errors), (0, 0, 0, 2)))
+        return
+    for line in errors:
+        click.echo(f"  {look.time_of_day(line['at'])} {line['level']} {look.safe(line['message'])}")
+
+
+def print_line(line):
+    """Print a log line."""
+    if sys.stdout.isatty():
+        text = Text.assemble((look.time_of_day(line["at"]), "dim"), f" {line['level']:<7} ", (look.safe(line["message"]), look.LEVEL_STYLES[line["level"]]))
+        _console().print(text, soft_wrap=True)
+    else:
+        click.echo(f"{line['at']} {line['level']} {look.safe(line['message'])}")
+
+
+def _grid(fields):
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for word, text in fields:
+        grid.add_row(Text(word), Text(text))
+    return grid
+
+
+def _console():
+    return Console(file=sys.stdout, highlight=False)

@@ -1,0 +1,127 @@
+"""What a followed job looks like: a live table on a terminal, lines in a pipe."""
+
+import sys
+import time
+from contextlib import contextmanager
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from jobsync.cli import look
+from jobsync.clock import now
+from jobsync.status import PENDING, RUNNING
+
+FRAME = 0.1  # seconds between two pictures at least
+SECOND = 1.0  # seconds after which the clock in the picture moves on
+PROGRESS = 5.0  # seconds between two lines of progress at least
+AROUND = 6  # lines of a terminal that aren't the table's or the messages'
+
+
+@contextmanager
+def open_screen(name, stream):
+    """Open the screen that suits `stream`, for a job of that name: its methods are those that `follow.Follower` names."""
+    console = Console(file=stream, highlight=False)
+    if stream.isatty() and not console.is_dumb_terminal:
+        with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+            yield LiveScreen(name, live)
+    else:
+        yield PlainScreen(stream)
+
+
+class LiveScreen:
+    """A table that is drawn anew whenever something has changed, and each second."""
+
+    def __init__(self, name, live):
+        self._name = name
+        self._live = live
+        self._structure, self._trouble = None, []
+        self._due = False
+        self._drawn = 0.0
+
+    def show(self, structure, trouble):
+        self._structure, self._trouble = structure, trouble
+        self._due = True
+        if structure["finished_at"]:
+            self._draw()
+
+    def tick(self):
+        """Draw if there is something new, at most each FRAME; each SECOND in any case."""
+        waited = time.monotonic() - self._drawn
+        if waited >= SECOND or (self._due and waited >= FRAME):
+            self._draw()
+
+    def note(self, text):
+        """Tell something above the table; where stderr goes elsewhere, there."""
+        if sys.stderr.isatty():
+            self._live.console.print(Text(text, "yellow"))
+        else:
+            click.echo(text, err=True)
+
+    def _draw(self):
+        self._due, self._drawn = False, time.monotonic()
+        self._live.update(self._picture(now()), refresh=True)
+
+    def _picture(self, moment):
+        messages = trouble_table(self._trouble) if self._trouble else Text()
+        room = self._live.console.height - AROUND - len(self._trouble)
+        steps = look.step_table(self._structure["steps"], moment, max(room, 3))
+        return Group(head(self._name, self._structure, moment), Padding(steps, (1, 0, 1 if self._trouble else 0, 0)), messages)
+
+
+def head(name, job, moment):
+    """Return the first line of a job: status, name, time."""
+    return Text.assemble(look.status_text(job["status"]), "  ", (look.safe(name), "bold"), "  ", (look.elapsed(job, moment), "dim"))
+
+
+def trouble_table(lines):
+    """Return the table of warnings and errors."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for line in lines:
+        level = Text(line["level"], look.LEVEL_STYLES[line["level"]])
+        table.add_row(Text(look.time_of_day(line["at"]), "dim"), level, Text(line["step"], "dim"), Text(look.safe(line["message"])))
+    return table
+
+
+class PlainScreen:
+    """A line for each change of a status, and now and then one for progress."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._statuses = {}
+        self._told = {}
+        self._structure = None
+        self._told_at = time.monotonic()
+
+    def show(self, structure, trouble):
+        self._structure = structure
+        for step in structure["steps"]:
+            if step["status"] != self._statuses.get(step["name"], PENDING):
+                self._tell(step)
+            self._statuses[step["name"]] = step["status"]
+
+    def tick(self):
+        """Tell how far the running steps are that have moved since that was told."""
+        if time.monotonic() - self._told_at < PROGRESS:
+            return
+        self._told_at = time.monotonic()
+        for step in self._structure["steps"] if self._structure else ():
+            if step["status"] == RUNNING and _amounts(step) != self._told.get(step["name"]):
+                self._tell(step)
+
+    def note(self, text):
+        click.echo(text, err=True)
+
+    def _tell(self, step):
+        self._told[step["name"]] = _amounts(step)
+        click.echo(f"{time.strftime('%H:%M:%S')} {look.step_line(step, now())}", file=self._stream)
+
+
+def _amounts(step):
+    return step["children"], step["log_count"]

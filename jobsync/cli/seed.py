@@ -1,0 +1,218 @@
+"""`flask seed`: jobs to look at, without waiting for any.
+
+Their history is not made up: it is run, by the step types' own code and the rules that every job follows, in a store of its own that
+nobody else sees, and then moved into the real one with its times put back by hours and days. So all counters and statuses are right by
+construction, no worker or monitor of a running server can interfere, and each job appears in one transaction, complete.
+"""
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+from flask import Flask, current_app
+from sqlalchemy import insert, select
+
+from jobsync import lifecycle
+from jobsync.cli.commands import StoreCommand
+from jobsync.cli.sample import write_sample
+from jobsync.clock import now
+from jobsync.definitions import Definitions
+from jobsync.engine import runner
+from jobsync.engine.outbox import Outbox
+from jobsync.extensions import db, engine_options, prepare_engine
+from jobsync.lifecycle import moves, rows, work
+from jobsync.models import Child, Counter, Job, LogLine, Step
+from jobsync.status import PENDING, TERMINAL
+from jobsync.store import read, write
+from jobsync.upgrade import MIGRATIONS, locked
+
+ROOT = MIGRATIONS.parent
+SOURCE = "seed"
+WORKER = "seed"
+MINUTE = 60_000  # ms
+HOUR = 60 * MINUTE
+
+
+@dataclass(frozen=True)
+class Story:
+    """A job that has ended `ago` ms before now and had run for `lasted` ms. cancelled_after: units of work begun before it is cancelled."""
+
+    id: str
+    definition: str
+    ago: int
+    lasted: int
+    params: dict = field(default_factory=dict)
+    cancelled_after: int | None = None
+
+
+LONG = "test_job", {"workers": 3, "lines": 300, "delay_ms": 40}  # a minute or two
+
+
+def stories(folder):
+    """Return the stories, the oldest first. `folder` is the one that is classified."""
+    return [
+        Story("5eed00000001", "test_job", 76 * HOUR, 94_000, {"workers": 4, "lines": 40, "delay_ms": 0}),
+        Story("5eed00000002", "test_job", 51 * HOUR, 71_000, {"workers": 3, "lines": 50, "delay_ms": 0, "failure_rate": 0.7, "seed": 4}),
+        Story("5eed00000003", "test_job", 28 * HOUR, 38_000, {"workers": 6, "lines": 30, "delay_ms": 0, "seed": 2}, cancelled_after=20),
+        Story("5eed00000004", "codebase_classify", 25 * HOUR, 12_400, {"folder": str(folder)}),
+    ]
+
+
+@click.command("seed", cls=StoreCommand)
+def seed():
+    """Load jobs to look at, one for each way to end and more, and start a long one.
+
+    Those that are there already are left alone.
+    """
+    data_dir = Path(current_app.config["DATA_DIR"])
+    with locked(data_dir / "seed.lock"):
+        folder = data_dir / "seed" / "bookshop"
+        write_sample(folder)
+        there = _seeded()
+        missing = [story for story in stories(folder) if story.id not in there]
+        for job in _played(missing) if missing else ():
+            _move_in(job)
+            _tell(job.values["id"], job.values["status"], job.values["name"])
+        if not there - {story.id for story in stories(folder)}:
+            _tell(_start_long_job(), PENDING, "starts as soon as a worker runs: `python app.py`")
+        elif not missing:
+            click.echo("The jobs are there already.")
+
+
+def _tell(job_id, status, text):
+    click.echo(f"{job_id} {status:<10}{text}")
+
+
+def _seeded():
+    """Return the ids of the jobs that were seeded before."""
+    with read() as session:
+        return set(session.execute(select(Job.id).where(Job.source == SOURCE)).scalars())
+
+
+def _start_long_job():
+    definition, params = LONG
+    return lifecycle.submit(_definition(definition), params, SOURCE)
+
+
+def _definition(definition_id):
+    """Return one of the definitions that ship, whatever folder of definitions is set."""
+    return Definitions(ROOT / "definitions").find(definition_id)
+
+
+# Playing
+
+
+@dataclass
+class Played:
+    """A job that has ended, as rows of the store it was played in."""
+
+    values: dict
+    steps: list
+    children: list
+    lines: list
+
+
+def _played(stories):
+    """Return the Played of stories."""
+    with _store_aside() as app:
+        work.register_worker(WORKER, os.getpid())
+        return [_put_back(story, _read_rows(_play(app, story))) for story in stories]
+
+
+@contextmanager
+def _store_aside():
+    """Enter the context of an app with an empty store of its own."""
+    app = Flask("jobsync.seed")
+    with TemporaryDirectory(prefix="jobsync-seed-") as folder:
+        url = f"sqlite:///{folder}/jobsync.db"
+        log_limit = current_app.config["LOG_LIMIT"]
+        app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url), LOG_LIMIT=log_limit)
+        db.init_app(app)
+        with app.app_context():
+            prepare_engine(db.engine)
+            db.create_all()
+            with write() as session:
+                session.execute(insert(Counter).values(name="change", value=0))
+            try:
+                yield app
+            finally:
+                db.session.remove()
+                db.engine.dispose()
+
+
+def _play(app, story):
+    """Run a story's job to its end and return its id there."""
+    job_id = lifecycle.submit(_definition(story.definition), story.params, SOURCE)
+    outbox = Outbox(app)
+    begun = 0
+    while True:
+        moves.advance(job_id)
+        tasks = work.claim(WORKER, lambda step_pk: 1)
+        if not tasks:
+            return job_id
+        begun += 1
+        if begun == story.cancelled_after:
+            lifecycle.cancel(job_id)
+        else:
+            _do(tasks[0], outbox)
+
+
+def _do(task, outbox):
+    context = runner.TaskContext(task, outbox)
+    outbox.take_up(task, begun=True)
+    run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[task.kind]
+    run(context, outbox)
+    outbox.flush()
+
+
+def _read_rows(job_id):
+    with read() as session:
+        job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()
+        if job.status not in TERMINAL:
+            raise RuntimeError(f"the seeded job {job.definition} did not end")
+        mine = select(Step.pk).where(Step.job_id == job_id)
+        steps = session.execute(select(Step.__table__).where(Step.job_id == job_id).order_by(Step.position)).all()
+        children = session.execute(select(Child.__table__).where(Child.step_pk.in_(mine)).order_by(Child.pk)).all()
+        lines = session.execute(select(LogLine.__table__).where(LogLine.step_pk.in_(mine))).all()
+    return Played(*(dict(job._mapping),), *([dict(row._mapping) for row in found] for found in (steps, children, lines)))
+
+
+TIMES = ("created_at", "started_at", "finished_at", "updated_at", "at")
+
+
+def _put_back(story, job):
+    """Give a job its story's id and times."""
+    end, new_end = job.values["finished_at"], now() - story.ago
+    stretch = story.lasted / max(end - job.values["started_at"], 1)
+    for row in (job.values, *job.steps, *job.children, *job.lines):
+        for name in TIMES:
+            if row.get(name) is not None:
+                row[name] = new_end - round((end - row[name]) * stretch)
+    job.values["id"] = story.id
+    return job
+
+
+# Moving in
+
+
+def _move_in(job):
+    """Store a played job with all it owns, in one transaction."""
+    with write() as session:
+        session.execute(insert(Job).values({**_without(job.values, "number"), "change": rows.next_change(session)}))
+        step_pks = {}
+        for step in job.steps:
+            values = {**_without(step, "pk"), "job_id": job.values["id"]}
+            step_pks[step["pk"]] = session.execute(insert(Step).values(values)).inserted_primary_key[0]
+        child_pks = {None: None}
+        for child in job.children:
+            values = {**_without(child, "pk"), "step_pk": step_pks[child["step_pk"]]}
+            child_pks[child["pk"]] = session.execute(insert(Child).values(values)).inserted_primary_key[0]
+        lines = [{**line, "step_pk": step_pks[line["step_pk"]], "child_pk": child_pks[line["child_pk"]]} for line in job.lines]
+        session.execute(insert(LogLine), lines)
+
+
+def _without(row, key):
+    return {name: value for name, value in row.items() if name != key}

@@ -1,0 +1,229 @@
+// The page's one socket: subscribing, noticing silence, connecting again, and saying truly how the page is connected.
+
+import { pauseAfter } from "./request.js";
+
+export const LIVE_FOR = 5000; // ms that a hint proves the connection (contract, section 4)
+export const OFFLINE_AFTER = 30000; // ms without hint or answer
+export const SUSPECT_AFTER = 3500; // ms: the server gives a hint at least every 2 s, so by now one was lost
+const SUSPECT_SPREAD = 500; // ms: many viewers that are cut off at once don't ask at once
+const ACK_WITHIN = 4000; // ms
+const TICK = 250; // ms
+const PATIENCE = 5000; // ms that a connection gets to bring its first hint or its next
+const MOST_PATIENCE = 10000;
+const SPREAD = 1500; // ms over which many viewers that lose one server at once come back to it
+const TRANSPORTS = ["websocket", "polling"];
+
+export class Connection {
+  #connect;
+  #clock;
+  #random;
+  #isOnline;
+  #onAck;
+  #onHint;
+  #onState;
+  #onSilence;
+  #isActive = false;
+  #socket = null;
+  #isConnected = false;
+  #rooms = new Map(); // job id, "" for the feed → { askedAt, isAcked }
+  #state = "reconnecting";
+  #transports = TRANSPORTS;
+  #failures = 0;
+  #patience = PATIENCE;
+  #suspicion = SUSPECT_AFTER;
+  #isSilent = false;
+  #heardAt = -Infinity; // the last hint
+  #askedAt = -Infinity; // the last time that a socket was opened
+  #startedAt = -Infinity;
+  #answeredAt = -Infinity; // the last answer to a request
+  #hasFailed = false; // the last request
+  #tickTimer = null;
+  #openTimer = null;
+
+  /**
+   * connect(transports): opens a socket and returns it (on, off, emit, disconnect, as socket.io's client has them; not reconnecting by itself).
+   * isOnline(): what the browser says. onAck(jobId, ack), onHint(hint), onState(state): as they come.
+   * onSilence(): no hint where there should have been one; until `isSilent` is false again, ask otherwise.
+   */
+  constructor({ connect, clock, random, isOnline, onAck, onHint, onState, onSilence }) {
+    this.#connect = connect;
+    this.#clock = clock;
+    this.#random = random;
+    this.#isOnline = isOnline;
+    this.#onAck = onAck;
+    this.#onHint = onHint;
+    this.#onState = onState;
+    this.#onSilence = onSilence;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  get isSilent() {
+    return this.#isSilent;
+  }
+
+  start() {
+    if (this.#isActive) return;
+    this.#isActive = true;
+    this.#startedAt = this.#clock.now();
+    this.#open();
+    this.#tick();
+  }
+
+  stop() {
+    this.#isActive = false;
+    this.#isSilent = false;
+    this.#close();
+    for (const timer of [this.#tickTimer, this.#openTimer]) if (timer !== null) this.#clock.clearTimeout(timer);
+    this.#tickTimer = this.#openTimer = null;
+  }
+
+  /** Subscribes to a job, or with "" to the feed, now and after each reconnection. */
+  join(jobId) {
+    if (this.#rooms.has(jobId)) return;
+    this.#rooms.set(jobId, { askedAt: -Infinity, isAcked: false });
+    if (this.#isConnected) this.#subscribe(jobId);
+  }
+
+  leave(jobId) {
+    if (this.#rooms.delete(jobId) && this.#isConnected) this.#socket.emit("unsubscribe", payloadOf(jobId), () => {});
+  }
+
+  /** Subscribes again, which does no harm: the ack tells the revision. */
+  ping(jobId) {
+    if (this.#isConnected && this.#rooms.has(jobId)) this.#subscribe(jobId);
+  }
+
+  /** Notes that hints come, or what is as good as one. */
+  heard() {
+    const spread = SUSPECT_SPREAD * this.#random();
+    this.#heardAt = this.#clock.now();
+    this.#failures = 0;
+    this.#isSilent = false;
+    this.#suspicion = SUSPECT_AFTER + spread;
+    this.#patience = PATIENCE + spread;
+    this.#showState();
+  }
+
+  /** Is told of each ended request: whether the server answered it. */
+  answered(ok) {
+    if (ok) this.#answeredAt = this.#clock.now();
+    this.#hasFailed = !ok;
+    this.#showState();
+  }
+
+  /** Looks again at what the browser says of the network. */
+  networkChanged() {
+    this.#showState();
+  }
+
+  /** Doesn't wait any longer before it connects again. */
+  wake() {
+    if (this.#openTimer === null) return;
+    this.#clock.clearTimeout(this.#openTimer);
+    this.#open();
+  }
+
+  // The socket
+
+  #open() {
+    this.#openTimer = null;
+    this.#askedAt = this.#clock.now();
+    const socket = this.#connect(this.#transports);
+    this.#socket = socket;
+    socket.on("connect", () => {
+      this.#isConnected = true;
+      for (const jobId of this.#rooms.keys()) this.#subscribe(jobId);
+    });
+    socket.on("job_update", (hint) => this.#hear(hint));
+    socket.on("disconnect", () => this.#reopen());
+    socket.on("connect_error", () => this.#reopen());
+  }
+
+  #close() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#isConnected = false;
+    for (const room of this.#rooms.values()) room.askedAt = -Infinity;
+    if (!socket) return;
+    socket.off();
+    socket.disconnect();
+  }
+
+  /** Connects again after a pause. A connection that never brought anything is followed by one that tries the other transport first. */
+  #reopen() {
+    if (this.#heardAt < this.#askedAt) this.#transports = [...this.#transports].reverse();
+    this.#close();
+    const pause = this.#failures === 0 ? SPREAD * this.#random() : pauseAfter(this.#failures + 1, this.#random);
+    this.#failures += 1;
+    this.#openTimer = this.#clock.setTimeout(() => this.#open(), pause);
+  }
+
+  #subscribe(jobId) {
+    const room = this.#rooms.get(jobId);
+    const socket = this.#socket;
+    room.askedAt = this.#clock.now();
+    room.isAcked = false;
+    socket.emit("subscribe", payloadOf(jobId), (ack) => {
+      if (socket !== this.#socket || this.#rooms.get(jobId) !== room) return;
+      room.isAcked = true;
+      this.#onAck(jobId, ack ?? { ok: false });
+    });
+  }
+
+  #hear(hint) {
+    if (!hint || typeof hint !== "object") return;
+    this.heard();
+    this.#onHint(hint);
+  }
+
+  // Silence
+
+  #tick() {
+    this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), TICK);
+    const now = this.#clock.now();
+    const heardAt = Math.max(this.#heardAt, this.#startedAt);
+    if (!this.#isSilent && now - heardAt >= this.#suspicion) {
+      this.#isSilent = true;
+      this.#onSilence();
+    }
+    if (!this.#isActive) return;
+    if (this.#socket && now - Math.max(heardAt, this.#askedAt) >= this.#patience) this.#giveUp();
+    this.#askUnacked(now);
+    this.#showState();
+  }
+
+  #giveUp() {
+    this.#patience = Math.min(MOST_PATIENCE, this.#patience * 1.5) + SUSPECT_SPREAD * this.#random();
+    if (this.#heardAt < this.#askedAt) this.#transports = [...this.#transports].reverse();
+    this.#close();
+    this.#open();
+  }
+
+  #askUnacked(now) {
+    if (!this.#isConnected) return;
+    for (const [jobId, room] of this.#rooms) if (!room.isAcked && now - room.askedAt >= ACK_WITHIN) this.#subscribe(jobId);
+  }
+
+  #showState() {
+    if (!this.#isActive) return;
+    const state = this.#stateAt(this.#clock.now());
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#onState(state);
+  }
+
+  #stateAt(now) {
+    if (!this.#isOnline()) return "offline";
+    if (now - this.#heardAt < LIVE_FOR) return "live";
+    const isAnswering = this.#answeredAt >= this.#heardAt + SUSPECT_AFTER && now - this.#answeredAt < LIVE_FOR && !this.#hasFailed;
+    if (isAnswering) return "polling";
+    return now - Math.max(this.#heardAt, this.#answeredAt, this.#startedAt) < OFFLINE_AFTER ? "reconnecting" : "offline";
+  }
+}
+
+function payloadOf(jobId) {
+  return jobId === "" ? {} : { job_id: jobId };
+}

@@ -1,0 +1,261 @@
+// Keeps the list of jobs in step with the store: by the feed of all jobs, by the rooms of the shown jobs that may still change, and by
+// asking for the list's own page when a hint names a job that it should show and doesn't. Like sync.js it never touches the page.
+
+import { Connection } from "./connection.js";
+import { Request } from "./request.js";
+import { POLL_EVERY, read } from "./sync.js";
+
+const FEED = "";
+const GROWTH_SPACING = 1000; // ms between two looks at a job of which only counts have changed
+const PAGE_SPACING = 500; // ms between two looks at the list
+const LOOK_EVERY = 15000; // ms: a lost hint of a new job can't be noticed otherwise
+const PING_EVERY = 2000; // ms: an empty list gets no hints, so it asks whether somebody is there
+const MOST_REMEMBERED = 1000; // jobs that are known not to belong here
+const TERMINAL = new Set(["completed", "failed", "cancelled"]);
+
+export class FeedSync {
+  #fetch;
+  #clock;
+  #random;
+  #url;
+  #etag;
+  #statuses;
+  #onPage;
+  #onStructure;
+  #onDeleted;
+  #connection;
+  #page;
+  #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
+  #elsewhere = new Map(); // id → the status with which it didn't belong here
+  #deleted = new Set();
+  #isActive = false;
+  #isResting = false;
+  #timers = new Map();
+
+  /**
+   * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. statuses: those it
+   * is limited to, [] for all. onPage(html, deleted): a newer page; returns the jobs that are shown then. onStructure(structure): of a
+   * shown job. onDeleted(jobId). onConnection(state). The outside as in JobSync.
+   */
+  constructor({ jobs, url, etag, statuses, connect, fetch, clock, random, isOnline, onPage, onStructure, onDeleted, onConnection }) {
+    this.#url = url;
+    this.#etag = etag;
+    this.#statuses = statuses;
+    this.#fetch = fetch;
+    this.#clock = clock;
+    this.#random = random;
+    this.#onPage = onPage;
+    this.#onStructure = onStructure;
+    this.#onDeleted = onDeleted;
+    this.#connection = new Connection({
+      connect,
+      clock,
+      random,
+      isOnline,
+      onAck: (room, ack) => this.#takeAck(room, ack),
+      onHint: (hint) => this.#takeHint(hint),
+      onState: onConnection,
+      onSilence: () => this.#poll(),
+    });
+    this.#page = new Request({
+      fetch: (signal) => read(fetch, url, { signal, etag: this.#etag, as: "text" }),
+      take: (answer) => this.#takePage(answer),
+      isWanted: () => false,
+      onEnd: (ok) => this.#connection.answered(ok),
+      clock,
+      random,
+      spacing: PAGE_SPACING,
+    });
+    this.#setJobs(jobs);
+  }
+
+  start() {
+    if (this.#isActive) return;
+    this.#isActive = true;
+    this.#connection.join(FEED);
+    this.#connection.start();
+    this.#repeat("look", LOOK_EVERY, () => this.#mayAsk && this.#page.ask());
+    this.#repeat("ping", PING_EVERY, () => this.#jobs.size === 0 && this.#connection.ping(FEED));
+  }
+
+  /** Ends everything that is under way. `start` begins again. */
+  stop() {
+    this.#isActive = false;
+    this.#connection.stop();
+    this.#dropRequests();
+    for (const name of [...this.#timers.keys()]) this.#stopTimer(name);
+  }
+
+  /** Looks at once, whatever is thought to be known. */
+  wake() {
+    if (!this.#mayAsk) return;
+    this.#page.hurry();
+    this.#connection.networkChanged();
+    this.#connection.wake();
+    this.#connection.ping(FEED);
+  }
+
+  /** Stays subscribed but fetches and shows nothing while `isResting`. */
+  rest(isResting) {
+    if (this.#isResting === isResting) return;
+    this.#isResting = isResting;
+    if (isResting) this.#dropRequests();
+    else this.wake();
+  }
+
+  networkChanged() {
+    this.#connection.networkChanged();
+  }
+
+  get #mayAsk() {
+    return this.#isActive && !this.#isResting;
+  }
+
+  #dropRequests() {
+    this.#page.drop();
+    for (const job of this.#jobs.values()) job.request.drop();
+    this.#stopTimer("poll");
+  }
+
+  // The jobs that are shown
+
+  #setJobs(jobs) {
+    const ids = new Set(jobs.map((job) => job.id));
+    for (const id of [...this.#jobs.keys()]) if (!ids.has(id)) this.#remove(id);
+    for (const { id, revision, status, steps } of jobs) {
+      const job = this.#jobs.get(id) ?? this.#add(id);
+      if (revision >= job.revision) Object.assign(job, { revision, status, steps });
+      this.#elsewhere.delete(id);
+      this.#follow(id, job);
+    }
+  }
+
+  #add(id) {
+    const job = { revision: 0, wanted: 0, status: null, steps: {}, etag: null, request: null };
+    const url = `/api/jobs/${encodeURIComponent(id)}/structure`;
+    job.request = new Request({
+      fetch: (signal) => read(this.#fetch, url, { signal, etag: job.etag }),
+      take: (answer) => this.#takeStructure(id, job, answer),
+      isWanted: () => job.wanted > job.revision,
+      clock: this.#clock,
+      random: this.#random,
+      spacing: GROWTH_SPACING,
+    });
+    this.#jobs.set(id, job);
+    return job;
+  }
+
+  #remove(id) {
+    this.#jobs.get(id).request.drop();
+    this.#jobs.delete(id);
+    this.#connection.leave(id);
+  }
+
+  /** Is in the rooms of those jobs that may still change by themselves; of the others the feed tells. */
+  #follow(id, job) {
+    if (TERMINAL.has(job.status)) this.#connection.leave(id);
+    else this.#connection.join(id);
+  }
+
+  // What the server says
+
+  #takeAck(room, ack) {
+    if (room !== FEED) {
+      const job = this.#jobs.get(room);
+      if (job && ack.ok) this.#want(job, ack.revision, false);
+      else if (job && this.#mayAsk) this.#page.askAgain();
+      return;
+    }
+    if (!ack.ok) return;
+    if (this.#jobs.size === 0) this.#connection.heard();
+    if (this.#mayAsk) this.#page.askAgain(); // subscribed: what happened before that is on the page
+  }
+
+  #takeHint(hint) {
+    this.#stopTimer("poll");
+    const job = this.#jobs.get(hint.job_id);
+    if (hint.status === "deleted") this.#forget(hint.job_id);
+    else if (job) this.#want(job, hint.revision, this.#isNewStatus(job, hint));
+    else if (this.#mayBelong(hint) && this.#mayAsk) this.#page.askAgain();
+  }
+
+  #isNewStatus(job, hint) {
+    return (hint.context === "job_step" ? job.steps[hint.step_name] : job.status) !== hint.status;
+  }
+
+  #want(job, revision, isUrgent) {
+    if (Number.isInteger(revision)) job.wanted = Math.max(job.wanted, revision);
+    if (job.wanted <= job.revision || !this.#mayAsk) return;
+    if (isUrgent) job.request.askNow();
+    else job.request.ask();
+  }
+
+  /** Says whether a job that isn't shown may have to be; of one that was looked for and not found, only when its status has changed. */
+  #mayBelong({ job_id: id, status }) {
+    if (typeof id !== "string" || this.#elsewhere.get(id) === status || this.#deleted.has(id)) return false;
+    remember(this.#elsewhere, id, status);
+    return this.#statuses.length === 0 || this.#statuses.includes(status);
+  }
+
+  #forget(id) {
+    if (typeof id !== "string") return;
+    this.#deleted.add(id);
+    if (this.#deleted.size > MOST_REMEMBERED) this.#deleted.delete(this.#deleted.values().next().value);
+    if (!this.#jobs.has(id)) return;
+    this.#remove(id);
+    this.#onDeleted(id);
+    if (this.#mayAsk) this.#page.askAgain();
+  }
+
+  #takeStructure(id, job, { status, etag, body }) {
+    if (status === 404) {
+      this.#forget(id);
+      return true;
+    }
+    if (status === 304 || body.revision <= job.revision) return false;
+    const steps = Object.fromEntries(body.steps.map((step) => [step.name, step.status]));
+    Object.assign(job, { revision: body.revision, status: body.status, steps, etag });
+    this.#onStructure(body);
+    this.#follow(id, job);
+    if (this.#statuses.length > 0 && !this.#statuses.includes(body.status)) this.#page.askAgain();
+    return true;
+  }
+
+  #takePage({ status, etag, body }) {
+    if (status !== 200) return false;
+    this.#etag = etag;
+    this.#setJobs(this.#onPage(body, this.#deleted));
+    return true;
+  }
+
+  // Time
+
+  #poll() {
+    this.#stopTimer("poll");
+    if (!this.#connection.isSilent || !this.#mayAsk) return;
+    this.#page.ask();
+    this.#after("poll", POLL_EVERY * (0.9 + 0.1 * this.#random()), () => this.#poll());
+  }
+
+  #repeat(name, ms, action) {
+    this.#after(name, ms * (0.9 + 0.1 * this.#random()), () => {
+      this.#repeat(name, ms, action);
+      action();
+    });
+  }
+
+  #after(name, ms, action) {
+    this.#timers.set(name, this.#clock.setTimeout(action, ms));
+  }
+
+  #stopTimer(name) {
+    if (this.#timers.has(name)) this.#clock.clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
+  }
+}
+
+function remember(map, key, value) {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > MOST_REMEMBERED) map.delete(map.keys().next().value);
+}

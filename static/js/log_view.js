@@ -1,0 +1,238 @@
+// Shows a step's lines: numbered, in order, none twice. While the viewer is at the end it holds the latest 500; while they read further
+// up nothing moves under their eyes, and what isn't held can be had by a click.
+
+import { Ranges } from "./ranges.js";
+import { clock, part, plain, setHidden, setText, showTime } from "./show.js";
+
+export const LATEST = 500; // lines
+export const MOST = 2000; // lines in the document
+const AROUND = 250; // lines on either side of one that is gone to
+const AT_END = 24; // pixels from the end that still count as the end
+
+export class LogView {
+  #step;
+  #read;
+  #pattern;
+  #box;
+  #rows;
+  #earlier;
+  #later;
+  #said;
+  #lines = new Map(); // number → element
+  #shown = new Ranges();
+  #gaps = [];
+  #logCount = 0;
+  #isFollowing = true;
+  #isHeld = false; // no trimming to the latest: the viewer has asked for others
+  #listeners = new AbortController();
+
+  /**
+   * body: the step's part of the page, perhaps with lines as served. pattern: a <template> of one line.
+   * read(query): resolves to a page of the step's lines as the API gives it.
+   */
+  constructor(body, { step, pattern, read, logCount }) {
+    this.#step = step;
+    this.#read = read;
+    this.#pattern = pattern;
+    this.#logCount = logCount;
+    this.#box = part(body, "log");
+    this.#rows = part(body, "rows");
+    this.#earlier = part(body, "earlier");
+    this.#later = part(body, "later");
+    this.#said = part(body, "log-said");
+    for (const row of this.#rows.children) this.#lines.set(Number(row.dataset.line), row);
+    const numbers = [...this.#lines.keys()];
+    if (numbers.length > 0) this.#shown.add(numbers.at(0), numbers.at(-1));
+    const { signal } = this.#listeners;
+    this.#box.addEventListener("scroll", () => this.#noteScroll(), { signal, passive: true });
+    this.#earlier.addEventListener("click", (event) => this.#onClick(event, () => this.showEarlier()), { signal });
+    this.#later.addEventListener("click", (event) => this.#onClick(event, () => this.showLatest()), { signal });
+    this.#change(() => {});
+  }
+
+  /** The highest line that is shown, 0 for none. */
+  get last() {
+    return this.#shown.last;
+  }
+
+  /** Takes new lines from the feed. */
+  add(lines, logCount) {
+    this.#logCount = Math.max(this.#logCount, logCount);
+    this.#change(() => {
+      this.#insert(lines);
+      this.#trim();
+    });
+  }
+
+  /** Shows the lines before the first one. */
+  showEarlier() {
+    return this.#showMore({ before: this.#shown.first, limit: LATEST });
+  }
+
+  /** Goes to the end and follows it. */
+  showLatest() {
+    this.#isFollowing = true;
+    this.#isHeld = false;
+    this.#change(() => this.#trim());
+  }
+
+  /** Goes to a line, fetching those around it. Says so when there is no such line. */
+  async goTo(number) {
+    if (!this.#shown.has(number)) await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND });
+    const row = this.#lines.get(number);
+    if (!row) {
+      this.#say(`There is no line ${number} yet.`);
+      return;
+    }
+    this.#isFollowing = false;
+    this.#isHeld = true;
+    for (const old of this.#rows.querySelectorAll(".is-target")) old.classList.remove("is-target");
+    row.classList.add("is-target");
+    this.#box.scrollTop = row.offsetTop - this.#box.clientHeight / 3;
+    row.scrollIntoView({ block: "nearest" });
+  }
+
+  /** Takes all lines out of the document and stops listening. */
+  close() {
+    this.#listeners.abort();
+    this.#rows.replaceChildren();
+    this.#lines.clear();
+    setHidden(this.#earlier, true);
+    setHidden(this.#later, true);
+    this.#say("");
+  }
+
+  #onClick(event, action) {
+    event.preventDefault();
+    action();
+  }
+
+  #noteScroll() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    this.#isFollowing = scrollHeight - scrollTop - clientHeight <= AT_END;
+    if (this.#isFollowing) this.#isHeld = false;
+  }
+
+  async #showMore(query) {
+    this.#say("");
+    try {
+      const page = await this.#read(query);
+      if (this.#listeners.signal.aborted) return;
+      this.#isFollowing = false;
+      this.#isHeld = true;
+      this.#change(() => {
+        this.#insert(page.items);
+        this.#trim();
+      });
+    } catch {
+      this.#say("These lines could not be fetched. Try again.");
+    }
+  }
+
+  #say(text) {
+    setText(this.#said, text);
+  }
+
+  // The document
+
+  /** Changes the lines, mends what stands between them, and leaves in view what was in view. */
+  #change(action) {
+    const anchor = this.#isFollowing ? null : this.#rowInView();
+    const place = anchor ? anchor.offsetTop - this.#box.scrollTop : 0;
+    action();
+    this.#mendGaps();
+    setHidden(this.#earlier, this.#shown.first <= 1);
+    setHidden(this.#later, true);
+    if (this.#isFollowing) this.#box.scrollTop = this.#box.scrollHeight;
+    else if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
+  }
+
+  /** Returns the first row that can be seen. */
+  #rowInView() {
+    const top = this.#box.scrollTop;
+    const rows = this.#rows.children;
+    let [low, high] = [0, rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (rows[middle].offsetTop + rows[middle].offsetHeight <= top) low = middle + 1;
+      else high = middle;
+    }
+    return rows[low] ?? null;
+  }
+
+  #insert(lines) {
+    const news = lines.filter((line) => !this.#lines.has(line.line));
+    if (news.length === 0) return;
+    const [first, last] = [news.at(0).line, news.at(-1).line];
+    const rows = document.createDocumentFragment();
+    for (const line of news) {
+      const row = this.#rowOf(line);
+      this.#lines.set(line.line, row);
+      rows.append(row);
+    }
+    const next = this.#shown.all.find((range) => range[0] > first)?.[0];
+    this.#rows.insertBefore(rows, next === undefined ? null : this.#lines.get(next));
+    this.#shown.add(first, last);
+  }
+
+  #rowOf({ line, level, at, message }) {
+    const row = this.#pattern.content.firstElementChild.cloneNode(true);
+    const [number, time, word, text] = row.children;
+    row.id = `${this.#step}:${line}`;
+    row.dataset.line = line;
+    row.dataset.level = level;
+    number.href = `#${this.#step}:${line}`;
+    number.textContent = line;
+    time.dateTime = at;
+    time.title = at;
+    time.textContent = clock(at);
+    word.textContent = level;
+    text.textContent = plain(message);
+    return row;
+  }
+
+  #trim() {
+    const latest = [this.#shown.last - LATEST + 1, this.#shown.last];
+    if (this.#isFollowing && !this.#isHeld) this.#keep([latest]);
+    else if (this.#shown.size > MOST) this.#keep([this.#aroundView(), latest]);
+  }
+
+  #aroundView() {
+    const row = this.#rowInView();
+    const number = Number(row?.dataset.line ?? row?.nextElementSibling?.dataset.line ?? this.#shown.last);
+    const reach = (MOST - LATEST) / 2;
+    return [number - reach, number + reach - 1];
+  }
+
+  #keep(ranges) {
+    const before = this.#shown.all;
+    this.#shown.keep(ranges);
+    for (const [first, last] of before) {
+      for (let number = first; number <= last; number += 1) {
+        if (this.#shown.has(number)) continue;
+        this.#lines.get(number).remove();
+        this.#lines.delete(number);
+      }
+    }
+  }
+
+  /** Puts a control wherever a number isn't followed by the next. */
+  #mendGaps() {
+    for (const gap of this.#gaps) gap.remove();
+    this.#gaps = [];
+    const ranges = this.#shown.all;
+    for (let place = 1; place < ranges.length; place += 1) this.#addGap(ranges[place - 1][1], ranges[place][0]);
+  }
+
+  #addGap(after, before) {
+    const gap = document.createElement("li");
+    const button = document.createElement("button");
+    gap.className = "log-gap";
+    button.type = "button";
+    button.textContent = `Show lines from ${after + 1} (${before - after - 1} are left out here)`;
+    button.addEventListener("click", () => this.#showMore({ after, before, limit: LATEST }));
+    gap.append(button);
+    this.#rows.insertBefore(gap, this.#lines.get(before));
+    this.#gaps.push(gap);
+  }
+}

@@ -1,0 +1,217 @@
+// Keeps one job's page in step with the store: owns the socket, the revisions and the fetching, and never touches the page.
+//
+// A hint, an ack or a long silence says when to look; only an answer of `structure` is ever shown, and never one that is older than
+// what is shown already. Everything from outside (network, clock, chance) is handed in, so this runs anywhere.
+
+import { Connection } from "./connection.js";
+import { LogFeed } from "./log_feed.js";
+import { Request } from "./request.js";
+
+export const POLL_EVERY = 3000; // ms, while hints don't come
+
+/** Returns the answer of a request as `{ status, etag, body }`. Rejects unless it is 200, 304 or 404. */
+export async function read(fetch, url, { signal, etag = null, as = "json" }) {
+  const headers = etag ? { "If-None-Match": etag } : {};
+  const response = await fetch(url, { headers, signal, cache: "no-store" });
+  if (![200, 304, 404].includes(response.status)) throw new Error(`the server answered ${response.status}`);
+  const body = response.status === 200 ? await response[as]() : null;
+  return { status: response.status, etag: response.headers.get("ETag"), body };
+}
+
+export class JobSync {
+  #jobId;
+  #fetch;
+  #clock;
+  #random;
+  #onStructure;
+  #onDeleted;
+  #connection;
+  #structure;
+  #logs = new Map(); // step → LogFeed
+  #shown;
+  #wanted;
+  #etag = null;
+  #isActive = false;
+  #isGone = false;
+  #isResting = false;
+  #pollTimer = null;
+
+  /**
+   * jobId, revision: what the page shows as served. connect, fetch, clock ({ now, setTimeout, clearTimeout }), random, isOnline: the outside.
+   * onStructure(structure): a newer one, to be shown at once. onConnection(state). onDeleted(): the job is gone; nothing is asked any more.
+   */
+  constructor({ jobId, revision, connect, fetch, clock, random, isOnline, onStructure, onConnection, onDeleted }) {
+    this.#jobId = jobId;
+    this.#shown = this.#wanted = revision;
+    this.#fetch = fetch;
+    this.#clock = clock;
+    this.#random = random;
+    this.#onStructure = onStructure;
+    this.#onDeleted = onDeleted;
+    this.#connection = new Connection({
+      connect,
+      clock,
+      random,
+      isOnline,
+      onAck: (_, ack) => this.#takeAck(ack),
+      onHint: (hint) => this.#takeHint(hint),
+      onState: onConnection,
+      onSilence: () => this.#poll(),
+    });
+    this.#structure = new Request({
+      fetch: (signal) => read(fetch, `${this.#url}/structure`, { signal, etag: this.#etag }),
+      take: (answer) => this.#takeStructure(answer),
+      isWanted: () => this.#wanted > this.#shown,
+      onEnd: (ok) => this.#connection.answered(ok),
+      clock,
+      random,
+    });
+  }
+
+  get revision() {
+    return this.#shown;
+  }
+
+  get #url() {
+    return `/api/jobs/${encodeURIComponent(this.#jobId)}`;
+  }
+
+  /** Subscribes first; the ack then says whether the page is behind. */
+  start() {
+    if (this.#isActive || this.#isGone) return;
+    this.#isActive = true;
+    this.#connection.join(this.#jobId);
+    this.#connection.start();
+    this.#startFeeds();
+  }
+
+  /** Ends everything that is under way. `start` begins again. */
+  stop() {
+    this.#isActive = false;
+    this.#connection.stop();
+    this.#structure.drop();
+    this.#stopPolling();
+    for (const feed of this.#logs.values()) feed.stop();
+  }
+
+  /** Looks at once, whatever is thought to be known: the page was asleep, hidden or without a network. */
+  wake() {
+    if (!this.#isActive || this.#isResting) return;
+    this.#structure.hurry();
+    this.#connection.networkChanged();
+    this.#connection.wake();
+    this.#connection.ping(this.#jobId);
+  }
+
+  /** Stays subscribed but fetches and shows nothing while `isResting`. */
+  rest(isResting) {
+    if (this.#isResting === isResting) return;
+    this.#isResting = isResting;
+    if (!isResting) {
+      this.wake();
+      this.#startFeeds();
+      return;
+    }
+    this.#structure.drop();
+    this.#stopPolling();
+    for (const feed of this.#logs.values()) feed.stop();
+  }
+
+  networkChanged() {
+    this.#connection.networkChanged();
+  }
+
+  // Log lines, of expanded steps only
+
+  /** Begins to follow a step's lines; see LogFeed for what is passed. */
+  follow(step, { last, known, onLines }) {
+    this.unfollow(step);
+    const feed = new LogFeed({ read: (query, signal) => this.#readLines(step, query, signal), onLines, last, known, clock: this.#clock, random: this.#random });
+    this.#logs.set(step, feed);
+    if (this.#mayAsk) feed.start();
+  }
+
+  #startFeeds() {
+    if (this.#mayAsk) for (const feed of this.#logs.values()) feed.start();
+  }
+
+  unfollow(step) {
+    this.#logs.get(step)?.stop();
+    this.#logs.delete(step);
+  }
+
+  /** Fetches a page of a step's lines once, as the API gives it. Rejects when it can't. */
+  readLines(step, query) {
+    return this.#readLines(step, query, AbortSignal.timeout(10_000));
+  }
+
+  async #readLines(step, query, signal) {
+    const parameters = new URLSearchParams({ step, ...query });
+    const answer = await read(this.#fetch, `${this.#url}/logs?${parameters}`, { signal });
+    if (answer.status !== 200) throw new Error("there are no such lines");
+    return answer.body;
+  }
+
+  // What the server says
+
+  get #mayAsk() {
+    return this.#isActive && !this.#isResting;
+  }
+
+  #takeAck(ack) {
+    if (ack.ok) this.#want(ack.revision);
+    else if (this.#mayAsk) this.#structure.askAgain(); // perhaps the job is gone: `structure` will say
+  }
+
+  #takeHint(hint) {
+    if (hint.job_id !== this.#jobId) return;
+    if (hint.status === "deleted") {
+      this.#end();
+      return;
+    }
+    this.#stopPolling();
+    this.#want(hint.revision);
+    if (hint.context === "job_step" && hint.refresh_logs && this.#mayAsk) this.#logs.get(hint.step_name)?.hint();
+  }
+
+  #want(revision) {
+    if (Number.isInteger(revision)) this.#wanted = Math.max(this.#wanted, revision);
+    if (this.#wanted > this.#shown && this.#mayAsk) this.#structure.ask();
+  }
+
+  /** Returns whether the answer brought a newer revision. */
+  #takeStructure({ status, etag, body }) {
+    if (status === 404) {
+      this.#end();
+      return true;
+    }
+    if (status === 304 || body.revision < this.#shown) return false;
+    this.#etag = etag;
+    if (body.revision === this.#shown) return false;
+    this.#shown = body.revision;
+    this.#onStructure(body);
+    for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count);
+    return true;
+  }
+
+  #end() {
+    this.#isGone = true;
+    this.stop();
+    this.#logs.clear();
+    this.#onDeleted();
+  }
+
+  // While hints don't come
+
+  #poll() {
+    this.#stopPolling();
+    if (!this.#connection.isSilent || !this.#mayAsk) return;
+    this.#structure.ask();
+    this.#pollTimer = this.#clock.setTimeout(() => this.#poll(), POLL_EVERY * (0.9 + 0.1 * this.#random()));
+  }
+
+  #stopPolling() {
+    if (this.#pollTimer !== null) this.#clock.clearTimeout(this.#pollTimer);
+    this.#pollTimer = null;
+  }
+}
