@@ -30,6 +30,7 @@ from jobsync.monitor import Monitor
 from jobsync.upgrade import bring_up_to_date
 
 CONNECTIONS = 10_000  # each websocket holds one of the server's green threads
+ENVIRON = {"wsgi.input_terminated": True}  # eventlet ends a chunked body by itself; not told so, Flask would take it for empty
 DRAIN = 0.3  # seconds that requests in flight get at the end
 
 
@@ -93,7 +94,8 @@ def _serve(app, listener, settings):
     for loop in (changes.watch, monitor.run, monitor.clear_deleted, supervisor.run):
         socketio.start_background_task(loop)
     pool = eventlet.GreenPool(CONNECTIONS)
-    server = eventlet.spawn(eventlet.wsgi.server, listener, app, custom_pool=pool, log_output=False, debug=False)
+    options = {"custom_pool": pool, "log_output": False, "debug": False, "environ": ENVIRON}
+    server = eventlet.spawn(eventlet.wsgi.server, listener, app, **options)
     port = listener.getsockname()[1]
     print(f"jobsync is at http://{_shown(settings.host)}:{port}/ (Ctrl-C ends it)", flush=True)
     stop.wait()

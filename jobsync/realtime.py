@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import broadcast, store
 from jobsync.extensions import socketio
+from jobsync.text import storable
 
 MOST_ROOMS = 200
 
@@ -41,11 +42,15 @@ def _join_feed(room):
 
 
 def _join_job(job_id, room):
-    """Join first, read then: a change in between is told to the room, one before is in the ack."""
+    """Join first, read then: a change in between is told to the room, one before is in the ack. Who is refused is in no room."""
     join_room(room)
-    head = store.job_head(job_id)
+    head = None
+    try:
+        head = store.job_head(job_id)
+    finally:
+        if head is None:
+            leave_room(room)
     if head is None:
-        leave_room(room)
         return _refused(f"There is no job {job_id!r}.")
     return {"ok": True, "job_id": job_id, "status": head.status, "revision": head.revision}
 
@@ -70,7 +75,7 @@ def _job_id(args):
     job_id = payload["job_id"]
     if not isinstance(job_id, str) or not 0 < len(job_id) <= 64:
         raise ValueError("job_id must be a text of 1 to 64 characters.")
-    return job_id
+    return storable(job_id)  # a lone surrogate can't even be asked for
 
 
 def _refused(reason):
@@ -79,3 +84,4 @@ def _refused(reason):
 
 def _log_error(error):
     _log.error("A Socket.IO handler failed", exc_info=error)
+    return _refused("The server failed; its log says why.")

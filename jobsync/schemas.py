@@ -1,5 +1,7 @@
 """The shapes of what goes in (checked, unknown fields refused) and out (documented): marshmallow only."""
 
+import re
+
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
@@ -27,6 +29,15 @@ class CommaList(fields.String):
         return list(dict.fromkeys(words))
 
 
+class Whole(fields.Integer):
+    """A whole number in plain digits: `int` would take `1_0`, blanks and other alphabets' digits as well."""
+
+    def _validated(self, value):
+        if isinstance(value, str) and not re.fullmatch("[+-]?[0-9]{1,20}", value):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(value)
+
+
 def _text(most, **options):
     return fields.String(validate=validate.Length(max=most), **options)
 
@@ -40,7 +51,7 @@ def _status(statuses):
 
 
 def _limit(default, most):
-    return fields.Integer(load_default=default, validate=validate.Range(1, most))
+    return Whole(load_default=default, validate=validate.Range(1, most))
 
 
 # In
@@ -74,8 +85,8 @@ MOST_LINES = 2**53
 
 class LogsQuery(Strict):
     step = fields.String(required=True, validate=validate.Length(1, 64))
-    after = fields.Integer(validate=validate.Range(0, MOST_LINES), metadata={"description": "Lines after this one"})
-    before = fields.Integer(validate=validate.Range(1, MOST_LINES), metadata={"description": "The lines that end just before this one"})
+    after = Whole(validate=validate.Range(0, MOST_LINES), metadata={"description": "Lines after this one"})
+    before = Whole(validate=validate.Range(1, MOST_LINES), metadata={"description": "The lines that end just before this one"})
     limit = _limit(500, 5000)
     level = fields.String(load_default="debug", validate=validate.OneOf(LEVELS), metadata={"description": "The lowest level shown"})
     q = _text(200, metadata={"description": "A substring, case-insensitive"})

@@ -6,7 +6,9 @@ sites' pages from writing, reading or opening a socket.
 
 import ipaddress
 import json
-from urllib.parse import urlsplit
+import re
+import string
+from urllib.parse import quote, urlsplit
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -30,20 +32,27 @@ HEADERS = {
 }
 
 
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")  # a name or address, and a port
+
+
 class Gate:
-    """WSGI middleware outside of everything, Engine.IO included: refuses foreign hosts and origins with 403."""
+    """WSGI middleware outside of everything, Engine.IO included: refuses foreign hosts and origins with 403, and adds HEADERS to all answers."""
 
     def __init__(self, wsgi_app, allowed_hosts):
         self._wsgi_app = wsgi_app
         self._allowed = frozenset(allowed_hosts)
 
     def __call__(self, environ, start_response):
+        def start(status, headers, exc_info=None):
+            return start_response(status, _with_ours(headers), exc_info)
+
         reason = self._refusal(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN"))
-        if reason is None:
-            return self._wsgi_app(environ, start_response)
-        body = json.dumps({"code": 403, "status": "Forbidden", "message": reason, "errors": {}}).encode()
-        start_response("403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *HEADERS.items()])
-        return [body]
+        if reason:
+            return _refuse(environ, start, reason)
+        query = environ.get("QUERY_STRING", "")
+        if not query.isascii():
+            environ["QUERY_STRING"] = _escaped(query)
+        return self._wsgi_app(environ, start)
 
     def _refusal(self, host, origin):
         host = host.lower()
@@ -54,8 +63,25 @@ class Gate:
         return None
 
     def _is_allowed(self, host):
-        name = _name_of(host)
-        return host in self._allowed or name in self._allowed or is_loopback(name)
+        match = HOST.fullmatch(host)
+        return bool(match) and (host in self._allowed or match[1] in self._allowed or is_loopback(match[1]))
+
+
+def _refuse(environ, start, reason):
+    body = json.dumps({"code": 403, "status": "Forbidden", "message": reason, "errors": {}}).encode()
+    start("403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+
+def _with_ours(headers):
+    """Return an answer's headers with those of HEADERS that it doesn't set itself."""
+    own = {name.lower() for name, _ in headers}
+    return [*headers, *((name, value) for name, value in HEADERS.items() if name.lower() not in own)]
+
+
+def _escaped(query):
+    """Return a query string with raw bytes written as browsers do (`%ff`): Flask stumbles over the bytes themselves."""
+    return quote(query.encode("latin-1"), safe=string.printable)
 
 
 def is_loopback(name):
@@ -68,13 +94,6 @@ def is_loopback(name):
         return False
 
 
-def _name_of(host):
-    """Return a Host header's name without its port."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
-
-
 def _host_of(origin):
     """Return what the `Host` header would be for an origin, or None for one that isn't http(s), such as `null`."""
     try:
@@ -85,12 +104,5 @@ def _host_of(origin):
 
 
 def init_app(app, allowed_hosts):
-    """Put the gate in front of the app and the headers on its answers. Call it after everything that wraps `wsgi_app`."""
+    """Put the gate in front of the app. Call it after everything else that wraps `wsgi_app`."""
     app.wsgi_app = Gate(app.wsgi_app, allowed_hosts)
-    app.after_request(_add_headers)
-
-
-def _add_headers(response):
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response

@@ -1,5 +1,6 @@
 """The step type `command`, with real processes and a context made by hand."""
 
+import ctypes
 import json
 import os
 import signal
@@ -365,8 +366,16 @@ def test_the_environment_has_nothing_of_jobsync_and_all_the_rest(monkeypatch):
     assert (variables["OTHER_THING"], variables["MINE"], variables["PARAM_A"]) == ("kept", "-x {}", "-x")
 
 
-def test_there_is_nothing_to_read_from_stdin():
-    assert run(run=["cat"])[0]["lines"] == 0
+def test_there_is_nothing_to_read_from_stdin(tmp_path):
+    (tmp_path / "mine").write_text("not for the program")
+    saved, mine = os.dup(0), os.open(tmp_path / "mine", os.O_RDONLY)
+    try:
+        os.dup2(mine, 0)
+        assert run(run=["cat"])[0]["lines"] == 0
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(mine)
 
 
 def test_it_runs_in_the_folder_that_it_is_told(tmp_path):
@@ -493,7 +502,7 @@ def test_exit_code_0_is_success():
 
 def test_another_exit_code_fails_with_the_last_line_of_stderr():
     assert failure(run=shell("echo first >&2; echo 'no space left' >&2; echo >&2; echo out; exit 3")) == "exit code 3: no space left"
-    assert failure(run=["false"]) == "exit code 1"
+    assert failure(run=shell("echo out; exit 1")) == "exit code 1"
 
 
 def test_a_signal_is_named():
@@ -650,18 +659,37 @@ def test_what_a_background_process_writes_soon_after_the_end_is_kept(monkeypatch
 
 
 def test_a_daemon_that_left_the_group_is_not_waited_for():
-    script = "import os, sys, time\nif os.fork(): os._exit(0)\nos.setsid()\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)"
+    script = "import os, sys, time\nif os.fork(): os._exit(0)\nos.setsid()\nprint('pid', os.getpid(), '\\nbye', end='', flush=True)\ntime.sleep(600)"
     started = time.monotonic()
     context = FakeContext(run=shell('"$0" -c "$1" & wait; sleep 0.5', sys.executable, script))
     result = command(context, {})
     pid = int(context.await_line("pid "))
     try:
         assert is_running(pid)
+        assert context.messages()[-1] == "bye"
         assert result["exit_code"] == 0
         assert time.monotonic() - started < PATIENCE
     finally:
         os.kill(pid, signal.SIGKILL)
     await_end(pid)
+
+
+@pytest.fixture
+def no_init():
+    """Have orphans come to this process, which reaps none: as in a container without an init."""
+    libc, set_child_subreaper = ctypes.CDLL(None), 36
+    assert libc.prctl(set_child_subreaper, 1, 0, 0, 0) == 0
+    yield
+    libc.prctl(set_child_subreaper, 0, 0, 0, 0)
+
+
+def test_an_orphan_that_has_ended_is_not_waited_for_where_nobody_reaps_it(no_init, monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", PATIENCE)
+    result, lines = run(run=shell("sleep 0.2 & echo $!"))
+    pid = int(lines[0][1])
+    os.waitid(os.P_PID, pid, os.WEXITED)
+    assert len(lines) == 1
+    assert result["seconds"] < PATIENCE
 
 
 def test_a_dead_process_that_nobody_reaps_does_not_count_as_left_behind():
@@ -716,6 +744,7 @@ def tree(tmp_path):
         ("src/*/d.py", ["src/deep/d.py"]),
         ("src/round/*.md", ["src/round/notes.md"]),
         ("*/", ["src/"]),
+        ("**/", ["src/", "src/deep/"]),
         ("notes.md", ["notes.md"]),
         ("./src//c.py", ["./src/c.py"]),
         ("src/deep/../c.py", ["src/deep/../c.py"]),

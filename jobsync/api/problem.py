@@ -1,14 +1,17 @@
-"""The one shape of an error: `{"code", "status", "message", "errors"}`."""
+"""The one shape of an error, `{"code", "status", "message", "errors"}`, and the strict reading that finds most of them."""
 
 from http import HTTPStatus
 
-from flask import jsonify
+from flask import current_app, jsonify, request
 from flask_smorest import Blueprint
 from marshmallow import RAISE
-from webargs import flaskparser
+from webargs import flaskparser, missing
 from werkzeug.exceptions import HTTPException
 
-from jobsync.errors import JobsyncError
+from jobsync.errors import BadInput, JobsyncError
+from jobsync.schemas import Strict
+
+BODY_REASON = "The body must be JSON, sent with Content-Type: application/json."
 
 
 def show_error(error):
@@ -18,8 +21,6 @@ def show_error(error):
     response = _problem(error.code, _message(error), _errors(error))
     if getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        response.headers["Connection"] = "close"  # the rest of the body is not read
     return response
 
 
@@ -46,12 +47,45 @@ def _errors(error):
 
 
 class Parser(flaskparser.FlaskParser):
-    """Refuses unknown fields in queries as in bodies."""
+    """Refuses unknown fields in queries as in bodies, and bodies that say they are something else than JSON."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, RAISE)
 
+    def load_json(self, req, schema):
+        """Return the body, `missing` for none. Python's own limits (depth, digits) and a body that breaks off make it malformed too."""
+        try:
+            loaded = super().load_json(req, schema)
+        except (OSError, RecursionError, ValueError) as error:
+            return self._handle_invalid_json_error(error, req)
+        if loaded is missing and req.get_data(cache=True).strip():
+            raise BadInput("The input is not valid.", {"_schema": [BODY_REASON]})
+        return loaded
+
 
 class Resource(Blueprint):
-    """A flask-smorest blueprint that parses strictly."""
+    """A flask-smorest blueprint that parses strictly. What a call takes no use of is unknown to it, and refused too."""
 
     ARGUMENTS_PARSER = Parser()
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.before_request(_refuse_what_is_not_taken)
+
+    def arguments(self, schema, *, location="json", **options):
+        """Do what flask-smorest's does, and note where the call takes something from."""
+        decorate = super().arguments(schema, location=location, **options)
+
+        def take(view):
+            taking = decorate(view)
+            taking.takes = {*getattr(view, "takes", ()), location}
+            return taking
+
+        return take
+
+
+def _refuse_what_is_not_taken():
+    takes = getattr(current_app.view_functions[request.endpoint], "takes", ())
+    if request.query_string and "query" not in takes:
+        Resource.ARGUMENTS_PARSER.parse(Strict, location="query")
+    if "json" not in takes and (request.content_length or "Transfer-Encoding" in request.headers):
+        Resource.ARGUMENTS_PARSER.parse(Strict, location="json")

@@ -14,6 +14,7 @@ ICONS = {COMPLETED: "✓", FAILED: "✗", CANCELLED: "■", RUNNING: "●", PEND
 STYLES = {COMPLETED: "green", FAILED: "red", CANCELLED: "yellow", RUNNING: "cyan", PENDING: "dim", SKIPPED: "dim"}
 LEVEL_STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red"}
 SUMS = ("categories", "languages")  # tables of a result that are shown: name to {"files", "bytes", "lines"}
+WIDTHS = (10, 11, 9, 7, 8)  # least ones of the columns of a table of steps
 ROWS = 12  # of such a table
 
 
@@ -78,7 +79,7 @@ def step_line(step, moment):
         parts.append(f"{children_done(step)} children")
     if step["log_count"]:
         parts.append(f"{step['log_count']} lines")
-    if elapsed(step, moment):
+    if step["status"] in TERMINAL and step["started_at"]:
         parts.append(elapsed(step, moment))
     if step["error"]:
         parts.append(safe(step["error"]))
@@ -87,15 +88,16 @@ def step_line(step, moment):
 
 def step_table(steps, moment, most=None):
     """Return the table of a job's steps, of which at most `most` are shown: those where something happens come first."""
-    table = _table("step", "status", ">children", ">lines", ">time", "")
+    table = _table("~step", "status", ">children", ">lines", ">time")
+    for column, width in zip(table.columns, WIDTHS, strict=True):
+        column.min_width = width  # a live table that changed its widths with its figures would be restless
     shown, rest = _most_interesting(steps, most)
     for step in shown:
-        note = Text(safe(step["error"] or ""), "red")
-        name = Text(step["name"], "dim" if step["status"] in (PENDING, SKIPPED) else "")
+        name = _cut(step["name"], "dim" if step["status"] in (PENDING, SKIPPED) else "")
         lines = f"{step['log_count']:,}" if step["log_count"] else ""
-        table.add_row(name, status_text(step["status"]), children_done(step), lines, elapsed(step, moment), note)
+        table.add_row(name, status_text(step["status"]), children_done(step), lines, elapsed(step, moment))
     if rest:
-        table.add_row(Text(f"and {len(rest)} more: {_counted(rest)}", "dim"))
+        table.add_row(_cut(f"and {len(rest)} more: {_counted(rest)}", "dim"))
     return table
 
 
@@ -116,31 +118,35 @@ def _counted(steps):
 
 
 def _table(*headers):
-    """Return a table without lines. `>` before a header puts its column to the right."""
+    """Return a table without lines. `>` before a header puts its column to the right, `~` lets it shrink: its cells are made by `_cut`."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", border_style="dim")
     for header in headers:
-        name = header.lstrip(">")
-        table.add_column(name, justify="right" if name != header else "left", no_wrap=True, overflow="ellipsis")
+        name = header.lstrip(">~")
+        table.add_column(name, justify="right" if header[0] == ">" else "left", no_wrap=header[0] != "~")
     return table
+
+
+def _cut(text, style=""):
+    """Return a cell of a column that may shrink: it ends with `…` then."""
+    return Text(safe(text), style, no_wrap=True, overflow="ellipsis")
 
 
 # Jobs
 
 
-def job_table(jobs, strips, moment):
-    """Return the table of a list of jobs; `strips` are their steps, as `store.step_strips` has them."""
-    table = _table("id", "status", "definition", "created", ">time", ">steps", "error")
+def job_table(jobs, strips, moment, wide):
+    """Return the table of a list of jobs, with their errors if it may be wide. `strips` are their steps, as `store.step_strips` has them."""
+    table = _table("id", "status", "~definition", "created", ">time", ">steps", *(["~error"] if wide else []))
     for job in jobs:
         steps = strips[job["id"]]
         done = f"{sum(step['status'] in TERMINAL for step in steps)}/{len(steps)}"
-        error = Text(safe(job["error"] or ""), "red")
-        row = (Text(job["id"]), status_text(job["status"]), Text(safe(job["definition"])), day_time(job["created_at"]), elapsed(job, moment), done, error)
-        table.add_row(*row)
+        cells = [job["id"], status_text(job["status"]), _cut(job["definition"]), day_time(job["created_at"]), elapsed(job, moment), done]
+        table.add_row(*cells, *([_cut(job["error"] or "", "red")] if wide else []))
     return table
 
 
 def job_fields(job, moment):
-    """Return what there is to say of a job besides its steps, as a list of `(word, text)`."""
+    """Return what there is to say of a job, as `report.details` has it, besides its steps: a list of `(word, text)`."""
     fields = [("id", job["id"]), ("definition", job["definition"]), ("created", f"{day_time(job['created_at'])} by {job['source']}")]
     if job["started_at"]:
         fields.append(("time", elapsed(job, moment)))
@@ -149,7 +155,7 @@ def job_fields(job, moment):
     if job["tags"]:
         fields.append(("tags", ", ".join(job["tags"])))
     fields += [("parameter" if place == 0 else "", f"{name} = {value}") for place, (name, value) in enumerate(job["params"].items())]
-    if job["error"]:
+    if job["error"] and not any(step["status"] == FAILED for step in job["steps"]):  # theirs are told in full
         fields.append(("error", job["error"]))
     return [(word, safe(text)) for word, text in fields]
 
@@ -183,9 +189,11 @@ def _is_sum(row):
 
 def sums_table(title, rows):
     """Return the table of such sums."""
-    table = _table(title, ">files", ">bytes", ">lines")
-    for name, *amounts in rows[:ROWS]:
-        table.add_row(Text(name), *(f"{amount:,}" for amount in amounts))
-    if rows[ROWS:]:
-        table.add_row(Text(f"and {len(rows) - ROWS} more", "dim"), *(f"{sum(column):,}" for column in list(zip(*rows[ROWS:], strict=True))[1:]))
+    table = _table("~" + title, ">files", ">bytes", ">lines")
+    rest = rows[ROWS:]
+    if rest:
+        _, *amounts = zip(*rest, strict=True)
+        rows = [*rows[:ROWS], (f"and {len(rest)} more", *map(sum, amounts))]
+    for name, *amounts in rows:
+        table.add_row(_cut(name), *(f"{amount:,}" for amount in amounts))
     return table

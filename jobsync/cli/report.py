@@ -15,6 +15,7 @@ from jobsync.cli.screens import head, trouble_table
 from jobsync.clock import now
 from jobsync.status import COMPLETED, FAILED
 
+WIDE = 110  # columns of a terminal that has room for errors in a list
 REASONS = 5  # failed children, and last errors, told of each failed step
 
 
@@ -38,8 +39,8 @@ def print_jobs(page, limit):
             columns = (job["id"], job["status"], job["definition"], job["created_at"], job["finished_at"] or "", job["name"])
             click.echo("\t".join(map(look.safe, columns)))
         return
-    strips = store.step_strips([job["id"] for job in page["items"]])
-    _console().print(look.job_table(page["items"], strips, now()) if page["items"] else "There is no such job.")
+    console, strips = _console(), store.step_strips([job["id"] for job in page["items"]])
+    console.print(look.job_table(page["items"], strips, now(), console.width >= WIDE) if page["items"] else "There are no such jobs.")
     if page["total"] > len(page["items"]):
         click.echo(f"\n{limit} of {page['total']:,} jobs; --limit shows more.")
 
@@ -104,7 +105,9 @@ def _print_reasons(job_id, step):
 def print_line(line):
     """Print a log line."""
     if sys.stdout.isatty():
-        text = Text.assemble((look.time_of_day(line["at"]), "dim"), f" {line['level']:<7} ", (look.safe(line["message"]), look.LEVEL_STYLES[line["level"]]))
+        text = Text.assemble(
+            (look.time_of_day(line["at"]), "dim"), f" {line['level']:<7} ", (look.safe(line["message"]), look.LEVEL_STYLES[line["level"]])
+        )
         _console().print(text, soft_wrap=True)
     else:
         click.echo(f"{line['at']} {line['level']} {look.safe(line['message'])}")

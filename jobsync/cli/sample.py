@@ -85,7 +85,9 @@ def _tests(random, area):
 
 def _script(random, area):
     text = f"// The page of {area}.\n\nimport {{ render }} from './render.js';\n\n"
-    return text + "".join(f"export function {name}(items) {{\n  // {_sentence(random)}\n  return items.map(render);\n}}\n\n" for name in _names(random, 9))
+    return text + "".join(
+        f"export function {name}(items) {{\n  // {_sentence(random)}\n  return items.map(render);\n}}\n\n" for name in _names(random, 9)
+    )
 
 
 def _markup(area):

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from jobsync.cli import look
 from jobsync.clock import now
-from jobsync.status import PENDING, RUNNING
+from jobsync.status import FAILED, PENDING, RUNNING
 
 FRAME = 0.1  # seconds between two pictures at least
 SECOND = 1.0  # seconds after which the clock in the picture moves on
 PROGRESS = 5.0  # seconds between two lines of progress at least
+FAILURES = 5  # failed steps told of
 AROUND = 6  # lines of a terminal that aren't the table's or the messages'
 
 
@@ -66,10 +67,17 @@ class LiveScreen:
         self._live.update(self._picture(now()), refresh=True)
 
     def _picture(self, moment):
-        messages = trouble_table(self._trouble) if self._trouble else Text()
-        room = self._live.console.height - AROUND - len(self._trouble)
-        steps = look.step_table(self._structure["steps"], moment, max(room, 3))
-        return Group(head(self._name, self._structure, moment), Padding(steps, (1, 0, 1 if self._trouble else 0, 0)), messages)
+        messages = [*_failures(self._structure["steps"]), *self._trouble]
+        room = self._live.console.height - AROUND - len(messages)
+        steps = Padding(look.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0))
+        told = [Padding(trouble_table(messages), (1, 0, 0, 0))] if messages else []
+        return Group(head(self._name, self._structure, moment), steps, *told)
+
+
+def _failures(steps):
+    """Return the steps that failed as lines like those of a log."""
+    failed = [step for step in steps if step["status"] == FAILED][-FAILURES:]
+    return [{"at": step["finished_at"], "level": "error", "step": step["name"], "message": f"failed: {step['error']}"} for step in failed]
 
 
 def head(name, job, moment):
@@ -82,10 +90,11 @@ def trouble_table(lines):
     table = Table.grid(padding=(0, 2, 0, 0))
     for _ in range(3):
         table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column()
     for line in lines:
         level = Text(line["level"], look.LEVEL_STYLES[line["level"]])
-        table.add_row(Text(look.time_of_day(line["at"]), "dim"), level, Text(line["step"], "dim"), Text(look.safe(line["message"])))
+        message = Text(look.safe(line["message"]), no_wrap=True, overflow="ellipsis")
+        table.add_row(Text(look.time_of_day(line["at"]), "dim"), level, Text(line["step"], "dim"), message)
     return table
 
 

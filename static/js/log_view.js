@@ -20,7 +20,7 @@ export class LogView {
   #said;
   #lines = new Map(); // number → element
   #shown = new Ranges();
-  #gaps = [];
+  #gaps = new Map(); // "after,before" → element
   #logCount = 0;
   #isFollowing = true;
   #isHeld = false; // no trimming to the latest: the viewer has asked for others
@@ -43,6 +43,7 @@ export class LogView {
     for (const row of this.#rows.children) this.#lines.set(Number(row.dataset.line), row);
     const numbers = [...this.#lines.keys()];
     if (numbers.length > 0) this.#shown.add(numbers.at(0), numbers.at(-1));
+    if (numbers.length > 0 && numbers.at(-1) < logCount) this.#hold(); // the address asked for earlier ones
     const { signal } = this.#listeners;
     this.#box.addEventListener("scroll", () => this.#noteScroll(), { signal, passive: true });
     this.#earlier.addEventListener("click", (event) => this.#onClick(event, () => this.showEarlier()), { signal });
@@ -84,8 +85,7 @@ export class LogView {
       this.#say(`There is no line ${number} yet.`);
       return;
     }
-    this.#isFollowing = false;
-    this.#isHeld = true;
+    this.#hold();
     for (const old of this.#rows.querySelectorAll(".is-target")) old.classList.remove("is-target");
     row.classList.add("is-target");
     this.#box.scrollTop = row.offsetTop - this.#box.clientHeight / 3;
@@ -97,6 +97,7 @@ export class LogView {
     this.#listeners.abort();
     this.#rows.replaceChildren();
     this.#lines.clear();
+    this.#gaps.clear();
     setHidden(this.#earlier, true);
     setHidden(this.#later, true);
     this.#say("");
@@ -111,6 +112,12 @@ export class LogView {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     this.#isFollowing = scrollHeight - scrollTop - clientHeight <= AT_END;
     if (this.#isFollowing) this.#isHeld = false;
+    setHidden(this.#later, this.#isFollowing);
+  }
+
+  #hold() {
+    this.#isFollowing = false;
+    this.#isHeld = true;
   }
 
   async #showMore(query) {
@@ -118,8 +125,7 @@ export class LogView {
     try {
       const page = await this.#read(query);
       if (this.#listeners.signal.aborted) return;
-      this.#isFollowing = false;
-      this.#isHeld = true;
+      this.#hold();
       this.#change(() => {
         this.#insert(page.items);
         this.#trim();
@@ -142,7 +148,7 @@ export class LogView {
     action();
     this.#mendGaps();
     setHidden(this.#earlier, this.#shown.first <= 1);
-    setHidden(this.#later, true);
+    setHidden(this.#later, this.#isFollowing);
     if (this.#isFollowing) this.#box.scrollTop = this.#box.scrollHeight;
     else if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
   }
@@ -161,16 +167,18 @@ export class LogView {
   }
 
   #insert(lines) {
-    const news = lines.filter((line) => !this.#lines.has(line.line));
-    if (news.length === 0) return;
-    const [first, last] = [news.at(0).line, news.at(-1).line];
+    for (const run of runsOf(lines.filter((line) => !this.#lines.has(line.line)))) this.#insertRun(run);
+  }
+
+  #insertRun(run) {
+    const [first, last] = [run.at(0).line, run.at(-1).line];
+    const next = this.#shown.all.find((range) => range[0] > first)?.[0];
     const rows = document.createDocumentFragment();
-    for (const line of news) {
+    for (const line of run) {
       const row = this.#rowOf(line);
       this.#lines.set(line.line, row);
       rows.append(row);
     }
-    const next = this.#shown.all.find((range) => range[0] > first)?.[0];
     this.#rows.insertBefore(rows, next === undefined ? null : this.#lines.get(next));
     this.#shown.add(first, last);
   }
@@ -218,10 +226,14 @@ export class LogView {
 
   /** Puts a control wherever a number isn't followed by the next. */
   #mendGaps() {
-    for (const gap of this.#gaps) gap.remove();
-    this.#gaps = [];
     const ranges = this.#shown.all;
-    for (let place = 1; place < ranges.length; place += 1) this.#addGap(ranges[place - 1][1], ranges[place][0]);
+    const gaps = ranges.slice(1).map((range, place) => [ranges[place][1], range[0]]);
+    for (const [name, gap] of this.#gaps) {
+      if (gaps.some((wanted) => String(wanted) === name)) continue;
+      gap.remove();
+      this.#gaps.delete(name);
+    }
+    for (const [after, before] of gaps) if (!this.#gaps.has(String([after, before]))) this.#addGap(after, before);
   }
 
   #addGap(after, before) {
@@ -229,10 +241,20 @@ export class LogView {
     const button = document.createElement("button");
     gap.className = "log-gap";
     button.type = "button";
-    button.textContent = `Show lines from ${after + 1} (${before - after - 1} are left out here)`;
+    button.textContent = `Show lines from ${after + 1} on: ${before - after - 1} are left out here`;
     button.addEventListener("click", () => this.#showMore({ after, before, limit: LATEST }));
     gap.append(button);
     this.#rows.insertBefore(gap, this.#lines.get(before));
-    this.#gaps.push(gap);
+    this.#gaps.set(String([after, before]), gap);
   }
+}
+
+/** Returns the lines in runs of numbers without a gap. */
+function runsOf(lines) {
+  const runs = [];
+  for (const line of lines) {
+    if (runs.at(-1)?.at(-1).line === line.line - 1) runs.at(-1).push(line);
+    else runs.push([line]);
+  }
+  return runs;
 }

@@ -94,6 +94,21 @@ export function plain(text) {
   return text.replace(CONTROL_SEQUENCE, "").replace(CONTROL, (sign) => (sign === "\x7f" ? "\u2421" : String.fromCharCode(0x2400 + sign.charCodeAt(0))));
 }
 
+/** Makes an element like a newer one of the same form, changing only what differs. */
+export function patch(node, newer) {
+  for (const { name, value } of newer.attributes) setAttribute(node, name, value);
+  for (const { name } of [...node.attributes]) if (!newer.hasAttribute(name)) node.removeAttribute(name);
+  const [children, wanted] = [[...node.childNodes], [...newer.childNodes]];
+  if (children.length !== wanted.length || children.some((child, place) => child.nodeName !== wanted[place].nodeName)) {
+    node.replaceChildren(...wanted);
+    return;
+  }
+  children.forEach((child, place) => {
+    if (child.nodeType === 1) patch(child, wanted[place]);
+    else setText(child, wanted[place].textContent);
+  });
+}
+
 const CONNECTIONS = {
   live: "Live",
   polling: "No live updates: asking every 3 s",

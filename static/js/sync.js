@@ -8,6 +8,7 @@ import { LogFeed } from "./log_feed.js";
 import { Request } from "./request.js";
 
 export const POLL_EVERY = 3000; // ms, while hints don't come
+const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 
 /** Returns the answer of a request as `{ status, etag, body }`. Rejects unless it is 200, 304 or 404. */
 export async function read(fetch, url, { signal, etag = null, as = "json" }) {
@@ -24,9 +25,13 @@ export class JobSync {
   #clock;
   #random;
   #onStructure;
+  #onResult;
   #onDeleted;
   #connection;
   #structure;
+  #result;
+  #wantedResult; // when the job ended whose result is to be shown, null for none
+  #shownResult;
   #logs = new Map(); // step → LogFeed
   #shown;
   #wanted;
@@ -37,16 +42,19 @@ export class JobSync {
   #pollTimer = null;
 
   /**
-   * jobId, revision: what the page shows as served. connect, fetch, clock ({ now, setTimeout, clearTimeout }), random, isOnline: the outside.
-   * onStructure(structure): a newer one, to be shown at once. onConnection(state). onDeleted(): the job is gone; nothing is asked any more.
+   * jobId, revision, finishedAt (null for a job that hasn't ended): what the page shows as served. connect, fetch, clock ({ now, setTimeout, clearTimeout }), random, isOnline: the outside.
+   * onStructure(structure): a newer one, to be shown at once. onResult(html): the result of the end that is shown, "" for none.
+   * onConnection(state). onDeleted(): the job is gone; nothing is asked any more.
    */
-  constructor({ jobId, revision, connect, fetch, clock, random, isOnline, onStructure, onConnection, onDeleted }) {
+  constructor({ jobId, revision, finishedAt = null, connect, fetch, clock, random, isOnline, onStructure, onResult, onConnection, onDeleted }) {
     this.#jobId = jobId;
     this.#shown = this.#wanted = revision;
+    this.#wantedResult = this.#shownResult = finishedAt;
     this.#fetch = fetch;
     this.#clock = clock;
     this.#random = random;
     this.#onStructure = onStructure;
+    this.#onResult = onResult;
     this.#onDeleted = onDeleted;
     this.#connection = new Connection({
       connect,
@@ -66,6 +74,13 @@ export class JobSync {
       clock,
       random,
     });
+    this.#result = new Request({
+      fetch: (signal) => read(fetch, `/jobs/${encodeURIComponent(jobId)}/result`, { signal, as: "text" }),
+      take: (answer) => this.#takeResult(answer),
+      isWanted: () => false,
+      clock,
+      random,
+    });
   }
 
   get revision() {
@@ -82,16 +97,14 @@ export class JobSync {
     this.#isActive = true;
     this.#connection.join(this.#jobId);
     this.#connection.start();
-    this.#startFeeds();
+    this.#startOthers();
   }
 
   /** Ends everything that is under way. `start` begins again. */
   stop() {
     this.#isActive = false;
     this.#connection.stop();
-    this.#structure.drop();
-    this.#stopPolling();
-    for (const feed of this.#logs.values()) feed.stop();
+    this.#dropRequests();
   }
 
   /** Looks at once, whatever is thought to be known: the page was asleep, hidden or without a network. */
@@ -109,12 +122,10 @@ export class JobSync {
     this.#isResting = isResting;
     if (!isResting) {
       this.wake();
-      this.#startFeeds();
-      return;
+      this.#startOthers();
+    } else {
+      this.#dropRequests();
     }
-    this.#structure.drop();
-    this.#stopPolling();
-    for (const feed of this.#logs.values()) feed.stop();
   }
 
   networkChanged() {
@@ -131,8 +142,19 @@ export class JobSync {
     if (this.#mayAsk) feed.start();
   }
 
-  #startFeeds() {
-    if (this.#mayAsk) for (const feed of this.#logs.values()) feed.start();
+  // What is under way
+
+  #startOthers() {
+    if (!this.#mayAsk) return;
+    for (const feed of this.#logs.values()) feed.start();
+    this.#askForResult();
+  }
+
+  #dropRequests() {
+    this.#structure.drop();
+    this.#result.drop();
+    this.#stopPolling();
+    for (const feed of this.#logs.values()) feed.stop();
   }
 
   unfollow(step) {
@@ -190,7 +212,33 @@ export class JobSync {
     if (body.revision === this.#shown) return false;
     this.#shown = body.revision;
     this.#onStructure(body);
+    this.#wantResultOf(body);
     for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count);
+    return true;
+  }
+
+  /** Has the result follow what is shown: none before the job's end, and another one after another end. */
+  #wantResultOf({ status, finished_at: finishedAt }) {
+    const wanted = TERMINAL.has(status) ? finishedAt : null;
+    if (wanted === this.#wantedResult) return;
+    this.#wantedResult = wanted;
+    this.#result.drop();
+    if (wanted !== null) {
+      this.#askForResult();
+      return;
+    }
+    this.#shownResult = null;
+    this.#onResult("");
+  }
+
+  #askForResult() {
+    if (this.#wantedResult !== this.#shownResult) this.#result.ask();
+  }
+
+  #takeResult({ status, body }) {
+    if (status !== 200) return false; // the job is gone, which `structure` will say
+    this.#shownResult = this.#wantedResult;
+    this.#onResult(body);
     return true;
   }
 

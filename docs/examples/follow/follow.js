@@ -1,0 +1,25 @@
+// A page of one's own that follows a job: follow.html?job=ID. It uses the module that jobsync's own page uses, and only draws.
+
+import { outside } from "/static/js/live.js";
+import { JobSync } from "/static/js/sync.js";
+
+const jobId = new URLSearchParams(location.search).get("job");
+
+new JobSync({
+  jobId,
+  revision: 0,
+  ...outside(),
+  onStructure(structure) {
+    document.querySelector("#status").textContent = structure.status;
+    const items = structure.steps.map((step) => {
+      const item = document.createElement("li");
+      item.textContent = `${step.name}: ${step.status}, ${step.log_count} lines`;
+      return item;
+    });
+    document.querySelector("#steps").replaceChildren(...items);
+  },
+  onConnection() {},
+  onDeleted() {
+    document.querySelector("#status").textContent = "deleted";
+  },
+}).start();

@@ -1,0 +1,119 @@
+// The page of one job: shows what JobSync brings, in one pass, and never opens a connection itself.
+
+import { Actions } from "./actions.js";
+import { keepRunning, outside } from "./live.js";
+import { Memory } from "./memory.js";
+import { localizeTimes, part, setAttribute, setHidden, setText, showConnection, showNote, showStatus, showTime, took } from "./show.js";
+import { StepView } from "./step_view.js";
+import { JobSync } from "./sync.js";
+
+class JobPage {
+  #root;
+  #indicator;
+  #sync;
+  #memory;
+  #actions;
+  #steps = new Map(); // name → StepView
+  #isGone = false;
+
+  constructor(root, indicator) {
+    this.#root = root;
+    this.#indicator = indicator;
+    const { jobId, revision } = root.dataset;
+    this.#memory = new Memory(jobId, () => localStorage);
+    this.#sync = new JobSync({
+      jobId,
+      revision: Number(revision),
+      finishedAt: part(root, "finished").getAttribute("datetime"),
+      ...outside(),
+      onStructure: (structure) => this.#show(structure),
+      onResult: (html) => this.#showResult(html),
+      onConnection: (state) => this.#isGone || showConnection(indicator, state),
+      onDeleted: () => this.#showDeleted(),
+    });
+    this.#actions = new Actions({
+      jobId,
+      forms: root.querySelectorAll("form[data-form]"),
+      said: part(root, "said"),
+      dialog: document.querySelector("#delete-dialog"),
+      onDone: (action, answer) => this.#afterAction(action, answer),
+    });
+  }
+
+  start() {
+    localizeTimes(this.#root);
+    setHidden(this.#indicator, false);
+    const pattern = document.querySelector("#line-pattern");
+    for (const node of this.#root.querySelectorAll("[data-step]")) this.#addStep(new StepView(node, { pattern, sync: this.#sync }));
+    addEventListener("hashchange", () => this.#goToHash());
+    keepRunning(this.#sync);
+    this.#goToHash();
+  }
+
+  #addStep(step) {
+    this.#steps.set(step.name, step);
+    step.expand(this.#memory.get(step.name) ?? step.isExpanded);
+    step.onToggle((isOpen) => {
+      this.#memory.set(step.name, isOpen);
+      step.expand(isOpen);
+    });
+  }
+
+  /** Opens the step of an address that ends in `#STEP:LINE`, at that line. */
+  #goToHash() {
+    const match = /^#(.+):([1-9][0-9]{0,14})$/.exec(location.hash);
+    const step = match && this.#steps.get(match[1]);
+    if (step) step.goTo(Number(match[2]));
+  }
+
+  // What JobSync brings
+
+  #show(structure) {
+    setAttribute(this.#root, "data-status", structure.status);
+    setAttribute(this.#root, "data-revision", structure.revision);
+    showStatus(part(this.#root, "badge"), structure.status);
+    showNote(part(this.#root, "error"), structure.error);
+    this.#actions.show(structure.status);
+    this.#showTimes(structure);
+    for (const shown of structure.steps) {
+      const step = this.#steps.get(shown.name);
+      if (step.show(shown) && this.#memory.get(shown.name) === undefined) step.expand(true);
+    }
+    this.#showTitle(structure.status);
+  }
+
+  #showTimes({ started_at: started, finished_at: finished }) {
+    for (const [name, value] of [["started", started], ["finished", finished]]) {
+      showTime(part(this.#root, name), value);
+      setHidden(this.#root.querySelector(`[data-if="${name}"]`), value === null);
+    }
+    setText(part(this.#root, "took"), took(started, finished));
+    setHidden(this.#root.querySelector('[data-if="took"]'), !(started && finished));
+  }
+
+  #showTitle(status) {
+    document.title = `${this.#root.querySelector("h1").textContent} · ${status} · jobsync`;
+  }
+
+  #showResult(html) {
+    part(this.#root, "result").innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
+  }
+
+  #showDeleted() {
+    this.#isGone = true;
+    const note = part(this.#root, "deleted");
+    setText(note, "This job was deleted. What you see is the last that was known of it.");
+    setHidden(note, false);
+    setHidden(part(this.#root, "actions"), true);
+    setHidden(this.#indicator, true);
+    this.#root.classList.add("is-deleted");
+    document.title = `deleted · ${document.title}`;
+  }
+
+  #afterAction(action, answer) {
+    if (action === "rerun") location.assign(`/jobs/${encodeURIComponent(answer.id)}`);
+    else this.#sync.wake();
+  }
+}
+
+new JobPage(document.querySelector("[data-job-id]"), document.querySelector("[data-connection]")).start();

@@ -1,0 +1,246 @@
+"""code_map: that each line is of the right kind, that the numbers add up, and that nothing odd in a folder stops it."""
+
+import ast
+import io
+import json
+import os
+import sysconfig
+import tokenize
+from pathlib import Path
+
+import pytest
+from folder_steps import FakeContext, planned_paths, run_step, write_tree
+from marshmallow import ValidationError
+
+from jobsync.errors import StepFailed, Stopped
+from jobsync.steps import _count
+from jobsync.steps.code_map import code_map
+
+STDLIB = sysconfig.get_paths()["stdlib"]
+
+
+def run(root, **options):
+    return run_step(code_map, dir_path=str(root), **options)
+
+
+def count(tmp_path, name, content):
+    """Return (language, code, comment, blank) of one file."""
+    summary = run(write_tree(tmp_path, {name: content})).summary
+    ((language, row),) = summary["languages"].items()
+    return language, row["code"], row["comment"], row["blank"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.py", "\n# one\nx = 1  # two\n\n'''text'''\ndef f():\n    '''doc\n\n    string'''\n    return x\n\n", ("Python", 3, 4, 4)),
+        ("a.py", "#!/usr/bin/env python3\n'''doc'''\nx = '''\nnot doc\n\n'''\n", ("Python", 3, 2, 1)),
+        ("a.c", "#include <a.h>\n/* a\n\n   b */\nint f()\n{\n  return 1; // c\n}\n", ("C", 5, 2, 1)),
+        ("a.js", "f({\n  a: 1,\n});\n// b\n\n", ("JavaScript", 3, 1, 1)),
+        ("a.html", "<p>\n<!-- a\n\nb -->\n<script>\n// c\nvar a;\n</script>\n", ("HTML", 4, 3, 1)),
+        ("a.rs", "/// doc\n//! doc\nfn a() {}\n", ("Rust", 1, 2, 0)),
+        ("a.go", "// a\npackage a\n/*\nb\n*/\n", ("Go", 1, 4, 0)),
+        ("a.sh", "#!/bin/sh\n# a\necho '# b'\n", ("Bash", 1, 2, 0)),
+        ("a.toml", "# a\n[b]\nc = 1\n", ("TOML", 2, 1, 0)),
+        ("a.json", '{\n  "a": 1\n}\n\n', ("JSON", 3, 0, 1)),
+        ("a.md", "# Title\n\nText.\n", ("Markdown", 0, 2, 1)),
+        ("LICENSE", "Text\n \n", ("(unknown)", 0, 1, 1)),
+        ("tool", "#!/usr/bin/env python3\nx = 1\n", ("Python", 1, 1, 0)),
+        ("a.py", "", ("Python", 0, 0, 0)),
+        ("a.py", "\n\n \n", ("Python", 0, 0, 3)),
+        ("a.py", "x = 1\r\n\r\n# y\r\n", ("Python", 1, 1, 1)),
+        ("a.py", "x = 1\nno end", ("Python", 1, 0, 0)),
+        ("a.bin", "a\n\0\n", ("(binary)", 0, 0, 0)),
+    ],
+)
+def test_it_tells_code_comment_and_blank_lines(tmp_path, name, content, expected):
+    assert count(tmp_path, name, content) == expected
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line"),
+    [("utf-8", "x = 'ä'"), ("utf-8-sig", "x = 'ä'"), ("latin-1", "x = 'ä'"), ("utf-16", "x = 'ä'"), ("utf-32", "x = 'ä'"), ("shift_jis", "x = 'あ'")],
+)
+def test_it_reads_other_encodings_than_utf8(tmp_path, encoding, line):
+    assert count(tmp_path, "a.py", f"# ä\n\n{line}\n".replace("ä", "ä" if encoding != "shift_jis" else "い").encode(encoding)) == ("Python", 1, 1, 1)
+
+
+def test_it_survives_bytes_that_are_no_text_at_all(tmp_path):
+    assert count(tmp_path, "a.py", b"x = 1 # \xff\xfe\x81\n\xc3\x28\n") == ("Python", 2, 0, 0)
+    assert count(tmp_path, "a.py", b"\xff\xfea") == ("Python", 0, 0, 0)
+
+
+def test_a_lone_carriage_return_ends_no_line(tmp_path):
+    assert count(tmp_path, "a.py", "x = 1\ry = 2\n# a\rb\n")[1:] == (1, 1, 0)
+
+
+def test_minified_code_is_counted_without_being_lexed(tmp_path, monkeypatch):
+    monkeypatch.setattr(_count, "lexer_of", None)
+    assert count(tmp_path, "a.js", "/* a */\n" + "f();" * 2000 + "\n\n") == ("JavaScript", 2, 0, 1)
+
+
+def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypatch):
+    class Broken:
+        def get_tokens(self, text):
+            raise RecursionError("deep")
+
+    monkeypatch.setattr(_count, "lexer_of", lambda language: Broken())
+    done = run(write_tree(tmp_path, {"a.py": "# a\n\nx = 1\n"}))
+    assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (2, 0, 1)
+    assert done.log.warnings() == ["a.py: the lexer for Python failed (RecursionError), so comments are counted as code"]
+
+
+def test_it_maps_languages_folders_and_files(tmp_path):
+    write_tree(
+        tmp_path,
+        {"a.py": "x = 1\n# y\n", "src/b.py": "x = 1\n\n", "src/c.js": "f()\n", "src/in/deep/d.md": "text\n", "src/in/x.bin": b"\0\0\0", "e.py": "1\n2\n3\n"},
+    )
+    summary = run(tmp_path).summary
+    assert summary["languages"] == {
+        "Python": {"files": 3, "bytes": 23, "lines": 7, "code": 5, "comment": 1, "blank": 1},
+        "Markdown": {"files": 1, "bytes": 5, "lines": 1, "code": 0, "comment": 1, "blank": 0},
+        "JavaScript": {"files": 1, "bytes": 4, "lines": 1, "code": 1, "comment": 0, "blank": 0},
+        "(binary)": {"files": 1, "bytes": 3, "lines": 0, "code": 0, "comment": 0, "blank": 0},
+    }
+    assert list(summary["directories"]) == [".", "src", "src/in/deep", "src/in"]
+    assert summary["directories"]["src"] == {
+        **{"files": 2, "bytes": 11, "lines": 3, "code": 2, "comment": 0, "blank": 1},
+        "languages": {
+            "Python": {"files": 1, "bytes": 7, "lines": 2, "code": 1, "comment": 0, "blank": 1},
+            "JavaScript": {"files": 1, "bytes": 4, "lines": 1, "code": 1, "comment": 0, "blank": 0},
+        },
+    }
+    assert {name: summary[name] for name in ("files", "bytes", "lines", "code", "comment", "blank")} == {
+        "files": 6, "bytes": 35, "lines": 9, "code": 6, "comment": 2, "blank": 1,
+    }  # fmt: skip
+    assert (summary["depth"], summary["deepest"], summary["directory_count"], summary["cut"]) == (3, "src/in/deep/d.md", 4, False)
+    assert summary["largest"][0] == {"path": "e.py", "language": "Python", "bytes": 6, "lines": 3, "code": 3}
+
+
+def test_the_numbers_add_up_over_many_children(tmp_path):
+    write_tree(tmp_path, {f"{number % 7}/{number}.py": "x = 1\n# y\n\n" * (number % 5) for number in range(230)})
+    done = run(tmp_path)
+    assert len(done.units) == 5
+    summary = done.summary
+    lines = 3 * sum(number % 5 for number in range(230))
+    assert summary["code"] == summary["comment"] == summary["blank"] == lines // 3
+    for table in ("languages", "directories"):
+        assert sum(row["lines"] for row in summary[table].values()) == summary["lines"] == lines
+        assert sum(row["files"] for row in summary[table].values()) == summary["files"] == 230
+
+
+def test_the_map_stays_small_and_whole_however_many_folders_there_are(tmp_path):
+    write_tree(tmp_path, {f"{number:03}/{'in/' * (number % 40)}{'file' * 50}.py": "1\n" for number in range(300)})
+    summary = run(tmp_path).summary
+    assert len(json.dumps(summary)) < 60_000
+    assert len(summary["directories"]) == 51
+    assert sum(row["files"] for row in summary["directories"].values()) == 300
+    assert summary["depth"] == 40
+    assert summary["deepest"].startswith("039/in/in/")
+
+
+def test_large_files_are_listed_and_not_read(tmp_path):
+    done = run(write_tree(tmp_path, {"a.py": "x = 1\n" * 10, "b.py": "x = 1\n"}), max_file_size=20)
+    assert done.summary["languages"]["Python"] == {"files": 2, "bytes": 66, "lines": 1, "code": 1, "comment": 0, "blank": 0}
+    assert done.summary["skipped_examples"] == [{"path": "a.py", "reason": "larger than max_file_size (20 bytes)"}]
+
+
+def test_it_follows_no_link_opens_no_pipe_and_survives_odd_names(tmp_path):
+    outside = write_tree(tmp_path / "outside", {"secret.py": "secret = 1\n"})
+    root = write_tree(tmp_path / "root", {"a.py": "x = 1\n", "two\nlines.py": "y = 1\n"})
+    with open(os.path.join(os.fsencode(root), b"bad-\xff.py"), "wb") as file:
+        file.write(b"z = 1\n")
+    (root / "out").symlink_to(outside)
+    (root / "file.py").symlink_to(outside / "secret.py")
+    (root / "broken").symlink_to("nowhere")
+    os.mkfifo(root / "pipe.py")
+    done = run(root)
+    assert (done.summary["files"], done.summary["code"]) == (3, 3)
+    assert done.summary["skipped_reasons"] == {"symbolic link": 3, "named pipe": 1}
+    assert done.log.warnings() == []
+
+
+def test_it_survives_files_that_vanish_between_plan_and_run(tmp_path):
+    write_tree(tmp_path, {"a.py": "1\n", "b.py": "2\n"})
+    context = FakeContext(code_map, dir_path=str(tmp_path))
+    (unit,) = code_map.planner(context)
+    (tmp_path / "a.py").unlink()
+    result = code_map(context, unit.input)
+    assert result["unread"] == [{"path": "a.py", "reason": "vanished"}]
+    assert [row["files"] for row in result["rows"]] == [1]
+    assert context.warnings() == ["a.py: vanished"]
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs /proc")
+def test_it_survives_a_file_that_fails_while_it_is_read():
+    context = FakeContext(code_map, dir_path="/proc/self")
+    result = code_map(context, {"root": "/proc/self", "files": ["mem"]})
+    assert result["unread"] == [{"path": "mem", "reason": "Input/output error"}]
+    assert context.warnings() == ["mem: Input/output error"]
+
+
+def test_it_takes_the_options_of_the_walk(tmp_path):
+    write_tree(tmp_path, {**dict.fromkeys(["a.py", "b.md", "c.py", "out/d.py", "gone/e.py"], "1\n"), ".gitignore": "gone\n"})
+    done = run(tmp_path, extensions=["py"], exclude_paths=["out"], max_files=1)
+    assert planned_paths(done.units) == ["a.py"]
+    assert done.summary["cut"] is True
+    assert planned_paths(run(tmp_path, gitignore=False).units) == [".gitignore", "a.py", "b.md", "c.py", "gone/e.py", "out/d.py"]
+
+
+def test_it_goes_on_after_any_child_as_if_never_interrupted(tmp_path):
+    write_tree(tmp_path, {f"{number % 3}/{number:03}": "1\n" for number in range(170)})
+    units = list(code_map.planner(FakeContext(code_map, dir_path=str(tmp_path))))
+    for number, unit in enumerate(units):
+        assert list(code_map.planner(FakeContext(code_map, last_input=unit.input, dir_path=str(tmp_path)))) == units[number + 1 :]
+
+
+def test_its_children_are_kept_short(tmp_path):
+    write_tree(tmp_path, {f"{number:02}.py": "x = 1\n" * 50_000 for number in range(4)})
+    assert [len(unit.input["files"]) for unit in run(tmp_path).units] == [2, 2]
+
+
+def test_a_folder_that_is_none_fails_in_one_line(tmp_path):
+    with pytest.raises(StepFailed, match="nowhere: no such folder$"):
+        run(tmp_path / "nowhere")
+
+
+def test_it_can_be_stopped_within_a_file(tmp_path):
+    write_tree(tmp_path, {"a.py": "x = [1, 2, 3]\n" * 10_000})
+    units = list(code_map.planner(FakeContext(code_map, dir_path=str(tmp_path))))
+    with pytest.raises(Stopped):
+        code_map(FakeContext(code_map, dir_path=str(tmp_path), stop_after=5), units[0].input)
+
+
+@pytest.mark.parametrize("options", [{}, {"dir_path": ".", "max_file_size": 0}, {"dir_path": ".", "max_file_size": 1 << 30}, {"dir_path": ".", "typo": 1}])
+def test_it_refuses_bad_options(options):
+    with pytest.raises(ValidationError):
+        code_map.options().load(options)
+
+
+@pytest.mark.slow
+def test_it_counts_a_real_folder_as_other_means_do():
+    done = run(STDLIB, extensions=["py"], exclude_paths=["/*/"])
+    texts = [path.read_bytes() for path in Path(STDLIB).glob("*.py")]
+    summary = done.summary
+    assert summary["files"] == len(texts) > 100
+    assert summary["lines"] == sum(text.count(b"\n") for text in texts)
+    assert summary["blank"] == sum(not line.strip() for text in texts for line in text.split(b"\n")[:-1])
+    assert summary["code"] + summary["comment"] + summary["blank"] == summary["lines"]
+    by_python = sum(code_lines(text) for text in texts)
+    assert abs(summary["code"] - by_python) < by_python / 100
+
+
+def code_lines(text):
+    """Return how many lines Python's own tokenizer finds something on that is neither comment nor docstring."""
+    docstrings, lines, code = set(), text.split(b"\n"), set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            docstrings.add(node.lineno)
+    for token in tokenize.tokenize(io.BytesIO(text).readline):
+        is_docstring = token.type == tokenize.STRING and token.start[0] in docstrings
+        if token.type not in LAYOUT and not is_docstring:
+            code.update(range(token.start[0], token.end[0] + 1))
+    return sum(1 for number in code if lines[number - 1].strip())
+
+
+LAYOUT = {getattr(tokenize, name) for name in ("ENCODING", "COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
