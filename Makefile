@@ -9,7 +9,7 @@ export FOLDER
 run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
 
-test: $(VENV)/test.stamp test-tools
+test: $(VENV)/test.stamp test-tools node_modules/test.stamp
 	node --test tests/js/
 	$(VENV)/bin/pytest
 
@@ -36,6 +36,11 @@ $(VENV)/run.stamp: requirements.txt
 
 $(VENV)/test.stamp: $(VENV)/run.stamp requirements-dev.txt
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# What a program in Node needs to follow a job: only its test does
+node_modules/test.stamp: package-lock.json | test-tools
+	@npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 clean:

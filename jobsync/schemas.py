@@ -50,6 +50,10 @@ def _status(statuses):
     return fields.String(validate=validate.OneOf(statuses))
 
 
+def _statuses(statuses):
+    return CommaList(statuses, load_default=list, metadata={"description": f"A comma list of {', '.join(statuses)}; all when left out"})
+
+
 def _limit(default, most):
     return Whole(load_default=default, validate=validate.Range(1, most))
 
@@ -58,7 +62,7 @@ def _limit(default, most):
 
 
 class JobsQuery(Strict):
-    status = CommaList(JOB_STATUSES, load_default=list, metadata={"description": "A comma list of statuses"})
+    status = _statuses(JOB_STATUSES)
     definition = _text(64)
     q = _text(200, metadata={"description": "Looked for in names, ids and parameters"})
     limit = _limit(50, 200)
@@ -75,7 +79,7 @@ class Rerun(Strict):
 
 
 class ChildrenQuery(Strict):
-    status = CommaList(CHILD_STATUSES, load_default=list, metadata={"description": "A comma list of statuses"})
+    status = _statuses(CHILD_STATUSES)
     limit = _limit(50, 1000)
     cursor = _text(64)
 
@@ -101,7 +105,21 @@ class DownloadQuery(Strict):
 # Out
 
 
-class JobListed(Schema):
+class Shown(Schema):
+    """A shape of an answer: everything named is always there."""
+
+    def on_bind_field(self, field_name, field_obj):
+        field_obj.required = True  # documentation: `required` plays no part in what goes out
+
+
+class Error(Shown):
+    code = fields.Integer()
+    status = fields.String()
+    message = fields.String()
+    errors = fields.Dict(metadata={"description": "What is wrong with the input, by field"})
+
+
+class JobListed(Shown):
     id = fields.String()
     definition = fields.String()
     name = fields.String()
@@ -122,7 +140,7 @@ class Job(JobListed):
     result = fields.Dict(allow_none=True)
 
 
-class _Page(Schema):
+class _Page(Shown):
     next_cursor = fields.String(allow_none=True)
     total = fields.Integer()
 
@@ -131,7 +149,7 @@ class Jobs(_Page):
     items = fields.List(fields.Nested(JobListed))
 
 
-class Counts(Schema):
+class Counts(Shown):
     pending = fields.Integer()
     running = fields.Integer()
     completed = fields.Integer()
@@ -139,14 +157,14 @@ class Counts(Schema):
     cancelled = fields.Integer()
 
 
-class Levels(Schema):
+class Levels(Shown):
     debug = fields.Integer()
     info = fields.Integer()
     warning = fields.Integer()
     error = fields.Integer()
 
 
-class StructureStep(Schema):
+class StructureStep(Shown):
     name = fields.String()
     status = _status(STEP_STATUSES)
     log_count = fields.Integer()
@@ -158,7 +176,7 @@ class StructureStep(Schema):
     finished_at = _time()
 
 
-class Structure(Schema):
+class Structure(Shown):
     job_id = fields.String()
     status = _status(JOB_STATUSES)
     revision = fields.Integer()
@@ -169,7 +187,7 @@ class Structure(Schema):
     steps = fields.List(fields.Nested(StructureStep))
 
 
-class Child(Schema):
+class Child(Shown):
     id = fields.String()
     name = fields.String()
     status = _status(CHILD_STATUSES)
@@ -185,7 +203,7 @@ class Children(_Page):
     items = fields.List(fields.Nested(Child))
 
 
-class LogLine(Schema):
+class LogLine(Shown):
     line = fields.Integer()
     step = fields.String()
     at = _time()
@@ -194,23 +212,46 @@ class LogLine(Schema):
     child_id = fields.String(allow_none=True)
 
 
-class Logs(Schema):
+class Logs(Shown):
     items = fields.List(fields.Nested(LogLine))
     total = fields.Integer(allow_none=True)
     log_count = fields.Integer()
 
 
-class Definition(Schema):
+class DefinitionParam(Shown):
+    name = fields.String()
+    type = fields.String()
+    default = fields.Raw(allow_none=True)
+    required = fields.Boolean()
+    description = fields.String()
+    choices = fields.List(fields.Raw())
+    minimum = fields.Raw(allow_none=True)
+    maximum = fields.Raw(allow_none=True)
+
+
+class DefinitionStep(Shown):
+    name = fields.String()
+    type = fields.String()
+    depends = fields.List(fields.String())
+    on_error = fields.String()
+    always_run = fields.Boolean()
+    max_child_failures = fields.Integer()
+    retries = fields.Integer()
+    timeout = fields.String(allow_none=True)
+    options = fields.Dict()
+
+
+class Definition(Shown):
     id = fields.String()
     name = fields.String()
     description = fields.String()
     tags = fields.List(fields.String())
-    timeout = fields.Raw(allow_none=True)
-    params = fields.List(fields.Dict())
-    steps = fields.List(fields.Dict())
+    timeout = fields.String(allow_none=True)
+    params = fields.List(fields.Nested(DefinitionParam))
+    steps = fields.List(fields.Nested(DefinitionStep))
 
 
-class Problem(Schema):
+class Problem(Shown):
     file = fields.String()
     key = fields.String()
     reason = fields.String()
@@ -221,10 +262,10 @@ class Definitions(_Page):
     problems = fields.List(fields.Nested(Problem), metadata={"description": "What is wrong with definitions that can't be used"})
 
 
-class Health(Schema):
+class Health(Shown):
     status = fields.String()
 
 
-class Readiness(Schema):
+class Readiness(Shown):
     ready = fields.Boolean()
     reasons = fields.List(fields.String())

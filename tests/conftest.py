@@ -2,6 +2,8 @@
 
 import os
 import re
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from sqlalchemy import make_url
 
 import config
 import jobsync
@@ -29,6 +32,13 @@ def wait_for(condition, seconds=15, what="it"):
         time.sleep(0.02)
 
 
+def free_port():
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def settings_for(folder, **variables):
     """Return the Settings of a fresh data folder, with definitions of its own in `folder`/definitions."""
     (folder / "definitions").mkdir(exist_ok=True)
@@ -36,12 +46,29 @@ def settings_for(folder, **variables):
     return config.load({**environ, **variables})
 
 
+_migrated = []  # the bytes of a database that is up to date: to migrate one for each test would take most of the test's time
+
+
 def make_app(folder, **variables):
-    """Return an app on a fresh store."""
-    app = jobsync.create_app(settings_for(folder, **variables))
+    """Return an app on a fresh store, or on the one that is in `folder` already."""
+    settings = settings_for(folder, **variables)
+    database = Path(make_url(settings.database_url).database)
+    if _migrated and not database.exists():
+        database.write_bytes(_migrated[0])
+    app = jobsync.create_app(settings)
     with app.app_context():
         bring_up_to_date(app.config["DATA_DIR"])
+    if not _migrated:
+        _migrated.append(_bytes_of(database))
     return app
+
+
+def _bytes_of(database):
+    connection = sqlite3.connect(database)
+    try:
+        return connection.serialize()
+    finally:
+        connection.close()
 
 
 def define(folder, text):

@@ -59,10 +59,22 @@ def test_it_tells_code_comment_and_blank_lines(tmp_path, name, content, expected
 
 @pytest.mark.parametrize(
     ("encoding", "line"),
-    [("utf-8", "x = 'ä'"), ("utf-8-sig", "x = 'ä'"), ("latin-1", "x = 'ä'"), ("utf-16", "x = 'ä'"), ("utf-32", "x = 'ä'"), ("shift_jis", "x = 'あ'")],
+    [
+        ("utf-8", "x = 'ä'"),
+        ("utf-8-sig", "x = 'ä'"),
+        ("latin-1", "x = 'ä'"),
+        ("utf-16", "x = 'ä'"),
+        ("utf-32", "x = 'ä'"),
+        ("shift_jis", "x = 'あ'"),
+    ],
 )
 def test_it_reads_other_encodings_than_utf8(tmp_path, encoding, line):
-    assert count(tmp_path, "a.py", f"# ä\n\n{line}\n".replace("ä", "ä" if encoding != "shift_jis" else "い").encode(encoding)) == ("Python", 1, 1, 1)
+    assert count(tmp_path, "a.py", f"# ä\n\n{line}\n".replace("ä", "ä" if encoding != "shift_jis" else "い").encode(encoding)) == (
+        "Python",
+        1,
+        1,
+        1,
+    )
 
 
 def test_it_survives_bytes_that_are_no_text_at_all(tmp_path):
@@ -93,7 +105,14 @@ def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypat
 def test_it_maps_languages_folders_and_files(tmp_path):
     write_tree(
         tmp_path,
-        {"a.py": "x = 1\n# y\n", "src/b.py": "x = 1\n\n", "src/c.js": "f()\n", "src/in/deep/d.md": "text\n", "src/in/x.bin": b"\0\0\0", "e.py": "1\n2\n3\n"},
+        {
+            "a.py": "x = 1\n# y\n",
+            "src/b.py": "x = 1\n\n",
+            "src/c.js": "f()\n",
+            "src/in/deep/d.md": "text\n",
+            "src/in/x.bin": b"\0\0\0",
+            "e.py": "1\n2\n3\n",
+        },
     )
     summary = run(tmp_path).summary
     assert summary["languages"] == {
@@ -196,7 +215,8 @@ def test_it_goes_on_after_any_child_as_if_never_interrupted(tmp_path):
 
 def test_its_children_are_kept_short(tmp_path):
     write_tree(tmp_path, {f"{number:02}.py": "x = 1\n" * 50_000 for number in range(4)})
-    assert [len(unit.input["files"]) for unit in run(tmp_path).units] == [2, 2]
+    units = code_map.planner(FakeContext(code_map, dir_path=str(tmp_path)))
+    assert [len(unit.input["files"]) for unit in units] == [2, 2]
 
 
 def test_a_folder_that_is_none_fails_in_one_line(tmp_path):
@@ -211,7 +231,9 @@ def test_it_can_be_stopped_within_a_file(tmp_path):
         code_map(FakeContext(code_map, dir_path=str(tmp_path), stop_after=5), units[0].input)
 
 
-@pytest.mark.parametrize("options", [{}, {"dir_path": ".", "max_file_size": 0}, {"dir_path": ".", "max_file_size": 1 << 30}, {"dir_path": ".", "typo": 1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"dir_path": ".", "max_file_size": 0}, {"dir_path": ".", "max_file_size": 1 << 30}, {"dir_path": ".", "typo": 1}]
+)
 def test_it_refuses_bad_options(options):
     with pytest.raises(ValidationError):
         code_map.options().load(options)

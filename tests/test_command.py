@@ -325,7 +325,21 @@ def test_item_must_not_be_two_things():
 
 @pytest.mark.parametrize(
     "value",
-    ["; touch pwned", "$(touch pwned)", "`touch pwned`", "a b", "a\nb", "*", "", "'\"", "{other}", "{{other}}", "{item}", "|| touch pwned", "ä€😀"],
+    [
+        "; touch pwned",
+        "$(touch pwned)",
+        "`touch pwned`",
+        "|| touch pwned",
+        "a b",
+        "a\nb",
+        "*",
+        "",
+        "'\"",
+        "{other}",
+        "{{other}}",
+        "{item}",
+        "ä€😀",
+    ],
 )
 def test_a_value_reaches_the_program_as_it_is(value, tmp_path):
     _, lines = run(run=[*SHOW_ARGUMENTS, "{value}", "<{value}>"], params={"value": value, "other": "wrong"}, cwd=str(tmp_path))
@@ -599,7 +613,8 @@ def test_what_a_stopped_program_still_writes_is_kept():
 
 
 def test_a_silent_program_with_closed_output_can_be_stopped(tmp_path):
-    context = FakeContext({"file": str(tmp_path / "pid")}, run=shell('exec >&- 2>&-; echo $$ >"$PARAM_FILE.new"; mv "$PARAM_FILE.new" "$PARAM_FILE"; exec sleep 600'))
+    script = 'exec >&- 2>&-; echo $$ >"$PARAM_FILE.new"; mv "$PARAM_FILE.new" "$PARAM_FILE"; exec sleep 600'
+    context = FakeContext({"file": str(tmp_path / "pid")}, run=shell(script))
     running = Running(context)
     deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "pid").exists():
@@ -659,7 +674,8 @@ def test_what_a_background_process_writes_soon_after_the_end_is_kept(monkeypatch
 
 
 def test_a_daemon_that_left_the_group_is_not_waited_for():
-    script = "import os, sys, time\nif os.fork(): os._exit(0)\nos.setsid()\nprint('pid', os.getpid(), '\\nbye', end='', flush=True)\ntime.sleep(600)"
+    fork = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\n"
+    script = fork + "print('pid', os.getpid(), '\\nbye', end='', flush=True)\ntime.sleep(600)"
     started = time.monotonic()
     context = FakeContext(run=shell('"$0" -c "$1" & wait; sleep 0.5', sys.executable, script))
     result = command(context, {})
@@ -781,7 +797,8 @@ def test_looking_for_files_can_be_stopped(tree):
 def test_a_file_of_any_name_reaches_the_program(tmp_path):
     for name in (b"\xff \\x41.txt", b"two\nlines.txt", b"--all.txt"):
         (tmp_path / os.fsdecode(name)).touch()
-    context = FakeContext(run=[*python("import os, sys; print(os.fsencode(sys.argv[2]).hex(), os.path.exists(sys.argv[2]))", "--"), "{item}"], for_each="*", cwd=str(tmp_path))
+    show = python("import os, sys; print(os.fsencode(sys.argv[2]).hex(), os.path.exists(sys.argv[2]))", "--")
+    context = FakeContext(run=[*show, "{item}"], for_each="*", cwd=str(tmp_path))
     for unit in command.planner(context):
         command(context, json.loads(json.dumps(unit.input)))
     assert context.messages() == [f"{name.hex()} True" for name in (b"--all.txt", b"two\nlines.txt", b"\xff \\x41.txt")]

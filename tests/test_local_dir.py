@@ -57,7 +57,9 @@ def test_it_tells_what_is_known_of_a_file(tmp_path):
 
 
 def test_it_tells_binary_from_text(tmp_path):
-    write_tree(tmp_path, {"a.bin": b"a\n\x00\n", "late.txt": b"x\n" * 5000 + b"\x00", "b.py": b"a\n\x00\n", "utf16.txt": "a\nb\n".encode("utf-16")})
+    write_tree(
+        tmp_path, {"a.bin": b"a\n\x00\n", "late.txt": b"x\n" * 5000 + b"\x00", "b.py": b"a\n\x00\n", "utf16.txt": "a\nb\n".encode("utf-16")}
+    )
     files = files_of(run(tmp_path))
     assert {path: (file["binary"], file["lines"], file["language"]) for path, file in files.items()} == {
         "a.bin": (True, 0, None),
@@ -151,7 +153,18 @@ def test_it_leaves_out_names_paths_and_patterns(tmp_path):
     write_tree(
         tmp_path,
         dict.fromkeys(
-            ["node_modules/a", "x/node_modules/b", "docs/old/c", "x/docs/old/d", "e.min.js", "x/f.min.js", "build", "x/build/g", "top/h", "x/top/i"],
+            [
+                "node_modules/a",
+                "x/node_modules/b",
+                "docs/old/c",
+                "x/docs/old/d",
+                "e.min.js",
+                "x/f.min.js",
+                "build",
+                "x/build/g",
+                "top/h",
+                "x/top/i",
+            ],
             "",
         ),
     )
@@ -209,7 +222,9 @@ def test_it_goes_on_after_a_path_that_is_gone(wide_tree):
     last = units[1].input["files"][-1]
     (wide_tree / last).unlink()
     shutil.rmtree(wide_tree / "a")
-    assert planned_paths(plan(wide_tree, last_input=units[1].input)[0]) == [path for path in planned_paths(units[2:]) if not path.startswith("a/")]
+    assert planned_paths(plan(wide_tree, last_input=units[1].input)[0]) == [
+        path for path in planned_paths(units[2:]) if not path.startswith("a/")
+    ]
 
 
 # Ignoring
@@ -283,6 +298,11 @@ def test_it_can_be_told_to_ignore_nothing(tmp_path):
     assert paths_of(run(tmp_path, gitignore=False, exclude_paths=[".git"])) == [".gitignore", "a"]
 
 
+def test_it_leaves_out_what_git_keeps_for_itself(tmp_path):
+    write_tree(tmp_path, {".git/config": "", "sub/.git": "gitdir: elsewhere", "a.git": "", "sub/b": ""})
+    assert paths_of(run(tmp_path)) == ["a.git", "sub/b"]
+
+
 def test_a_gitignore_that_is_no_plain_file_ignores_nothing(tmp_path):
     write_tree(tmp_path, {"a": "", "sub/b": "", "rules": "*\n"})
     (tmp_path / ".gitignore").symlink_to("rules")
@@ -296,7 +316,10 @@ def test_a_gitignore_that_is_no_plain_file_ignores_nothing(tmp_path):
 @pytest.fixture
 def odd_tree(tmp_path):
     outside = write_tree(tmp_path / "outside", {"secret.txt": "secret\n", "folder/more.txt": "more\n"})
-    root = write_tree(tmp_path / "root", {"a.txt": "one\n", "sub/b.txt": "two\n", "two\nlines": "x\n", "tab\there": "", "back\\slash": "", "caf\u00e9": ""})
+    root = write_tree(
+        tmp_path / "root",
+        {"a.txt": "one\n", "sub/b.txt": "two\n", "two\nlines": "x\n", "tab\there": "", "back\\slash": "", "caf\u00e9": ""},
+    )
     with open(os.path.join(os.fsencode(root), b"bad-\xff\xfe.txt"), "wb") as file:
         file.write(b"three\n")
     os.mkdir(os.path.join(os.fsencode(root), b"dir-\xe9"))
@@ -314,7 +337,9 @@ def odd_tree(tmp_path):
 
 def test_it_survives_odd_names(odd_tree):
     files = files_of(run(odd_tree))
-    assert sorted(files) == sorted(["a.txt", "back\\\\slash", "bad-\\xff\\xfe.txt", "caf\u00e9", "dir-\\xe9/in.txt", "sub/b.txt", "tab\there", "two\nlines"])
+    assert sorted(files) == sorted(
+        ["a.txt", "back\\\\slash", "bad-\\xff\\xfe.txt", "caf\u00e9", "dir-\\xe9/in.txt", "sub/b.txt", "tab\there", "two\nlines"]
+    )
     assert files["bad-\\xff\\xfe.txt"]["lines"] == files["dir-\\xe9/in.txt"]["lines"] == 1
     for path in files:
         assert os.path.isfile(os.path.join(odd_tree, text_to_path(path)))
@@ -322,7 +347,9 @@ def test_it_survives_odd_names(odd_tree):
 
 def test_it_lists_links_and_pipes_and_follows_none(odd_tree):
     done = run(odd_tree)
-    assert others_of(done) == dict.fromkeys(["broken", "in-file", "loop", "out-file", "out-folder", "sub/up"], "symbolic link") | {"pipe": "named pipe"}
+    assert others_of(done) == dict.fromkeys(["broken", "in-file", "loop", "out-file", "out-folder", "sub/up"], "symbolic link") | {
+        "pipe": "named pipe"
+    }
     targets = {other["path"]: other.get("target") for result in done.results for other in result["others"]}
     assert (targets["broken"], targets["sub/up"], targets["pipe"]) == ("nowhere", "..", None)
     assert "secret" not in json.dumps([result["files"] for result in done.results])
@@ -370,7 +397,11 @@ def run_after(root, change, **options):
     units = list(local_dir.planner(context))
     change()
     result = local_dir(context, units[0].input)
-    return {file["path"]: file for file in result["files"]}, {other["path"]: other["reason"] for other in result["others"]}, context.warnings()
+    return (
+        {file["path"]: file for file in result["files"]},
+        {other["path"]: other["reason"] for other in result["others"]},
+        context.warnings(),
+    )
 
 
 def test_it_survives_files_that_vanish_between_plan_and_run(tmp_path):
@@ -507,7 +538,13 @@ def test_it_leaves_no_file_open(odd_tree):
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("nowhere", "no such folder"), ("file", "not a folder"), ("file/x", "not a folder"), ("x" * 300, "File name too long"), ("a\0b", "not the name of a folder")],
+    [
+        ("nowhere", "no such folder"),
+        ("file", "not a folder"),
+        ("file/x", "not a folder"),
+        ("x" * 300, "File name too long"),
+        ("a\0b", "not the name of a folder"),
+    ],
 )
 def test_a_folder_that_is_none_fails_in_one_line(tmp_path, path, reason):
     write_tree(tmp_path, {"file": ""})
@@ -542,6 +579,12 @@ def test_it_can_be_stopped_while_it_walks_and_while_it_reads(wide_tree):
     units, _ = plan(wide_tree)
     with pytest.raises(Stopped):
         local_dir(FakeContext(local_dir, dir_path=str(wide_tree), stop_after=3), units[0].input)
+
+
+def test_it_can_be_stopped_within_one_large_folder(tmp_path):
+    write_tree(tmp_path, {f"{number:04}": "" for number in range(1000)})
+    with pytest.raises(Stopped):
+        list(local_dir.planner(FakeContext(local_dir, dir_path=str(tmp_path), stop_after=3)))
 
 
 @pytest.mark.parametrize(
@@ -604,7 +647,9 @@ def test_the_summary_stays_small_and_whole_however_many_folders_there_are(tmp_pa
 
 
 def shell(command):
-    return subprocess.run(["sh", "-c", command], cwd=STDLIB, capture_output=True, check=True, text=True, env={"PATH": os.environ["PATH"], "LC_ALL": "C"}).stdout
+    return subprocess.run(
+        ["sh", "-c", command], cwd=STDLIB, capture_output=True, check=True, text=True, env={"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    ).stdout
 
 
 @pytest.mark.slow
@@ -619,7 +664,9 @@ def test_a_large_tree_counts_as_find_and_wc_count_it():
     assert done.summary["languages"]["(binary)"]["files"] == done.summary["binary"] > 0
     by_extension = [file for file in files_of(done).values() if file["path"].endswith(".py") and not file["binary"]]
     binary_lines = sum(
-        Path(STDLIB, file["path"]).read_bytes().count(b"\n") for file in files_of(done).values() if file["path"].endswith(".py") and file["binary"]
+        Path(STDLIB, file["path"]).read_bytes().count(b"\n")
+        for file in files_of(done).values()
+        if file["path"].endswith(".py") and file["binary"]
     )
     assert sum(file["lines"] for file in by_extension) + binary_lines == int(python[0])
     assert row["files"] >= len(by_extension)

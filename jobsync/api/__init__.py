@@ -2,6 +2,7 @@
 
 from flask_smorest import Api
 
+from jobsync import schemas
 from jobsync.api import children, definitions, docs, health, jobs, logs, structure
 from jobsync.api.problem import show_error
 
@@ -13,6 +14,8 @@ __all__ = ["PATHS", "init_app", "show_error"]
 
 class _Api(Api):
     """flask-smorest's Api without its error handlers: `create_app` knows which door answers."""
+
+    ERROR_SCHEMA = schemas.Error
 
     def _register_error_handlers(self):
         pass

@@ -66,7 +66,7 @@ def retry_job(job_id):
 
 
 @blueprint.post("/<job_id>/rerun")
-@blueprint.arguments(schemas.Rerun)
+@blueprint.arguments(schemas.Rerun, required=False)
 @blueprint.response(202, schemas.Job)
 def rerun_job(body, job_id):
     """Start a new job like this one; given parameters replace its own"""

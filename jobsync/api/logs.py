@@ -8,6 +8,10 @@ from jobsync import logs, schemas, store
 from jobsync.api.problem import Resource
 from jobsync.text import printable
 
+TEXT, JSONL = "text/plain", "application/jsonl"
+_LINES = {"type": "string"}
+DOWNLOADED = {"description": "The lines, as text or a JSON object each", "content": {TEXT: {"schema": _LINES}, JSONL: {"schema": _LINES}}}
+
 blueprint = Resource("logs", __name__, url_prefix="/api/jobs", description="What steps have written")
 
 
@@ -25,8 +29,8 @@ def list_lines(query, job_id):
 
 @blueprint.get("/<job_id>/logs/download")
 @blueprint.arguments(schemas.DownloadQuery, location="query")
-@blueprint.response(200, content_type="text/plain", description="The lines")
-@blueprint.alt_response(200, content_type="application/jsonl", description="The lines, a JSON object each", success=True)
+@blueprint.doc(responses={"200": DOWNLOADED})
+@blueprint.response(200)
 def download_lines(query, job_id):
     """Download all lines of a step, or of all steps, that there are now"""
     store.job_exists(job_id)
@@ -48,4 +52,4 @@ def _as_json(line):
     return json.dumps(line) + "\n"
 
 
-FORMATS = {"text": (_as_text, "text/plain", "log"), "jsonl": (_as_json, "application/jsonl", "jsonl")}
+FORMATS = {"text": (_as_text, TEXT, "log"), "jsonl": (_as_json, JSONL, "jsonl")}

@@ -6,7 +6,7 @@ from flask import current_app, jsonify, request
 from flask_smorest import Blueprint
 from marshmallow import RAISE
 from webargs import flaskparser, missing
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from jobsync.errors import BadInput, JobsyncError
 from jobsync.schemas import Strict
@@ -54,12 +54,19 @@ class Parser(flaskparser.FlaskParser):
     def load_json(self, req, schema):
         """Return the body, `missing` for none. Python's own limits (depth, digits) and a body that breaks off make it malformed too."""
         try:
+            _refuse_cut_body(req)
             loaded = super().load_json(req, schema)
         except (OSError, RecursionError, ValueError) as error:
             return self._handle_invalid_json_error(error, req)
         if loaded is missing and req.get_data(cache=True).strip():
             raise BadInput("The input is not valid.", {"_schema": [BODY_REASON]})
         return loaded
+
+
+def _refuse_cut_body(req):
+    """Refuse a chunked body that goes on behind the limit: there Flask cuts it off without a word."""
+    if req.content_length is None and len(req.get_data(cache=True)) >= req.max_content_length and req.input_stream.read(1):
+        raise RequestEntityTooLarge()
 
 
 class Resource(Blueprint):

@@ -22,6 +22,6 @@ def init_app(app):
 @with_appcontext
 def worker(worker_id):
     """Work for the server that started this process, until that ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, lambda *_: None)
     os.nice(10)  # the web process comes first
     Worker(current_app._get_current_object(), worker_id).run()

@@ -58,26 +58,26 @@ def _definition(name):
 
 
 def _after_start(job_id, wait, as_json):
-    """Tell a job's id and, if wanted, follow it to its end, by which this process ends too."""
-    if not as_json:
-        click.echo(job_id)
-    status = _follow(job_id, sys.stderr if as_json else sys.stdout) if wait else None
+    """Tell a job's id and, if wanted, follow it to its end, by which this process ends too. Ctrl-C ends this process, not the job."""
+    try:
+        if not as_json:
+            click.echo(job_id)
+        status = _follow(job_id, sys.stderr if as_json else sys.stdout) if wait else COMPLETED
+    except KeyboardInterrupt:
+        click.echo(f"Not followed any more, but the job goes on; this cancels it: flask jobs cancel {job_id}", err=True)
+        sys.exit(INTERRUPTED)
     if as_json:
         report.print_json(report.details(job_id))
     elif wait:
         _tell_end(job_id)
-    if wait and status != COMPLETED:
+    if status != COMPLETED:
         sys.exit(1)
 
 
 def _follow(job_id, stream):
-    """Follow a job and return the status in which it has ended. Ctrl-C ends this process, not the job."""
-    try:
-        with open_screen(store.job(job_id)["name"], stream) as screen:
-            return Follower(job_id, screen).run()
-    except KeyboardInterrupt:
-        click.echo(f"Not followed any more; the job goes on. `flask jobs cancel {job_id}` cancels it.", err=True)
-        sys.exit(INTERRUPTED)
+    """Follow a job and return the status in which it has ended."""
+    with open_screen(store.job(job_id)["name"], stream) as screen:
+        return Follower(job_id, screen).run()
 
 
 def _tell_end(job_id):

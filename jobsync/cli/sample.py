@@ -30,7 +30,7 @@ def _files(random):
     for number, area in enumerate(AREAS, 1):
         yield f"bookshop/{area}/__init__.py", f'"""All about {area}."""\n'
         for part in ("models", "services", "views"):
-            yield f"bookshop/{area}/{part}.py", _python(random, f"The {part} of {area}.", 14)
+            yield f"bookshop/{area}/{part}.py", _python(random, f"The {part} of {area}.", 9)
         yield f"tests/test_{area}.py", _tests(random, area)
         yield f"web/src/{area}.js", _script(random, area)
         yield f"web/templates/{area}.html", _markup(area)

@@ -71,7 +71,7 @@ class LiveScreen:
         room = self._live.console.height - AROUND - len(messages)
         steps = Padding(look.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0))
         told = [Padding(trouble_table(messages), (1, 0, 0, 0))] if messages else []
-        return Group(head(self._name, self._structure, moment), steps, *told)
+        return Group(head(self._name, self._structure, moment), steps, *told, Text())  # the cursor rests on a line where ^C has room
 
 
 def _failures(steps):

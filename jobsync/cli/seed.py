@@ -185,13 +185,15 @@ TIMES = ("created_at", "started_at", "finished_at", "updated_at", "at")
 
 def _put_back(story, job):
     """Give a job its story's id and times."""
-    end, new_end = job.values["finished_at"], now() - story.ago
-    stretch = story.lasted / max(end - job.values["started_at"], 1)
+    start, end = min(step["started_at"] for step in job.steps if step["started_at"]), job.values["finished_at"]
+    job.values.update(
+        id=story.id, started_at=start, updated_at=end
+    )  # else the milliseconds between two looks at the clock would be stretched
+    stretch, new_end = story.lasted / max(end - start, 1), now() - story.ago
     for row in (job.values, *job.steps, *job.children, *job.lines):
         for name in TIMES:
             if row.get(name) is not None:
                 row[name] = new_end - round((end - row[name]) * stretch)
-    job.values["id"] = story.id
     return job
 
 

@@ -45,7 +45,7 @@ class Worker:
     def run(self):
         """Work until told to stop: by SIGTERM, or by the end of standard input, which is the parent's end."""
         signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's to handle
+        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the server's to handle; SIG_IGN would be inherited by commands
         with self._app.app_context():
             work.register_worker(self._id, os.getpid())
         threading.Thread(target=self._watch, name="watch", daemon=True).start()

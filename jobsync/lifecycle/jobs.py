@@ -64,10 +64,10 @@ def cancel(job_id):
 
 
 def time_out(job_id, reason):
-    """End a job that is past its time as a cancel does, but as failed, with the reason. Does nothing to a terminal job."""
+    """End a job that is past its time as a cancel does, but as failed, with the reason. Does nothing to one that is terminal or gone."""
     with write() as session:
-        job = _job(session, job_id)
-        if job.status not in TERMINAL:
+        job = _find(session, job_id)
+        if job and job.status not in TERMINAL:
             _stop(session, job, FAILED, rows.short(reason))
 
 
@@ -134,8 +134,12 @@ def clear_deleted():
         return True
 
 
+def _find(session, job_id):
+    return session.execute(select(Job.id, Job.status, Job.revision, Job.params).where(Job.id == job_id).with_for_update()).first()
+
+
 def _job(session, job_id):
-    job = session.execute(select(Job.id, Job.status, Job.revision, Job.params).where(Job.id == job_id).with_for_update()).first()
+    job = _find(session, job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.")
     return job

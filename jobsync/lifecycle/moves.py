@@ -7,7 +7,7 @@ from jobsync.clock import now
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
 from jobsync.models import Child, Deletion, Job, Step
-from jobsync.status import FAILED, RUNNING, TERMINAL, derive_job, derive_moves
+from jobsync.status import FAILED, PENDING, RUNNING, TERMINAL, derive_job, derive_moves
 from jobsync.store import read, write
 
 PATIENCE = 1.0  # seconds that the monitor waits for a locked database before it tells viewers what else there is
@@ -81,10 +81,11 @@ def _first_failure(session, step_pk):
 
 
 def _move_job(session, job_id, old, new):
-    if new == RUNNING:
-        rows.move_job(session, job_id, old, new, started_at=now())
-    else:
-        rows.move_job(session, job_id, old, new, **end_values(session, job_id, new))
+    """A retried job whose children had all completed goes from pending to its end in one move: it begins with that, too."""
+    values = {"started_at": now()} if old == PENDING else {}
+    if new in TERMINAL:
+        values.update(end_values(session, job_id, new))
+    rows.move_job(session, job_id, old, new, **values)
 
 
 def untold_deletions():

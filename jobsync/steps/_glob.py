@@ -1,6 +1,7 @@
-"""Finds the files that a pattern names: `*`, `?` and `[abc]` within a name, `**` for any folders, hidden names only where the pattern says so.
+"""Finds the files that a pattern names: `*`, `?` and `[abc]` within a name, `**` for any folders.
 
-Unlike the standard library's, it doesn't follow links under `**` (they may lead round in a circle), and it can be stopped.
+Hidden names match only where the pattern has the dot. Unlike the standard library's, it doesn't follow links under `**` (they may lead
+round in a circle), and it can be stopped.
 """
 
 import fnmatch

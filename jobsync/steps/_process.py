@@ -16,7 +16,7 @@ from contextlib import suppress
 from jobsync.errors import StepFailed
 from jobsync.steps._lines import LineSplitter
 
-GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+GRACE = 1.5  # seconds from SIGTERM to SIGKILL
 LINGER = 1.0  # seconds that background processes may go on after the program itself has ended
 KILLED = 2.0  # seconds to wait for killed processes to be gone; more would help only against a broken disk
 TICK = 0.05  # seconds between looks whether a group still exists
@@ -48,8 +48,8 @@ class Program:
         """Run the program to its end and return its exit code: minus the signal's number if one killed it, None if nothing could end it.
 
         1. Hand out lines until the program has ended or is to be stopped. 2. After an end of its own, let the rest of its group go on for
-        LINGER at most. 3. SIGTERM to the group, SIGKILL after GRACE. 4. Hand out what is left in the pipes; who still holds one is not waited
-        for. Raises StepFailed when the program can't be started, and what `on_line` raised, once the group is gone.
+        LINGER at most. 3. SIGTERM to the group, SIGKILL after GRACE. 4. Hand out what is left in the pipes; who still holds one is not
+        waited for. Raises StepFailed when the program can't be started, and what `on_line` raised, once the group is gone.
         """
         try:
             self._process = self._start()

@@ -99,7 +99,7 @@ class RuleSchema(Schema):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def has_condition(self, _, original, **__):
-        if not any(key in original for key in CONDITIONS):
+        if isinstance(original, dict) and not any(key in original for key in CONDITIONS):
             raise ValidationError(f"has no condition: give at least one of {', '.join(CONDITIONS)}")
 
 

@@ -1,8 +1,8 @@
 """Finds the arguments of a command line that a shell reads as a script.
 
 A value put into a script would be read as script too. So this errs on the side of finding: a shell counts wherever its name stands
-(`env sh -c`, `find … -exec bash -c`, `docker run … sh -c`), whatever its path and version are. What it can't know are shells under other names,
-and programs that hand a piece of their own language to a shell (`awk`, `git -c alias…`).
+(`env sh -c`, `find … -exec bash -c`, `docker run … sh -c`), whatever its path and version are. What it can't know are shells under
+other names, and programs that hand a piece of their own language to a shell (`awk`, `git -c alias…`).
 """
 
 import re

@@ -104,7 +104,8 @@ def sum_up(context, results):
     {"summary": a sentence, "files", "bytes", "lines", "categories": {name: {"files", "bytes", "lines"}}, and the same three by "languages",
     "directories" (top folder; "." for files in none), "subcategories" ("test/unit") and "importance"; "largest": [{"path", "bytes",
     "lines", "category", "rule"}], "unknown": {"files", "examples": [paths], "extensions": {extension: files}}, "rules": {name: files},
-    "skipped", "cut"}. `lines` are newlines in text files that were read, as `wc -l` counts them; `files` and `bytes` are all the files that the import lists.
+    "skipped", "cut"}. `lines` are newlines in text files that were read, as `wc -l` counts them; `files` and `bytes` are those of all
+    the files that the import lists.
     """
     report = Report()
     for result in results:
@@ -185,8 +186,7 @@ def sentence(totals, categories):
     first = sorted(categories.items(), key=lambda item: (-item[1]["files"], item[0]))
     shares = [f"{share(row['files'], totals['files'])} {name}" for name, row in first]
     return (
-        f"{counted(totals['files'], 'file')} with {counted(totals['lines'], 'line')} in {readable(totals['bytes'])}: "
-        f"{', '.join(shares)}."
+        f"{counted(totals['files'], 'file')} with {counted(totals['lines'], 'line')} in {readable(totals['bytes'])}: {', '.join(shares)}."
     )
 
 

@@ -50,9 +50,9 @@ class Items(fields.Field):
 class CommandOptions(Schema):
     """What to run.
 
-    run: the program and its arguments, each of which reaches it as it is: no shell splits or expands them. `{name}` is a parameter, `{item}`
-    the item. In a script for a shell (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the environment.
-    A program that is not a shell but is given a script (`python -c`) is the definition's own risk.
+    run: the program and its arguments, each of which reaches it as it is: no shell splits or expands them. `{name}` is a parameter,
+    `{item}` the item. In a script for a shell (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the
+    environment. A program that is not a shell but is given a script (`python -c`) is the definition's own risk.
     for_each: the items, one child for each: a list, or a glob relative to `cwd`.
     env: more variables. cwd: the folder to run in; the one that jobsync was started in by default.
     """

@@ -1,6 +1,5 @@
 """A result (any JSON) as sections of facts and tables, ready for the template."""
 
-import json
 from dataclasses import dataclass, field
 
 from jobsync.web.filters import number
@@ -8,7 +7,7 @@ from jobsync.web.filters import number
 MOST_ROWS = 200  # of one table; the API has them all
 MOST_SECTIONS = 100
 DEEPEST = 5
-LONGEST_CELL = 300  # characters of nested values
+MOST_NAMED = 8  # values of what is nested in a cell
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,12 @@ def _is_nested(value):
 
 
 def _is_table(value):
-    """Say whether `value` is a list of flat dicts, or a dict of them such as `{name: {"files": 1, "lines": 2}}`."""
-    rows = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return bool(rows) and all(isinstance(row, dict) and not any(map(_is_nested, row.values())) for row in rows)
+    """Say whether `value` is a list of dicts, or a dict of them such as `{name: {"files": 1, "lines": 2}}`, all with flat values or the same keys."""
+    rows = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    if not rows or not all(isinstance(row, dict) and row for row in rows):
+        return False
+    is_flat = not any(_is_nested(inner) for row in rows for inner in row.values())
+    return is_flat or (len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows))
 
 
 def _table(value):
@@ -99,8 +101,21 @@ def _cell(value):
         return Cell("–")
     if isinstance(value, str):
         return Cell(value)
-    text = json.dumps(value, ensure_ascii=False)
-    return Cell(text if len(text) <= LONGEST_CELL else text[:LONGEST_CELL] + "…")
+    return Cell(_gist(value))
+
+
+def _gist(value):
+    """Return what is nested in a cell in a few words: `info 716, error 46`, or names alone where there is more to each."""
+    words = [_named(name, inner) for name, inner in value.items()] if isinstance(value, dict) else [_plain(inner) for inner in value]
+    return ", ".join(words[:MOST_NAMED]) + (", …" if len(words) > MOST_NAMED else "")
+
+
+def _named(name, value):
+    return name if _is_nested(value) else f"{name} {_cell(value).text}"
+
+
+def _plain(value):
+    return "…" if _is_nested(value) else _cell(value).text
 
 
 def _words(name):

@@ -1,0 +1,50 @@
+"""Runs benchmarks one after the other, prints each one's figures as a table and as JSON, and keeps the JSON in `results/NAME.json`."""
+
+import argparse
+import sys
+import time
+
+from benchmarks import idle, latency, main_job, structure, weight
+from benchmarks._report import Report
+
+BENCHMARKS = {"latency": latency, "structure": structure, "idle": idle, "weight": weight, "main_job": main_job}
+
+
+def main():
+    """Return the exit code: 0 when all could be measured, goals met or not (a machine may be slow or busy); 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what jobsync promises, on this machine.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all of them by default")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    for name in names:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no benchmark {name!r}: {', '.join(BENCHMARKS)}")
+    return run(names)
+
+
+def run(names):
+    """Run the benchmarks of these names and return the exit code."""
+    missed = []
+    for name in names:
+        say(f"{name}: {BENCHMARKS[name].__doc__.splitlines()[0]}")
+        started = time.monotonic()
+        report = Report(name)
+        try:
+            BENCHMARKS[name].measure(report, say)
+        except OSError as error:
+            sys.exit(f"{name} could not be measured: {error}")
+        report.seconds = round(time.monotonic() - started, 1)
+        report.print()
+        report.keep()
+        missed += [f"{name}: {figure.name}" for figure in report.figures if figure.met is False]
+    for line in missed:
+        say(f"goal missed: {line}")
+    return 0
+
+
+def say(text):
+    """Tell on stderr what is going on: standard output has the figures alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""Chromium, and a page that notes when it shows which status of a step."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+from playwright.sync_api import Error, sync_playwright
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+
+# Notes when a step's new status is in the document, and when the frame with it has been painted.
+WATCH = """
+window.shownSteps = [];
+const clock = () => (performance.timeOrigin + performance.now()) / 1000;
+const afterPainting = (note) => requestAnimationFrame(() => {
+  const channel = new MessageChannel();
+  channel.port1.onmessage = note;
+  channel.port2.postMessage(null);
+});
+new MutationObserver((records) => {
+  const at = clock();
+  for (const { target } of records) {
+    const { step, status } = target.dataset;
+    if (step) afterPainting(() => window.shownSteps.push([at, clock(), step, status]));
+  }
+}).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-status"] });
+"""
+
+
+@contextmanager
+def a_page():
+    """Give a page of a Chromium without a window. Raises OSError when there is none."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        except Error as error:
+            raise OSError(f"Chromium can't be started: {error.message.splitlines()[0]}") from error
+        try:
+            yield browser.new_page()
+        finally:
+            browser.close()

@@ -1,0 +1,74 @@
+"""Stores filled in bulk: jobs that have ended, with as many children and log lines, or as many of them, as is asked for."""
+
+from sqlalchemy import insert, text, update
+
+from jobsync.clock import now
+from jobsync.lifecycle import rows
+from jobsync.models import Counter, Job, Step
+from jobsync.store import write
+
+NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)"
+CHILDREN = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures, input, result, started_at, finished_at)
+    {NUMBERS} SELECT :step_pk, n, 'child ' || n, 'completed', 1, 0, '{{}}', '{{"done": true}}', :moment, :moment FROM numbers"""
+LINES = f"""INSERT INTO log_lines (step_pk, line, at, level, message, child_pk)
+    {NUMBERS} SELECT :step_pk, n, :moment, 1, 'line ' || n || ' of a job that has ended', NULL FROM numbers"""
+JOBS = f"""INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, started_at, finished_at, updated_at)
+    {NUMBERS} SELECT 'filled' || n, 'filled', 'Filled', 'completed', 10, :change + n, '{{}}', '[]', 'api', :moment, :moment, :moment, :moment FROM numbers"""
+STEP_OF_JOBS = f"""INSERT INTO steps (job_id, position, name, type, options, depends, on_error, always_run, max_child_failures, retries,
+        has_summary, status, stage, planned, tries, losses, revision, status_revision, log_count, debug, info, warning, error_count,
+        pending, running, completed, failed, cancelled, started_at, finished_at)
+    {NUMBERS} SELECT 'filled' || n, 0, 'work', 'test_job_generator', '{{}}', '[]', 'fail', 0, 0, 0, 1, 'completed', 'done', 1, 1, 0, 10, 10,
+        0, 0, 0, 0, 0, 0, 0, 1, 0, 0, :moment, :moment FROM numbers"""
+
+
+def fill_job(job_id, number):
+    """Store a completed job with one step of `number` children and `number` log lines. Needs an app context."""
+    moment = now()
+    with write() as session:
+        session.execute(insert(Job).values(_job_values(session, job_id, moment)))
+        step_pk = session.execute(insert(Step).values(_step_values(job_id, number, moment))).inserted_primary_key[0]
+        for statement in (CHILDREN, LINES):
+            session.execute(text(statement), {"number": number, "step_pk": step_pk, "moment": moment})
+
+
+def _job_values(session, job_id, moment):
+    times = dict.fromkeys(("created_at", "started_at", "finished_at", "updated_at"), moment)
+    change = rows.next_change(session)
+    about = {"id": job_id, "definition": "filled", "name": "Filled", "status": "completed", "revision": 10, "change": change}
+    return {**about, "params": {}, "tags": [], "source": "api", **times}
+
+
+def _step_values(job_id, number, moment):
+    return {
+        "job_id": job_id,
+        "position": 0,
+        "name": "work",
+        "type": "test_job_generator",
+        "options": {},
+        "depends": [],
+        "on_error": "fail",
+        "always_run": False,
+        "max_child_failures": 0,
+        "retries": 0,
+        "has_summary": True,
+        "status": "completed",
+        "stage": "done",
+        "planned": True,
+        "revision": 10,
+        "status_revision": 10,
+        "log_count": number,
+        "info": number,
+        "completed": number,
+        "started_at": moment,
+        "finished_at": moment,
+    }
+
+
+def fill_jobs(number):
+    """Store `number` completed jobs of one step each. Needs an app context."""
+    moment = now()
+    with write() as session:
+        change = rows.next_change(session)
+        session.execute(text(JOBS), {"number": number, "change": change, "moment": moment})
+        session.execute(text(STEP_OF_JOBS), {"number": number, "moment": moment})
+        session.execute(update(Counter).where(Counter.name == "change").values(value=change + number))

@@ -1,0 +1,31 @@
+"""A Socket.IO client, websocket only, that notes when it hears of which step: `python -m benchmarks._listener URL`.
+
+It is told `{"subscribe": job}`, which it answers with the ack, or `{"report": true}`, which it answers with all messages so far about
+steps: `[[at, job, step, status]]`.
+"""
+
+import sys
+import time
+
+import socketio
+
+from benchmarks._helper import answer, questions
+
+
+def main():
+    heard = []
+    client = socketio.Client(reconnection=False)
+    client.on("job_update", lambda message: heard.append((time.time(), message)))
+    client.connect(sys.argv[1], transports=["websocket"])
+    answer({"ready": True})
+    for question in questions():
+        if "subscribe" in question:
+            answer(client.call("subscribe", {"job_id": question["subscribe"]}))
+        else:
+            answer([[at, it["job_id"], it["step_name"], it["status"]] for at, it in heard if it["context"] == "job_step"])
+            heard.clear()
+    client.disconnect()
+
+
+if __name__ == "__main__":
+    main()

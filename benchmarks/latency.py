@@ -1,0 +1,180 @@
+"""From a worker's commit to a viewer: to a Socket.IO client, and to the screen; with 1 and 20 running jobs, and with all workers computing.
+
+A process that writes as a worker does (`_writer.py`) notes the moment after each commit by which a step follows to be completed; the
+viewer notes when it hears of that step's completion, or shows it. The server's own workers are kept occupied meanwhile, waiting or computing.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from benchmarks._browser import WATCH, a_page
+from benchmarks._helper import Helper
+from benchmarks._jobs import COMPUTE, WAIT, busy_workers, chain, step_name, write_sources
+from benchmarks._report import percentile
+from benchmarks._server import CORES, Server, a_folder, wait_for
+
+SHORT, LONG = 20, 60  # steps of a job that is watched from its start to its end, and of one that runs beside it
+DEFINITIONS = {"short": chain("short", SHORT), "long": chain("long", LONG), "wait": WAIT, "compute": COMPUTE}
+QUICK, SLOW = (0.05, 0.15), (0.5, 1.5)  # seconds that a step's child takes: least and most
+BESIDE = 19
+JOBS = 6  # short jobs that are watched, one after the other
+ROUNDS = 2  # of the comparison of waiting and computing workers
+PER_ROUND = 2
+PATIENCE = 5  # seconds that a viewer gets to see all
+
+
+def measure(report, say):
+    """Fill the report."""
+    with a_folder() as folder, Server(folder, CORES, DEFINITIONS) as server, Helper("_writer", environ=server.environ) as writer:
+        writer.hear()
+        bench = Bench(server, writer)
+        with Helper("_listener", server.url) as listener:
+            listener.hear()
+            with busy_workers(server, "wait"):
+                measure_client(report, say, bench, listener)
+            compare_computing(report, say, bench, listener, write_sources(folder / "sources"))
+        with busy_workers(server, "wait"), a_page() as page:
+            page.add_init_script(WATCH)
+            measure_screen(report, say, bench, page)
+    report.note(
+        "Each running job writes 5 log lines every 0.2 s. The goals: with 20 jobs running a client hears within 50 ms (median) and 150 ms (p99); "
+        "with all workers computing it takes at most twice as long as with idle ones."
+    )
+
+
+def measure_client(report, say, bench, listener):
+    say("  a client, 1 running job")
+    report.add_spread("commit → client, 1 job", delays_at(bench, Client(listener), JOBS))
+    say("  a client, 20 running jobs")
+    client = Client(listener)
+    with bench.jobs_beside(BESIDE, client) as beside:
+        report.add_spread("commit → client, 20 jobs", delays_at(bench, client, JOBS, beside), median_below=50, p99_below=150)
+
+
+def compare_computing(report, say, bench, listener, sources):
+    """Measure side by side, round by round, with workers that wait and workers that compute."""
+    say("  a client, 1 running job, while all workers compute")
+    idle, computing = [], []
+    for _ in range(ROUNDS):
+        with busy_workers(bench.server, "wait"):
+            idle += delays_at(bench, Client(listener), PER_ROUND)
+        with busy_workers(bench.server, "compute", folder=str(sources)):
+            computing += delays_at(bench, Client(listener), PER_ROUND)
+    report.add_spread("commit → client, 1 job, workers idle", idle)
+    report.add_spread("commit → client, 1 job, all workers computing", computing)
+    for label, share in (("median", 0.5), ("p99", 0.99)):
+        report.add(f"computing / idle, {label}", percentile(computing, share) / percentile(idle, share), "×", below=2)
+
+
+def measure_screen(report, say, bench, page):
+    say("  Chromium, 1 running job")
+    report_screen(report, "1 job", bench, page)
+    say("  Chromium, 20 running jobs")
+    with bench.jobs_beside(BESIDE):
+        report_screen(report, "20 jobs", bench, page)
+
+
+def report_screen(report, label, bench, page):
+    screen = Screen(bench.server.url, page)
+    commits = watch_jobs(bench, screen, JOBS)
+    report.add_spread(f"commit → document, {label}", [screen.in_document[key] - at for key, at in commits.items()])
+    report.add_spread(f"commit → painted, {label}", [screen.seen[key] - at for key, at in commits.items()])
+
+
+def delays_at(bench, viewer, number, beside=()):
+    """Return the seconds from each commit to the moment when the viewer knew."""
+    commits = watch_jobs(bench, viewer, number, beside)
+    return [viewer.seen[key] - at for key, at in commits.items()]
+
+
+def watch_jobs(bench, viewer, number, beside=()):
+    """Run short jobs one after the other before a viewer, and return the commits of those and of the jobs `beside`, `{(job, step): at}`.
+
+    Raises TimeoutError when the viewer misses one.
+    """
+    commits = {}
+    for _ in range(number):
+        job_id = bench.server.submit("short")
+        viewer.open(job_id)
+        commits |= {key: at for key, at in bench.run(job_id).items() if key[0] in (job_id, *beside)}
+        wait_for(lambda job_id=job_id, keys=tuple(commits): has_seen(viewer, job_id, keys), PATIENCE, "the viewer's seeing all changes")
+    return commits
+
+
+def has_seen(viewer, job_id, keys):
+    """Say whether the viewer has seen all of these changes."""
+    viewer.look(job_id)
+    return viewer.seen.keys() >= set(keys)
+
+
+@dataclass
+class Bench:
+    """The server, and the process that does its jobs."""
+
+    server: Server
+    writer: Helper
+
+    def run(self, job_id):
+        """Have a job done, and return the commits of all jobs meanwhile, `{(job, step): at}`."""
+        self.writer.tell(job=job_id, pause=QUICK)
+        commits = {}
+        while (job_id, step_name(SHORT)) not in commits:
+            said = self.writer.hear()
+            commits[said["job"], said["step"]] = said["at"]
+        self.writer.tell(forget=job_id)
+        return commits
+
+    @contextmanager
+    def jobs_beside(self, number, viewer=None):
+        """Keep jobs running, watched by a viewer or not. Gives their ids."""
+        jobs = [self.server.submit("long") for _ in range(number)]
+        for job_id in jobs:
+            if viewer:
+                viewer.open(job_id)
+            self.writer.tell(job=job_id, pause=SLOW)
+        yield jobs
+        for job_id in jobs:
+            self.writer.tell(forget=job_id)
+            self.server.cancel(job_id)
+
+
+class Client:
+    """A viewer that is a Socket.IO client in a process of its own. seen: when it first heard of each completion, `{(job, step): at}`."""
+
+    def __init__(self, listener):
+        self._listener = listener
+        self.seen = {}
+
+    def open(self, job_id):
+        """Subscribe to a job. Raises ConnectionError when that is refused."""
+        ack = self._listener.ask(subscribe=job_id)
+        if not ack["ok"]:
+            raise ConnectionError(f"the subscription was refused: {ack['error']}")
+
+    def look(self, _):
+        """Bring `seen` up to date."""
+        for at, job_id, step, status in self._listener.ask(report=True):
+            if status == "completed":
+                self.seen.setdefault((job_id, step), at)
+
+
+class Screen:
+    """A viewer that is a job's page in Chromium. seen: when it first had painted each completion, in_document: when it was in the document."""
+
+    def __init__(self, url, page):
+        self._url = url
+        self._page = page
+        self.seen = {}
+        self.in_document = {}
+
+    def open(self, job_id):
+        """Show a job and wait until its page is live."""
+        self._page.goto(f"{self._url}/jobs/{job_id}")
+        self._page.wait_for_selector('[data-connection="live"]', state="attached")
+
+    def look(self, job_id):
+        """Bring `seen` and `in_document` up to date."""
+        for in_document, painted, step, status in self._page.evaluate("window.shownSteps"):
+            if status == "completed":
+                self.in_document.setdefault((job_id, step), in_document)
+                self.seen.setdefault((job_id, step), painted)

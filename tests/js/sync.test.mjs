@@ -1,0 +1,495 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { JobSync } from "../../static/js/sync.js";
+import { FakeWorld, hint, settle, structure } from "./fakes.mjs";
+
+function begin({ revision = 5, finishedAt = null, random } = {}) {
+  const world = new FakeWorld({ random });
+  const shown = { structures: [], states: [], results: [], deleted: 0 };
+  const sync = new JobSync({
+    jobId: "j",
+    revision,
+    finishedAt,
+    ...world.outside,
+    onStructure: (body) => shown.structures.push(body),
+    onResult: (html) => shown.results.push(html),
+    onConnection: (state) => shown.states.push(state),
+    onDeleted: () => (shown.deleted += 1),
+  });
+  sync.start();
+  return { world, shown, sync };
+}
+
+async function connected(options) {
+  const all = begin(options);
+  await all.world.socket.hear("connect");
+  await all.world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "running", revision: options?.revision ?? 5 });
+  await all.world.socket.hear("job_update", hint(options?.revision ?? 5));
+  return all;
+}
+
+const revisions = (shown) => shown.structures.map((body) => body.revision);
+const structures = (world) => world.requests.filter((request) => request.url.endsWith("/structure"));
+
+test("it subscribes before it fetches, and fetches when the ack is newer than the page", async () => {
+  const { world, shown } = begin();
+  assert.equal(world.requests.length, 0);
+  await world.socket.hear("connect");
+  assert.deepEqual(world.socket.subscriptions(), [{ job_id: "j" }]);
+  await world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "running", revision: 6 });
+  assert.equal(world.request.url, "/api/jobs/j/structure");
+  await world.request.answer(200, structure(6));
+  assert.deepEqual(revisions(shown), [6]);
+});
+
+test("it fetches nothing when the ack and the hints are no newer than the page", async () => {
+  const { world } = await connected();
+  await world.socket.hear("job_update", hint(4));
+  await world.socket.hear("job_update", hint(5));
+  assert.equal(world.requests.length, 0);
+});
+
+test("it has one request in the air and one behind it, whatever comes", async () => {
+  const { world, shown } = await connected();
+  for (let revision = 6; revision <= 30; revision += 1) await world.socket.hear("job_update", hint(revision));
+  assert.equal(structures(world).length, 1);
+  await world.request.answer(200, structure(20));
+  assert.equal(structures(world).length, 2);
+  await world.request.answer(200, structure(30));
+  assert.equal(structures(world).length, 2);
+  assert.deepEqual(revisions(shown), [20, 30]);
+});
+
+test("it asks no second time when the answer is as new as the hints that came meanwhile", async () => {
+  const { world } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  await world.socket.hear("job_update", hint(8));
+  await world.request.answer(200, structure(9));
+  assert.equal(world.requests.length, 1);
+});
+
+test("it drops an answer that is older than what it shows, and asks again after a pause", async () => {
+  const { world, shown } = await connected({ revision: 10 });
+  await world.socket.hear("job_update", hint(12));
+  await world.request.answer(200, structure(9));
+  assert.deepEqual(revisions(shown), []);
+  assert.equal(world.inAir().length, 0);
+  await world.clock.advance(500);
+  await world.request.answer(200, structure(12));
+  assert.deepEqual(revisions(shown), [12]);
+});
+
+test("it gives up an answer after 4 s, and one that comes all the same is nobody's", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  const [late] = world.requests;
+  late.reject = () => {}; // a network that doesn't honour the abort
+  await world.clock.advance(4000);
+  assert.ok(late.isOver);
+  await world.clock.advance(600);
+  assert.equal(structures(world).length, 2);
+  await world.request.answer(200, structure(7));
+  await late.answer(200, structure(6));
+  assert.deepEqual(revisions(shown), [7]);
+});
+
+test("it tries failed requests again for ever, in growing pauses of at most 3 s", async () => {
+  const { world, shown } = await connected({ random: () => 1 });
+  await world.socket.hear("job_update", hint(6));
+  for (let round = 0; round < 12; round += 1) {
+    await (round % 2 ? world.request.fail() : world.request.answer(500, {}));
+    await world.socket.hear("job_update", hint(6));
+    await world.clock.advance(3000);
+  }
+  const times = structures(world).map((request) => request.at);
+  const pauses = times.slice(1).map((at, place) => at - times[place]);
+  assert.deepEqual(pauses.slice(0, 4), [250, 500, 1000, 2000].map((pause, place) => pause + (place === 0 ? 0 : pauses[place] - pause)));
+  assert.ok(pauses.every((pause) => pause <= 3000));
+  assert.equal(structures(world).length, 13);
+  await world.request.answer(200, structure(6));
+  assert.deepEqual(revisions(shown), [6]);
+});
+
+test("it sends the ETag of what it shows, and takes 304 for an answer", async () => {
+  const { world, shown, sync } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  assert.deepEqual(world.request.headers, {});
+  await world.request.answer(200, structure(6), '"six"');
+  sync.wake();
+  assert.deepEqual(world.request.headers, { "If-None-Match": '"six"' });
+  await world.request.answer(304);
+  assert.deepEqual(revisions(shown), [6]);
+  assert.equal(world.inAir().length, 0);
+});
+
+test("it ignores hints of other jobs and nonsense", async () => {
+  const { world } = await connected();
+  for (const bad of [hint(9, { job_id: "other" }), null, "x", hint("9"), hint(undefined), hint(9.5)]) await world.socket.hear("job_update", bad);
+  assert.equal(world.requests.length, 0);
+});
+
+test("a job that is gone is told once and never asked for again", async () => {
+  const { world, shown, sync } = await connected();
+  await world.socket.hear("job_update", hint(9));
+  await world.request.answer(404, { code: 404 });
+  assert.equal(shown.deleted, 1);
+  const requests = world.requests.length;
+  sync.wake();
+  sync.start();
+  await world.clock.advance(60_000);
+  assert.equal(world.requests.length, requests);
+  assert.ok(world.sockets.every((socket) => socket.isClosed));
+  assert.equal(world.clock.waiting, 0);
+});
+
+test("the hint that a job is deleted ends everything too, in the middle of a request", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  await world.socket.hear("job_update", hint(7, { status: "deleted" }));
+  await world.clock.advance(60_000);
+  assert.deepEqual([shown.deleted, world.requests.length, world.inAir().length, world.clock.waiting], [1, 1, 0, 0]);
+});
+
+test("a refused subscription makes it look whether the job is there", async () => {
+  const { world, shown } = begin();
+  await world.socket.hear("connect");
+  await world.socket.ack({ job_id: "j" }, { ok: false, error: "There is no job 'j'." });
+  await world.request.answer(404, {});
+  assert.equal(shown.deleted, 1);
+});
+
+// The connection's state
+
+test("it is live while hints come, whatever requests do", async () => {
+  const { world, shown } = await connected();
+  for (let second = 0; second < 30; second += 1) {
+    await world.clock.advance(1900);
+    await world.socket.hear("job_update", hint(5));
+  }
+  assert.deepEqual(shown.states, ["live"]);
+  assert.equal(world.requests.length, 0);
+});
+
+test("an ack alone is no hint", async () => {
+  const { world, shown } = begin();
+  await world.socket.hear("connect");
+  await world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "running", revision: 5 });
+  assert.deepEqual(shown.states, []);
+});
+
+test("it asks by itself before 5 s without a hint are over, then every 3 s, and is polling while answers come", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(4200);
+  assert.equal(structures(world).length, 1);
+  await world.request.answer(200, structure(6));
+  assert.deepEqual(revisions(shown), [6]);
+  await world.clock.advance(1000);
+  assert.deepEqual(shown.states, ["live", "polling"]);
+  const before = structures(world).length;
+  for (let poll = 0; poll < 10; poll += 1) {
+    await world.clock.advance(3000);
+    for (const request of world.inAir("/structure")) await request.answer(304);
+  }
+  assert.equal(structures(world).length - before, 10);
+  assert.equal(shown.states.at(-1), "polling");
+});
+
+test("it says reconnecting after 5 s without hint or answer, and offline after 30 s", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(4999);
+  assert.deepEqual(shown.states, ["live"]);
+  await world.clock.advance(251);
+  assert.deepEqual(shown.states, ["live", "reconnecting"]);
+  await world.clock.advance(24_500);
+  assert.deepEqual(shown.states, ["live", "reconnecting"]);
+  await world.clock.advance(500);
+  assert.deepEqual(shown.states, ["live", "reconnecting", "offline"]);
+});
+
+test("a poll that stays unanswered ends polling within 5 s of the last answer", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(4200);
+  await world.request.answer(304);
+  await world.clock.advance(1000);
+  assert.equal(shown.states.at(-1), "polling");
+  await world.clock.advance(4300);
+  assert.equal(shown.states.at(-1), "reconnecting");
+});
+
+test("it is live again with the next hint, and stops polling", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(4200);
+  await world.request.answer(304);
+  await world.clock.advance(2000);
+  await world.socket.hear("connect");
+  await world.socket.hear("job_update", hint(5));
+  assert.equal(shown.states.at(-1), "live");
+  const before = world.requests.length;
+  await world.clock.advance(3400);
+  assert.equal(world.requests.length, before);
+});
+
+test("without a network by the browser's word it is offline at once, and looks as soon as there is one", async () => {
+  const { world, shown, sync } = await connected();
+  world.online = false;
+  sync.networkChanged();
+  assert.equal(shown.states.at(-1), "offline");
+  world.online = true;
+  sync.wake();
+  assert.equal(structures(world).length, 1);
+  await world.request.answer(200, structure(6));
+  await world.socket.hear("job_update", hint(6));
+  assert.equal(shown.states.at(-1), "live");
+});
+
+// The socket
+
+test("silence makes it open another socket, and the old one is closed and unheard", async () => {
+  const { world, shown } = await connected();
+  const [old] = world.sockets;
+  await world.clock.advance(6000);
+  assert.equal(world.sockets.length, 2);
+  assert.ok(old.isClosed);
+  await old.hear("job_update", hint(99));
+  assert.equal(shown.states.at(-1), "reconnecting");
+  await world.socket.hear("connect");
+  assert.deepEqual(world.socket.subscriptions(), [{ job_id: "j" }]);
+});
+
+test("a lost connection is followed by others, in pauses of at most 3 s, for ever", async () => {
+  const { world } = await connected({ random: () => 1 });
+  const times = [];
+  for (let round = 0; round < 12; round += 1) {
+    await world.socket.hear(round === 0 ? "disconnect" : "connect_error", "transport close");
+    const [count, at] = [world.sockets.length, world.clock.now()];
+    while (world.sockets.length === count) await world.clock.advance(50);
+    times.push(world.clock.now() - at);
+    for (const request of world.inAir()) await request.fail();
+  }
+  assert.ok(times.every((pause) => pause <= 3050), String(times));
+  assert.ok(times.at(-1) > 2000);
+  assert.equal(world.sockets.filter((socket) => !socket.isClosed).length, 1);
+});
+
+test("many viewers that lose the server at once come back spread out", async () => {
+  const pauses = [];
+  for (let viewer = 0; viewer < 20; viewer += 1) {
+    const { world } = await connected({ random: () => viewer / 20 });
+    await world.socket.hear("disconnect", "transport close");
+    const at = world.clock.now();
+    while (world.sockets.length === 1) await world.clock.advance(10);
+    pauses.push(world.clock.now() - at);
+  }
+  const inOneTenth = Math.max(...pauses.map((pause) => pauses.filter((other) => other >= pause && other < pause + 100).length));
+  assert.ok(inOneTenth <= 3, String(pauses));
+});
+
+test("a connection that never brought anything is followed by one that tries the other transport first", async () => {
+  const { world } = begin();
+  assert.deepEqual(world.socket.transports, ["websocket", "polling"]);
+  await world.socket.hear("connect_error", "refused");
+  await world.clock.advance(3000);
+  assert.deepEqual(world.socket.transports, ["polling", "websocket"]);
+});
+
+test("a subscription without an ack is repeated", async () => {
+  const { world } = begin();
+  await world.socket.hear("connect");
+  for (let second = 0; second < 5; second += 1) {
+    await world.socket.hear("job_update", hint(5));
+    await world.clock.advance(1000);
+  }
+  assert.equal(world.socket.subscriptions().length, 2);
+});
+
+test("after a reconnection the ack tells what was missed", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("disconnect", "transport close");
+  await world.clock.advance(1600);
+  await world.socket.hear("connect");
+  await world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "completed", revision: 50 });
+  await world.request.answer(200, structure(50));
+  assert.deepEqual(revisions(shown), [50]);
+});
+
+// Waking, resting, leaving
+
+test("waking looks at once, even in the pause after failures", async () => {
+  const { world, sync } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  await world.request.fail();
+  sync.wake();
+  assert.equal(world.inAir("/structure").length, 1);
+});
+
+test("waking gives up a request that was sent before the sleep, and waits for one that was just sent", async () => {
+  const { world, sync } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  await world.clock.advance(2000);
+  sync.wake();
+  assert.equal(structures(world).length, 2);
+  assert.equal(world.inAir().length, 1);
+  sync.wake();
+  sync.wake();
+  assert.equal(structures(world).length, 2);
+  await world.request.answer(200, structure(6));
+  assert.equal(structures(world).length, 3);
+});
+
+test("a hidden page stays subscribed but asks and shows nothing, and looks when it is seen again", async () => {
+  const { world, shown, sync } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  sync.rest(true);
+  assert.equal(world.inAir().length, 0);
+  for (let revision = 7; revision < 20; revision += 1) {
+    await world.clock.advance(1000);
+    await world.socket.hear("job_update", hint(revision));
+  }
+  assert.deepEqual([world.requests.length, shown.structures.length, world.sockets.length], [1, 0, 1]);
+  sync.rest(false);
+  await world.request.answer(200, structure(19));
+  assert.deepEqual(revisions(shown), [19]);
+});
+
+test("a page that is left closes everything, and begins again when it is brought back", async () => {
+  const { world, shown, sync } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  sync.stop();
+  assert.deepEqual([world.inAir().length, world.clock.waiting, world.socket.isClosed], [0, 0, true]);
+  sync.start();
+  await world.socket.hear("connect");
+  await world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "running", revision: 8 });
+  await world.request.answer(200, structure(8));
+  assert.deepEqual(revisions(shown), [8]);
+});
+
+// Log lines
+
+const lines = (first, last) => Array.from({ length: last - first + 1 }, (_, place) => ({ line: first + place, level: "info", message: "" }));
+const page = (first, last, logCount = last) => ({ items: lines(first, last), total: logCount, log_count: logCount });
+const logs = (world) => world.requests.filter((request) => request.url.includes("/logs"));
+
+async function following({ last = 0, known = 0 } = {}) {
+  const all = await connected();
+  const got = [];
+  all.sync.follow("build", { last, known, onLines: (items) => got.push([items[0].line, items.at(-1).line]) });
+  return { ...all, got };
+}
+
+test("it fetches no lines of a step that nobody follows", async () => {
+  const { world } = await connected();
+  await world.socket.hear("job_update", hint(6, { context: "job_step", step_name: "build", refresh_logs: true }));
+  await world.request.answer(200, structure(6, { step: { log_count: 100 } }));
+  assert.equal(logs(world).length, 0);
+});
+
+test("it fetches what follows the last line that is shown", async () => {
+  const { world, got } = await following({ last: 100, known: 100 });
+  assert.equal(logs(world).length, 0);
+  await world.socket.hear("job_update", hint(5, { context: "job_step", step_name: "build", refresh_logs: true }));
+  assert.equal(world.request.url, "/api/jobs/j/logs?step=build&after=100&limit=1000");
+  await world.request.answer(200, page(101, 130));
+  assert.deepEqual(got, [[101, 130]]);
+});
+
+test("it fetches what structure has counted even if no hint named the step", async () => {
+  const { world } = await following({ last: 100, known: 100 });
+  await world.socket.hear("job_update", hint(6));
+  await world.request.answer(200, structure(6, { step: { log_count: 103 } }));
+  assert.equal(world.request.url, "/api/jobs/j/logs?step=build&after=100&limit=1000");
+});
+
+test("it begins with the latest 500 lines, and jumps to them when it is further behind", async () => {
+  const { world, got } = await following({ last: 0, known: 4000 });
+  assert.equal(world.request.url, "/api/jobs/j/logs?step=build&limit=500");
+  await world.request.answer(200, page(3501, 4000));
+  await world.clock.advance(1000);
+  await world.socket.hear("job_update", hint(6));
+  await world.inAir("/structure")[0].answer(200, structure(6, { step: { log_count: 9000 } }));
+  assert.equal(world.request.url, "/api/jobs/j/logs?step=build&limit=500");
+  await world.request.answer(200, page(8501, 9000));
+  assert.deepEqual(got, [[3501, 4000], [8501, 9000]]);
+});
+
+test("it hands on no line twice when answers overlap", async () => {
+  const { world, got } = await following({ last: 90, known: 700 });
+  await world.request.answer(200, page(1, 100));
+  assert.deepEqual(got, [[91, 100]]);
+});
+
+test("it asks for a step's lines at most once a second, one request at a time, and misses none in the end", async () => {
+  const { world, got } = await following({ last: 0, known: 1 });
+  let stored = 1;
+  for (let moment = 0; moment < 100; moment += 1) {
+    stored += 7;
+    await world.socket.hear("job_update", hint(5, { context: "job_step", step_name: "build", refresh_logs: true }));
+    await world.clock.advance(50);
+    assert.ok(world.inAir("/logs").length <= 1);
+    for (const request of world.inAir("/logs")) {
+      const after = Number(new URL(request.url, "http://x").searchParams.get("after") ?? 0);
+      await request.answer(200, page(after + 1, stored));
+    }
+  }
+  await world.clock.advance(1000);
+  for (const request of world.inAir("/logs")) await request.answer(200, page(got.at(-1)[1] + 1, stored));
+  const times = logs(world).map((request) => request.at);
+  assert.ok(times.every((at, place) => place === 0 || at - times[place - 1] >= 1000), String(times));
+  assert.deepEqual(got.map(([first]) => first), [1, ...got.slice(0, -1).map(([, last]) => last + 1)]);
+  assert.equal(got.at(-1)[1], stored);
+});
+
+test("a step that nobody follows any more is asked for no more", async () => {
+  const { world, sync } = await following({ last: 0, known: 10 });
+  sync.unfollow("build");
+  assert.equal(world.inAir().length, 0);
+  await world.socket.hear("job_update", hint(5, { context: "job_step", step_name: "build", refresh_logs: true }));
+  await world.clock.advance(5000);
+  assert.equal(logs(world).length, 1);
+});
+
+test("a failed request for lines is tried again", async () => {
+  const { world, got } = await following({ last: 0, known: 10 });
+  await world.request.fail();
+  await world.clock.advance(1000);
+  await world.inAir("/logs")[0].answer(200, page(1, 10));
+  assert.deepEqual(got, [[1, 10]]);
+});
+
+test("lines that were missed while hidden are fetched when the page is seen again", async () => {
+  const { world, got, sync } = await following({ last: 0, known: 10 });
+  sync.rest(true);
+  assert.equal(world.inAir("/logs").length, 0);
+  sync.rest(false);
+  await settle();
+  await world.clock.advance(1000);
+  await world.inAir("/logs")[0].answer(200, page(1, 10));
+  assert.deepEqual(got, [[1, 10]]);
+});
+
+// The result
+
+const END = "2026-11-22T13:05:00.000Z";
+
+test("the result comes when the job ends, goes when it is retried, and comes anew", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint(6));
+  await world.request.answer(200, structure(6, { status: "completed", finished_at: END }));
+  assert.equal(world.request.url, "/jobs/j/result");
+  await world.request.fail();
+  await world.clock.advance(300);
+  await world.request.answer(200, "<p>first</p>");
+  await world.socket.hear("job_update", hint(7));
+  await world.request.answer(200, structure(7, { status: "pending" }));
+  await world.socket.hear("job_update", hint(8));
+  await world.request.answer(200, structure(8, { status: "completed", finished_at: "2026-11-22T14:00:00.000Z" }));
+  await world.request.answer(200, "<p>second</p>");
+  assert.deepEqual(shown.results, ["<p>first</p>", "", "<p>second</p>"]);
+});
+
+test("a result that the page was served with isn't asked for", async () => {
+  const { world } = await connected({ finishedAt: END });
+  await world.socket.hear("job_update", hint(6));
+  await world.request.answer(200, structure(6, { status: "completed", finished_at: END }));
+  assert.equal(world.requests.length, 1);
+});

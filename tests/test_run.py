@@ -1,0 +1,68 @@
+"""`make run`, as the README gives it: it prints the job's address, says in one line when the port is taken, and Ctrl-C ends everything."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import ROOT, free_port, wait_for
+
+
+@contextmanager
+def make_run(tmp_path, port, folder):
+    """Run `make run` as a terminal does, in a process group of its own, and yield `(process, output file)`."""
+    log = tmp_path / f"run-{time.monotonic_ns()}.log"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("JOBSYNC_", "MAKE"))}
+    environ |= {"JOBSYNC_PORT": str(port), "JOBSYNC_DATA_DIR": str(tmp_path / "data"), "JOBSYNC_WORKERS": "2", "FOLDER": str(folder)}
+    with open(log, "wb") as out:
+        process = subprocess.Popen(["make", "run"], cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
+    try:
+        yield process, log
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def processes_with(text):
+    """Return the pids of processes whose environment or command line has `text`."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if text.encode() in (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pid != os.getpid()]
+
+
+@pytest.mark.slow
+def test_make_run_runs_the_job_and_ctrl_c_ends_everything_within_three_seconds(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "main.py").write_text("print('hi')\n")
+    port = free_port()
+    with make_run(tmp_path, port, source) as (process, log):
+        found = wait_for(lambda: re.search(r"(http://\S+/)jobs/(\S+)", log.read_text()), 120, "the job's address")
+        url, job_id = found.groups()
+        ended = wait_for(lambda: requests.get(f"{url}api/jobs/{job_id}", timeout=5).json()["finished_at"], 60, "the job's end")
+        assert ended
+        assert requests.get(f"{url}api/jobs/{job_id}", timeout=5).json()["result"]["files"] == 1
+        with make_run(tmp_path, port, source) as (second, second_log):
+            second.wait(60)
+            said = [line for line in second_log.read_text().splitlines() if str(port) in line]
+            assert second.returncode != 0
+            assert len(said) == 1 and "JOBSYNC_PORT" in said[0], second_log.read_text()
+            assert "Traceback" not in second_log.read_text()
+        assert requests.get(f"{url}healthz", timeout=5).ok
+        started = time.monotonic()
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(10)
+        wait_for(lambda: not processes_with(str(tmp_path / "data")), 3, "the end of all processes")
+        assert time.monotonic() - started < 3.5
+        assert "Traceback" not in log.read_text(), log.read_text()
