@@ -26,8 +26,8 @@ SLICE = 0.4  # seconds that one route is asked without a pause
 ROUNDS = 12
 COSTS = 400  # requests after a change, for each of the two jobs
 BUSY_SECONDS = 12
-EVERY = 0.01  # seconds between two requests while workers compute
-CHANGE_EVERY = 0.02  # seconds between two changes meanwhile: about half of the requests find a newer revision
+EVERY = 0.02  # seconds between two requests while workers compute
+CHANGE_EVERY = 0.05  # seconds between two changes meanwhile: four in ten requests find a newer revision
 
 FOUR_STEPS = """
 id = "four_steps"

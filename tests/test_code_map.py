@@ -35,7 +35,7 @@ def count(tmp_path, name, content):
     [
         ("a.py", "\n# one\nx = 1  # two\n\n'''text'''\ndef f():\n    '''doc\n\n    string'''\n    return x\n\n", ("Python", 3, 4, 4)),
         ("a.py", "#!/usr/bin/env python3\n'''doc'''\nx = '''\nnot doc\n\n'''\n", ("Python", 3, 2, 1)),
-        ("a.c", "#include <a.h>\n/* a\n\n   b */\nint f()\n{\n  return 1; // c\n}\n", ("C", 5, 2, 1)),
+        ("a.c", "#include <a.h>\n#define A 1\n/* a\n\n   b */\nint f()\n{\n  return 1; // c\n}\n", ("C", 6, 2, 1)),
         ("a.js", "f({\n  a: 1,\n});\n// b\n\n", ("JavaScript", 3, 1, 1)),
         ("a.html", "<p>\n<!-- a\n\nb -->\n<script>\n// c\nvar a;\n</script>\n", ("HTML", 4, 3, 1)),
         ("a.rs", "/// doc\n//! doc\nfn a() {}\n", ("Rust", 1, 2, 0)),
@@ -88,7 +88,9 @@ def test_a_lone_carriage_return_ends_no_line(tmp_path):
 
 def test_minified_code_is_counted_without_being_lexed(tmp_path, monkeypatch):
     monkeypatch.setattr(_count, "lexer_of", None)
-    assert count(tmp_path, "a.js", "/* a */\n" + "f();" * 2000 + "\n\n") == ("JavaScript", 2, 0, 1)
+    done = run(write_tree(tmp_path, {"a.js": "/* a */\n" + "f();" * 2000 + "\n\n"}))
+    assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (2, 0, 1)
+    assert done.log.warnings() == []
 
 
 def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import sqlite3
 import sys
 
 import click
@@ -26,7 +27,7 @@ class StoreCommand(click.Command):
         try:
             bring_up_to_date(current_app.config["DATA_DIR"])
             return super().invoke(ctx)
-        except (JobsyncError, DBAPIError, OSError) as error:
+        except (JobsyncError, DBAPIError, sqlite3.Error, OSError) as error:
             if getattr(error, "errno", None) == errno.EPIPE:
                 raise  # the reader of a pipe has gone: click ends quietly
             raise Mistakes(_lines_of(error)) from error
@@ -61,8 +62,8 @@ def _lines_of(error):
         return list(_flat(error.errors))
     if isinstance(error, JobsyncError):
         return [error.message]
-    if isinstance(error, DBAPIError):
-        return [f"The database can't be used: {error.orig}"]
+    if isinstance(error, (DBAPIError, sqlite3.Error)):
+        return [f"The database can't be used: {getattr(error, 'orig', error)}"]
     return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)]
 
 

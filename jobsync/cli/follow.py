@@ -1,5 +1,6 @@
 """Following a job on the store, without a server: looks as soon as anything is committed, until the job has ended."""
 
+import sqlite3
 import time
 
 from sqlalchemy.exc import OperationalError
@@ -42,13 +43,13 @@ class Follower:
 
     def _look(self):
         """Show the job if anything was committed since the last look, and return its status then."""
-        version = changes.version()
-        if version == self._version:
-            return None
         try:
+            version = changes.version()
+            if version == self._version:
+                return None
             structure = store.structure(self._job_id)
             self._read_trouble(structure["steps"])
-        except OperationalError:  # a server that starts or ends may lock readers out for a moment
+        except (OperationalError, sqlite3.OperationalError):  # a server that starts or ends may lock readers out for a moment
             if time.monotonic() - self._looked > PATIENCE:
                 raise
             return None
@@ -69,7 +70,8 @@ class Follower:
         if self._workers_at is not None and moment - self._workers_at < WORKERS:
             return
         self._workers_at = moment
-        without = store.live_workers(now()) == 0
+        with store.read():
+            without = store.live_workers(now()) == 0
         if without != self._without_workers:
             self._without_workers = without
             self._screen.note(NO_WORKER if without else WORKERS_CAME)

@@ -102,7 +102,7 @@ def list_jobs(status, definition, limit, as_json):
     if as_json:
         report.print_json(page)
     else:
-        report.print_jobs(page, limit)
+        report.print_jobs(page)
 
 
 @jobs.command()
@@ -178,7 +178,7 @@ def prune(older_than, keep, status, dry_run, yes):
         older_than = OLD
     doomed = [job for job in list(_jobs_of(status))[keep or 0 :] if _is_old(job, older_than)]
     if dry_run:
-        report.print_jobs({"items": doomed, "total": len(doomed)}, len(doomed))
+        report.print_jobs({"items": doomed, "total": len(doomed)})
         return
     if doomed and not yes:
         _ask(f"Delete {_jobs(len(doomed))}?")

@@ -146,7 +146,7 @@ def job_table(jobs, strips, moment, wide):
 
 
 def job_fields(job, moment):
-    """Return what there is to say of a job, as `report.details` has it, besides its steps: a list of `(word, text)`."""
+    """Return what there is to say of a job besides its status, steps and end, as a list of `(word, text)`."""
     fields = [("id", job["id"]), ("definition", job["definition"]), ("created", f"{day_time(job['created_at'])} by {job['source']}")]
     if job["started_at"]:
         fields.append(("time", elapsed(job, moment)))
@@ -155,8 +155,6 @@ def job_fields(job, moment):
     if job["tags"]:
         fields.append(("tags", ", ".join(job["tags"])))
     fields += [("parameter" if place == 0 else "", f"{name} = {value}") for place, (name, value) in enumerate(job["params"].items())]
-    if job["error"] and not any(step["status"] == FAILED for step in job["steps"]):  # theirs are told in full
-        fields.append(("error", job["error"]))
     return [(word, safe(text)) for word, text in fields]
 
 

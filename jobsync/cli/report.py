@@ -32,7 +32,7 @@ def print_json(value):
     click.echo(json.dumps(value, indent=2))
 
 
-def print_jobs(page, limit):
+def print_jobs(page):
     """Print a list of jobs as `store.jobs` has it: a table on a terminal, else a line for each with tabs between the columns."""
     if not sys.stdout.isatty():
         for job in page["items"]:
@@ -42,7 +42,7 @@ def print_jobs(page, limit):
     console, strips = _console(), store.step_strips([job["id"] for job in page["items"]])
     console.print(look.job_table(page["items"], strips, now(), console.width >= WIDE) if page["items"] else "There are no such jobs.")
     if page["total"] > len(page["items"]):
-        click.echo(f"\n{limit} of {page['total']:,} jobs; --limit shows more.")
+        click.echo(f"\n{len(page['items']):,} of {page['total']:,} jobs; --limit shows more.")
 
 
 def print_job(job):
@@ -64,9 +64,11 @@ def print_job(job):
 def print_end(job):
     """Print what came of a job that has ended: its result in short, or what went wrong."""
     if job["status"] == FAILED:
-        for step in job["steps"]:
-            if step["status"] == FAILED:
-                _print_reasons(job["id"], step)
+        failed = [step for step in job["steps"] if step["status"] == FAILED]
+        if not any(job["error"].startswith(f"{step['name']}: ") for step in failed):
+            click.echo(f"\nThe job failed: {look.safe(job['error'])}")
+        for step in failed:
+            _print_reasons(job["id"], step)
     if job["status"] == COMPLETED and job["result"]:
         _print_result(job["result"])
 

@@ -8,6 +8,7 @@ construction, no worker or monitor of a running server can interfere, and each j
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -77,7 +78,7 @@ def seed():
             _move_in(job)
             _tell(job.values["id"], job.values["status"], job.values["name"])
         if not there - {story.id for story in stories(folder)}:
-            _tell(_start_long_job(), PENDING, "starts as soon as a worker runs: `python app.py`")
+            _tell(_start_long_job(), PENDING, "Test job: a long one, which runs as soon as workers do (`python app.py`)")
         elif not missing:
             click.echo("The jobs are there already.")
 
@@ -97,6 +98,7 @@ def _start_long_job():
     return lifecycle.submit(_definition(definition), params, SOURCE)
 
 
+@cache
 def _definition(definition_id):
     """Return one of the definitions that ship, whatever folder of definitions is set."""
     return Definitions(ROOT / "definitions").find(definition_id)

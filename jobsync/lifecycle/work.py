@@ -15,6 +15,7 @@ from jobsync.lifecycle import rows
 from jobsync.models import Child, Job, Step, Worker
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
 from jobsync.store import read, write
+from jobsync.text import storable
 
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
 
@@ -143,8 +144,10 @@ def _claim_children(session, worker_id, appetite):
 
 
 def _take_children(session, worker_id, step, number):
+    """Take pending children that are nobody's. What is put by for this worker is free as well: a worker that asks has nothing in hand."""
     fields = (Child.pk, Child.key, Child.input, Child.attempt)
-    query = select(*fields).where(Child.step_pk == step.pk, Child.status == PENDING, Child.worker_id.is_(None))
+    free = or_(Child.worker_id.is_(None), Child.worker_id == worker_id)
+    query = select(*fields).where(Child.step_pk == step.pk, Child.status == PENDING, free)
     found = session.execute(query.order_by(Child.pk).limit(number).with_for_update(skip_locked=True)).all()
     if not found:
         return []
@@ -227,7 +230,7 @@ def _spawn(session, spawner, child, revision):
 
 def _add(session, step_pk, children, revision):
     """Add those children whose keys aren't there yet."""
-    values = [{"step_pk": step_pk, "key": child.key, "name": child.name, "input": child.input, "status": PENDING} for child in children]
+    values = [{"step_pk": step_pk, "key": child.key, "name": storable(child.name), "input": child.input, "status": PENDING} for child in children]
     before = session.execute(select(Child.key).where(Child.step_pk == step_pk, Child.key.in_([child.key for child in children]))).all()
     known = {row.key for row in before}
     new = [value for value in values if value["key"] not in known]
@@ -252,6 +255,7 @@ def _end_child(session, end, revision):
 def _fail_child(session, task, old, revision, error, started_at):
     """Fail a child's attempt; while it has retries left it goes back to pending."""
     again = old.failures < task.retries
+    error = storable(error)
     values = {"attempt": task.attempt, "failures": old.failures + 1, "worker_id": None, "error": error, "started_at": started_at}
     new = PENDING if again else FAILED
     if old.status == new:  # a short child that was never shown as running
@@ -339,8 +343,9 @@ def release(worker_id, reason=None):
 
 
 def _begun_by(session, worker_id):
-    children = select(Child).where(Child.worker_id == worker_id, Child.status == RUNNING)
-    for child in session.execute(children).scalars().all():
+    # Columns, not whole Childs: those would follow the updates that are made next, and the counters need to know what was before
+    fields = (Child.pk, Child.step_pk, Child.key, Child.input, Child.status, Child.attempt, Child.failures, Child.started_at)
+    for child in session.execute(select(*fields).where(Child.worker_id == worker_id, Child.status == RUNNING)).all():
         step = session.execute(_steps(Step.pk == child.step_pk)).first()
         if step:
             yield _task(worker_id, step, "child", child.attempt, child_pk=child.pk, key=child.key, input=child.input), child

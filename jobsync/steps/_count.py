@@ -89,5 +89,5 @@ def is_comment(kind):
 
 @cache
 def lexer_of(language):
-    """Return a lexer that keeps every line, the blank ones at both ends too."""
-    return find_lexer_class(language)(stripnl=False)
+    """Return the lexer of a language, made once."""
+    return find_lexer_class(language)()

@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { FeedSync } from "../../static/js/feed_sync.js";
+import { FakeWorld, hint as anyHint, structure as anyStructure } from "./fakes.mjs";
+
+const RUNNING = { id: "r", revision: 5, status: "running", steps: { build: "running" } };
+const DONE = { id: "d", revision: 9, status: "completed", steps: { build: "completed" } };
+
+const hint = (id, revision, others) => anyHint(revision, { job_id: id, ...others });
+const structure = (id, revision, others) => anyStructure(revision, { job_id: id, ...others });
+
+/** Begins with a list page; `pages` maps its HTML (any text) to the jobs that are then shown. */
+function begin({ jobs = [RUNNING, DONE], statuses = [], pages = {} } = {}) {
+  const world = new FakeWorld();
+  const shown = { structures: [], states: [], deleted: [], pages: [] };
+  const sync = new FeedSync({
+    jobs,
+    url: "/?status=x",
+    etag: '"born"',
+    statuses,
+    ...world.outside,
+    onPage: (html) => {
+      shown.pages.push(html);
+      return pages[html] ?? jobs;
+    },
+    onStructure: (body) => shown.structures.push([body.job_id, body.revision]),
+    onDeleted: (id) => shown.deleted.push(id),
+    onConnection: (state) => shown.states.push(state),
+  });
+  sync.start();
+  return { world, shown, sync };
+}
+
+async function connected(options) {
+  const all = begin(options);
+  await all.world.socket.hear("connect");
+  await all.world.socket.ack({}, { ok: true });
+  await all.world.request.answer(304);
+  await all.world.socket.hear("job_update", hint("d", 9, { status: "completed" }));
+  await all.world.clock.advance(500);
+  return all;
+}
+
+const pagesAsked = (world) => world.requests.filter((request) => request.url === "/?status=x").length;
+
+test("it subscribes to the feed and to the shown jobs that may still change, then looks at the page once", async () => {
+  const { world } = begin();
+  await world.socket.hear("connect");
+  assert.deepEqual(world.socket.subscriptions().map(JSON.stringify).sort(), ['{"job_id":"r"}', "{}"]);
+  await world.socket.ack({}, { ok: true });
+  assert.deepEqual(world.requests.map(({ url, headers }) => [url, headers["If-None-Match"]]), [["/?status=x", '"born"']]);
+});
+
+test("a hint with a newer revision makes it look at that job alone", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint("r", 6, { status: "failed" }));
+  assert.equal(world.request.url, "/api/jobs/r/structure");
+  await world.request.answer(200, structure("r", 6, { status: "failed" }));
+  assert.deepEqual(shown.structures, [["r", 6]]);
+});
+
+test("an older or equal hint costs nothing, and an older answer is dropped", async () => {
+  const { world, shown } = await connected();
+  const before = world.requests.length;
+  await world.socket.hear("job_update", hint("r", 5));
+  assert.equal(world.requests.length, before);
+  await world.socket.hear("job_update", hint("r", 7));
+  await world.request.answer(200, structure("r", 4));
+  assert.deepEqual(shown.structures, []);
+});
+
+test("it looks at a job of which only counts have changed at most once a second, at a new status at once", async () => {
+  const { world } = await connected();
+  const asked = () => world.requests.filter((request) => request.url === "/api/jobs/r/structure").length;
+  await world.socket.hear("job_update", hint("r", 6));
+  await world.request.answer(200, structure("r", 6));
+  for (let revision = 7; revision < 15; revision += 1) await world.socket.hear("job_update", hint("r", revision));
+  assert.equal(asked(), 1);
+  await world.socket.hear("job_update", hint("r", 15, { context: "job_step", step_name: "build", status: "completed" }));
+  assert.equal(asked(), 2);
+  await world.request.answer(200, structure("r", 15, { step: { status: "completed" } }));
+  await world.socket.hear("job_update", hint("r", 16));
+  assert.equal(asked(), 2);
+  await world.clock.advance(1000);
+  assert.equal(asked(), 3);
+});
+
+test("it leaves the room of a job that has ended, and joins that of one that is retried", async () => {
+  const { world } = await connected();
+  await world.socket.hear("job_update", hint("r", 6, { status: "completed" }));
+  await world.request.answer(200, structure("r", 6, { status: "completed" }));
+  assert.deepEqual(world.socket.sent.filter(({ event }) => event === "unsubscribe").map(({ payload }) => payload), [{ job_id: "r" }]);
+  await world.socket.hear("job_update", hint("d", 10, { status: "pending" }));
+  await world.request.answer(200, structure("d", 10, { status: "pending" }));
+  assert.deepEqual(world.socket.subscriptions().at(-1), { job_id: "d" });
+});
+
+test("a hint of an unknown job makes it ask for the page, and follow what is new there", async () => {
+  const fresh = { id: "n", revision: 1, status: "pending", steps: {} };
+  const { world, shown } = await connected({ pages: { new: [fresh, RUNNING, DONE] } });
+  await world.socket.hear("job_update", hint("n", 1, { status: "pending" }));
+  assert.equal(world.request.url, "/?status=x");
+  await world.request.answer(200, "new", '"new"');
+  assert.deepEqual(shown.pages, ["new"]);
+  assert.deepEqual(world.socket.subscriptions().at(-1), { job_id: "n" });
+});
+
+test("a job that was looked for and doesn't belong here isn't looked for again until its status changes", async () => {
+  const { world } = await connected();
+  for (let revision = 1; revision < 9; revision += 1) {
+    await world.socket.hear("job_update", hint("far", revision));
+    for (const request of world.inAir("/?")) await request.answer(200, "same");
+    await world.clock.advance(600);
+  }
+  assert.equal(pagesAsked(world), 2);
+  await world.socket.hear("job_update", hint("far", 9, { status: "failed" }));
+  assert.equal(pagesAsked(world), 3);
+});
+
+test("a hint that comes while the page is in the air makes it ask for the page once more", async () => {
+  const { world } = await connected();
+  await world.socket.hear("job_update", hint("one", 1));
+  await world.socket.hear("job_update", hint("two", 1));
+  await world.socket.hear("job_update", hint("three", 1));
+  assert.equal(pagesAsked(world), 2);
+  await world.request.answer(200, "same");
+  await world.clock.advance(1000);
+  assert.equal(pagesAsked(world), 3);
+});
+
+test("with a filter it asks for the page when a shown job leaves it, and only for jobs that may enter it", async () => {
+  const { world } = await connected({ statuses: ["running"], jobs: [RUNNING] });
+  await world.socket.hear("job_update", hint("x", 1, { status: "failed" }));
+  assert.equal(pagesAsked(world), 1);
+  await world.socket.hear("job_update", hint("r", 6, { status: "failed" }));
+  await world.request.answer(200, structure("r", 6, { status: "failed" }));
+  assert.equal(pagesAsked(world), 2);
+});
+
+test("a deleted job leaves the list at once and is not asked for again", async () => {
+  const { world, shown } = await connected({ pages: { less: [DONE] } });
+  await world.socket.hear("job_update", hint("r", 6, { status: "deleted" }));
+  assert.deepEqual(shown.deleted, ["r"]);
+  await world.request.answer(200, "less");
+  const before = world.requests.length;
+  await world.socket.hear("job_update", hint("r", 7));
+  await world.clock.advance(1000);
+  assert.equal(world.requests.length, before);
+});
+
+test("a job whose structure is gone leaves the list", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint("r", 6));
+  await world.request.answer(404, {});
+  assert.deepEqual(shown.deleted, ["r"]);
+});
+
+test("an empty list asks every 2 s whether somebody is there, and is live while it is told so", async () => {
+  const { world, shown } = begin({ jobs: [] });
+  await world.socket.hear("connect");
+  for (let second = 0; second < 20; second += 2) {
+    await world.socket.ack({}, { ok: true });
+    for (const request of world.inAir()) await request.answer(304);
+    await world.clock.advance(2000);
+  }
+  assert.deepEqual(shown.states, ["live"]);
+  await world.clock.advance(4000);
+  assert.equal(shown.states.at(-1), "reconnecting");
+});
+
+test("without hints it asks for the page every 3 s and is polling while that answers", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(4000);
+  await world.inAir("/?")[0].answer(304);
+  await world.clock.advance(1000);
+  const before = pagesAsked(world);
+  for (let poll = 0; poll < 5; poll += 1) {
+    await world.clock.advance(3000);
+    for (const request of world.inAir("/?")) await request.answer(304);
+  }
+  assert.ok(pagesAsked(world) - before >= 5);
+  assert.equal(shown.states.at(-1), "polling");
+});
+
+test("a hidden list asks nothing, and for its page when it is seen again", async () => {
+  const { world, sync } = await connected();
+  sync.rest(true);
+  const before = world.requests.length;
+  for (let second = 0; second < 60; second += 1) {
+    await world.socket.hear("job_update", hint(second % 2 ? "r" : `new${second}`, 100 + second));
+    await world.clock.advance(1000);
+  }
+  assert.equal(world.requests.length, before);
+  sync.rest(false);
+  assert.equal(world.inAir("/?").length, 1);
+});
+
+test("a list that is left closes everything", async () => {
+  const { world, sync } = await connected();
+  await world.socket.hear("job_update", hint("r", 6));
+  sync.stop();
+  assert.deepEqual([world.inAir().length, world.clock.waiting, world.socket.isClosed], [0, 0, true]);
+});
