@@ -32,6 +32,8 @@ def run(names):
             BENCHMARKS[name].measure(report, say)
         except OSError as error:
             sys.exit(f"{name} could not be measured: {error}")
+        except KeyboardInterrupt:
+            sys.exit(130)  # Ctrl-C: what was started has been ended
         report.seconds = round(time.monotonic() - started, 1)
         report.print()
         report.keep()

@@ -23,7 +23,7 @@ from jobsync.logs import Line
 BEAT = 2.0  # seconds between heartbeats
 FLUSH = 0.2  # seconds between two writings of a child's lines
 LINES = 5  # written at a time
-LOOK = 0.003  # seconds between two looks for work
+LOOK = 0.005  # seconds between two looks for work
 
 
 @dataclass

@@ -4,6 +4,7 @@ A process that writes as a worker does (`_writer.py`) notes the moment after eac
 viewer notes when it hears of that step's completion, or shows it. The server's own workers are kept occupied meanwhile, waiting or computing.
 """
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,16 +12,16 @@ from benchmarks._browser import WATCH, a_page
 from benchmarks._helper import Helper
 from benchmarks._jobs import COMPUTE, WAIT, busy_workers, chain, step_name, write_sources
 from benchmarks._report import percentile
-from benchmarks._server import CORES, Server, a_folder, wait_for
+from benchmarks._server import CORES, Server, a_folder
 
-SHORT, LONG = 20, 60  # steps of a job that is watched from its start to its end, and of one that runs beside it
-DEFINITIONS = {"short": chain("short", SHORT), "long": chain("long", LONG), "wait": WAIT, "compute": COMPUTE}
-QUICK, SLOW = (0.05, 0.15), (0.5, 1.5)  # seconds that a step's child takes: least and most
+STEPS = 10
+DEFINITIONS = {"chain": chain("chain", STEPS), "wait": WAIT, "compute": COMPUTE}
+QUICK, SLOW = (0.05, 0.15), (4, 8)  # seconds that a step's child takes, least and most: in a watched job, in one beside it
 BESIDE = 19
-JOBS = 6  # short jobs that are watched, one after the other
+JOBS = 12  # that are watched, one after the other
 ROUNDS = 2  # of the comparison of waiting and computing workers
-PER_ROUND = 2
-PATIENCE = 5  # seconds that a viewer gets to see all
+PER_ROUND = 4
+PATIENCE = 10  # seconds that a viewer gets to see all
 
 
 def measure(report, say):
@@ -88,23 +89,27 @@ def delays_at(bench, viewer, number, beside=()):
 
 
 def watch_jobs(bench, viewer, number, beside=()):
-    """Run short jobs one after the other before a viewer, and return the commits of those and of the jobs `beside`, `{(job, step): at}`.
+    """Run jobs one after the other before a viewer, and return the commits of those and of the jobs `beside`, `{(job, step): at}`.
 
     Raises TimeoutError when the viewer misses one.
     """
     commits = {}
     for _ in range(number):
-        job_id = bench.server.submit("short")
+        job_id = bench.server.submit("chain")
         viewer.open(job_id)
         commits |= {key: at for key, at in bench.run(job_id).items() if key[0] in (job_id, *beside)}
-        wait_for(lambda job_id=job_id, keys=tuple(commits): has_seen(viewer, job_id, keys), PATIENCE, "the viewer's seeing all changes")
+        wait_until_seen(viewer, job_id, commits.keys())
     return commits
 
 
-def has_seen(viewer, job_id, keys):
-    """Say whether the viewer has seen all of these changes."""
-    viewer.look(job_id)
-    return viewer.seen.keys() >= set(keys)
+def wait_until_seen(viewer, job_id, keys):
+    """Return when the viewer has seen all of these changes. Raises TimeoutError."""
+    deadline = time.monotonic() + PATIENCE
+    while missing := keys - viewer.seen.keys():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the viewer didn't see {len(missing)} of {len(keys)} changes within {PATIENCE} s, such as {sorted(missing)[0]}")
+        time.sleep(0.02)
+        viewer.look(job_id)
 
 
 @dataclass
@@ -118,7 +123,7 @@ class Bench:
         """Have a job done, and return the commits of all jobs meanwhile, `{(job, step): at}`."""
         self.writer.tell(job=job_id, pause=QUICK)
         commits = {}
-        while (job_id, step_name(SHORT)) not in commits:
+        while (job_id, step_name(STEPS)) not in commits:
             said = self.writer.hear()
             commits[said["job"], said["step"]] = said["at"]
         self.writer.tell(forget=job_id)
@@ -127,7 +132,7 @@ class Bench:
     @contextmanager
     def jobs_beside(self, number, viewer=None):
         """Keep jobs running, watched by a viewer or not. Gives their ids."""
-        jobs = [self.server.submit("long") for _ in range(number)]
+        jobs = [self.server.submit("chain") for _ in range(number)]
         for job_id in jobs:
             if viewer:
                 viewer.open(job_id)

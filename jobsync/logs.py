@@ -113,6 +113,7 @@ class Search:
 
     def forward(self, after, before, limit):
         """Return up to `limit` rows with `after < line < before`, the first ones."""
+        before = min(before, self.last + 1)
         if not self.q:
             return self._read(after, before, limit)
         return self._scan(((low, min(low + CHUNK + 1, before)) for low in range(after, before, CHUNK)), limit)

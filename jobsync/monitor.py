@@ -8,7 +8,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobsync import broadcast, lifecycle, store
 from jobsync.changes import changes
@@ -17,9 +17,10 @@ from jobsync.errors import JobsyncError, StoreBusy
 from jobsync.extensions import socketio
 from jobsync.lifecycle import moves
 from jobsync.status import TERMINAL
+from jobsync.text import one_line
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
-HEARTBEAT = 1.5  # seconds without a message after which a room gets a hint; with LOOK it stays under the contract's 2 s
+HEARTBEAT = 1.2  # seconds without a message after which a room gets a hint: under the contract's 2 s with LOOK and `store.BRIEFLY`
 LOOK = 0.4  # seconds between two looks at what is due while there are viewers
 REST = 1.0  # the same while there are none; one that comes then still has its first hint within 2 s
 MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
@@ -65,8 +66,10 @@ class Monitor:
             try:
                 self.tick()
                 self.trouble, pause = None, 0
-            except (SQLAlchemyError, JobsyncError, OSError) as error:
-                self._report("The step monitor can't work: %s", error)
+            except StoreBusy as error:  # it has waited for that one long enough, and viewers wait for their hints
+                self._report(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is: a monitor that has ended would be worse
+                self._report(error, exc_info=not isinstance(error, SQLAlchemyError | OSError))
                 pause = min(2 * pause or 0.1, 2.0)
                 socketio.sleep(pause)
 
@@ -79,17 +82,19 @@ class Monitor:
         4. Tell what has waited long enough, and give quiet rooms their hint.
         """
         with self._app.app_context():
-            self._move_on()
-            self._end_late_jobs()
-            self._tell_changes()
-            self._tell_deletions()
-            self._tell_growth()
-            self._tell_quiet_rooms()
+            try:
+                self._move_on()
+                self._end_late_jobs()
+            finally:  # a database that is locked for writers can still be read, and told of
+                self._tell_changes()
+                self._tell_growth()
+                self._tell_quiet_rooms()
+                self._tell_deletions()
 
-    def _report(self, text, error):
-        line = str(error).splitlines()[0]
+    def _report(self, error, exc_info=False):
+        line = one_line(str(error) or type(error).__name__)
         if self.trouble != line:
-            _log.error(text, line)
+            _log.error("The step monitor can't work: %s", line, exc_info=exc_info)
         self.trouble = line
 
     # Moving on
@@ -106,22 +111,25 @@ class Monitor:
             if self._change is None:
                 self._change = store.last_change()
             self._swept_at = moment
-            self._unmoved.clear()
             return store.unfinished_jobs()
         jobs = store.jobs_changed_since(self._change)
         return [*jobs, *self._still_unmoved(jobs)]
 
     def _still_unmoved(self, jobs):
         """Return the jobs that couldn't be moved last time and aren't among `jobs`."""
+        if not self._unmoved:
+            return []
+        unfinished = store.unfinished_jobs()
+        self._unmoved &= {job.id for job in unfinished}
         names = self._unmoved - {job.id for job in jobs}
-        return [job for job in store.unfinished_jobs() if job.id in names] if names else []
+        return [job for job in unfinished if job.id in names]
 
     def _advance(self, job_id):
         """Move one job on. What is wrong with its rows is logged and must not stop the other jobs."""
         try:
             moves.advance(job_id)
             self._unmoved.discard(job_id)
-        except (StoreBusy, SQLAlchemyError):
+        except (StoreBusy, OperationalError):
             self._unmoved.add(job_id)
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this job's alone
@@ -204,15 +212,13 @@ class Monitor:
         with store.read():
             head = store.job_head(job_id)
             steps = store.steps_changed_since(job_id, 0)
-        told.waiting -= due
-        told.grown_at |= dict.fromkeys(due, moment)
-        if head is None:
-            return
-        for step in steps:
+        for step in steps if head else ():
             if step.name in due:
                 self._send_step(job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0))
-        if None in due:
+        if head and None in due:
             self._send(broadcast.FEED, job_id, head.status, head.revision, True)
+        told.waiting -= due  # only now: what could not be sent is sent by the next tick
+        told.grown_at |= dict.fromkeys(due, moment)
 
     def _tell_quiet_rooms(self):
         watched = broadcast.watched_jobs()

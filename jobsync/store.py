@@ -20,7 +20,8 @@ from jobsync.extensions import db, socketio
 from jobsync.models import Child, Counter, Job, Step, Worker
 from jobsync.status import CHILD_STATUSES, UNFINISHED, StepFacts
 
-PATIENCE = 10.0  # seconds that a writer waits for other processes' writes
+PATIENCE = 10.0  # seconds that a writer waits for other writers
+BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
 STALE_WORKER = 15_000  # ms without a heartbeat
 
 _log = logging.getLogger(__name__)
@@ -31,19 +32,24 @@ _writers = threading.Lock()  # green in the web process: its writers take turns 
 def write(patience=PATIENCE):
     """Open the one write transaction of this process: commit at the end, roll back on an error, then tell `changes`.
 
-    Never let another greenlet run inside: everybody else would wait. Raises StoreBusy when other processes keep the lock for
-    `patience` seconds; waiting lets other greenlets run.
+    Never let another greenlet run inside: everybody else would wait. Raises StoreBusy when other writers keep the lock for `patience`
+    seconds; waiting lets other greenlets run.
     """
     session = db.session()
     session.rollback()
-    with _writers:
-        _begin_immediate(session, time.monotonic() + patience)
+    deadline = time.monotonic() + patience
+    if not _writers.acquire(timeout=patience):
+        raise StoreBusy()
+    try:
+        _begin_immediate(session, deadline)
         try:
             yield session
             session.commit()
         except BaseException:
             session.rollback()
             raise
+    finally:
+        _writers.release()
     changes.notify()
 
 
@@ -142,13 +148,17 @@ def _page(query, column, limit, cursor, down=False):
 def _next_cursor(rows, limit, name):
     if len(rows) <= limit:
         return None
-    return base64.urlsafe_b64encode(str(rows[limit - 1]._mapping[name]).encode()).decode().rstrip("=")
+    return _cursor(rows[limit - 1]._mapping[name])
+
+
+def _cursor(number):
+    return base64.urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
 
 
 def _read_cursor(cursor):
     try:
         number = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
-        if 0 <= number < 2**63:
+        if 0 <= number < 2**63 and _cursor(number) == cursor:
             return number
     except ValueError:
         pass  # said below, with what else can be wrong with it

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -130,7 +130,7 @@ class Engine(threading.Thread):
         with self._app.app_context():
             work.register_worker("engine", os.getpid())
         while not self._stop_now.is_set():
-            with self._app.app_context():
+            with self._app.app_context(), suppress(StoreBusy):  # the monitor too comes again then
                 for job in store.unfinished_jobs():
                     moves.advance(job.id)
                 tasks = work.claim("engine", lambda step_pk: 1)
@@ -443,23 +443,28 @@ def test_an_unknown_job_is_one_line(flask):
     assert only_errors(flask("jobs", "logs", "nope", "first")) == ["Error: There is no step 'first'."]
 
 
-def test_terminal_escapes_never_reach_the_terminal(app, flask, started):
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
     job_id = started("two_steps", "-p", "note=\x1b[31mred\x9b31m\nnext")
     with app.app_context(), store.write() as session:
-        session.execute(
-            update(Job)
-            .where(Job.id == job_id)
-            .values(name="\x1b]0;title\x07", error="\x1b[2J", result={"a\x1bb": "\x1b[5m"}, status="completed")
-        )
-        session.execute(update(Step).where(Step.job_id == job_id).values(error="\x1b[1m", log_count=1))
-        step_pk = session.execute(select_rows(Step.pk).where(Step.job_id == job_id, Step.name == "first")).scalar()
-        session.add(LogLine(step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden"))
+        evil = {"name": "\x1b]0;title\x07", "error": "\x1b[2J", "result": {"a\x1bb": "\x1b[5m"}, "status": status}
+        session.execute(update(Job).where(Job.id == job_id).values(evil))
+        session.execute(update(Step).where(Step.job_id == job_id).values(error="\x1b[1m", status=status, log_count=1))
+        for step_pk in session.execute(select_rows(Step.pk).where(Step.job_id == job_id)).scalars().all():
+            session.add(LogLine(step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden"))
+            session.add(Child(step_pk=step_pk, key="1", name="\x1b[9m", status="failed", input={}, error="\x1b[7m"))
     for command in (["show", job_id], ["show", job_id, "--json"], ["list"], ["list", "--json"], ["logs", job_id, "first"]):
         result = flask("jobs", *command)
         assert result.exit_code == 0, result.output
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", result.output)
     assert "note = \\x1b[31mred\\x9b31m\\nnext" in flask("jobs", "show", job_id).stdout
     assert "error \\x1b[8mhidden" in flask("jobs", "logs", job_id, "first").stdout
+
+
+def test_a_job_that_failed_as_a_whole_says_why(app, flask, started):
+    job_id = started("two_steps")
+    read_store(app, lifecycle.time_out, job_id, "timed out after 4 s")
+    assert flask("jobs", "show", job_id).stdout.endswith("\nThe job failed: timed out after 4 s\n")
 
 
 def test_logs_prints_the_lines_of_a_step_from_a_level_up(app, flask, started):
@@ -812,8 +817,15 @@ def seed(app):
 @pytest.fixture(scope="module")
 def seeded_app(tmp_path_factory):
     """An app on a store that was seeded, for tests that only look."""
-    app = make_app(tmp_path_factory.mktemp("seeded"))
+    folder = tmp_path_factory.mktemp("seeded")
+    app = make_app(folder)
+    define(folder, TWO_STEPS)
+    other = app.test_cli_runner().invoke(args=["jobs", "run", "two_steps"]).stdout.strip()
+    finished(app, other)  # so that nothing has the same keys here as where the history was played
     app.seeded = seed(app)
+    read_store(app, lifecycle.delete, other)
+    while read_store(app, lifecycle.clear_deleted):
+        pass
     return app
 
 

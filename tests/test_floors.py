@@ -18,7 +18,8 @@ FLOORS = [
     ["jobsync.lifecycle.rows", "jobsync.lifecycle.jobs", {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"}, "jobsync.lifecycle"],
     [
         "jobsync.steps",
-        {"jobsync.engine.outbox", "jobsync.engine.runner", "jobsync.monitor"},
+        {"jobsync.engine.outbox", "jobsync.monitor"},
+        "jobsync.engine.runner",
         {"jobsync.engine.worker", "jobsync.engine.embedded"},
         "jobsync.engine",
     ],

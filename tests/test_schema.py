@@ -15,7 +15,7 @@ from jobsync import lifecycle
 from jobsync.lifecycle import work
 from jobsync.monitor import Monitor
 
-EXAMPLES = 20  # made up for each call and mode, besides those that try the limits of each field
+EXAMPLES = 30  # made up for each call and mode, besides those that try the limits of each field
 CALLS = (
     "GET /api/definitions",
     "GET /api/definitions/{definition_id}",
@@ -54,6 +54,7 @@ def api(tmp_path_factory):
 def jobs_in_every_status(hand):
     """Return the ids of a pending, a running, a completed, a failed and a cancelled job, most with lines and children."""
     with hand.app.app_context():
+        work.beat("w1")  # so that readiness has no reason to be refused
         running = hand.begin(STEPS, number=3, head=HEAD)
         hand.complete(*hand.claim(), lines=[line("café <b>\x1b[31m"), line("oh", "error")])
         completed, failed, cancelled = (hand.submit(STEPS, HEAD) for _ in range(3))

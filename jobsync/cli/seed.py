@@ -55,7 +55,7 @@ LONG = "test_job", {"workers": 3, "lines": 300, "delay_ms": 40}  # a minute or t
 def stories(folder):
     """Return the stories, the oldest first. `folder` is the one that is classified."""
     return [
-        Story("5eed00000001", "test_job", 76 * HOUR, 94_000, {"workers": 3, "lines": 50, "delay_ms": 0}),
+        Story("5eed00000001", "test_job", 76 * HOUR, 94_000, {"workers": 2, "lines": 60, "delay_ms": 0}),
         Story("5eed00000002", "test_job", 51 * HOUR, 71_000, {"workers": 3, "lines": 50, "delay_ms": 0, "failure_rate": 0.7, "seed": 4}),
         Story("5eed00000003", "test_job", 28 * HOUR, 38_000, {"workers": 5, "lines": 40, "delay_ms": 0, "seed": 2}, cancelled_after=16),
         Story("5eed00000004", "codebase_classify", 25 * HOUR, 12_400, {"folder": str(folder)}),

@@ -1,13 +1,14 @@
 """The embedded engine: worker processes of this machine, started, woken and watched over by the web process.
 
 They are spawned clean (never forked from the web process) and each leads a session of its own, by which what it started is found when
-it dies. Its standard input is a pipe: a byte wakes it, the end stops it, so that no worker outlives its server.
+it dies. Its standard input is a socket: a byte wakes it, the end stops it, so that no worker outlives its server.
 """
 
 import logging
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -39,7 +40,7 @@ class Employed:
 
     id: str
     process: subprocess.Popen
-    bell: int  # the writing end of the pipe that is its standard input
+    bell: socket.socket  # the other end of its standard input. No pipe: under eventlet, writing to one whose reader has died never returns
     started: float = field(default_factory=time.monotonic)
     beat: int | None = None
     beat_seen: float = field(default_factory=time.monotonic)
@@ -93,16 +94,16 @@ class Supervisor:
     def _employ(self):
         worker_id = secrets.token_hex(8)
         command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
-        ear, bell = os.pipe()
-        os.set_blocking(bell, False)
+        ear, bell = socket.socketpair()
+        bell.setblocking(False)
         process = subprocess.Popen(command, stdin=ear, start_new_session=True)
-        os.close(ear)
+        ear.close()
         return Employed(worker_id, process, bell)
 
     def _ring(self):
         for worker in self._workers:
-            with suppress(BlockingIOError, BrokenPipeError):  # full: it has been rung already; broken: it is buried next
-                os.write(worker.bell, b"!")
+            with suppress(BlockingIOError, ConnectionError):  # full: it has been rung already; broken: it is buried next
+                worker.bell.send(b"!")
 
     # Watching over them
 
@@ -114,7 +115,7 @@ class Supervisor:
     def _dismiss(self, worker, reason):
         """Take a dead worker's work back and end what it had started. One that dies young is replaced after a pause."""
         _log.warning("Worker %s (process %s) %s; another one is started", worker.id, worker.process.pid, reason)
-        os.close(worker.bell)
+        worker.bell.close()
         kill_session(worker.process.pid)
         if time.monotonic() - worker.started < 5:
             self._start_after = time.monotonic() + 1
@@ -168,7 +169,7 @@ class Supervisor:
         deadline = time.monotonic() + STOPPING
         workers, self._workers = self._workers, []
         for worker in workers:
-            os.close(worker.bell)
+            worker.bell.close()
         while time.monotonic() < deadline and any(worker.process.poll() is None for worker in workers):
             socketio.sleep(0.02)
         for worker in workers:

@@ -8,12 +8,23 @@ from sqlalchemy.exc import OperationalError
 
 from jobsync.errors import StoreBusy
 from jobsync.lifecycle import work
+from jobsync.text import one_line
 
 MOST_LINES = 500
 LONGEST = 0.2  # seconds that a line may wait
 SHORT = 0.05  # seconds: children that end faster than this may share a transaction
 
 _log = logging.getLogger(__name__)
+
+
+def insist(call):
+    """Return what `call()` returns. A locked database is waited for, however long: what is to be stored must not get lost."""
+    while True:
+        try:
+            return call()
+        except (StoreBusy, OperationalError) as error:
+            _log.warning("A worker can't use the database; it tries again: %s", one_line(str(error)))
+            time.sleep(0.5)
 
 
 class Outbox:
@@ -73,14 +84,9 @@ class Outbox:
         with self._lock:
             if not (begin or self._since):
                 return False
-            while True:
-                try:
-                    begun = self._store(begin)
-                    self._clear()
-                    return begun
-                except (StoreBusy, OperationalError) as error:
-                    _log.warning("A worker can't write to the database; it tries again: %s", error)
-                    time.sleep(0.5)
+            begun = insist(lambda: self._store(begin))
+            self._clear()
+            return begun
 
     def begin_current(self):
         """Have the store show the present task as running, if it isn't yet."""

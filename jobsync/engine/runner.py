@@ -7,6 +7,7 @@ from itertools import islice
 
 from jobsync import registry, store
 from jobsync.clock import now
+from jobsync.engine.outbox import insist
 from jobsync.errors import StepFailed, Stopped
 from jobsync.extensions import json_text
 from jobsync.lifecycle import work
@@ -64,21 +65,31 @@ class TaskContext:
             callback()
 
     def spawn(self, unit):
+        child = _new_child(f"{self.task.key}.{self._spawned + 1}", unit)
         self._spawned += 1
-        child = work.NewChild(f"{self.task.key}.{self._spawned}", unit.name, unit.input)
         self._outbox.add_spawned(self.task, child)
 
     def children(self, step_name):
-        return (str(pk) for pk in store.completed_children(store.step_row(self.job_id, step_name).pk))
+        return (str(pk) for pk in store.completed_children(self._step(step_name).pk))
 
     def result(self, child_id):
         return store.child_result(int(child_id))
 
     def step_result(self, step_name):
-        return store.step_row(self.job_id, step_name).result
+        return self._step(step_name).result
 
     def step_type(self, step_name):
-        return store.step_row(self.job_id, step_name).type
+        return self._step(step_name).type
+
+    def _step(self, step_name):
+        with store.read():  # which ends here: the worker's view of the store must not stand still while the work goes on
+            return store.step_row(self.job_id, step_name)
+
+
+def _new_child(key, unit):
+    """Return the NewChild of a Unit. What can't be stored is its step type's mistake, found here and not in the outbox."""
+    json_text(unit.input)
+    return work.NewChild(key, one_line(str(unit.name), 1000), unit.input)
 
 
 def is_batch(task):
@@ -104,7 +115,7 @@ def late_end(context):
 
 def run_plan(context, outbox):
     """Plan a step's children, after those that an interrupted planning has stored."""
-    number, context.last_input = work.planned_so_far(context.task.step_pk)
+    number, context.last_input = insist(lambda: work.planned_so_far(context.task.step_pk))
 
     def plan(step_type):
         units = iter(step_type.planner(context))
@@ -112,14 +123,14 @@ def run_plan(context, outbox):
             units = islice(units, number, None)
         for place, unit in enumerate(units, number + 1):
             context.check()
-            outbox.add_planned(work.NewChild(str(place), unit.name, unit.input))
+            outbox.add_planned(_new_child(str(place), unit))
 
     _, error = _attempt(context, plan)
     outbox.flush()
     if error and not context.stop_reason:
-        work.break_unit(context.task, f"planning failed: {error}")
+        insist(lambda: work.break_unit(context.task, f"planning failed: {error}"))
     elif not context.stop_reason:
-        work.finish_plan(context.task)
+        insist(lambda: work.finish_plan(context.task))
 
 
 def run_summary(context, outbox):
@@ -130,9 +141,9 @@ def run_summary(context, outbox):
     if error is None and not isinstance(result, dict):
         error = f"a summary must be a table (dict), not {type(result).__name__}"
     if error and not context.stop_reason:
-        work.break_unit(context.task, f"summing up failed: {error}")
+        insist(lambda: work.break_unit(context.task, f"summing up failed: {error}"))
     elif not context.stop_reason:
-        work.finish_summary(context.task, result)
+        insist(lambda: work.finish_summary(context.task, result))
 
 
 def _attempt(context, do):

@@ -154,7 +154,7 @@ class Worker:
                 self._end(self._context)
 
     def _listen(self):
-        """Wait for the parent's word: a byte wakes an idle worker, the end of the pipe stops it."""
+        """Wait for the parent's word: a byte wakes an idle worker, the end of standard input stops it."""
         busy = self._context is not None or self._stopping.is_set()
         ready, _, _ = select.select([sys.stdin], [], [], LOOK if busy else IDLE)
         if ready and not self._stopping.is_set():

@@ -10,7 +10,7 @@ from jobsync.errors import NotFound, WrongState
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
-from jobsync.store import write
+from jobsync.store import BRIEFLY, write
 
 CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
 
@@ -65,7 +65,7 @@ def cancel(job_id):
 
 def time_out(job_id, reason):
     """End a job that is past its time as a cancel does, but as failed, with the reason. Does nothing to one that is terminal or gone."""
-    with write() as session:
+    with write(BRIEFLY) as session:
         job = _find(session, job_id)
         if job and job.status not in TERMINAL:
             _stop(session, job, FAILED, rows.short(reason))

@@ -8,9 +8,7 @@ from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
 from jobsync.models import Child, Deletion, Job, Step
 from jobsync.status import FAILED, PENDING, RUNNING, TERMINAL, derive_job, derive_moves
-from jobsync.store import read, write
-
-PATIENCE = 1.0  # seconds that the monitor waits for a locked database before it tells viewers what else there is
+from jobsync.store import BRIEFLY, read, write
 
 
 def advance(job_id):
@@ -23,7 +21,7 @@ def advance(job_id):
     with read() as session:
         if not _differs(session, job_id):
             return False
-    with write(PATIENCE) as session:
+    with write(BRIEFLY) as session:
         return _advance(session, job_id)
 
 
@@ -96,5 +94,5 @@ def untold_deletions():
 
 def deletions_told(changes):
     """Forget deletions (by their `change`) that everybody was told of."""
-    with write() as session:
+    with write(BRIEFLY) as session:
         session.execute(delete(Deletion).where(Deletion.change.in_(changes)))

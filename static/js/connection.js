@@ -2,7 +2,7 @@
 
 import { pauseAfter } from "./request.js";
 
-export const LIVE_FOR = 5000; // ms that a hint proves the connection (contract, section 4)
+export const LIVE_FOR = 4800; // ms that a hint proves the connection: a page must say within 5 s that it is cut off
 export const OFFLINE_AFTER = 30000; // ms without hint or answer
 export const SUSPECT_AFTER = 3500; // ms: the server gives a hint at least every 2 s, so by now one was lost
 const SUSPECT_SPREAD = 500; // ms: many viewers that are cut off at once don't ask at once
@@ -14,14 +14,14 @@ const SPREAD = 1500; // ms over which many viewers that lose one server at once 
 const TRANSPORTS = ["websocket", "polling"];
 
 export class Connection {
-  #connect;
-  #clock;
-  #random;
-  #isOnline;
   #onAck;
   #onHint;
   #onState;
   #onSilence;
+  #connect;
+  #isOnline;
+  #clock;
+  #random;
   #isActive = false;
   #socket = null;
   #isConnected = false;
@@ -41,23 +41,18 @@ export class Connection {
   #openTimer = null;
 
   /**
-   * connect(transports): opens a socket and returns it (on, off, emit, disconnect, as socket.io's client has them; not reconnecting by itself).
-   * isOnline(): what the browser says. onAck(jobId, ack), onHint(hint), onState(state): as they come.
-   * onSilence(): no hint where there should have been one; until `isSilent` is false again, ask otherwise.
+   * onAck(jobId, ack), onHint(hint), onState(state): as they come. onSilence(): there is no hint where one should have been; until
+   * `isSilent` is false again, ask otherwise. outside: see `outside` in live.js.
    */
-  constructor({ connect, clock, random, isOnline, onAck, onHint, onState, onSilence }) {
-    this.#connect = connect;
-    this.#clock = clock;
-    this.#random = random;
-    this.#isOnline = isOnline;
+  constructor({ onAck, onHint, onState, onSilence }, { connect, isOnline, clock, random }) {
     this.#onAck = onAck;
     this.#onHint = onHint;
     this.#onState = onState;
     this.#onSilence = onSilence;
-  }
-
-  get state() {
-    return this.#state;
+    this.#connect = connect;
+    this.#isOnline = isOnline;
+    this.#clock = clock;
+    this.#random = random;
   }
 
   get isSilent() {
@@ -182,8 +177,9 @@ export class Connection {
   // Silence
 
   #tick() {
-    this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), TICK);
     const now = this.#clock.now();
+    const left = this.#heardAt + LIVE_FOR - now;
+    this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), left > 0 ? Math.min(TICK, left) : TICK);
     const heardAt = Math.max(this.#heardAt, this.#startedAt);
     if (!this.#isSilent && now - heardAt >= this.#suspicion) {
       this.#isSilent = true;

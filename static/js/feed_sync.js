@@ -14,15 +14,10 @@ const MOST_REMEMBERED = 1000; // jobs that are known not to belong here
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 
 export class FeedSync {
-  #fetch;
-  #clock;
-  #random;
-  #url;
-  #etag;
   #statuses;
-  #onPage;
-  #onStructure;
-  #onDeleted;
+  #etag;
+  #handlers;
+  #outside;
   #connection;
   #page;
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
@@ -34,38 +29,33 @@ export class FeedSync {
 
   /**
    * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. statuses: those it
-   * is limited to, [] for all. onPage(html, deleted): a newer page; returns the jobs that are shown then. onStructure(structure): of a
-   * shown job. onDeleted(jobId). onConnection(state). The outside as in JobSync.
+   * is limited to, [] for all. handlers: onPage(html, deleted): a newer page; returns the jobs that are shown then.
+   * onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state). outside: see `outside` in live.js.
    */
-  constructor({ jobs, url, etag, statuses, connect, fetch, clock, random, isOnline, onPage, onStructure, onDeleted, onConnection }) {
-    this.#url = url;
+  constructor({ jobs, url, etag, statuses, ...handlers }, outside) {
     this.#etag = etag;
     this.#statuses = statuses;
-    this.#fetch = fetch;
-    this.#clock = clock;
-    this.#random = random;
-    this.#onPage = onPage;
-    this.#onStructure = onStructure;
-    this.#onDeleted = onDeleted;
-    this.#connection = new Connection({
-      connect,
-      clock,
-      random,
-      isOnline,
-      onAck: (room, ack) => this.#takeAck(room, ack),
-      onHint: (hint) => this.#takeHint(hint),
-      onState: onConnection,
-      onSilence: () => this.#poll(),
-    });
-    this.#page = new Request({
-      fetch: (signal) => read(fetch, url, { signal, etag: this.#etag, as: "text" }),
-      take: (answer) => this.#takePage(answer),
-      isWanted: () => false,
-      onEnd: (ok) => this.#connection.answered(ok),
-      clock,
-      random,
-      spacing: PAGE_SPACING,
-    });
+    this.#handlers = handlers;
+    this.#outside = outside;
+    this.#connection = new Connection(
+      {
+        onAck: (room, ack) => this.#takeAck(room, ack),
+        onHint: (hint) => this.#takeHint(hint),
+        onState: handlers.onConnection,
+        onSilence: () => this.#poll(),
+      },
+      outside,
+    );
+    this.#page = new Request(
+      {
+        send: (signal) => read(outside.fetch, url, { signal, etag: this.#etag, as: "text" }),
+        take: (answer) => this.#takePage(answer),
+        isWanted: () => false,
+        onEnd: (ok) => this.#connection.answered(ok),
+        spacing: PAGE_SPACING,
+      },
+      outside,
+    );
     this.#setJobs(jobs);
   }
 
@@ -133,14 +123,15 @@ export class FeedSync {
   #add(id) {
     const job = { revision: 0, wanted: 0, status: null, steps: {}, etag: null, request: null };
     const url = `/api/jobs/${encodeURIComponent(id)}/structure`;
-    job.request = new Request({
-      fetch: (signal) => read(this.#fetch, url, { signal, etag: job.etag }),
-      take: (answer) => this.#takeStructure(id, job, answer),
-      isWanted: () => job.wanted > job.revision,
-      clock: this.#clock,
-      random: this.#random,
-      spacing: GROWTH_SPACING,
-    });
+    job.request = new Request(
+      {
+        send: (signal) => read(this.#outside.fetch, url, { signal, etag: job.etag }),
+        take: (answer) => this.#takeStructure(id, job, answer),
+        isWanted: () => job.wanted > job.revision,
+        spacing: GROWTH_SPACING,
+      },
+      this.#outside,
+    );
     this.#jobs.set(id, job);
     return job;
   }
@@ -203,7 +194,7 @@ export class FeedSync {
     if (this.#deleted.size > MOST_REMEMBERED) this.#deleted.delete(this.#deleted.values().next().value);
     if (!this.#jobs.has(id)) return;
     this.#remove(id);
-    this.#onDeleted(id);
+    this.#handlers.onDeleted(id);
     if (this.#mayAsk) this.#page.askAgain();
   }
 
@@ -215,7 +206,7 @@ export class FeedSync {
     if (status === 304 || body.revision <= job.revision) return false;
     const steps = Object.fromEntries(body.steps.map((step) => [step.name, step.status]));
     Object.assign(job, { revision: body.revision, status: body.status, steps, etag });
-    this.#onStructure(body);
+    this.#handlers.onStructure(body);
     this.#follow(id, job);
     if (this.#statuses.length > 0 && !this.#statuses.includes(body.status)) this.#page.askAgain();
     return true;
@@ -224,7 +215,7 @@ export class FeedSync {
   #takePage({ status, etag, body }) {
     if (status !== 200) return false;
     this.#etag = etag;
-    this.#setJobs(this.#onPage(body, this.#deleted));
+    this.#setJobs(this.#handlers.onPage(body, this.#deleted));
     return true;
   }
 
@@ -234,22 +225,22 @@ export class FeedSync {
     this.#stopTimer("poll");
     if (!this.#connection.isSilent || !this.#mayAsk) return;
     this.#page.ask();
-    this.#after("poll", POLL_EVERY * (0.9 + 0.1 * this.#random()), () => this.#poll());
+    this.#after("poll", POLL_EVERY * (0.9 + 0.1 * this.#outside.random()), () => this.#poll());
   }
 
   #repeat(name, ms, action) {
-    this.#after(name, ms * (0.9 + 0.1 * this.#random()), () => {
+    this.#after(name, ms * (0.9 + 0.1 * this.#outside.random()), () => {
       this.#repeat(name, ms, action);
       action();
     });
   }
 
   #after(name, ms, action) {
-    this.#timers.set(name, this.#clock.setTimeout(action, ms));
+    this.#timers.set(name, this.#outside.clock.setTimeout(action, ms));
   }
 
   #stopTimer(name) {
-    if (this.#timers.has(name)) this.#clock.clearTimeout(this.#timers.get(name));
+    if (this.#timers.has(name)) this.#outside.clock.clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
 }

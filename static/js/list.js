@@ -14,17 +14,19 @@ class ListPage {
   constructor(root, indicator) {
     this.#root = root;
     this.#indicator = indicator;
-    this.#sync = new FeedSync({
+    const served = {
       jobs: this.#rows.map(jobOf),
       url: location.pathname + location.search,
       etag: root.dataset.etag,
       statuses: root.dataset.statuses.split(",").filter(Boolean),
-      ...outside(),
+    };
+    const handlers = {
       onPage: (html, deleted) => this.#showPage(html, deleted),
       onStructure: (structure) => this.#showJob(structure),
       onDeleted: (jobId) => this.#rowOf(jobId)?.remove(),
       onConnection: (state) => showConnection(indicator, state),
-    });
+    };
+    this.#sync = new FeedSync({ ...served, ...handlers }, outside());
   }
 
   start() {

@@ -5,7 +5,10 @@ import { io } from "../vendor/socket.io.esm.min.js";
 const LOOK = 2000; // ms between two looks at the wall clock
 const SLEPT = 5000; // ms that it may jump ahead before the machine is thought to have slept
 
-/** Returns what JobSync and FeedSync need from the outside. */
+/**
+ * Returns what JobSync and FeedSync need from the outside. connect(transports) opens a socket and returns it: on, off, emit, disconnect
+ * as socket.io's client has them, not connecting again by itself. isOnline(): what the browser says.
+ */
 export function outside() {
   return {
     connect: (transports) => io({ transports, tryAllTransports: true, forceNew: true, reconnection: false, timeout: 5000 }),

@@ -19,19 +19,13 @@ export class LogFeed {
    * onLines(lines, logCount): takes new lines, ascending; they begin right after the last ones unless the feed was too far behind.
    * last: the highest line that is shown; known: the highest that is known to be there.
    */
-  constructor({ read, onLines, last, known, clock, random }) {
+  constructor({ read, onLines, last, known }, outside) {
     this.#read = read;
     this.#onLines = onLines;
     this.#last = last;
     this.#known = known;
-    this.#request = new Request({
-      fetch: (signal) => this.#fetch(signal),
-      take: (page) => this.#take(page),
-      isWanted: () => this.#isBehind(),
-      clock,
-      random,
-      spacing: SPACING,
-    });
+    const send = (signal) => this.#send(signal);
+    this.#request = new Request({ send, take: (page) => this.#take(page), isWanted: () => this.#isBehind(), spacing: SPACING }, outside);
   }
 
   /** Fetches what is missing, if anything is. */
@@ -59,7 +53,7 @@ export class LogFeed {
     return this.#isHinted || this.#known > this.#last;
   }
 
-  #fetch(signal) {
+  #send(signal) {
     this.#isHinted = false;
     const isFarBehind = this.#last === 0 || this.#known - this.#last > JUMP;
     return this.#read(isFarBehind ? { limit: JUMP } : { after: this.#last, limit: MOST }, signal);

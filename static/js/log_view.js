@@ -79,7 +79,7 @@ export class LogView {
 
   /** Goes to a line, fetching those around it. Says so when there is no such line. */
   async goTo(number) {
-    if (!this.#shown.has(number)) await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND });
+    if (!this.#shown.has(number)) await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND }, number);
     const row = this.#lines.get(number);
     if (!row) {
       this.#say(`There is no line ${number} yet.`);
@@ -120,15 +120,16 @@ export class LogView {
     this.#isHeld = true;
   }
 
-  async #showMore(query) {
+  /** Fetches lines and shows them too. Where that makes too many, those around `centre` are kept, by default around what is in view. */
+  async #showMore(query, centre) {
     this.#say("");
     try {
       const page = await this.#read(query);
       if (this.#listeners.signal.aborted) return;
-      this.#hold();
+      if (page.items.length > 0) this.#hold();
       this.#change(() => {
         this.#insert(page.items);
-        this.#trim();
+        this.#trim(centre);
       });
     } catch {
       this.#say("These lines could not be fetched. Try again.");
@@ -199,17 +200,20 @@ export class LogView {
     return row;
   }
 
-  #trim() {
+  #trim(centre) {
     const latest = [this.#shown.last - LATEST + 1, this.#shown.last];
-    if (this.#isFollowing && !this.#isHeld) this.#keep([latest]);
-    else if (this.#shown.size > MOST) this.#keep([this.#aroundView(), latest]);
+    if (this.#isFollowing && !this.#isHeld) {
+      this.#keep([latest]);
+    } else if (this.#shown.size > MOST) {
+      const middle = centre ?? this.#numberInView();
+      const reach = (MOST - LATEST) / 2;
+      this.#keep([[middle - reach, middle + reach - 1], latest]);
+    }
   }
 
-  #aroundView() {
+  #numberInView() {
     const row = this.#rowInView();
-    const number = Number(row?.dataset.line ?? row?.nextElementSibling?.dataset.line ?? this.#shown.last);
-    const reach = (MOST - LATEST) / 2;
-    return [number - reach, number + reach - 1];
+    return Number(row?.dataset.line ?? row?.nextElementSibling?.dataset.line ?? this.#shown.last);
   }
 
   #keep(ranges) {

@@ -21,16 +21,14 @@ class JobPage {
     this.#indicator = indicator;
     const { jobId, revision } = root.dataset;
     this.#memory = new Memory(jobId, () => localStorage);
-    this.#sync = new JobSync({
-      jobId,
-      revision: Number(revision),
-      finishedAt: part(root, "finished").getAttribute("datetime"),
-      ...outside(),
+    const served = { jobId, revision: Number(revision), finishedAt: part(root, "finished").getAttribute("datetime") };
+    const handlers = {
       onStructure: (structure) => this.#show(structure),
       onResult: (html) => this.#showResult(html),
       onConnection: (state) => this.#isGone || showConnection(indicator, state),
       onDeleted: () => this.#showDeleted(),
-    });
+    };
+    this.#sync = new JobSync({ ...served, ...handlers }, outside());
     this.#actions = new Actions({
       jobId,
       forms: root.querySelectorAll("form[data-form]"),

@@ -12,7 +12,7 @@ export function pauseAfter(failures, random) {
 }
 
 export class Request {
-  #fetch;
+  #ask;
   #take;
   #isWanted;
   #onEnd;
@@ -27,19 +27,18 @@ export class Request {
   #sentAt = -Infinity;
 
   /**
-   * fetch(signal): sends, and resolves to the answer, read whole; rejects where there is none.
-   * take(answer): uses it; returns whether it brought anything new.
-   * isWanted(): says whether something newer is known to be there.
-   * onEnd(ok): is told how each request ended. spacing: least ms from one sending to the next.
+   * send(signal): asks, and resolves to the answer, read whole; rejects where there is none.
+   * take(answer): uses it; returns whether it brought anything new. isWanted(): says whether something newer is known to be there.
+   * onEnd(ok): is told how each request ended. spacing: least ms from one sending to the next. outside: its clock and random are used.
    */
-  constructor({ fetch, take, isWanted, onEnd = () => {}, clock, random, spacing = 0 }) {
-    this.#fetch = fetch;
+  constructor({ send, take, isWanted, onEnd = () => {}, spacing = 0 }, { clock, random }) {
+    this.#ask = send;
     this.#take = take;
     this.#isWanted = isWanted;
     this.#onEnd = onEnd;
+    this.#spacing = spacing;
     this.#clock = clock;
     this.#random = random;
-    this.#spacing = spacing;
   }
 
   /** Asks, unless that is under way or about to be. What is under way is followed by another if it doesn't bring what is wanted. */
@@ -105,7 +104,7 @@ export class Request {
     this.#again = null;
     this.#sentAt = this.#clock.now();
     flight.timeOut = this.#clock.setTimeout(() => this.#fail(flight), TIME_OUT);
-    this.#fetch(flight.controller.signal).then(
+    this.#ask(flight.controller.signal).then(
       (answer) => this.#succeed(flight, answer),
       () => this.#fail(flight),
     );

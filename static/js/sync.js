@@ -21,66 +21,59 @@ export async function read(fetch, url, { signal, etag = null, as = "json" }) {
 
 export class JobSync {
   #jobId;
-  #fetch;
-  #clock;
-  #random;
-  #onStructure;
-  #onResult;
-  #onDeleted;
+  #handlers;
+  #outside;
   #connection;
   #structure;
   #result;
-  #wantedResult; // when the job ended whose result is to be shown, null for none
-  #shownResult;
   #logs = new Map(); // step → LogFeed
   #shown;
   #wanted;
   #etag = null;
+  #shownResult; // when the job ended whose result is shown, null for none
+  #wantedResult;
   #isActive = false;
   #isGone = false;
   #isResting = false;
   #pollTimer = null;
 
   /**
-   * jobId, revision, finishedAt (null for a job that hasn't ended): what the page shows as served. connect, fetch, clock ({ now, setTimeout, clearTimeout }), random, isOnline: the outside.
+   * jobId, revision, finishedAt (null for a job that hasn't ended): what the page shows as served. handlers:
    * onStructure(structure): a newer one, to be shown at once. onResult(html): the result of the end that is shown, "" for none.
-   * onConnection(state). onDeleted(): the job is gone; nothing is asked any more.
+   * onConnection(state). onDeleted(): the job is gone; nothing is asked any more. outside: see `outside` in live.js.
    */
-  constructor({ jobId, revision, finishedAt = null, connect, fetch, clock, random, isOnline, onStructure, onResult, onConnection, onDeleted }) {
+  constructor({ jobId, revision, finishedAt = null, ...handlers }, outside) {
     this.#jobId = jobId;
     this.#shown = this.#wanted = revision;
-    this.#wantedResult = this.#shownResult = finishedAt;
-    this.#fetch = fetch;
-    this.#clock = clock;
-    this.#random = random;
-    this.#onStructure = onStructure;
-    this.#onResult = onResult;
-    this.#onDeleted = onDeleted;
-    this.#connection = new Connection({
-      connect,
-      clock,
-      random,
-      isOnline,
-      onAck: (_, ack) => this.#takeAck(ack),
-      onHint: (hint) => this.#takeHint(hint),
-      onState: onConnection,
-      onSilence: () => this.#poll(),
-    });
-    this.#structure = new Request({
-      fetch: (signal) => read(fetch, `${this.#url}/structure`, { signal, etag: this.#etag }),
-      take: (answer) => this.#takeStructure(answer),
-      isWanted: () => this.#wanted > this.#shown,
-      onEnd: (ok) => this.#connection.answered(ok),
-      clock,
-      random,
-    });
-    this.#result = new Request({
-      fetch: (signal) => read(fetch, `/jobs/${encodeURIComponent(jobId)}/result`, { signal, as: "text" }),
-      take: (answer) => this.#takeResult(answer),
-      isWanted: () => false,
-      clock,
-      random,
-    });
+    this.#shownResult = this.#wantedResult = finishedAt;
+    this.#handlers = handlers;
+    this.#outside = outside;
+    this.#connection = new Connection(
+      {
+        onAck: (_, ack) => this.#takeAck(ack),
+        onHint: (hint) => this.#takeHint(hint),
+        onState: handlers.onConnection,
+        onSilence: () => this.#poll(),
+      },
+      outside,
+    );
+    this.#structure = new Request(
+      {
+        send: (signal) => this.#read(`${this.#url}/structure`, { signal, etag: this.#etag }),
+        take: (answer) => this.#takeStructure(answer),
+        isWanted: () => this.#wanted > this.#shown,
+        onEnd: (ok) => this.#connection.answered(ok),
+      },
+      outside,
+    );
+    this.#result = new Request(
+      {
+        send: (signal) => this.#read(`/jobs/${encodeURIComponent(jobId)}/result`, { signal, as: "text" }),
+        take: (answer) => this.#takeResult(answer),
+        isWanted: () => false,
+      },
+      outside,
+    );
   }
 
   get revision() {
@@ -137,9 +130,13 @@ export class JobSync {
   /** Begins to follow a step's lines; see LogFeed for what is passed. */
   follow(step, { last, known, onLines }) {
     this.unfollow(step);
-    const feed = new LogFeed({ read: (query, signal) => this.#readLines(step, query, signal), onLines, last, known, clock: this.#clock, random: this.#random });
+    const feed = new LogFeed({ read: (query, signal) => this.#readLines(step, query, signal), onLines, last, known }, this.#outside);
     this.#logs.set(step, feed);
     if (this.#mayAsk) feed.start();
+  }
+
+  #read(url, options) {
+    return read(this.#outside.fetch, url, options);
   }
 
   // What is under way
@@ -169,7 +166,7 @@ export class JobSync {
 
   async #readLines(step, query, signal) {
     const parameters = new URLSearchParams({ step, ...query });
-    const answer = await read(this.#fetch, `${this.#url}/logs?${parameters}`, { signal });
+    const answer = await this.#read(`${this.#url}/logs?${parameters}`, { signal });
     if (answer.status !== 200) throw new Error("there are no such lines");
     return answer.body;
   }
@@ -211,7 +208,7 @@ export class JobSync {
     this.#etag = etag;
     if (body.revision === this.#shown) return false;
     this.#shown = body.revision;
-    this.#onStructure(body);
+    this.#handlers.onStructure(body);
     this.#wantResultOf(body);
     for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count);
     return true;
@@ -228,7 +225,7 @@ export class JobSync {
       return;
     }
     this.#shownResult = null;
-    this.#onResult("");
+    this.#handlers.onResult("");
   }
 
   #askForResult() {
@@ -238,7 +235,7 @@ export class JobSync {
   #takeResult({ status, body }) {
     if (status !== 200) return false; // the job is gone, which `structure` will say
     this.#shownResult = this.#wantedResult;
-    this.#onResult(body);
+    this.#handlers.onResult(body);
     return true;
   }
 
@@ -246,7 +243,7 @@ export class JobSync {
     this.#isGone = true;
     this.stop();
     this.#logs.clear();
-    this.#onDeleted();
+    this.#handlers.onDeleted();
   }
 
   // While hints don't come
@@ -255,11 +252,11 @@ export class JobSync {
     this.#stopPolling();
     if (!this.#connection.isSilent || !this.#mayAsk) return;
     this.#structure.ask();
-    this.#pollTimer = this.#clock.setTimeout(() => this.#poll(), POLL_EVERY * (0.9 + 0.1 * this.#random()));
+    this.#pollTimer = this.#outside.clock.setTimeout(() => this.#poll(), POLL_EVERY * (0.9 + 0.1 * this.#outside.random()));
   }
 
   #stopPolling() {
-    if (this.#pollTimer !== null) this.#clock.clearTimeout(this.#pollTimer);
+    if (this.#pollTimer !== null) this.#outside.clock.clearTimeout(this.#pollTimer);
     this.#pollTimer = null;
   }
 }

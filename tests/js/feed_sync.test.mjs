@@ -19,7 +19,6 @@ function begin({ jobs = [RUNNING, DONE], statuses = [], pages = {} } = {}) {
     url: "/?status=x",
     etag: '"born"',
     statuses,
-    ...world.outside,
     onPage: (html) => {
       shown.pages.push(html);
       return pages[html] ?? jobs;
@@ -27,7 +26,7 @@ function begin({ jobs = [RUNNING, DONE], statuses = [], pages = {} } = {}) {
     onStructure: (body) => shown.structures.push([body.job_id, body.revision]),
     onDeleted: (id) => shown.deleted.push(id),
     onConnection: (state) => shown.states.push(state),
-  });
+  }, world.outside);
   sync.start();
   return { world, shown, sync };
 }

