@@ -4,7 +4,7 @@ VENV := .venv
 FOLDER ?= $(CURDIR)
 export FOLDER
 
-.PHONY: run test test-tools lint bench vendor clean
+.PHONY: run test test-tools lint bench screenshots vendor clean
 
 run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
@@ -18,6 +18,10 @@ lint: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp test-tools
 	$(VENV)/bin/python -m benchmarks
+
+# The pictures of the README
+screenshots: $(VENV)/test.stamp test-tools
+	$(VENV)/bin/python scripts/screenshots.py
 
 # Chromium and Node for the tests of the pages: installed where they are missing and it is allowed
 test-tools:

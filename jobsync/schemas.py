@@ -42,6 +42,11 @@ def _text(most, **options):
     return fields.String(validate=validate.Length(max=most), **options)
 
 
+def _search(description):
+    checks = [validate.Length(max=200), validate.ContainsNoneOf("\0", error="NUL is in no text here.")]
+    return fields.String(validate=checks, metadata={"description": description})
+
+
 def _time(**options):
     return fields.String(allow_none=True, metadata={"format": "date-time"}, **options)
 
@@ -64,7 +69,7 @@ def _limit(default, most):
 class JobsQuery(Strict):
     status = _statuses(JOB_STATUSES)
     definition = _text(64)
-    q = _text(200, metadata={"description": "Looked for in names, ids and parameters"})
+    q = _search("Looked for in names, ids and parameters")
     limit = _limit(50, 200)
     cursor = _text(64)
 
@@ -93,7 +98,7 @@ class LogsQuery(Strict):
     before = Whole(validate=validate.Range(1, MOST_LINES), metadata={"description": "The lines that end just before this one"})
     limit = _limit(500, 5000)
     level = fields.String(load_default="debug", validate=validate.OneOf(LEVELS), metadata={"description": "The lowest level shown"})
-    q = _text(200, metadata={"description": "A substring, case-insensitive"})
+    q = _search("A substring, case-insensitive")
 
 
 class DownloadQuery(Strict):

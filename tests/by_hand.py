@@ -111,11 +111,13 @@ def line(message, level="info", child_pk=None):
 def messages(job_id, step_name="a"):
     """Return the messages of all lines of a step."""
     query = select(LogLine.message).join(Step, Step.pk == LogLine.step_pk).where(Step.job_id == job_id, Step.name == step_name)
-    return list(db.session.execute(query.order_by(LogLine.line)).scalars())
+    with store.read() as session:
+        return list(session.execute(query.order_by(LogLine.line)).scalars())
 
 
 def recount(job_id=None):
     """Assert that all counters are what the rows say, that lines have no gaps, and that the contract's invariants hold. Returns the number of steps."""
+    db.session.rollback()  # so that this session sees what there is now
     steps = db.session.execute(select(Step).where(Step.job_id == job_id if job_id else Step.job_id.is_not(None))).scalars().all()
     for found in steps:
         db.session.refresh(found)

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from jobsync import definitions, registry
-from jobsync.definitions import Definition, Definitions, Problem, read_duration, read_table
+from jobsync import registry
+from jobsync.definitions import Definition, Definitions, Problem, read_duration, read_table, reading
+from jobsync.definitions.values import TYPES
 from jobsync.errors import BadInput, NotFound
 
 
@@ -618,9 +620,9 @@ def test_find_says_when_the_file_with_that_id_is_broken(text, folder):
 def reads(monkeypatch):
     """The names of the files that were read, and no waiting until a fresh file counts as settled."""
     seen = []
-    real = definitions._bytes
-    monkeypatch.setattr(definitions, "_bytes", lambda path: seen.append(path.name) or real(path))
-    monkeypatch.setattr(definitions, "SETTLED", 0)
+    real = reading._bytes
+    monkeypatch.setattr(reading, "_bytes", lambda path, *more: seen.append(path.name) or real(path, *more))
+    monkeypatch.setattr(reading, "SETTLED", 0)
     return seen
 
 
@@ -676,15 +678,15 @@ def test_it_relies_on_no_stamp_of_a_file_that_changed_a_moment_ago(folder, monke
     book = file_with(folder, GOOD)
     assert book.all()[0].name == "Good one"
     real, frozen = os.stat, os.stat(path)  # a file system whose clock does not tick between two changes
-    monkeypatch.setattr(definitions.os, "stat", lambda asked, **kwargs: frozen if asked == path else real(asked, **kwargs))
+    monkeypatch.setattr(reading.os, "stat", lambda asked, **kwargs: frozen if asked == path else real(asked, **kwargs))
     path.write_text(GOOD.replace("Good one", "Good two"))
     assert book.all()[0].name == "Good two"
 
 
 def test_a_fresh_file_is_read_again_but_checked_only_once(folder, monkeypatch):
     checked = []
-    real = definitions.read_table
-    monkeypatch.setattr(definitions, "read_table", lambda table, file: checked.append(file) or real(table, file))
+    real = reading.read_table
+    monkeypatch.setattr(reading, "read_table", lambda table, name: checked.append(name) or real(table, name))
     book = file_with(folder, GOOD)
     book.all()
     book.all()
@@ -932,7 +934,7 @@ STEPS = st.dictionaries(
 )
 PARAMS = st.dictionaries(
     st.sampled_from(["p", "P", "q"]),
-    st.builds(lambda kind, rest: {"type": kind, **rest}, st.sampled_from(definitions.TYPES), st.dictionaries(KEYS, VALUES, max_size=3)) | VALUES,
+    st.builds(lambda kind, rest: {"type": kind, **rest}, st.sampled_from(TYPES), st.dictionaries(KEYS, VALUES, max_size=3)) | VALUES,
     max_size=2,
 )
 TABLES = st.fixed_dictionaries(
@@ -963,7 +965,7 @@ def test_any_table_gives_a_definition_or_problems_and_never_raises(table):
 @given(st.dictionaries(st.sampled_from(["folder", "workers", "mode", "other"]), st.none() | VALUES, max_size=4))
 @settings(max_examples=200)
 def test_any_parameters_are_bound_or_refused_and_bound_ones_can_be_bound_again(given_params):
-    definition, _ = read_table(definitions._parse(FULL.encode()), "full.toml")
+    definition, _ = read_table(tomllib.loads(FULL), "full.toml")
     assert isinstance(definition, Definition)
     try:
         bound = definition.bind(given_params)

@@ -119,7 +119,7 @@ def _counted(steps):
 
 def _table(*headers):
     """Return a table without lines. `>` before a header puts its column to the right, `~` lets it shrink: its cells are made by `_cut`."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", border_style="dim")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", border_style="dim")
     for header in headers:
         name = header.lstrip(">~")
         table.add_column(name, justify="right" if header[0] == ">" else "left", no_wrap=header[0] != "~")

@@ -50,7 +50,6 @@ export class FeedSync {
       {
         send: (signal) => read(outside.fetch, url, { signal, etag: this.#etag, as: "text" }),
         take: (answer) => this.#takePage(answer),
-        isWanted: () => false,
         onEnd: (ok) => this.#connection.answered(ok),
         spacing: PAGE_SPACING,
       },

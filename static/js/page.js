@@ -110,6 +110,7 @@ class JobPage {
 
   #afterAction(action, answer) {
     if (action === "rerun") location.assign(`/jobs/${encodeURIComponent(answer.id)}`);
+    else if (action === "delete") this.#sync.end();
     else this.#sync.wake();
   }
 }

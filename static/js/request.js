@@ -31,7 +31,7 @@ export class Request {
    * take(answer): uses it; returns whether it brought anything new. isWanted(): says whether something newer is known to be there.
    * onEnd(ok): is told how each request ended. spacing: least ms from one sending to the next. outside: its clock and random are used.
    */
-  constructor({ send, take, isWanted, onEnd = () => {}, spacing = 0 }, { clock, random }) {
+  constructor({ send, take, isWanted = () => false, onEnd = () => {}, spacing = 0 }, { clock, random }) {
     this.#ask = send;
     this.#take = take;
     this.#isWanted = isWanted;

@@ -70,14 +70,9 @@ export class JobSync {
       {
         send: (signal) => this.#read(`/jobs/${encodeURIComponent(jobId)}/result`, { signal, as: "text" }),
         take: (answer) => this.#takeResult(answer),
-        isWanted: () => false,
       },
       outside,
     );
-  }
-
-  get revision() {
-    return this.#shown;
   }
 
   get #url() {
@@ -119,6 +114,15 @@ export class JobSync {
     } else {
       this.#dropRequests();
     }
+  }
+
+  /** Is told that the job was deleted: nothing is asked any more. */
+  end() {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.stop();
+    this.#logs.clear();
+    this.#handlers.onDeleted();
   }
 
   networkChanged() {
@@ -185,7 +189,7 @@ export class JobSync {
   #takeHint(hint) {
     if (hint.job_id !== this.#jobId) return;
     if (hint.status === "deleted") {
-      this.#end();
+      this.end();
       return;
     }
     this.#stopPolling();
@@ -201,7 +205,7 @@ export class JobSync {
   /** Returns whether the answer brought a newer revision. */
   #takeStructure({ status, etag, body }) {
     if (status === 404) {
-      this.#end();
+      this.end();
       return true;
     }
     if (status === 304 || body.revision < this.#shown) return false;
@@ -237,13 +241,6 @@ export class JobSync {
     this.#shownResult = this.#wantedResult;
     this.#handlers.onResult(body);
     return true;
-  }
-
-  #end() {
-    this.#isGone = true;
-    this.stop();
-    this.#logs.clear();
-    this.#handlers.onDeleted();
   }
 
   // While hints don't come

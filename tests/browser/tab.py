@@ -3,7 +3,6 @@
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from conftest import wait_for
 from playwright.sync_api import expect
 
 RECORDER = (Path(__file__).parent / "recorder.js").read_text()
@@ -18,7 +17,7 @@ class Tab:
         self.url = url
         self.context = context
         self.page = context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(30_000)
         self.page.add_init_script(RECORDER)
         self.may_miss_network = False
         self.requests = []  # addresses, in order
@@ -113,28 +112,34 @@ class Tab:
 
     # Waiting
 
-    def wait_for_connection(self, state, seconds=15):
+    def wait_for_connection(self, state, seconds=30):
         expect(self.find("[data-connection]")).to_have_attribute("data-connection", state, timeout=seconds * 1000)
 
-    def wait_for_status(self, status, seconds=15):
+    def wait_for_status(self, status, seconds=30):
         expect(self.find("[data-job-id]")).to_have_attribute("data-status", status, timeout=seconds * 1000)
 
-    def wait_for_step(self, name, seconds=15, **hooks):
+    def wait_for_step(self, name, seconds=30, **hooks):
         """Wait until a step's hooks have these values: `wait_for_step("build", status="failed", expanded="true")`."""
         for hook, value in hooks.items():
             expect(self.step(name)).to_have_attribute(f"data-{hook.replace('_', '-')}", value, timeout=seconds * 1000)
 
-    def wait_for_revision(self, revision, seconds=5):
-        return wait_for(lambda: self.revision() >= revision, seconds, f"revision {revision} on the page")
+    def wait_for_revision(self, revision, seconds=30):
+        script = "revision => Number(document.querySelector('[data-job-id]').dataset.revision) >= revision"
+        self.page.wait_for_function(script, arg=revision, polling=50, timeout=seconds * 1000)
 
-    def wait_for_last_line(self, step, number, seconds=10):
+    def wait_for_news(self, revision, seconds=30):
+        """Wait until the page shows another revision than this one, and return that."""
+        expect(self.find("[data-job-id]")).not_to_have_attribute("data-revision", str(revision), timeout=seconds * 1000)
+        return self.revision()
+
+    def wait_for_last_line(self, step, number, seconds=30):
         expect(self.find(f'[data-step="{step}"] [data-line="{number}"]')).to_have_count(1, timeout=seconds * 1000)
 
     # Judging
 
     def check(self):
         """Assert that nothing went wrong: no error, no warning, no broken policy, no foreign host, no load that nobody asked for."""
-        assert self._troubles == [], self._troubles
+        assert not self._troubles, self._troubles
         assert self._loads == self._wanted_loads, f"{self._loads} loads instead of {self._wanted_loads}"
         hosts = {urlsplit(url).netloc for url in self.requests if not url.startswith("data:")}
         assert hosts <= {urlsplit(self.url).netloc}, hosts
@@ -157,7 +162,7 @@ class Tab:
                 check_view(view)
         return shown
 
-    def check_promptness(self, most=2000):
+    def check_promptness(self, most=3000):
         """Assert that the page showed each revision it was told of, or a newer one, within `most` ms."""
         shown = self.recorded("shown")
         for hint in self.recorded("hints"):

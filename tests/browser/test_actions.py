@@ -50,6 +50,7 @@ def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_
     assert site.post(f"/api/jobs/{job_id}/retry").status_code == 202
     tab.wait_for_status("completed")
     tab.wait_for_last_line("hard", site.structure(job_id)["steps"][1]["log_count"])
+    tab.wait_for_step("last", expanded="true")
     assert "here I am" in [text for _, _, text in tab.lines("hard")]
     assert tab.snapshot()["job"] == as_shown(site.structure(job_id))
     expect(tab.find("[data-part=result]")).to_contain_text("easy")

@@ -63,18 +63,3 @@ def test_what_the_user_opens_and_closes_stays_so_through_a_failure_and_a_reload(
     tab.wait_for_last_line("easy", 1)
     other = tabs.new(site).open_job(job_id)
     assert expanded(other) == ["hard"], "another user's page isn't touched by it"
-
-
-def test_a_step_that_fails_again_opens_on_an_open_page(site, tabs, tmp_path):
-    job_id = site.submit("picky", file=str(tmp_path / "later"))
-    site.wait_for_end(job_id)
-    (tmp_path / "later").write_text("now it is here\n")
-    site.post(f"/api/jobs/{job_id}/retry")
-    site.wait_for_end(job_id)
-    tab = tabs.new(site).open_job(job_id)
-    assert expanded(tab) == []
-    (tmp_path / "later").unlink()
-    rerun = site.post(f"/api/jobs/{job_id}/rerun").json()["id"]
-    other = tabs.new(site).open_job(rerun)
-    other.wait_for_step("hard", status="failed", expanded="true")
-    assert expanded(tab) == []

@@ -152,6 +152,14 @@ test("the hint that a job is deleted ends everything too, in the middle of a req
   assert.deepEqual([shown.deleted, world.requests.length, world.inAir().length, world.clock.waiting], [1, 1, 0, 0]);
 });
 
+test("who is told that the job was deleted says so once and asks nothing", async () => {
+  const { world, shown, sync } = await connected();
+  sync.end();
+  await world.socket.hear("job_update", hint(7, { status: "deleted" }));
+  sync.end();
+  assert.deepEqual([shown.deleted, world.requests.length, world.clock.waiting], [1, 0, 0]);
+});
+
 test("a refused subscription makes it look whether the job is there", async () => {
   const { world, shown } = begin();
   await world.socket.hear("connect");

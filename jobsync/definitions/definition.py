@@ -1,0 +1,107 @@
+"""A whole definition: read from a file's content, and bound to the parameters of one job."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+from jobsync.definitions.options import load_options, params_of, refuse
+from jobsync.definitions.params import read_params
+from jobsync.definitions.problem import Report, listing, toml_key
+from jobsync.definitions.shapes import FileTable, load
+from jobsync.definitions.steps import read_steps
+from jobsync.errors import BadInput
+from jobsync.text import storable
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A definition with the parameters of one job: `params` complete and converted, `steps` as dicts ready to be stored."""
+
+    params: dict
+    steps: list
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A checked definition. `timeout` in ms or None, `file` its file's name."""
+
+    id: str
+    name: str
+    file: str
+    params: tuple
+    steps: tuple
+    description: str = ""
+    tags: tuple = ()
+    timeout: int | None = None
+    timeout_text: str | None = None
+
+    def shown(self):
+        """Return this definition as JSON for the API; time-outs and options as written."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "tags": list(self.tags),
+            "timeout": self.timeout_text,
+            "params": [param.shown() for param in self.params],
+            "steps": [step.shown() for step in self.steps],
+        }
+
+    def bind(self, given):
+        """Return the Bound for a job with these parameters (name to value, which may be text as from a form or a terminal).
+
+        Binding the parameters of a Bound again gives the same. Raises BadInput with `{"params": {name: [reasons]}}`, all mistakes at
+        once; those that can't be laid to a parameter are under `_schema`.
+        """
+        errors = defaultdict(list)
+        values = self._take(given, errors)
+        steps = [self._bind_step(step, values, errors) for step in self.steps]
+        if errors:
+            raise BadInput("The input is not valid.", {"params": dict(errors)})
+        return Bound(values, steps)
+
+    def _take(self, given, errors):
+        if not isinstance(given, dict):
+            errors["_schema"].append("must be a table of names and values")
+            return {}
+        names = [param.name for param in self.params]
+        for name in given:
+            if name not in names:
+                errors[storable(str(name))].append(f"there is no such parameter; there are: {listing(names)}")
+        values = {}
+        for param in self.params:
+            try:
+                values[param.name] = param.take(given)
+            except ValueError as error:
+                errors[param.name].append(str(error))
+        return values
+
+    def _bind_step(self, step, values, errors):
+        """Return the step ready to be stored; of no use when `errors` holds anything in the end."""
+        options, mistakes = load_options(step, values)
+        for path, reason in mistakes:
+            for name in sorted(params_of(step, path[0]) if path else ()) or ["_schema"]:
+                errors[name].append(f"{toml_key('step', step.name, *path)}: {reason}")
+        if not mistakes and len(values) == len(self.params):
+            for reason in refuse(step, options, values):
+                errors[self._named_in(reason)].append(f"{toml_key('step', step.name)}: {reason}")
+        return step.bound(options)
+
+    def _named_in(self, reason):
+        """Return the one parameter that a reason names in quotes or braces, else `_schema`."""
+        named = [param.name for param in self.params if re.search(rf"['\"`{{]{param.name}['\"`}}]", reason)]
+        return named[0] if len(named) == 1 else "_schema"
+
+
+def read_table(table, file):
+    """Return `(Definition or None, [Problem])` for a file's content as tomllib gives it. It is None exactly when there are problems."""
+    report = Report(file)
+    data = load(FileTable(), table, report)
+    names = tuple(table["params"]) if isinstance(table.get("params"), dict) else ()
+    params = read_params(data.pop("params", {}), report.at("params"))
+    steps = read_steps(data.pop("step", {}), params, names, data.pop("error_tolerance", {}), report.at("step"))
+    if report.problems:
+        return None, report.problems
+    data["tags"] = tuple(data.get("tags", ()))
+    data["timeout"], data["timeout_text"] = data.get("timeout", (None, None))
+    return Definition(file=file, params=params, steps=steps, **{"name": data["id"], **data}), []

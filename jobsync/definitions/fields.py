@@ -1,0 +1,65 @@
+"""Fields for the tables of a definition. A step type's options may use them too: they take nothing that merely looks right, like 1 for true."""
+
+from marshmallow import ValidationError, fields, validate
+
+from jobsync.definitions.duration import read_duration
+
+
+class TrueOrFalse(fields.Field):
+    """A boolean."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false")
+        return value
+
+
+class WholeNumber(fields.Integer):
+    """A whole number from `low` to `high`, or from `low` on."""
+
+    def __init__(self, low, high=None, **options):
+        reason = f"must be a whole number of at least {low}" if high is None else f"must be a whole number from {low} to {high}"
+        super().__init__(strict=True, validate=validate.Range(low, high, error=reason), error_messages={"invalid": reason}, **options)
+
+
+class DurationField(fields.Field):
+    """A Duration."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        try:
+            return read_duration(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+class Names(fields.Field):
+    """`"a, b"` or `["a", "b"]`, as a tuple."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",")] if value.strip() else []
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise ValidationError('must be names of steps: "a, b" or ["a", "b"]')
+        return tuple(value)
+
+
+def one_of(*choices, **options):
+    """Make a field that takes one of these texts."""
+    reason = f"must be one of: {', '.join(choices)}"
+    messages = {"invalid": reason, "required": f"is required and {reason}"}
+    return fields.String(validate=validate.OneOf(choices, error=reason), error_messages=messages, **options)
+
+
+def matching(pattern, reason, **options):
+    """Make a field for text that matches as a whole; `reason` says what is asked for."""
+    return fields.String(validate=validate.Regexp(rf"(?:{pattern})\Z", error=reason), **options)
+
+
+def text(size):
+    """Make a field for text of any number of lines."""
+    return matching(rf"[^\x00]{{0,{size}}}", f"must be text of at most {size} characters, without NUL")
+
+
+def label(size):
+    """Make a field for one line of text."""
+    return matching(rf"(?=.*\S)[^\x00-\x1f\x7f-\x9f]{{1,{size}}}", f"must be one line of 1 to {size} characters")

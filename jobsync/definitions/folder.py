@@ -1,0 +1,62 @@
+"""A folder of definitions, read again as its files change."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from jobsync import registry
+from jobsync.definitions.problem import Problem, quote
+from jobsync.definitions.reading import Reading, read_file
+from jobsync.errors import NotFound
+from jobsync.text import path_to_text, printable
+
+
+class Definitions:
+    """The definitions in a folder. Each call looks whether files have come, gone or changed, and reads those again."""
+
+    def __init__(self, folder):
+        self._folder = Path(folder)
+        self._last = ([], {})  # the step types that there were, and the Readings by file name
+
+    def all(self):
+        """Return the good definitions, sorted by name."""
+        good = [reading.definition for reading in self._look() if reading.definition]
+        return sorted(good, key=lambda definition: (definition.name.casefold(), definition.id))
+
+    def find(self, definition_id):
+        """Return a definition by its id. Raises NotFound, which says so when its file has mistakes."""
+        found = {reading.id: reading for reading in self._look() if reading.id}.get(definition_id)
+        if found is None:
+            raise NotFound(f"There is no definition {quote(definition_id)}.")
+        if found.definition is None:
+            others = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
+            raise NotFound(f"The definition {quote(definition_id)} can't be used, its file has mistakes: {found.problems[0]}{others}.")
+        return found.definition
+
+    def problems(self):
+        """Return the mistakes of all files, sorted by file."""
+        return [problem for reading in self._look() for problem in reading.problems]
+
+    def _look(self):
+        """Return the present Readings, sorted by file. They are put in place in one go, so concurrent looks do no harm."""
+        try:
+            files = sorted(file for file in os.listdir(self._folder) if file.endswith(".toml") and not file.startswith("."))
+        except OSError as error:
+            folder = printable(path_to_text(self._folder))
+            return [Reading(folder, problems=(Problem(folder, "", f"the folder of definitions can't be read: {error.strerror}"),))]
+        types = registry.names()
+        known = self._last[1] if self._last[0] == types else {}
+        readings = {file: read_file(self._folder / file, known.get(file)) for file in files}
+        self._last = (types, readings)
+        return list(_without_twins(readings.values()))
+
+
+def _without_twins(readings):
+    """Yield the Readings. One with the id of an earlier one loses it and its definition: the first file by name has it, good or bad."""
+    owners = {}
+    for reading in readings:
+        owner = owners.setdefault(reading.id, reading) if reading.id else reading
+        if owner is not reading:
+            problem = Problem(reading.file, "id", f"{quote(reading.id)} is the id of {owner.file} already; this file is passed over")
+            reading = replace(reading, id=None, definition=None, problems=(*reading.problems, problem))
+        yield reading

@@ -1,0 +1,95 @@
+"""Mistakes: what is wrong with a file, where, and in which words."""
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import islice
+
+from jobsync.text import printable
+
+PLAIN = {
+    "Missing data for required field.": "is required",
+    "Field may not be null.": "must have a value",
+    "Not a valid string.": "must be text",
+    "Not a valid integer.": "must be a whole number",
+    "Not a valid number.": "must be a number",
+    "Not a valid boolean.": "must be true or false",
+    "Not a valid list.": "must be a list",
+    "Not a valid mapping type.": "must be a table",
+    "Invalid input type.": "must be a table",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: in which file (its name in the folder), at which key (as in TOML, "" for the whole file), and why it is one."""
+
+    file: str
+    key: str
+    reason: str
+
+    def __str__(self):
+        return ": ".join(part for part in (self.file, self.key, self.reason) if part)
+
+
+class Report:
+    """Collects the problems of one file, at and below one key of it."""
+
+    def __init__(self, file, path=(), problems=None):
+        self.file = file
+        self.path = path
+        self.problems = [] if problems is None else problems
+
+    def at(self, *keys):
+        """Return a Report for a key further in; its problems go into the same list."""
+        return Report(self.file, (*self.path, *keys), self.problems)
+
+    def add(self, reason, *keys):
+        """Add a mistake, here or at a key further in."""
+        self.problems.append(Problem(self.file, toml_key(*self.path, *keys), reason))
+
+
+def toml_key(*path):
+    """Return a key as TOML writes it: `step.import_files.extensions[0]`."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{toml_name(str(part))}" for part in path]
+    return "".join(parts).removeprefix(".")
+
+
+def toml_name(name):
+    """Return one part of a key, in quotes where TOML wants them."""
+    name = _cut(name)
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else printable(json.dumps(name, ensure_ascii=False))
+
+
+def flat(messages, path=()):
+    """Yield `(path, reason)` for each reason in marshmallow's nested messages, in the words used here."""
+    if isinstance(messages, dict):
+        for key, inner in messages.items():
+            yield from flat(inner, path if key == "_schema" else (*path, key))
+    elif isinstance(messages, list):
+        for inner in messages:
+            yield from flat(inner, path)
+    else:
+        yield path, plain(messages)
+
+
+def plain(reason):
+    """Return a reason of marshmallow's in the words used here; a step type's own words stay."""
+    reason = str(reason)
+    if reason.startswith("Must "):
+        return "must " + reason[5:].rstrip(".")
+    return PLAIN.get(reason, reason)
+
+
+def _cut(text):
+    return text if len(text) <= 80 else text[:80] + "…"
+
+
+def quote(text):
+    return repr(_cut(text))
+
+
+def listing(names):
+    """Return the first 30 names with commas between them."""
+    first = [str(name) for name in islice(names, 31)]
+    return ", ".join(first[:30]) + (", …" if len(first) > 30 else "") or "none"

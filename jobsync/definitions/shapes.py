@@ -1,0 +1,85 @@
+"""The tables of a definition, as marshmallow schemas."""
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+
+from jobsync.definitions.fields import DurationField, Names, TrueOrFalse, WholeNumber, label, matching, one_of, text
+from jobsync.definitions.problem import flat, listing
+from jobsync.definitions.values import MAX_TEXT, TYPES
+
+NAME = "[A-Za-z0-9_-]{1,64}"
+NAME_REASON = "must be 1 to 64 of the characters A-Z a-z 0-9 _ -"
+MAX_CHILDREN = 2**31 - 1
+MAX_STEPS = 1000
+NO_STEPS = "there must be at least one step, a table such as [step.import_files]"
+NO_PARAMS = "must hold tables such as [params.folder]"
+
+
+def _check_steps(tables):
+    if not tables:
+        raise ValidationError(NO_STEPS)
+    if len(tables) > MAX_STEPS:
+        raise ValidationError(f"there must be at most {MAX_STEPS} steps, not {len(tables)}")
+
+
+class Table(Schema):
+    """A table. A key that it doesn't name is refused."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.error_messages["unknown"] = f"is not known; known are: {listing(self.fields)}"
+
+
+class ToleranceTable(Table):
+    """`[error_tolerance]`: defaults for every step, loaded under the names that steps have for them."""
+
+    max_child_failures = WholeNumber(0, MAX_CHILDREN)
+    failure_action = one_of("fail", "continue", attribute="on_error")
+
+
+class FileTable(Table):
+    """A whole file, but for what is in the tables of its parameters and steps."""
+
+    id = matching(NAME, NAME_REASON, required=True)
+    name = label(200)
+    description = text(MAX_TEXT)
+    tags = fields.List(label(64), validate=validate.Length(max=50, error="must be a list of at most 50 texts"))
+    timeout = DurationField()
+    params = fields.Dict(validate=validate.Length(max=100, error="there must be at most 100 parameters"), error_messages={"invalid": NO_PARAMS})
+    step = fields.Dict(required=True, validate=_check_steps, error_messages={"required": NO_STEPS, "invalid": NO_STEPS})
+    error_tolerance = fields.Nested(ToleranceTable)
+
+
+class ParamTable(Table):
+    """`[params.NAME]`."""
+
+    type = one_of(*TYPES, required=True)
+    default = fields.Raw()
+    description = text(1000)
+    choices = fields.List(fields.Raw(), validate=validate.Length(1, 1000, error="must be a list of 1 to 1000 values"))
+    minimum = fields.Raw()
+    maximum = fields.Raw()
+
+
+class StepTable(Table):
+    """The keys of `[step.NAME]` that every step has; the others are the options of its type."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    type = fields.String()
+    depends = Names()
+    on_error = one_of("fail", "continue")
+    always_run = TrueOrFalse()
+    max_child_failures = WholeNumber(0, MAX_CHILDREN)
+    retries = WholeNumber(0, 100)
+    timeout = DurationField()
+
+
+def load(schema, table, report):
+    """Return what is valid of `table`, as a dict; report the rest."""
+    try:
+        return schema.load(table)
+    except ValidationError as error:
+        for keys, reason in flat(error.messages):
+            report.add(reason, *keys)
+        return error.valid_data

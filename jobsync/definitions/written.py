@@ -1,0 +1,58 @@
+"""The options of a step as they are written: storable, with placeholders that there are, and good as far as that can be told before a job."""
+
+import math
+from datetime import date, time
+
+from jobsync import placeholders, registry
+from jobsync.definitions.options import load_options
+from jobsync.definitions.problem import listing, quote
+from jobsync.definitions.values import MAX_INTEGER
+
+MAX_DEPTH = 20  # lists and tables within an option
+
+
+def check_options(step, names, defaults, report):
+    """Report what is wrong with a step's options. names: of all parameters; defaults: the values of those that have one."""
+    bad = set()
+    for option, value in step.options.items():
+        mistakes = list(_odd_values(value)) or [((), reason) for reason in _odd_placeholders(step, option, names)]
+        for keys, reason in mistakes:
+            report.add(reason, option, *keys)
+            bad.add(option)
+    if step.type and registry.find(step.type):
+        for keys, reason in load_options(step, defaults, bad)[1]:
+            report.add(reason, *keys)
+
+
+def _odd_values(value, path=()):
+    """Yield `(path, reason)` for what TOML can say but an option can't hold: it must be storable as JSON."""
+    if len(path) > MAX_DEPTH:
+        yield (), f"must be nested at most {MAX_DEPTH} deep"
+    elif isinstance(value, (dict, list)):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if "\x00" in str(key):
+                yield (*path, key), "must not contain NUL"
+            yield from _odd_values(inner, (*path, key))
+    elif isinstance(value, (date, time)):
+        yield path, "must not be a date or time; put it in quotes"
+    elif isinstance(value, str):
+        if "\x00" in value:
+            yield path, "must not contain NUL"
+    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
+        yield path, "must fit into 64 bits"
+    elif not math.isfinite(value):
+        yield path, "must be a finite number"
+
+
+def _odd_placeholders(step, option, names):
+    try:
+        asked = placeholders.names(step.options[option])
+    except ValueError as error:
+        yield str(error)
+        return
+    step_type = registry.find(step.type)
+    for name in sorted(asked - set(names)) if step_type else ():  # a type that isn't known may have names of its own
+        if name not in step_type.placeholders:
+            yield f"there is no parameter {quote(name)}; there are: {listing(names)}"
+        elif option not in step_type.templates:
+            yield f"{{{name}}} can only be used in {listing(sorted(step_type.templates))}"

@@ -1,0 +1,109 @@
+"""The live indicator tells the truth, and what was missed while the connection was gone is caught up with."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from conftest import ROOT, wait_for
+
+from browser.tab import as_shown
+
+pytestmark = pytest.mark.browser
+
+LIVE_FOR = 5000  # ms that a hint counts
+EARLY, LATE = 400, 150  # ms: a page may be careful, and a busy machine be late
+
+
+def cancel_in_the_store(server, job_id):
+    """Cancel a job from the terminal, which needs no server."""
+    command = [sys.executable, "-m", "flask", "jobs", "cancel", job_id]
+    subprocess.run(command, cwd=ROOT, env=server.environ, check=True, timeout=30, capture_output=True)
+
+
+def is_answering(server):
+    try:
+        return requests.get(f"{server.url}/healthz", timeout=1).ok
+    except requests.ConnectionError:
+        return False
+
+
+def check_that_live_ended_in_time(tab):
+    """Assert that the page stopped calling itself live within 5 s of the last hint, and not at once."""
+    heard = tab.recorded("hints")[-1]["at"]
+    left = next(change["at"] for change in tab.recorded("connections") if change["at"] > heard)
+    assert LIVE_FOR - EARLY <= left - heard <= LIVE_FOR + LATE
+
+
+def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_return(server, tabs):
+    shutil.copy(Path(__file__).parent / "definitions" / "endless.toml", server.definitions)
+    server.start()
+    job_id = server.submit("endless")
+    tab = tabs.new(server).open_job(job_id)
+    listing = tabs.new(server).open("/")
+    listing.wait_for_connection("live")
+    tab.wait_for_step("ticking", status="running")
+    tab.may_miss_network = listing.may_miss_network = True
+    server.kill()
+    for one in (tab, listing):
+        one.wait_for_connection("reconnecting", 7)
+        check_that_live_ended_in_time(one)
+    cancel_in_the_store(server, job_id)
+    server.start(wait=False)
+    wait_for(lambda: is_answering(server))
+    until = time.monotonic() + 5
+    for one in (tab, listing):
+        one.wait_for_connection("live", until - time.monotonic())
+        one.wait_for_status("cancelled", until - time.monotonic())
+    wait_for(lambda: tab.snapshot()["job"] == as_shown(server.structure(job_id)), 5, "the same as the API's")
+    for one in (tab, listing):
+        one.check_shown()
+
+
+def test_a_page_without_a_network_says_offline_and_catches_up_within_5_s(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("ticking", status="running")
+    tab.may_miss_network = True
+    tab.context.set_offline(True)
+    tab.wait_for_connection("offline", 1)
+    site.post(f"/api/jobs/{job_id}/cancel")
+    tab.context.set_offline(False)
+    until = time.monotonic() + 5
+    tab.wait_for_connection("live", until - time.monotonic())
+    tab.wait_for_status("cancelled", until - time.monotonic())
+    tab.check_shown()
+
+
+def test_where_websockets_are_blocked_long_polling_keeps_the_page_live(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site)
+    tab.page.route_web_socket("**/socket.io/**", lambda socket: socket.close())
+    tab.open_job(job_id)
+    tab.wait_for_step("ticking", status="running")
+    live_at = tab.now()
+    wait_for(lambda: tab.now() > live_at + LIVE_FOR, 10)
+    assert [change["state"] for change in tab.recorded("connections") if change["at"] > live_at] == [], "hints keep coming"
+    site.post(f"/api/jobs/{job_id}/cancel")
+    tab.wait_for_status("cancelled", 2)
+    assert any("transport=polling" in url for url in tab.requests)
+    tab.check_shown()
+
+
+def test_without_any_socket_the_page_says_polling_and_is_right_all_the_same(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site)
+    tab.may_miss_network = True
+    tab.page.route("**/socket.io/**", lambda route: route.abort())
+    tab.page.route_web_socket("**/socket.io/**", lambda socket: socket.close())
+    tab.open(f"/jobs/{job_id}")
+    tab.wait_for_connection("polling", 10)
+    site.post(f"/api/jobs/{job_id}/cancel")
+    tab.wait_for_status("cancelled", 5)
+    wait_for(lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)), 5, "the same as the API's")
+    assert "live" not in [change["state"] for change in tab.recorded("connections")]
+    tab.check_one_at_a_time()
+    tab.check_shown()

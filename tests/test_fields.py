@@ -1,0 +1,41 @@
+"""Fields that take nothing which merely looks right."""
+
+import pytest
+from marshmallow import Schema, ValidationError
+
+from jobsync.definitions.fields import TrueOrFalse, WholeNumber
+
+
+class Options(Schema):
+    flag = TrueOrFalse(load_default=True)
+    few = WholeNumber(1, 5, load_default=3)
+    many = WholeNumber(1)
+
+
+def refusal(**options):
+    with pytest.raises(ValidationError) as caught:
+        Options().load(options)
+    return caught.value.messages
+
+
+def test_good_values_are_taken_as_they_are():
+    assert Options().load({"flag": False, "few": 5, "many": 10**9}) == {"flag": False, "few": 5, "many": 10**9}
+
+
+def test_what_is_left_out_has_its_default():
+    assert Options().load({}) == {"flag": True, "few": 3}
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.0, "true", "yes", [], {}])
+def test_nothing_but_a_boolean_is_true_or_false(value):
+    assert refusal(flag=value) == {"flag": ["must be true or false"]}
+
+
+@pytest.mark.parametrize("value", [0, 6, True, 2.0, "2", [], float("nan"), float("inf")])
+def test_nothing_but_a_whole_number_within_its_limits_is_one(value):
+    assert refusal(few=value) == {"few": ["must be a whole number from 1 to 5"]}
+
+
+@pytest.mark.parametrize("value", [0, -1, False, "2"])
+def test_a_whole_number_without_an_upper_limit_has_a_lower_one(value):
+    assert refusal(many=value) == {"many": ["must be a whole number of at least 1"]}

@@ -1,0 +1,507 @@
+"""The runner and the outbox, in this process: what step types do and misdo, and that what is gathered is stored, once and in order."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from by_hand import hand_on, messages, recount
+from conftest import make_app, wait_for
+from sqlalchemy.exc import OperationalError
+
+from jobsync import lifecycle, registry, store
+from jobsync.engine import outbox as outbox_module
+from jobsync.engine import runner
+from jobsync.engine.outbox import MOST_LINES, Outbox
+from jobsync.engine.runner import TaskContext
+from jobsync.errors import StepFailed, StoreBusy
+from jobsync.extensions import db
+from jobsync.lifecycle import work
+from jobsync.registry import Unit, step
+
+ROOT = Path(__file__).resolve().parents[1]
+ODD = '[step.a] #\ntype = "odd"'
+
+
+class Behaviour:
+    """What the step type `odd` does in the present test: functions, set by it."""
+
+    def __init__(self):
+        self.run = lambda context, unit: None
+        self.plan = lambda context: [Unit("c1")]
+        self.sum_up = lambda context, results: {"results": list(results)}
+
+
+behaviour = Behaviour()
+
+
+@step("odd")
+def odd(context, unit):
+    """Do what the test says."""
+    return behaviour.run(context, unit)
+
+
+@odd.plan
+def plan(context):
+    """Plan what the test says."""
+    yield from behaviour.plan(context)
+
+
+@odd.summarize
+def sum_up(context, results):
+    """Sum up as the test says."""
+    return behaviour.sum_up(context, results)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("core")
+
+
+@pytest.fixture(scope="module")
+def core(folder):
+    registry.register(odd)
+    return make_app(folder)
+
+
+@pytest.fixture
+def hand(core, folder):
+    behaviour.__init__()
+    with hand_on(core, folder) as hand:
+        yield hand
+
+
+@pytest.fixture
+def outbox(core):
+    return Outbox(core)
+
+
+def do(hand, outbox, job_id, stop=None):
+    """Claim one unit of work, do it as a worker does, and have the job moved on. Returns its context."""
+    (task,) = hand.claim()
+    outbox.take_up(task, begun=True)
+    context = TaskContext(task, outbox)
+    if stop:
+        context.stop(stop)
+    {"plan": runner.run_plan, "child": runner.run_child, "summary": runner.run_summary}[task.kind](context, outbox)
+    outbox.flush()
+    hand.advance(job_id)
+    return context
+
+
+def start(hand, outbox, text=ODD):
+    job_id = hand.submit(text)
+    hand.advance(job_id)
+    do(hand, outbox, job_id)
+    return job_id
+
+
+# Children
+
+
+def test_a_child_runs_and_its_result_and_lines_are_stored(hand, outbox):
+    behaviour.plan = lambda context: [Unit("first", {"n": 1})]
+
+    def run(context, unit):
+        context.log("hello\nworld", "warning")
+        return {"got": unit}
+
+    behaviour.run = run
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    (child,) = hand.children(job_id)
+    assert (child["name"], child["result"]) == ("first", {"got": {"n": 1}})
+    assert messages(job_id) == ["hello", "world"]
+    do(hand, outbox, job_id)
+    assert store.job(job_id)["result"] == {"results": [{"got": {"n": 1}}]}
+
+
+def raising(error):
+    def run(context, unit):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit(0), KeyboardInterrupt(), RecursionError(), MemoryError()])
+def test_whatever_a_step_type_raises_fails_its_child_with_the_traceback_in_the_log(hand, outbox, error):
+    behaviour.run = raising(error)
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    (child,) = hand.children(job_id)
+    assert child["status"] == "failed" and child["error"].startswith(type(error).__name__)
+    assert messages(job_id)[0] == "Traceback (most recent call last):"
+    assert hand.step(job_id)["levels"]["error"] == len(messages(job_id))
+
+
+def test_a_failure_that_a_step_type_tells_of_has_no_traceback(hand, outbox):
+    behaviour.run = raising(StepFailed("no such folder"))
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    assert (hand.children(job_id)[0]["error"], messages(job_id)) == ("no such folder", [])
+
+
+@pytest.mark.parametrize("result", [{"path": Path("/")}, {"n": float("nan")}, {1, 2}, object(), b"bytes"])
+def test_a_result_that_json_can_not_say_fails_the_child(hand, outbox, result):
+    behaviour.run = lambda context, unit: result
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    assert hand.children(job_id)[0]["status"] == "failed"
+    recount(job_id)
+
+
+@pytest.mark.parametrize("level", ["INFO", "", None, 7])
+def test_a_level_that_is_none_fails_the_child_with_those_there_are(hand, outbox, level):
+    behaviour.run = lambda context, unit: context.log("x", level)
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    assert "debug, info, warning, error" in hand.children(job_id)[0]["error"]
+
+
+def test_what_an_attempt_spawns_again_is_the_same_child(hand, outbox):
+    outcomes = iter([StepFailed("once"), None, None, None])
+
+    def run(context, unit):
+        if unit == {}:
+            context.spawn(Unit("x", {"n": 1}))
+            context.spawn(Unit("y", {"n": 2}))
+        outcome = next(outcomes)
+        if outcome:
+            raise outcome
+
+    behaviour.run = run
+    job_id = start(hand, outbox, ODD + "\nretries = 1")
+    for _ in range(4):
+        do(hand, outbox, job_id)
+    assert [(child["name"], child["status"]) for child in hand.children(job_id)] == [(name, "completed") for name in ("c1", "x", "y")]
+    recount(job_id)
+
+
+def test_a_child_that_is_asked_to_stop_has_no_end(hand, outbox):
+    behaviour.run = lambda context, unit: context.check()
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id, stop=runner.SHUTDOWN)
+    assert hand.children(job_id)[0]["status"] == "running"
+
+
+def test_a_child_that_ends_well_though_it_was_asked_to_stop_has_no_end_either(hand, outbox):
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id, stop=runner.CANCELLED)
+    assert hand.children(job_id)[0]["status"] == "running"
+
+
+def test_a_child_that_is_out_of_time_fails_with_that(hand, outbox):
+    behaviour.run = lambda context, unit: context.check()
+    job_id = start(hand, outbox, ODD + '\ntimeout = "90s"')
+    do(hand, outbox, job_id, stop=runner.LATE)
+    assert hand.children(job_id)[0]["error"] == "timed out after 90 s"
+
+
+def test_callbacks_are_called_once_at_the_stop_or_at_once_after_it(hand, outbox):
+    calls = []
+    behaviour.run = lambda context, unit: context.on_stop(lambda: calls.append("late"))
+    job_id = start(hand, outbox)
+    context = do(hand, outbox, job_id)
+    context.stop(runner.CANCELLED)
+    context.stop(runner.LATE)
+    context.on_stop(lambda: calls.append("at once"))
+    assert (calls, context.stop_reason) == (["late", "at once"], runner.CANCELLED)
+
+
+def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbox):
+    seen = {}
+
+    def run(context, unit):
+        seen["ids"] = list(context.children("a"))
+        seen["results"] = [context.result(child) for child in seen["ids"]]
+        seen["of the step"] = context.step_result("a")
+        seen["type"] = context.step_type("a")
+        seen["open"] = db.session().in_transaction()
+
+    job_id = hand.submit(ODD.replace("step.a", "step.b") + '\ndepends = "a"\n' + ODD)
+    behaviour.run = lambda context, unit: run(context, unit) if context.step_name == "b" else {"n": 1}
+    hand.advance(job_id)
+    for _ in range(5):
+        do(hand, outbox, job_id)
+    assert hand.children(job_id, "b")[0]["status"] == "completed"
+    assert (seen["results"], seen["of the step"], seen["type"]) == ([{"n": 1}], {"results": [{"n": 1}]}, "odd")
+    assert seen["ids"] == [hand.children(job_id, "a")[0]["id"]]
+    assert not seen["open"]
+
+
+def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, outbox, monkeypatch):
+    job_id = hand.submit(ODD)
+    hand.advance(job_id)
+    monkeypatch.setattr(runner.registry, "find", lambda name: None)
+    do(hand, outbox, job_id)
+    assert hand.step(job_id)["error"] == "planning failed: This worker knows no step type 'odd'."
+
+
+# Planning and summing up
+
+
+@pytest.mark.parametrize(
+    "units", [[Unit("x", {"path": Path("/")})], [Unit("x", {"n": float("inf")})], ["x"], [None], [Unit("ok"), Unit("x", {"s": {1}})]]
+)
+def test_units_that_can_not_be_stored_break_the_planning_and_not_the_worker(hand, outbox, units):
+    behaviour.plan = lambda context: units
+    job_id = start(hand, outbox)
+    assert hand.step(job_id)["status"] == "failed"
+    assert hand.step(job_id)["error"].startswith("planning failed: ")
+    recount(job_id)
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "\ud800", "two\nlines", 7, None, "x" * 5000, ""])
+def test_a_child_may_have_any_name(hand, outbox, name):
+    behaviour.plan = lambda context: [Unit(name)]
+    job_id = start(hand, outbox)
+    (child,) = hand.children(job_id)
+    assert "\n" not in child["name"] and len(child["name"]) <= 1000
+
+
+def test_a_unit_that_can_not_be_stored_fails_the_child_that_spawned_it(hand, outbox):
+    behaviour.run = lambda context, unit: context.spawn(Unit("x", {"path": Path("/")}))
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    assert [child["status"] for child in hand.children(job_id)] == ["failed"]
+
+
+def test_a_planning_that_raises_keeps_the_children_that_it_had_found_in_the_count(hand, outbox):
+    def plan(context):
+        yield Unit("one")
+        context.log("looking")
+        raise StepFailed("no more")
+
+    behaviour.plan = plan
+    job_id = start(hand, outbox)
+    assert (hand.step(job_id)["error"], hand.step(job_id)["children"]["cancelled"]) == ("planning failed: no more", 1)
+    assert messages(job_id) == ["looking"]
+
+
+def test_an_interrupted_planning_goes_on_after_what_it_had_stored(hand, outbox):
+    def plan(context):
+        for number in range(1, 6):
+            if number == 4 and context.last_input is None:
+                context.stop(runner.SHUTDOWN)
+            yield Unit(f"c{number}", {"n": number})
+
+    behaviour.plan = plan
+    job_id = start(hand, outbox)
+    assert (hand.step(job_id)["status"], hand.step(job_id)["child_count"]) == ("running", 3)
+    work.release("w1")
+    do(hand, outbox, job_id)
+    assert [child["name"] for child in hand.children(job_id)] == ["c1", "c2", "c3", "c4", "c5"]
+
+
+def test_a_planning_stores_children_before_it_has_ended(hand, outbox):
+    seen = []
+
+    def plan(context):
+        for number in range(MOST_LINES + 1):
+            yield Unit(f"c{number}")
+        seen.append(hand.step(job_id)["child_count"])
+
+    behaviour.plan = plan
+    job_id = hand.submit(ODD)
+    hand.advance(job_id)
+    do(hand, outbox, job_id)
+    assert seen == [MOST_LINES]
+    assert hand.step(job_id)["child_count"] == MOST_LINES + 1
+
+
+@pytest.mark.parametrize("summary", [None, [], 7, {"p": Path("/")}])
+def test_a_summary_that_is_no_table_fails_the_step_with_the_reason(hand, outbox, summary):
+    behaviour.sum_up = lambda context, results: summary
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    do(hand, outbox, job_id)
+    assert hand.step(job_id)["error"].startswith("summing up failed: ")
+
+
+@pytest.mark.parametrize("error", [StoreBusy(), OperationalError("", {}, Exception("database is locked"))])
+@pytest.mark.parametrize("word", ["planned_so_far", "finish_plan", "break_unit", "finish_summary"])
+def test_a_word_that_meets_a_locked_database_is_said_again(hand, outbox, monkeypatch, word, error):
+    monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
+    real, errors = getattr(work, word), [error, error]
+
+    def say(*args):
+        if errors:
+            raise errors.pop()
+        return real(*args)
+
+    monkeypatch.setattr(work, word, say)
+    if word == "break_unit":
+        behaviour.plan = raising_generator
+    job_id = start(hand, outbox)
+    for _ in range(0 if word == "break_unit" else 2):
+        do(hand, outbox, job_id)
+    assert not errors
+    assert store.job(job_id)["status"] == ("failed" if word == "break_unit" else "completed")
+
+
+def raising_generator(context):
+    raise StepFailed("no")
+    yield
+
+
+# The outbox
+
+
+def running_task(hand, outbox, number=1):
+    hand.begin(number=number)
+    (task, *others) = hand.claim(number=number)
+    outbox.take_up(task, begun=True)
+    return (task, *others) if others else task
+
+
+def test_the_five_hundredth_line_stores_them_all(hand, outbox):
+    task = running_task(hand, outbox)
+    context = TaskContext(task, outbox)
+    for number in range(MOST_LINES - 1):
+        context.log(f"{number}")
+    assert messages(task.job_id) == []
+    context.log("last")
+    assert len(messages(task.job_id)) == MOST_LINES
+    assert outbox.age() == 0
+
+
+def test_lines_are_stored_with_or_before_the_end_of_their_child(hand, outbox):
+    task = running_task(hand, outbox)
+    TaskContext(task, outbox).log("my only line")
+    outbox.add_end(work.End(task, "completed", None, None, 0))
+    outbox.flush()
+    assert hand.step(task.job_id)["log_count"] == hand.step(task.job_id)["children"]["completed"] == 1
+
+
+def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, outbox, monkeypatch):
+    task = running_task(hand, outbox)
+    real, errors = work.record, [StoreBusy(), StoreBusy()]
+
+    def record(*args):
+        if errors:
+            raise errors.pop()
+        return real(*args)
+
+    monkeypatch.setattr(work, "record", record)
+    monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
+    TaskContext(task, outbox).log("once")
+    outbox.flush()
+    outbox.flush()
+    assert messages(task.job_id) == ["once"]
+
+
+def test_two_threads_that_use_the_outbox_lose_and_double_nothing(hand, outbox):
+    task = running_task(hand, outbox)
+    context, done = TaskContext(task, outbox), threading.Event()
+
+    def watch():
+        while not done.is_set():
+            outbox.flush()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    for number in range(1500):
+        context.log(str(number))
+    done.set()
+    thread.join()
+    outbox.flush()
+    db.session.rollback()
+    assert messages(task.job_id) == [str(number) for number in range(1500)]
+
+
+def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(hand, outbox):
+    first, second = running_task(hand, outbox, 2)
+    outbox.add_end(work.End(first, "completed", None, None, 0))
+    outbox.take_up(second, begun=False)
+    outbox.begin_current()
+    outbox.begin_current()
+    assert [child["status"] for child in hand.children(first.job_id)] == ["completed", "running"]
+    recount(first.job_id)
+
+
+def test_an_empty_outbox_writes_nothing(hand, outbox):
+    task = running_task(hand, outbox)
+    before = store.structure(task.job_id)
+    assert outbox.flush() is False
+    assert store.structure(task.job_id) == before
+
+
+# A worker process, with a step type that doesn't stop when it is asked to
+
+WORKER = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = [{root!r}, {root!r} + "/tests"]
+import test_runner
+from conftest import make_app
+from jobsync import registry
+from jobsync.engine import worker
+worker.GRACE, worker.SHUTDOWN_GRACE = 0.2, 0.2
+registry.register(test_runner.odd)
+test_runner.behaviour.run = lambda context, unit: [context.log("busy")] + [time.sleep(0.1) for _ in range(300)]
+app = make_app(Path({folder!r}))
+worker.Worker(app, {name!r}).run()
+"""
+
+
+@pytest.fixture
+def stubborn(hand, folder):
+    """Return a function that starts a worker process and waits until it does a stubborn child of a new job. Returns `(job_id, process)`."""
+    processes = []
+
+    def start_one(text=ODD):
+        job_id = hand.submit(text)
+        hand.advance(job_id)
+        code = WORKER.format(root=str(ROOT), folder=str(folder), name=f"stubborn{len(processes)}")
+        process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+        processes.append(process)
+        wait_for(lambda: (hand.advance(job_id), messages(job_id))[1], 30, "the child's line")
+        return job_id, process
+
+    yield start_one
+    for process in processes:
+        process.stdin.close()
+        process.kill()
+        process.wait()
+
+
+def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(hand, stubborn):
+    job_id, process = stubborn()
+    lifecycle.cancel(job_id)
+    assert process.wait(10) == 1
+    db.session.rollback()
+    assert hand.children(job_id)[0]["status"] == "cancelled"
+    assert work.beats() == {}
+
+
+def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, stubborn):
+    job_id, process = stubborn(ODD + '\ntimeout = "100ms"')
+    assert process.wait(10) == 1
+    hand.advance(job_id)
+    assert hand.children(job_id)[0]["error"] == "timed out after 0.1 s"
+    recount(job_id)
+
+
+@pytest.mark.parametrize("how", ["the end of standard input", "SIGTERM"])
+def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn, how):
+    job_id, process = stubborn()
+    if how == "SIGTERM":
+        process.terminate()
+    else:
+        process.stdin.close()
+    assert process.wait(10) == 1
+    db.session.rollback()
+    (child,) = hand.children(job_id)
+    assert (child["status"], child["error"]) == ("pending", None)
+    assert messages(job_id)[-1] == "Stopped because the worker was shut down; it will run again."
+    assert work.beats() == {}
+    recount(job_id)
+
+
+def test_a_worker_that_was_taken_for_dead_ends_and_changes_nothing(hand, stubborn):
+    job_id, process = stubborn(ODD + "\nretries = 1")
+    work.release("stubborn0", "no sign of life")
+    assert process.wait(10) != 0
+    assert hand.children(job_id)[0]["status"] == "pending"
+    recount(job_id)
