@@ -16,9 +16,11 @@ import fcntl
 import logging
 import os
 import signal
+import socket
 import sys
 
 from dotenv import load_dotenv
+from sqlalchemy.exc import DBAPIError
 
 import config
 import jobsync
@@ -57,6 +59,8 @@ def main():
             bring_up_to_date(settings.data_dir)
     except JobsyncError as error:
         sys.exit(error.message)
+    except DBAPIError as error:
+        sys.exit(f"The database {settings.database_url} can't be used: {error.orig}.")
     with lock:
         _serve(app, listener, settings)
 
@@ -67,7 +71,8 @@ def _listen(settings):
     try:
         return eventlet.listen((settings.host.strip("[]"), settings.port), family, backlog=1024, reuse_port=False)
     except OSError as error:
-        raise SettingsError(f"JOBSYNC_PORT={settings.port} on {settings.host} can't be listened on: {os.strerror(error.errno)}.") from error
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno)
+        raise SettingsError(f"JOBSYNC_PORT={settings.port} on {settings.host} can't be listened on: {reason}.") from error
 
 
 def _lock(data_dir):

@@ -6,6 +6,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
 from jobsync.errors import SettingsError
 
 
@@ -34,7 +37,7 @@ def load(environ=os.environ):
         port=get.integer("JOBSYNC_PORT", 5000, 0, 65535),
         allowed_hosts=get.hosts("JOBSYNC_ALLOWED_HOSTS"),
         data_dir=data_dir,
-        database_url=_database(get.text("JOBSYNC_DATABASE_URL", f"sqlite:///{data_dir / 'jobsync.db'}")),
+        database_url=_database(get.text("JOBSYNC_DATABASE_URL", _sqlite(data_dir / "jobsync.db"))),
         definitions=Path(get.text("JOBSYNC_DEFINITIONS", "definitions")).absolute(),
         workers=get.integer("JOBSYNC_WORKERS", os.cpu_count() or 1, 0, 256),
         log_limit=get.integer("JOBSYNC_LOG_LIMIT", 1_000_000, 1, 1_000_000_000),
@@ -57,7 +60,7 @@ class _Reader:
 
     def integer(self, name, default, least, most):
         value = self._environ.get(name) or str(default)
-        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+        if not (value.isascii() and value.isdigit() and len(value) <= 20 and least <= int(value) <= most):
             raise _refused(name, value, f"a whole number from {least} to {most}")
         return int(value)
 
@@ -91,10 +94,22 @@ def _folder(name):
     return path
 
 
-def _database(url):
-    if not url.startswith("sqlite:///") or url == "sqlite:///":
-        raise _refused("JOBSYNC_DATABASE_URL", url, "sqlite:///PATH; other databases aren't supported yet")
-    return url
+def _sqlite(path):
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _database(text):
+    """Return the URL of a SQLite database with its path made absolute. The file need not exist, its folder must."""
+    allowed = "sqlite:///PATH, a file in a folder that can be written to; other databases aren't supported yet"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise _refused("JOBSYNC_DATABASE_URL", text, allowed) from error
+    is_file = url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and not (url.host or url.query)
+    path = Path(url.database or "").absolute()
+    if not is_file or path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise _refused("JOBSYNC_DATABASE_URL", str(url) if url.password else text, allowed)  # str() hides the password
+    return _sqlite(path)
 
 
 def _refuse_what_is_not_there_yet(environ):
@@ -121,7 +136,7 @@ def _is_loopback(host):
 def _secret(path):
     """Return the secret in `path`, which is made once, readable by its owner alone. Two that make it at once end up with the same."""
     try:
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         if not path.exists():
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))
@@ -131,6 +146,11 @@ def _secret(path):
                 pass  # the other one was first: its secret counts
             finally:
                 draft.unlink()
-        return path.read_text().strip()
+        secret = path.read_text("ascii").strip()
     except OSError as error:
         raise SettingsError(f"The secret in {path} can't be read or made: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The secret in {path} is not ASCII text.") from error
+    if not secret:
+        raise SettingsError(f"The secret in {path} is empty. Delete the file, and a new one is made.")
+    return secret

@@ -12,6 +12,7 @@ from flask_socketio import SocketIO
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData, event
 
+from jobsync.errors import SettingsError
 from jobsync.text import storable
 
 BUSY_SECONDS = 0.1
@@ -51,10 +52,19 @@ def prepare_engine(engine):
 
 
 def open_watcher(engine):
-    """Return a connection outside of all pools that only asks for `PRAGMA data_version`, or None where there is no such thing."""
+    """Return a connection outside of all pools that only asks for `PRAGMA data_version`, or None where there is no such thing.
+
+    Raises SettingsError for a database that can't be opened.
+    """
     if engine.dialect.name != "sqlite":
         return None
-    return sqlite3.connect(engine.url.database, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    path = engine.url.database
+    try:
+        watcher = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        watcher.execute("PRAGMA data_version")
+        return watcher
+    except sqlite3.Error as error:
+        raise SettingsError(f"The database {path} can't be opened: {error}.") from error
 
 
 def _prepare_connection(connection, _record):

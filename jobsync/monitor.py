@@ -48,6 +48,7 @@ class Monitor:
         self._app = app
         self._clock = clock
         self._wake = changes.subscribe()
+        self._moved = None
         self._change = None
         self._told = {}
         self._messages_at = {}
@@ -100,20 +101,29 @@ class Monitor:
     # Moving on
 
     def _move_on(self):
-        for job in self._jobs_to_move():
-            self._note_deadline(job)
-            if job.status not in TERMINAL:
-                self._advance(job.id)
+        """Move on the jobs that changed since the last look, or each few seconds all that are unfinished.
 
-    def _jobs_to_move(self):
-        moment = self._clock()
-        if self._change is None or moment - self._swept_at >= SWEEP:
-            if self._change is None:
-                self._change = store.last_change()
-            self._swept_at = moment
-            return store.unfinished_jobs()
-        jobs = store.jobs_changed_since(self._change)
-        return [*jobs, *self._still_unmoved(jobs)]
+        `_moved` is how far this has come, `_change` how far `_tell_changes` has: a job that changes between the two of one tick is told of
+        at once and has still to be moved on.
+        """
+        if self._change is None:
+            self._change = self._moved = store.last_change()
+        if self._swept_at is None or self._clock() - self._swept_at >= SWEEP:
+            self._swept_at = self._clock()
+            for job in store.unfinished_jobs():
+                self._move(job)
+            return
+        jobs = store.jobs_changed_since(self._moved)
+        for job in jobs:
+            self._move(job)
+            self._moved = job.change
+        for job in self._still_unmoved(jobs):
+            self._move(job)
+
+    def _move(self, job):
+        self._note_deadline(job)
+        if job.status not in TERMINAL:
+            self._advance(job.id)
 
     def _still_unmoved(self, jobs):
         """Return the jobs that couldn't be moved last time and aren't among `jobs`."""

@@ -8,13 +8,17 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import upgrade
 
+from jobsync.errors import SettingsError
 from jobsync.extensions import db
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
 
 def bring_up_to_date(data_dir):
-    """Apply the migrations that the database lacks. Needs an app context. A second caller waits for the first and finds nothing to do."""
+    """Apply the migrations that the database lacks. Needs an app context. A second caller waits for the first and finds nothing to do.
+
+    Raises SettingsError for a database of a version that isn't known here.
+    """
     with locked(Path(data_dir) / "upgrade.lock"):
         if not _is_current():
             upgrade(directory=str(MIGRATIONS))
@@ -22,8 +26,12 @@ def bring_up_to_date(data_dir):
 
 def _is_current():
     with db.engine.connect() as connection:
-        present = MigrationContext.configure(connection).get_current_heads()
-    return set(present) == set(ScriptDirectory(str(MIGRATIONS)).get_heads())
+        present = set(MigrationContext.configure(connection).get_current_heads())
+    script = ScriptDirectory(str(MIGRATIONS))
+    unknown = present - {revision.revision for revision in script.walk_revisions()}
+    if unknown:
+        raise SettingsError(f"The database {db.engine.url.database} was made by another version of jobsync: {', '.join(sorted(unknown))}.")
+    return present == set(script.get_heads())
 
 
 @contextmanager

@@ -15,11 +15,14 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "screenshots"
+EXAMPLE = Path(tempfile.gettempdir()) / "bookshop"  # a copy of jobsync's own code under a name that anybody's machine could have
 
 
 def main():
     """Write all pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(EXAMPLE, ignore_errors=True)
+    shutil.copytree(ROOT / "jobsync", EXAMPLE, ignore=shutil.ignore_patterns("__pycache__"))
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "JOBSYNC_DATA_DIR": folder, "JOBSYNC_PORT": "0"}
         flask = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py")]
@@ -31,10 +34,11 @@ def main():
         finally:
             server.terminate()
             server.wait()
+            shutil.rmtree(EXAMPLE)
 
 
 def _take_all(url):
-    report = _submit(url, "codebase_classify", folder=str(ROOT / "jobsync"))
+    report = _submit(url, "codebase_classify", folder=str(EXAMPLE))
     _wait(url, report, lambda job: job["status"] == "completed")
     running = _submit(url, "test_job", workers=6, failure_rate=0.0)
     _wait(url, running, lambda job: any(step["name"] == "build" and step["log_count"] > 300 for step in job["steps"]))

@@ -195,6 +195,15 @@ def test_the_workers_are_direct_children_of_the_server_each_in_a_session_of_its_
     assert [stat(pid)[2] for pid in workers] == workers
 
 
+def test_the_workers_let_the_web_process_come_first(running):
+    def stands_back(pid):
+        niceness = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, running.process.pid)
+        session = Path(f"/proc/{pid}/autogroup")  # where there is one, niceness counts within a session only
+        return niceness == 10 and (not session.exists() or session.read_text().endswith(" nice 10\n"))
+
+    wait_for(lambda: all(map(stands_back, workers_of(running))), 10, "the workers' standing back")
+
+
 def test_a_killed_worker_s_child_fails_with_the_reason_and_its_commands_are_ended(running, tmp_path):
     job_id, worker, script = start_script(running, "scripts", tmp_path)
     ((_, background),) = wait_for(lambda: pids_in(tmp_path / "background"), 30, "the background process")

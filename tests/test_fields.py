@@ -4,6 +4,7 @@ import pytest
 from marshmallow import Schema, ValidationError
 
 from jobsync.definitions.fields import TrueOrFalse, WholeNumber
+from jobsync.steps import local_dir
 
 
 class Options(Schema):
@@ -39,3 +40,9 @@ def test_nothing_but_a_whole_number_within_its_limits_is_one(value):
 @pytest.mark.parametrize("value", [0, -1, False, "2"])
 def test_a_whole_number_without_an_upper_limit_has_a_lower_one(value):
     assert refusal(many=value) == {"many": ["must be a whole number of at least 1"]}
+
+
+@pytest.mark.parametrize("option", ["gitignore", "max_files"])
+def test_the_options_of_a_walk_are_as_strict(option):
+    wrong = {"gitignore": 1, "max_files": True}[option]
+    assert list(local_dir.options().validate({"dir_path": ".", option: wrong})) == [option]

@@ -167,6 +167,18 @@ def test_only_the_jobs_that_changed_are_told(stage):
     assert rooms == {broadcast.room_of(second), broadcast.FEED} and first != second
 
 
+def test_what_a_worker_says_in_the_middle_of_a_tick_is_followed_up_by_the_next_not_only_by_the_sweep(stage, monkeypatch):
+    job_id = running(stage)
+    (task,) = stage.hand.claim()
+    stage.tick()
+    stage.hand.submit()
+    advance = monitor.moves.advance
+    with monkeypatch.context() as patch:  # after this tick has looked which jobs changed, and before it tells of what changed
+        patch.setattr(monitor.moves, "advance", lambda other: stage.hand.complete(task) or advance(other))
+        stage.tick()
+    assert stage.steps(job_id, stage.tick(0.001)) == [("a", "completed", True)]
+
+
 # Growth
 
 

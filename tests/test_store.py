@@ -1,6 +1,7 @@
 """The store's queries: shapes, paging, searching, and that `structure` stays small, cheap and of one moment."""
 
 import json
+import sqlite3
 import threading
 
 import pytest
@@ -9,8 +10,9 @@ from conftest import make_app
 from sqlalchemy import insert, update
 
 from jobsync import lifecycle, logs, store
-from jobsync.changes import changes
+from jobsync.changes import Changes, changes
 from jobsync.errors import BadInput, NotFound
+from jobsync.extensions import socketio
 from jobsync.lifecycle import work
 from jobsync.models import Child, LogLine, Step
 
@@ -380,3 +382,28 @@ def test_the_version_of_the_database_differs_after_another_connection_has_commit
     assert changes.version() == first
     hand.submit()
     assert changes.version() != first
+
+
+def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_for_it(monkeypatch):
+    class Enough(BaseException):
+        """Ends the watch."""
+
+    watch, woken = Changes(), []
+    event = watch.subscribe()
+    versions = iter([1, sqlite3.OperationalError("disk I/O error"), sqlite3.OperationalError("disk I/O error"), 1, 1, Enough()])
+
+    def version():
+        found = next(versions)
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def sleep(seconds):
+        woken.append(event.is_set())
+        event.clear()
+
+    monkeypatch.setattr(watch, "version", version)
+    monkeypatch.setattr(socketio, "sleep", sleep)
+    with pytest.raises(Enough):
+        watch.watch()
+    assert woken == [True, True, False, True, False]

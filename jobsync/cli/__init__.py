@@ -1,6 +1,5 @@
 """The terminal door: `flask jobs …`, `flask seed`, and what the embedded engine starts its workers with."""
 
-import os
 import signal
 
 import click
@@ -8,7 +7,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from jobsync.cli import jobs, seed
-from jobsync.engine.worker import Worker
+from jobsync.engine.worker import Worker, step_back
 
 
 def init_app(app):
@@ -23,5 +22,5 @@ def init_app(app):
 def worker(worker_id):
     """Work for the server that started this process, until that ends."""
     signal.signal(signal.SIGINT, lambda *_: None)
-    os.nice(10)  # the web process comes first
+    step_back()
     Worker(current_app._get_current_object(), worker_id).run()

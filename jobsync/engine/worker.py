@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
@@ -27,6 +29,20 @@ SHUTDOWN_GRACE = 2.4  # the same when the worker is to stop: Ctrl-C ends everyth
 SLOW = 1.0  # seconds after which a child is no short one: those put by behind it go to other workers
 TARGET = 0.2  # seconds of work that a worker takes at a time
 MOST = 32  # children taken at a time
+NICENESS = 10
+SESSION = Path("/proc/self/autogroup")
+
+
+def step_back():
+    """Let the web process come first, before this process and all that it starts.
+
+    Where the kernel shares time out by session (Linux's autogroups), being nice only counts among the processes of one session, and each
+    worker leads its own. So the session is made to step back as well.
+    """
+    os.nice(NICENESS)
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # a kernel without autogroups
+            SESSION.write_text(str(NICENESS))
 
 
 class Worker:

@@ -10,7 +10,7 @@ from jobsync.errors import NotFound, WrongState
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
-from jobsync.store import BRIEFLY, write
+from jobsync.store import BRIEFLY, read, write
 
 CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
 
@@ -49,7 +49,7 @@ def _job_values(session, job_id, definition, params, source, rerun_of):
 
 def rerun(job_id, definition, params, source):
     """Submit a new job like `job_id`; `params` replace its own. Returns the new id. Raises NotFound, BadInput."""
-    with write() as session:
+    with read() as session:
         old = _job(session, job_id)
     return submit(definition, {**old.params, **params}, source, rerun_of=job_id)
 

@@ -82,5 +82,5 @@ def cancel_children(session, step_pk):
 
 
 def short(error):
-    """Return an error as `structure` shows it, None for none."""
-    return one_line(error) if error else None
+    """Return an error as `structure` shows it, None for none: with the longest name and the longest counts a step stays under 600 bytes."""
+    return one_line(error, 150) if error else None

@@ -8,6 +8,7 @@ from itertools import count
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from jobsync.definitions.fields import TrueOrFalse, WholeNumber
 from jobsync.errors import StepFailed
 from jobsync.registry import Unit
 from jobsync.steps._folder import FOLDER, Folder, shown
@@ -27,10 +28,6 @@ def check_pattern(line):
         raise ValidationError(str(error)) from error
 
 
-def at_least_one():
-    return validate.Range(min=1)
-
-
 class FolderOptions(Schema):
     """Which files of a folder are walked over.
 
@@ -46,9 +43,9 @@ class FolderOptions(Schema):
     dir_path = fields.String(required=True, validate=validate.Length(min=1))
     extensions = fields.List(fields.String(validate=validate.Regexp(EXTENSION, error=EXTENSION_REASON)), load_default=list)
     exclude_paths = fields.List(fields.String(validate=[validate.Length(min=1), check_pattern]), load_default=list)
-    gitignore = fields.Boolean(load_default=True)
-    max_file_size = fields.Integer(strict=True, load_default=1 << 20, validate=at_least_one())
-    max_files = fields.Integer(strict=True, load_default=10_000, validate=at_least_one())
+    gitignore = TrueOrFalse(load_default=True)
+    max_file_size = WholeNumber(1, load_default=1 << 20)
+    max_files = WholeNumber(1, load_default=10_000)
 
     @post_load
     def normalize(self, options, **_):

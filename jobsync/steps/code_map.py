@@ -4,8 +4,7 @@ It walks the folder by itself, so it can run beside an import. What a line is, a
 and those that aren't read, have none. Files are counted as they are: copies and generated ones too.
 """
 
-from marshmallow import fields, validate
-
+from jobsync.definitions.fields import WholeNumber
 from jobsync.errors import Stopped
 from jobsync.registry import step
 from jobsync.steps._count import Lines, count_lines, decode, without_comments
@@ -30,7 +29,7 @@ BINARY, UNKNOWN = "(binary)", "(unknown)"
 class CodeMapOptions(FolderOptions):
     """The options of `code_map`: those of the walk. A file is held in memory while it is read, so `max_file_size` ends at 64 MiB."""
 
-    max_file_size = fields.Integer(strict=True, load_default=1 << 20, validate=validate.Range(min=1, max=64 << 20))
+    max_file_size = WholeNumber(1, 64 << 20, load_default=1 << 20)
 
 
 @step("code_map", options=CodeMapOptions, batch=True, resumes=True)

@@ -9,6 +9,7 @@ from random import Random
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from jobsync.definitions.fields import WholeNumber
 from jobsync.errors import StepFailed
 from jobsync.registry import Unit, step
 
@@ -43,13 +44,6 @@ SAYINGS = {
 }
 
 
-def _whole(low, high, default):
-    reason = f"must be a whole number from {low} to {high}"
-    return fields.Integer(
-        strict=True, load_default=default, validate=validate.Range(low, high, error=reason), error_messages={"invalid": reason}
-    )
-
-
 class GeneratorOptions(Schema):
     """How much of everything.
 
@@ -57,13 +51,13 @@ class GeneratorOptions(Schema):
     child_count: children of each child, with half its lines; recursion_depth: how many levels of those.
     """
 
-    worker_count = _whole(0, 100_000, 3)
-    log_count = _whole(0, 1_000_000, 60)
-    log_delay_ms = _whole(0, 60_000, 20)
+    worker_count = WholeNumber(0, 100_000, load_default=3)
+    log_count = WholeNumber(0, 1_000_000, load_default=60)
+    log_delay_ms = WholeNumber(0, 60_000, load_default=20)
     failure_rate = fields.Float(load_default=0.0, validate=validate.Range(0, 1, error="must be a number from 0 to 1"))
-    child_count = _whole(0, 1000, 0)
-    recursion_depth = _whole(0, 20, 0)
-    seed = _whole(-(2**63), 2**63 - 1, 1)
+    child_count = WholeNumber(0, 1000, load_default=0)
+    recursion_depth = WholeNumber(0, 20, load_default=0)
+    seed = WholeNumber(-(2**63), 2**63 - 1, load_default=1)
 
     @validates_schema
     def check_size(self, options, **_):

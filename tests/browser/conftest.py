@@ -51,7 +51,7 @@ class Tabs:
 
     def new(self, server, beside=None, **options):
         """Return a tab for pages of a server: in a context of its own with these options, or in that of the tab `beside`."""
-        context = beside.context if beside else self._chromium.new_context(**options)
+        context = beside.context if beside else self._chromium.new_context(reduced_motion="reduce", **options)  # what turns would take the tests' time
         if not beside:
             self._contexts.append(context)
         self._tabs.append(Tab(context, server.url))

@@ -145,18 +145,19 @@ class Tab:
         assert hosts <= {urlsplit(self.url).netloc}, hosts
 
     def check_shown(self):
-        """Assert that all that the page has shown since it was loaded was true. Returns the snapshots of the job, or of the list's jobs."""
+        """Assert that all that the page has shown since it was loaded was true, and nothing older than before. Returns the snapshots."""
         assert self.recorded("violations") == []
-        told = {(call["structure"]["job_id"], call["structure"]["revision"]): call["structure"] for call in self.calls("structure") if call["structure"]}
-        shown = self.recorded("shown")
+        shown = self.recorded("shown")  # first, as the page goes on: what it has shown by now it has been told by then
+        told = {_key(call["structure"]): call["structure"] for call in self.calls("structure") if call["structure"]}
         newest = {}
         for snapshot in shown:
-            job = snapshot["job"]
-            assert job["revision"] > newest.get(job["job_id"], -1), f"revision {job['revision']} after {newest}"
+            job, is_row = snapshot["job"], not snapshot["views"]
+            before = newest.get(job["job_id"], -1)
+            assert job["revision"] > before, f"revision {job['revision']} after {before}"
             newest[job["job_id"]] = job["revision"]
-            structure = told.get((job["job_id"], job["revision"]))
-            if structure:
-                is_row = not snapshot["views"]
+            structure = told.get(_key(job))
+            assert structure or is_row or before == -1, f"nobody told the page of revision {job['revision']}"
+            if structure:  # what was served, and rows that came with the list, have none of their own
                 assert job == (as_row(structure) if is_row else as_shown(structure))
             for view in snapshot["views"]:
                 check_view(view)
@@ -164,8 +165,9 @@ class Tab:
 
     def check_promptness(self, most=3000):
         """Assert that the page showed each revision it was told of, or a newer one, within `most` ms."""
+        hints = self.recorded("hints")
         shown = self.recorded("shown")
-        for hint in self.recorded("hints"):
+        for hint in hints:
             at = next((snapshot["at"] for snapshot in shown if snapshot["job"]["revision"] >= hint["revision"]), None)
             assert at is not None, f"revision {hint['revision']} was never shown"
             assert at - hint["at"] <= most, f"revision {hint['revision']} was shown {at - hint['at']:.0f} ms late"
@@ -183,6 +185,10 @@ class Tab:
         gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
         assert all(gap >= 990 for gap in gaps), (step, gaps)  # the recorder's clock may be a few ms off the page's timers
         return len(starts)
+
+
+def _key(job):
+    return job["job_id"], job["revision"]
 
 
 def check_view(view):

@@ -40,6 +40,7 @@ def check_that_live_ended_in_time(tab):
 
 def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_return(server, tabs):
     shutil.copy(Path(__file__).parent / "definitions" / "endless.toml", server.definitions)
+    server.environ["JOBSYNC_WORKERS"] = "1"
     server.start()
     job_id = server.submit("endless")
     tab = tabs.new(server).open_job(job_id)

@@ -21,6 +21,7 @@ def expect_status(tab, job_id, status):
 
 def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(server, tabs):
     define(server.folder, 'id = "one"\n[step.only]\ntype = "command"\nrun = ["sleep", "1"]\n[step.then]\ntype = "command"\ndepends = "only"\nrun = ["true"]\n')
+    server.environ["JOBSYNC_WORKERS"] = "1"
     server.start()
     tab = tabs.new(server).open("/")
     tab.wait_for_connection("live", 6)

@@ -5,10 +5,7 @@ import { JobSync } from "/static/js/sync.js";
 
 const jobId = new URLSearchParams(location.search).get("job");
 
-new JobSync({
-  jobId,
-  revision: 0,
-  ...outside(),
+const page = {
   onStructure(structure) {
     document.querySelector("#status").textContent = structure.status;
     const items = structure.steps.map((step) => {
@@ -18,8 +15,11 @@ new JobSync({
     });
     document.querySelector("#steps").replaceChildren(...items);
   },
+  onResult() {},
   onConnection() {},
   onDeleted() {
     document.querySelector("#status").textContent = "deleted";
   },
-}).start();
+};
+
+new JobSync({ jobId, revision: 0, ...page }, outside()).start();
