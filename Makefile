@@ -10,7 +10,6 @@ run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
 
 test: $(VENV)/test.stamp test-tools node_modules/test.stamp
-	node --test tests/js/
 	$(VENV)/bin/pytest
 
 lint: $(VENV)/test.stamp

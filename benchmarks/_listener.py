@@ -1,7 +1,7 @@
 """A Socket.IO client, websocket only, that notes when it hears of which step: `python -m benchmarks._listener URL`.
 
-It is told `{"subscribe": job}`, which it answers with the ack, or `{"report": true}`, which it answers with all messages so far about
-steps: `[[at, job, step, status]]`.
+It is told `{"subscribe": job}`, which it answers with the ack, or `{"report": true}`, which it answers with all messages since the last
+report about steps: `[[at, job, step, status]]`.
 """
 
 import sys
@@ -22,8 +22,9 @@ def main():
         if "subscribe" in question:
             answer(client.call("subscribe", {"job_id": question["subscribe"]}))
         else:
-            answer([[at, it["job_id"], it["step_name"], it["status"]] for at, it in heard if it["context"] == "job_step"])
-            heard.clear()
+            number = len(heard)  # another thread goes on adding to it meanwhile
+            answer([[at, it["job_id"], it["step_name"], it["status"]] for at, it in heard[:number] if it["context"] == "job_step"])
+            del heard[:number]
     client.disconnect()
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import hypothesis
 import pytest
 import requests
 from sqlalchemy import make_url
@@ -18,6 +19,10 @@ import jobsync
 from jobsync.upgrade import bring_up_to_date
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# How long an example takes says nothing on a busy machine
+hypothesis.settings.register_profile("jobsync", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("jobsync")
 
 
 def wait_for(condition, seconds=15, what="it"):

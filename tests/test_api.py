@@ -988,6 +988,10 @@ def test_a_huge_download_is_streamed_while_others_are_served(quiet_server):
                 assert session.get(f"{quiet_server.url}/healthz", timeout=20).status_code == 200
                 assert memory_of(quiet_server.process.pid) - before < 20 * MIB  # all lines at once would be more than 40
     assert rows >= number
+    with quiet_server.get(f"/api/jobs/{job_id}/logs/download?step=publish", stream=True) as answer:
+        next(answer.iter_content(1024))  # and this client goes away
+    assert quiet_server.get("/healthz").status_code == 200
+    assert "Traceback" not in quiet_server.log.read_text()
 
 
 def fill_with_lines(job_id, step_name, number, text):

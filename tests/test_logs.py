@@ -106,6 +106,12 @@ def test_one_write_of_more_than_the_limit_stores_as_many_as_there_is_room_for(wr
     assert "limit" in got[-1]
 
 
+def test_lines_that_are_just_as_many_as_the_limit_leave_room_for_its_notice(write):
+    write(*["x"] * LIMIT)
+    write("too late")
+    assert (len(messages(write.job_id)), "limit" in messages(write.job_id)[-1]) == (LIMIT, True)
+
+
 def test_a_child_ends_though_its_lines_are_beyond_the_limit(hand, write):
     write(*["x"] * LIMIT)
     hand.complete(write.task, {"ok": True}, [line("too late")])

@@ -14,11 +14,11 @@ import socketio
 import websocket
 from by_hand import Hand, line
 from conftest import Server, make_app, wait_for
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from jobsync import broadcast, lifecycle, logs, store
 from jobsync.extensions import socketio as server_socketio
-from jobsync.models import Step
+from jobsync.models import Job, Step
 
 HEARTBEAT = 2.0  # seconds, of the contract
 LATE = 0.5  # seconds that a loaded machine may add to any of its times
@@ -114,6 +114,15 @@ class Worker:
         with self.at_the_store() as hand:
             return hand.submit(steps)
 
+    def copy(self, job_id, number):
+        """Return the ids of `number` more jobs that are like a job, without steps."""
+        with self.at_the_store(), store.write() as session:
+            job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()._asdict()
+            del job["number"]
+            names = [f"{job_id[:8]}{place:04}" for place in range(number)]
+            session.execute(insert(Job), [{**job, "id": name, "change": lifecycle.rows.next_change(session)} for name in names])
+        return names
+
     def claim(self, kind, job_id):
         """Return the next work of a job once the monitor has brought it that far."""
 
@@ -180,8 +189,16 @@ def connect(server):
         return viewers[-1]
 
     yield connect
-    for viewer in viewers:
-        viewer.close()
+    close(viewers)
+
+
+def close(viewers):
+    """Disconnect viewers, all at once: each waits for the server's goodbye."""
+    closing = [threading.Thread(target=viewer.close) for viewer in viewers]
+    for thread in closing:
+        thread.start()
+    for thread in closing:
+        thread.join()
 
 
 def falls(viewer, job_id):
@@ -284,23 +301,24 @@ def test_an_unknown_event_does_no_harm(connect, worker):
 
 
 def test_one_connection_may_be_in_200_rooms_and_no_more(connect, worker):
-    with worker.at_the_store() as hand:
-        names = [hand.submit() for _ in range(202)]
-        for job_id in names:
-            lifecycle.cancel(job_id)
+    refused, late = worker.begin(), worker.begin()
+    others = worker.copy(late, 200)
     viewer = connect()
-    for job_id in names[:200]:
+    for job_id in others:
         viewer.subscribe(job_id)
-    for payload in ({"job_id": names[200]}, {}):
+    for payload in ({"job_id": refused}, {}):
         ack = viewer.ask("subscribe", payload)
         assert ack["ok"] is False and "200" in ack["error"]
     assert viewer.ask("subscribe", {"job_id": "nope"})["ok"] is False
-    assert viewer.subscribe(names[0])["ok"], "asking again for a room that one is in takes no place"
-    viewer.ask("unsubscribe", {"job_id": names[0]})
-    assert viewer.subscribe(names[201])["ok"]
-    assert viewer.ask("subscribe", {"job_id": names[0]})["ok"] is False
+    assert viewer.subscribe(others[0])["ok"], "asking again for a room that one is in takes no place"
+    viewer.ask("unsubscribe", {"job_id": others[0]})
+    viewer.subscribe(late)
+    assert viewer.ask("subscribe", {"job_id": others[0]})["ok"] is False
     assert viewer.is_connected()
-    wait_for(lambda: {message["job_id"] for message in viewer.messages(context="job")} == set(names[1:200]) | {names[201]}, 10, "a hint from each room")
+    for job_id in (refused, late):
+        worker.end(job_id)
+    viewer.wait_for(context="job", job_id=late, status="cancelled")
+    assert viewer.messages(job_id=refused) == []
 
 
 def test_a_subscription_that_the_database_refuses_is_acked_and_leaves_the_room(app, tmp_path):
@@ -432,7 +450,10 @@ def test_growth_is_told_at_most_once_a_second_for_each_step_and_the_last_is_alwa
     viewer, feed = connect(), connect()
     viewer.subscribe(job_id)
     feed.subscribe()
+    time.sleep(1.1)  # what planning let grow is told by then, and a second old
     started, revisions = time.monotonic(), {}
+    viewer.heard.clear()
+    feed.heard.clear()
     while time.monotonic() - started < 3.4:
         for step in ("a", "b"):
             revisions[step] = worker.write(job_id, "x", step=step)
@@ -441,12 +462,17 @@ def test_growth_is_told_at_most_once_a_second_for_each_step_and_the_last_is_alwa
         told = [(at, message) for at, message in viewer.heard if message.get("step_name") == step]
         times = [at for at, _ in told]
         assert times[0] - started < LATE, "the first comes at once"
-        assert all(later - earlier > 0.9 for earlier, later in zip(times, times[1:], strict=False)), times
-        assert 3 <= len(times) <= 6
+        assert_a_second_apart(times)
         assert all(message["refresh_logs"] and message["status"] == "running" for _, message in told)
     fed = [at for at, message in feed.heard if message["job_id"] == job_id and message["refresh_logs"]]
-    assert all(later - earlier > 0.9 for earlier, later in zip(fed, fed[1:], strict=False)), fed
-    assert 3 <= len(fed) <= 6
+    assert_a_second_apart(fed)
+
+
+def assert_a_second_apart(times):
+    """Assert that messages which came at `times` were sent a second apart; each may have been late."""
+    assert len(times) >= 3
+    assert times[-1] - times[0] > len(times) - 1 - LATE, times
+    assert all(later - earlier > 1 - LATE for earlier, later in zip(times, times[1:], strict=False)), times
 
 
 def test_growth_of_counts_alone_asks_for_no_lines(connect, worker):
@@ -559,8 +585,7 @@ def test_ten_viewers_of_a_job_with_real_workers_agree(shared_server):
             assert {statuses[-1] for statuses in told} == {step["status"]}
             assert all(Counter(statuses)["completed"] == 1 for statuses in told)
     finally:
-        for viewer in viewers:
-            viewer.close()
+        close(viewers)
 
 
 def test_a_client_may_fall_back_to_long_polling(connect, worker):
@@ -627,11 +652,9 @@ def test_a_foreign_host_is_refused_before_engine_io_sees_the_request(server):
         assert server.get("/socket.io/?EIO=4&transport=polling", headers={"Host": host}).status_code == 403
 
 
-def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, server, worker):
-    job_id = worker.begin()
-    viewer = connect()
-    viewer.subscribe(job_id)
-    url = server.url.replace("http://", "ws://") + "/socket.io/?EIO=4&transport=websocket"
+def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, shared_server):
+    viewer = connect(url=shared_server.url)
+    url = shared_server.url.replace("http://", "ws://") + "/socket.io/?EIO=4&transport=websocket"
     for packet in ("42", "42[", "42{}", "42[]", "42[1]", "42[null,{}]", '420["subscribe"', "4", "9", "x", "451-", '451-["subscribe",{"_placeholder":true,"num":0}]',
                    "40/other,", "41", "43", "44", "42" + "[" * 50_000, '42["subscribe",' + "9" * 5000 + "]", "4" * 200_000):  # fmt: skip
         with closing(websocket.create_connection(url, timeout=10, suppress_origin=True)) as connection:
@@ -639,6 +662,6 @@ def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, server, worker):
             connection.send("40")
             connection.recv()
             connection.send(packet)
-    worker.end(job_id)
-    assert viewer.wait_for(context="job", status="cancelled")
-    assert server.get("/healthz").status_code == 200
+    job_id = shared_server.submit("test_job", workers=1, lines=1, delay_ms=0)
+    assert viewer.subscribe(job_id)["ok"]
+    assert viewer.wait_for(context="job", job_id=job_id, status="completed")

@@ -362,6 +362,19 @@ def test_a_broken_summary_fails_the_step_though_its_children_completed(hand):
     assert hand.claim()[0].kind == "summary"
 
 
+def test_a_planning_that_the_same_worker_began_earlier_is_not_its_any_more(hand):
+    job_id = hand.submit()
+    hand.advance(job_id)
+    (old,) = hand.claim("w1")
+    work.release("w1")
+    (new,) = hand.claim("w1")
+    assert not work.is_current(old) and work.is_current(new)
+    assert not work.add_planned(old, [work.NewChild("1", "c1", {})])
+    work.finish_plan(old)
+    hand.advance(job_id)
+    assert hand.step(job_id)["status"] == "running"
+
+
 # Workers that end
 
 

@@ -29,7 +29,7 @@ LOOK = 0.25  # seconds between two looks whether all workers live
 BEATS = 2.0  # seconds between two looks at their heartbeats
 LEASE = 15.0  # seconds without a heartbeat after which a worker is taken for dead
 ORPHANS = 4.0  # seconds that workers of a killed server get to end by themselves
-STOPPING = 2.7  # seconds that workers get to end when the server does
+STOPPING = 2.3  # seconds that workers get to end when the server does
 
 _log = logging.getLogger(__name__)
 

@@ -2,15 +2,14 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 from conftest import ROOT, Server
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+from browser.gates import DEFINITIONS
 from browser.tab import Tab
 
-DEFINITIONS = Path(__file__).parent / "definitions"
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -25,6 +24,7 @@ def chromium():
     arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     path = shutil.which("chromium")
     assert path, "these tests need Chromium: `make test-tools` installs it"
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser

@@ -4,12 +4,12 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import requests
 from conftest import ROOT, wait_for
 
+from browser.gates import DEFINITIONS
 from browser.tab import as_shown
 
 pytestmark = pytest.mark.browser
@@ -39,7 +39,7 @@ def check_that_live_ended_in_time(tab):
 
 
 def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_return(server, tabs):
-    shutil.copy(Path(__file__).parent / "definitions" / "endless.toml", server.definitions)
+    shutil.copy(DEFINITIONS / "endless.toml", server.definitions)
     server.environ["JOBSYNC_WORKERS"] = "1"
     server.start()
     job_id = server.submit("endless")

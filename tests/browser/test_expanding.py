@@ -3,6 +3,8 @@
 import pytest
 from conftest import wait_for
 
+from browser.gates import Gates
+
 pytestmark = pytest.mark.browser
 
 
@@ -31,16 +33,22 @@ def test_at_load_the_failed_step_is_open(site, tabs, tmp_path):
     assert [level for _, level, _ in tab.lines("hard")] == ["warning"]
 
 
-def test_while_the_page_is_open_steps_open_when_they_start_and_stay_open(site, tabs):
-    job_id = site.submit("short", delay_ms=60)
-    tab = tabs.new(site).open_job(job_id)
-    tab.wait_for_step("left", status="running", expanded="true")
-    tab.wait_for_status("completed")
-    assert {"left", "right"} <= set(expanded(tab))
+def test_while_the_page_is_open_steps_open_when_they_start_and_stay_open(site, tabs, tmp_path):
+    gates = Gates(site, tmp_path)
+    tab = tabs.new(site).open_job(gates.job_id)
+    tab.wait_for_step("one", status="running", expanded="true")
+    gates.open("one-a")
+    gates.open("one-b")
+    tab.wait_for_step("two", status="running", expanded="true")
+    gates.open("two")
+    tab.wait_for_step("three", status="running", expanded="true")
+    gates.open("three", "fail")
+    tab.wait_for_status("failed")
+    assert expanded(tab) == ["one", "two", "three"], "the fourth was skipped"
     opened = [{view["name"] for view in snapshot["views"] if view["open"]} for snapshot in tab.check_shown()]
     assert all(earlier <= later for earlier, later in zip(opened, opened[1:], strict=False)), opened
     tab.reload()
-    assert expanded(tab) == [], "by itself only what runs or has failed is open at load"
+    assert expanded(tab) == ["three"], "at load only what runs or has failed is"
 
 
 def test_what_the_user_opens_and_closes_stays_so_through_a_failure_and_a_reload(site, tabs, tmp_path):

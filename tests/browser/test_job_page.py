@@ -1,8 +1,8 @@
 """The page of a job follows it from its start to its end without a reload, and shows nothing but what `structure` says."""
 
 import pytest
-from conftest import wait_for
 
+from browser.gates import Gates
 from browser.tab import LATEST, as_shown, stored_lines
 
 pytestmark = pytest.mark.browser
@@ -18,27 +18,6 @@ SCENES_OF_RETRY = (
     ("three", "go", "completed completed completed running"),
     ("four", "go", "completed completed completed completed"),
 )
-
-
-class Gates:
-    """A gated job: it goes on when a gate is opened, and then comes to rest."""
-
-    def __init__(self, site, folder):
-        self.site, self.folder = site, folder
-        self.job_id = site.submit("gated", gates=str(folder))
-
-    def open(self, gate, content):
-        (self.folder / gate).write_text(content)
-
-    def wait_for_rest(self, statuses):
-        """Wait until the steps have these statuses, and all but one of the children that may run have ended."""
-
-        def is_at_rest():
-            steps = self.site.structure(self.job_id)["steps"]
-            running = [step for step in steps if step["status"] == "running"]
-            return [step["status"] for step in steps] == statuses.split() and all(step["children"]["running"] for step in running)
-
-        wait_for(is_at_rest, what=statuses)
 
 
 def agree(site, job_id, tabs):
@@ -62,8 +41,8 @@ def test_two_tabs_show_what_the_api_says_at_each_moment_of_a_jobs_life(site, tab
         gates.open(gate, content)
         gates.wait_for_rest(statuses)
         revisions.append(agree(site, gates.job_id, pair))
-    (tmp_path / "two").unlink()
-    (tmp_path / "three").unlink()
+    gates.shut("two")
+    gates.shut("three")
     site.post(f"/api/jobs/{gates.job_id}/retry")
     gates.wait_for_rest("completed running pending pending")
     revisions.append(agree(site, gates.job_id, pair))

@@ -1,10 +1,13 @@
 """The list of jobs follows the store by itself: jobs appear, change, fit a filter no more, and disappear."""
 
+import shutil
+
 import pytest
 import requests
-from conftest import define, wait_for
+from conftest import wait_for
 from playwright.sync_api import expect
 
+from browser.gates import DEFINITIONS, Gates
 from browser.tab import as_row
 
 pytestmark = pytest.mark.browser
@@ -19,21 +22,22 @@ def expect_status(tab, job_id, status):
     expect(row(tab, job_id)).to_have_attribute("data-status", status)
 
 
-def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(server, tabs):
-    define(server.folder, 'id = "one"\n[step.only]\ntype = "command"\nrun = ["sleep", "1"]\n[step.then]\ntype = "command"\ndepends = "only"\nrun = ["true"]\n')
+def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(server, tabs, tmp_path):
+    shutil.copy(DEFINITIONS / "gated.toml", server.definitions)
     server.environ["JOBSYNC_WORKERS"] = "1"
     server.start()
     tab = tabs.new(server).open("/")
-    tab.wait_for_connection("live", 6)
+    tab.wait_for_connection("live")
     assert tab.find("[data-job-id]").count() == 0
-    job_id = server.submit("one")
-    expect(row(tab, job_id)).to_have_count(1)
-    expect_status(tab, job_id, "running")
-    expect_status(tab, job_id, "completed")
-    structure = server.structure(job_id)
-    wait_for(lambda: tab.snapshot(job_id)["job"] == as_row(structure), 5, "the same as the API's")
+    gates = Gates(server, tmp_path)
+    expect_status(tab, gates.job_id, "running")
+    for gate in ("one-a", "one-b", "two", "three", "four"):
+        gates.open(gate)
+    expect_status(tab, gates.job_id, "completed")
+    structure = server.structure(gates.job_id)
+    wait_for(lambda: tab.snapshot(gates.job_id)["job"] == as_row(structure), what="the same as the API's")
     assert len(tab.check_shown()) >= 2
-    assert requests.delete(f"{server.url}/api/jobs/{job_id}", timeout=10).status_code == 204
+    assert requests.delete(f"{server.url}/api/jobs/{gates.job_id}", timeout=10).status_code == 204
     expect(tab.find("[data-job-id]")).to_have_count(0)
     tab.wait_for_connection("live")
 

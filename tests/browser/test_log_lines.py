@@ -41,21 +41,27 @@ def test_the_latest_500_lines_are_there_and_all_earlier_ones_a_click_away(site, 
 
 
 def test_a_collapsed_step_holds_no_lines_and_fetches_none_until_it_is_opened(site, tabs):
-    job_id = site.submit("short", delay_ms=60)
+    job_id = site.submit("endless")
     tab = tabs.new(site).open_job(job_id)
-    tab.wait_for_step("left", status="running", expanded="true")
-    tab.toggle("left")
-    tab.wait_for_step("left", expanded="false")
-    closed_at = tab.now()
-    structure = site.wait_for_end(job_id)
-    tab.wait_for_revision(structure["revision"])
-    tab.wait_for_last_line("right", 30)
-    assert tab.lines("left") == [] and tab.calls("logs", "left", since=closed_at) == []
-    assert tab.lines("right") == stored_lines(site, job_id, "right")
+    tab.wait_for_step("ticking", status="running", expanded="true")
+    wait_for(lambda: len(tab.calls("logs", "ticking")) > 1, what="fetches of an open step's lines")
+    tab.toggle("ticking")
+    tab.wait_for_step("ticking", expanded="false")
+    closed_at, count = tab.now(), log_count(tab, "ticking")
+    wait_for(lambda: log_count(tab, "ticking") > count + 20, what="20 more lines")
+    assert tab.calls("logs", "ticking", since=closed_at) == []
+    site.post(f"/api/jobs/{job_id}/cancel")
+    tab.wait_for_status("cancelled")
+    assert tab.lines("ticking") == [] and tab.calls("logs", "ticking", since=closed_at) == []
     tab.check_shown()
-    tab.toggle("left")
-    tab.wait_for_last_line("left", 30)
-    assert tab.lines("left") == stored_lines(site, job_id, "left")
+    tab.toggle("ticking")
+    stored = stored_lines(site, job_id, "ticking")
+    tab.wait_for_last_line("ticking", len(stored))
+    assert tab.lines("ticking") == stored
+
+
+def log_count(tab, step):
+    return int(tab.step(step).get_attribute("data-log-count"))
 
 
 def test_a_link_opens_its_step_at_its_line(site, tabs):

@@ -1,0 +1,32 @@
+"""A job that goes on when a test says so."""
+
+from pathlib import Path
+
+from conftest import wait_for
+
+DEFINITIONS = Path(__file__).parent / "definitions"
+
+
+class Gates:
+    """A job of definitions/gated.toml. When a gate is opened it goes on to the next, and comes to rest there."""
+
+    def __init__(self, server, folder):
+        self.server, self.folder = server, folder
+        self.job_id = server.submit("gated", gates=str(folder))
+
+    def open(self, gate, content="go"):
+        """Let the child that waits there go on, and fail if `content` is "fail"."""
+        (self.folder / gate).write_text(content)
+
+    def shut(self, gate):
+        (self.folder / gate).unlink()
+
+    def wait_for_rest(self, statuses):
+        """Wait until the steps have these statuses, and all but one of the children that may run have ended."""
+
+        def is_at_rest():
+            steps = self.server.structure(self.job_id)["steps"]
+            running = [step for step in steps if step["status"] == "running"]
+            return [step["status"] for step in steps] == statuses.split() and all(step["children"]["running"] for step in running)
+
+        wait_for(is_at_rest, what=statuses)
