@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, union_all, update
+from sqlalchemy import bindparam, func, insert, select, union_all, update
 
 from jobsync.clock import iso, now
 from jobsync.extensions import socketio
@@ -12,10 +12,22 @@ from jobsync.status import LEVELS
 from jobsync.store import read, step_row
 from jobsync.text import storable
 
+DOWNLOADED = 250  # lines of a download between two moments for other requests: with their formatting a few milliseconds
 CHUNK = 5000  # lines looked through at a time when searching: a few milliseconds
 PIECE = 32 * 1024  # characters of one stored line; longer ones go on in the next
 COUNTING = 0.25  # seconds that counting what a search matches may take
 COUNTERS = {"debug": Step.debug, "info": Step.info, "warning": Step.warning, "error": Step.error_count}
+
+# Written while everybody else waits: made once, as those of the store
+STEPS = Step.__table__
+COUNT = select(STEPS.c.log_count).where(STEPS.c.pk == bindparam("step")).with_for_update()
+APPEND = insert(LogLine.__table__)
+GROW = (
+    update(STEPS)
+    .where(STEPS.c.pk == bindparam("step"))
+    .values(revision=bindparam("new_revision"), log_count=STEPS.c.log_count + bindparam("all"))
+    .values({column.key: STEPS.c[column.key] + bindparam(f"new_{level}") for level, column in COUNTERS.items()})
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +52,11 @@ def append(session, step_pk, revision, lines, limit):
 
     Beyond `limit` lines of a step nothing is stored; its last line says so. Returns how many were stored.
     """
-    count = session.execute(select(Step.log_count).where(Step.pk == step_pk).with_for_update()).scalar()
+    count = session.execute(COUNT, {"step": step_pk}).scalar()
     lines = [] if count is None else _within(lines, limit - count, limit)
     if lines:
-        session.execute(insert(LogLine), [_row(step_pk, number, line) for number, line in enumerate(lines, count + 1)])
-        session.execute(update(Step).where(Step.pk == step_pk).values({"revision": revision, **_counted(lines)}))
+        session.execute(APPEND, [_row(step_pk, number, line) for number, line in enumerate(lines, count + 1)])
+        session.execute(GROW, {"step": step_pk, "new_revision": revision, **_counted(lines)})
     return len(lines)
 
 
@@ -61,12 +73,7 @@ def _row(step_pk, number, line):
 
 
 def _counted(lines):
-    counts = {Step.log_count.key: Step.log_count + len(lines)}
-    for level, column in COUNTERS.items():
-        number = sum(line.level == level for line in lines)
-        if number:
-            counts[column.key] = column + number
-    return counts
+    return {"all": len(lines), **{f"new_{level}": sum(line.level == level for line in lines) for level in LEVELS}}
 
 
 def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q=None):
@@ -96,7 +103,7 @@ def everything(job_id, step_name, level="debug"):
 
 def _everything(search, step_name):
     last = 0
-    while rows := search.forward(last, search.last + 1, 1000):
+    while rows := search.forward(last, search.last + 1, DOWNLOADED):
         yield from (_shown(step_name, row) for row in rows)
         last = rows[-1].line
         socketio.sleep(0)

@@ -343,8 +343,8 @@ def test_deleting_answers_204_and_the_job_is_gone_with_all_it_owns(client, hand)
 def test_what_a_status_does_not_allow_is_409(client, hand):
     jobs = {"pending": hand.submit(), "running": hand.begin(), "completed": hand.submit(), "failed": hand.submit(), "cancelled": hand.submit()}
     assert client.post(f"/api/jobs/{jobs['cancelled']}/cancel").status_code == 202
-    hand.run_out(jobs["completed"])  # the only work there is left is what it finds: one job after the other
-    hand.run_out(jobs["failed"], "fail")
+    assert hand.run_out(jobs["completed"]) == "completed"
+    assert hand.run_out(jobs["failed"], "fail") == "failed"
     refused = {
         "cancel": ("completed", "failed", "cancelled"),
         "retry": ("pending", "running", "completed"),

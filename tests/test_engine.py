@@ -125,9 +125,9 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture
-def fresh(tmp_path):
-    """A server for a test that ends it."""
-    server = make_server(tmp_path).start()
+def fresh(tmp_path, request):
+    """A server for a test that ends it, with one worker or as many as the test's `fresh` parameter says."""
+    server = make_server(tmp_path, JOBSYNC_WORKERS=str(getattr(request, "param", 1))).start()
     yield server
     server.stop()
 
@@ -401,6 +401,7 @@ def assert_nothing_is_left(server, sessions):
         listener.bind(("127.0.0.1", int(server.environ["JOBSYNC_PORT"])))
 
 
+@pytest.mark.parametrize("fresh", [2], indirect=True)
 def test_a_stop_in_the_middle_of_work_ends_everything_within_three_seconds_and_the_next_start_goes_on(fresh, tmp_path):
     stubborn, _, script = start_script(fresh, "stubborn", tmp_path)
     busy = fresh.submit("busy", delay=20)

@@ -507,7 +507,7 @@ def test_a_room_at_rest_gets_a_hint_every_two_seconds_and_so_does_the_feed(conne
     worker.end(still)
     waiting.subscribe(still)
     started = time.monotonic()
-    wait_for(lambda: time.monotonic() - started > 6.5, 10, "some time")
+    wait_for(lambda: time.monotonic() - started > 4.5, 10, "some time")
     hint = {"context": "job", "job_id": job_id, "status": "cancelled", "refresh_logs": False, "revision": worker.revision(job_id)}
     assert [message for at, message in viewer.heard if at > started] == [hint] * len([at for at, _ in viewer.heard if at > started])
     for heard in (viewer.heard, feed.heard, waiting.heard):
@@ -569,7 +569,7 @@ def test_revisions_never_fall_for_viewers_that_come_and_go_while_a_job_runs(conn
 
 
 def test_ten_viewers_of_a_job_with_real_workers_agree(shared_server):
-    job_id = shared_server.submit("test_job", workers=2, lines=40, delay_ms=5)
+    job_id = shared_server.submit("test_job", workers=2, lines=20, delay_ms=2)
     viewers = [Viewer(shared_server.url) for _ in range(10)]
     try:
         for viewer in viewers:

@@ -483,13 +483,9 @@ def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, st
     recount(job_id)
 
 
-@pytest.mark.parametrize("how", ["the end of standard input", "SIGTERM"])
-def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn, how):
+def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn):
     job_id, process = stubborn()
-    if how == "SIGTERM":
-        process.terminate()
-    else:
-        process.stdin.close()
+    process.terminate()
     assert process.wait(10) == 1
     db.session.rollback()
     (child,) = hand.children(job_id)

@@ -15,7 +15,7 @@ from jobsync import lifecycle
 from jobsync.lifecycle import work
 from jobsync.monitor import Monitor
 
-EXAMPLES = 30  # made up for each call and mode, besides those that try the limits of each field
+EXAMPLES = 20  # made up for each call and mode, besides those that try the limits of each field
 CALLS = (
     "GET /api/definitions",
     "GET /api/definitions/{definition_id}",

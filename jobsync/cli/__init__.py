@@ -1,5 +1,6 @@
 """The terminal door: `flask jobs …`, `flask seed`, and what the embedded engine starts its workers with."""
 
+import os
 import signal
 
 import click
@@ -24,3 +25,4 @@ def worker(worker_id):
     signal.signal(signal.SIGINT, lambda *_: None)
     step_back()
     Worker(current_app._get_current_object(), worker_id).run()
+    os._exit(0)  # all is stored: what Python would do yet takes longer than the rest of the stop, and the server waits for it

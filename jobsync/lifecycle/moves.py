@@ -18,8 +18,8 @@ def advance(job_id):
     2. If so look again inside the write transaction, where nobody can come between, and write the difference.
     A crash before the commit loses nothing: the next look finds the same difference.
     """
-    with read() as session:
-        if not _differs(session, job_id):
+    with read():
+        if not _differs(job_id):
             return False
     with write(BRIEFLY) as session:
         return _advance(session, job_id)
@@ -29,12 +29,12 @@ def _status(session, job_id):
     return session.execute(select(Job.status).where(Job.id == job_id).with_for_update()).scalar()
 
 
-def _differs(session, job_id):
-    status = _status(session, job_id)
-    if status is None or status in TERMINAL:
+def _differs(job_id):
+    head = store.job_head(job_id)
+    if head is None or head.status in TERMINAL:
         return False
     steps = store.step_facts(job_id)
-    return bool(next(derive_moves(steps), None) or derive_job(status, steps.values()))
+    return bool(next(derive_moves(steps), None) or derive_job(head.status, steps.values()))
 
 
 def _advance(session, job_id):

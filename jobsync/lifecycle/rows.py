@@ -3,24 +3,32 @@
 Every function works in the caller's write transaction.
 """
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 
 from jobsync.clock import now
 from jobsync.models import Child, Counter, Job, Step
 from jobsync.status import CANCELLED, PENDING, RUNNING, TERMINAL, UNFINISHED, allowed
 from jobsync.text import one_line
 
+# In every transaction, while everybody else waits: made once, as those of the store
+COUNTERS, JOBS = Counter.__table__, Job.__table__
+NEXT_CHANGE = update(COUNTERS).where(COUNTERS.c.name == "change").values(value=COUNTERS.c.value + 1).returning(COUNTERS.c.value)
+TOUCH = (
+    update(JOBS)
+    .where(JOBS.c.id == bindparam("job_id"))
+    .values(revision=JOBS.c.revision + 1, change=bindparam("new_change"), updated_at=bindparam("moment"))
+    .returning(JOBS.c.revision)
+)
+
 
 def next_change(session):
     """Return the number of the change that is being made. It also makes other writers wait where the database has row locks."""
-    query = update(Counter).where(Counter.name == "change").values(value=Counter.value + 1).returning(Counter.value)
-    return session.execute(query).scalar_one()
+    return session.execute(NEXT_CHANGE).scalar_one()
 
 
 def touch(session, job_id):
     """Give a job its next revision and return it."""
-    values = {"revision": Job.revision + 1, "change": next_change(session), "updated_at": now()}
-    return session.execute(update(Job).where(Job.id == job_id).values(values).returning(Job.revision)).scalar_one()
+    return session.execute(TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": now()}).scalar_one()
 
 
 def move_job(session, job_id, old, new, **values):

@@ -18,6 +18,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
 @pytest.fixture(scope="package")
 def chromium():
     """A Chromium. It ends with these tests: while it runs, no other test could run an event loop of its own."""
@@ -51,11 +53,14 @@ class Tabs:
 
     def new(self, server, beside=None, **options):
         """Return a tab for pages of a server: in a context of its own with these options, or in that of the tab `beside`."""
-        context = beside.context if beside else self._chromium.new_context(reduced_motion="reduce", **options)  # what turns would take the tests' time
-        if not beside:
-            self._contexts.append(context)
+        context = beside.context if beside else self._new_context(options)
         self._tabs.append(Tab(context, server.url))
         return self._tabs[-1]
+
+    def _new_context(self, options):
+        context = self._chromium.new_context(reduced_motion="reduce", **options)  # drawing what turns would take the tests' time
+        self._contexts.append(context)
+        return context
 
     def close(self):
         for context in self._contexts:

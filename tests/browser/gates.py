@@ -21,12 +21,14 @@ class Gates:
     def shut(self, gate):
         (self.folder / gate).unlink()
 
-    def wait_for_rest(self, statuses):
-        """Wait until the steps have these statuses, and all but one of the children that may run have ended."""
+    def wait_for_rest(self, statuses, ended):
+        """Wait until the steps have these statuses and so many children have ended: then nothing happens before a gate is opened."""
 
         def is_at_rest():
             steps = self.server.structure(self.job_id)["steps"]
             running = [step for step in steps if step["status"] == "running"]
-            return [step["status"] for step in steps] == statuses.split() and all(step["children"]["running"] for step in running)
+            number = sum(step["children"]["completed"] + step["children"]["failed"] for step in steps)
+            waits = all(step["children"]["running"] for step in running)
+            return [step["status"] for step in steps] == statuses.split() and number == ended and waits
 
-        wait_for(is_at_rest, what=statuses)
+        wait_for(is_at_rest, 30, statuses)

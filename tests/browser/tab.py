@@ -97,6 +97,10 @@ class Tab:
         selector = f'[data-job-id="{job_id}"]' if job_id else "[data-job-id]"
         return self.page.evaluate("selector => snapshotOf(document.querySelector(selector))", selector)
 
+    def job_ids(self):
+        """Return the ids of the jobs on the page, from the top down."""
+        return self.find("[data-job-id]").evaluate_all("rows => rows.map((row) => row.dataset.jobId)")
+
     def revision(self):
         return int(self.find("[data-job-id]").get_attribute("data-revision"))
 
@@ -147,6 +151,8 @@ class Tab:
     def check_shown(self):
         """Assert that all that the page has shown since it was loaded was true, and nothing older than before. Returns the snapshots."""
         assert self.recorded("violations") == []
+        ids = self.job_ids()
+        assert len(ids) == len(set(ids)), "each job has one element"
         shown = self.recorded("shown")  # first, as the page goes on: what it has shown by now it has been told by then
         told = {_key(call["structure"]): call["structure"] for call in self.calls("structure") if call["structure"]}
         newest = {}

@@ -66,7 +66,7 @@ def test_a_list_found_by_search_shows_the_job_of_that_name_and_no_other(site, ta
     site.wait_for_end(job_id)
     tab = tabs.new(site).open(f"/?q={job_id}")
     tab.wait_for_connection("live")
-    assert tab.find("[data-job-id]").evaluate_all("rows => rows.map((row) => row.dataset.jobId)") == [job_id]
+    assert tab.job_ids() == [job_id]
     assert tab.snapshot(job_id)["job"] == as_row(site.structure(job_id))
     site.wait_for_end(site.submit("short"))
     assert tab.find("[data-job-id]").count() == 1

@@ -57,7 +57,7 @@ def test_a_job_is_found_by_filter_cancelled_and_deleted(site, tab):
     assert status(tab) == "cancelled"
     assert not tab.action("cancel").is_visible()
     tab.open("/?status=cancelled")
-    assert job_id in tab.find("[data-job-id]").evaluate_all("rows => rows.map((row) => row.dataset.jobId)")
+    assert job_id in tab.job_ids()
     tab.follow(tab.find(f'[data-job-id="{job_id}"] a'))
     tab.follow(tab.action("delete"))
     tab.follow(tab.action("delete"))
