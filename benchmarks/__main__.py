@@ -22,25 +22,34 @@ def main():
 
 
 def run(names):
-    """Run the benchmarks of these names and return the exit code."""
-    missed = []
+    """Run the benchmarks of these names and return the exit code. One that can't be measured doesn't keep the others from it."""
+    troubles = []
+    code = 0
     for name in names:
-        say(f"{name}: {BENCHMARKS[name].__doc__.splitlines()[0]}")
-        started = time.monotonic()
-        report = Report(name)
         try:
-            BENCHMARKS[name].measure(report, say)
+            report = measure(name)
         except OSError as error:
-            sys.exit(f"{name} could not be measured: {error}")
+            troubles.append(f"{name} could not be measured: {error}")
+            code = 1
         except KeyboardInterrupt:
-            sys.exit(130)  # Ctrl-C: what was started has been ended
-        report.seconds = round(time.monotonic() - started, 1)
-        report.print()
-        report.keep()
-        missed += [f"{name}: {figure.name}" for figure in report.figures if figure.met is False]
-    for line in missed:
-        say(f"goal missed: {line}")
-    return 0
+            return 130  # Ctrl-C: what was started has been ended
+        else:
+            troubles += [f"goal missed: {name}: {figure.name}" for figure in report.figures if figure.met is False]
+    for line in troubles:
+        say(line)
+    return code
+
+
+def measure(name):
+    """Run one benchmark, print its report and keep it. Raises OSError when something that it needs doesn't work."""
+    say(f"{name}: {BENCHMARKS[name].__doc__.splitlines()[0]}")
+    started = time.monotonic()
+    report = Report(name)
+    BENCHMARKS[name].measure(report, say)
+    report.seconds = round(time.monotonic() - started, 1)
+    report.print()
+    report.keep()
+    return report
 
 
 def say(text):

@@ -29,15 +29,12 @@ new MutationObserver((records) => {
 
 @contextmanager
 def a_page():
-    """Give a page of a Chromium without a window. Raises OSError when there is none."""
+    """Give a page of a Chromium without a window. Raises OSError when there is none, or when the page doesn't do what is expected."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=program, args=arguments)
+            with playwright.chromium.launch(executable_path=program, args=arguments) as browser:
+                yield browser.new_page()
         except Error as error:
-            raise OSError(f"Chromium can't be started: {error.message.splitlines()[0]}") from error
-        try:
-            yield browser.new_page()
-        finally:
-            browser.close()
+            raise OSError(f"Chromium: {error.message.splitlines()[0]}") from error

@@ -10,7 +10,7 @@ from benchmarks._server import CORES, Server, a_folder, cpu_seconds, make_store
 from jobsync.monitor import SWEEP, Monitor
 
 SETTLE = 4  # seconds until a server is at rest
-SECONDS = 24
+SECONDS = 20
 FEW, MANY = 10, 100_000
 TICKS = 400
 

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from datetime import datetime
 
-from benchmarks._server import CORES, ROOT, Server, a_folder
+from benchmarks._server import CORES, ROOT, Server, a_folder, cpu_seconds
 
 NOT_OURS = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__")
 PATIENCE = 600  # seconds that the job gets
@@ -26,6 +26,7 @@ def measure(report, say):
         say("  the job")
         with Server(folder, CORES) as server:
             structure, result = run_job(server, tree)
+            cpu = {"workers": sum(map(cpu_seconds, server.worker_pids())), "server": cpu_seconds(server.pid)}
     steps = {step["name"]: seconds_of(step) for step in structure["steps"]}
     rate, bare_rate = result["files"] / seconds_of(structure), bare["files"] / bare["seconds"]
     report.add("codebase_classify", rate, "files/s", samples=result["files"])
@@ -34,6 +35,9 @@ def measure(report, say):
     report.add("codebase_classify: all of it", seconds_of(structure), "s")
     for name, seconds in steps.items():
         report.add(f"its step {name}", seconds, "s")
+    report.add("processor time of the bare script", bare["cpu"], "s")
+    for name, seconds in cpu.items():
+        report.add(f"processor time of the {name}", seconds, "s")
     report.note(
         f"{bare['files']:,} files, {bare['bytes'] / 1e6:.1f} MB, {bare['lines']:,} lines; {CORES} workers. "
         f"The two {'agree' if agree(bare, result) else 'DISAGREE'} on files, bytes and lines."

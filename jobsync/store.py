@@ -67,6 +67,15 @@ def _begin_immediate(session, deadline):
         socketio.sleep(random.uniform(0.001, 0.004))
 
 
+def is_writable():
+    """Say whether a writer would have its turn now, or very soon."""
+    try:
+        with write(BRIEFLY):
+            return True
+    except StoreBusy:
+        return False
+
+
 @contextmanager
 def read():
     """Open a read transaction: all queries inside see the same moment."""

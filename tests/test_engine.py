@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ from conftest import ROOT, Server, make_app, wait_for
 from sqlalchemy import func, select
 
 from jobsync import store
+from jobsync.engine import embedded
+from jobsync.lifecycle import work
 from jobsync.models import Child, LogLine, Step
 
 PROMPTLY = 5.0  # seconds within which a killed worker's work is somebody else's or has failed
@@ -270,6 +273,65 @@ def test_waking_a_worker_that_is_dead_or_deaf_does_not_hold_up_who_watches_over_
     code = RING.format(root=str(ROOT), program=str(program), dead=dead)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Process:
+    """Stands in for a worker's process."""
+
+    pid, killed = 0, False
+
+    def kill(self):
+        self.killed = True
+
+
+class Time:
+    """Stands in for the module, with a clock that is set by hand."""
+
+    def __init__(self):
+        self.moment = 1000.0
+
+    def monotonic(self):
+        return self.moment
+
+
+@pytest.fixture
+def watched(app, monkeypatch):
+    """A function that lets a supervisor look at the beats for some seconds; it has one worker, `watched.process`, that never beats again."""
+    clock = Time()
+    monkeypatch.setattr(embedded, "time", clock)
+    supervisor = embedded.Supervisor(app, 1)
+    process = Process()
+    with app.app_context():
+        work.register_worker("w1", 1)
+    supervisor._workers.append(embedded.Employed("w1", process, None, clock.moment, None, clock.moment))
+
+    def watch(seconds, step=embedded.BEATS):
+        for _ in range(int(seconds / step)):
+            clock.moment += step
+            supervisor._watch_beats()
+
+    watch.process = process
+    return watch
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_taken_for_dead(watched):
+    watched(embedded.LEASE)
+    assert not watched.process.killed
+    watched(3 * embedded.BEATS)
+    assert watched.process.killed
+
+
+def test_a_worker_is_not_taken_for_dead_when_the_looks_at_it_come_late(watched):
+    watched(5 * embedded.LEASE, step=embedded.LEASE)
+    assert not watched.process.killed
+
+
+def test_a_worker_is_not_taken_for_dead_while_the_database_is_locked_and_it_could_not_say_that_it_lives(watched, app):
+    other = sqlite3.connect(Path(app.config["DATA_DIR"]) / "jobsync.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    watched(2 * embedded.LEASE)
+    other.close()
+    assert not watched.process.killed
 
 
 def test_cancelling_ends_the_processes_and_the_worker_goes_on(running, tmp_path):

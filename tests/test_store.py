@@ -309,7 +309,7 @@ def test_a_reader_sees_one_moment_while_a_writer_is_busy(hand):
     thread.start()
     try:
         seen = []
-        while thread.is_alive() and len(seen) < 150:
+        while thread.is_alive() and (len(seen) < 150 or len({count for _, count in seen}) <= 3):
             structure = store.structure(job_id)
             step = structure["steps"][0]
             assert step["log_count"] == sum(step["levels"].values())

@@ -494,7 +494,7 @@ def test_a_job_is_run_again_with_changes(hand, browser):
 
 def test_a_definition_that_is_not_there_or_bad_is_said(hand, browser, folder):
     assert "no definition" in browser.get("/definitions/nope", 404).one("main").text
-    (folder / "definitions" / "bad.toml").write_text('id = "bad"\n[step.a]\ntype = "odd"')
+    (folder / "definitions" / "bad.toml").write_text('id = "bad"\n[step.a]\ntype = "no_such_type"')
     assert "has mistakes" in browser.get("/definitions/bad", 404).one("main").text
     assert browser.client.post("/definitions/nope").status_code == 404
 

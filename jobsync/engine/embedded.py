@@ -131,7 +131,8 @@ class Supervisor:
     def _watch_beats(self):
         """Take a worker for dead whose heartbeat hasn't changed for LEASE seconds of this process's own time.
 
-        A look that comes late (the machine slept, the server was stopped) gives all of them a new lease.
+        A look that comes late (the machine slept, the server was stopped) gives all of them a new lease, and so does a database that can't
+        be written to: then no heartbeat can be.
         """
         moment = time.monotonic()
         if moment - self._beats_at < BEATS:
@@ -139,6 +140,7 @@ class Supervisor:
         late = moment - self._beats_at > 2 * BEATS
         self._beats_at = moment
         with self._app.app_context():
+            late = late or not store.is_writable()
             beats = work.beats()
         for worker in self._workers:
             if late or beats.get(worker.id) != worker.beat:

@@ -12,14 +12,19 @@ from browser.tab import as_row
 
 pytestmark = pytest.mark.browser
 
+SOON = 5000  # ms: the list has seen it by itself, and not when it looked again
+
 
 def row(tab, job_id):
     return tab.find(f'[data-job-id="{job_id}"]')
 
 
 def expect_status(tab, job_id, status):
-    expect(row(tab, job_id)).to_have_count(1)
-    expect(row(tab, job_id)).to_have_attribute("data-status", status)
+    expect(row(tab, job_id)).to_have_attribute("data-status", status, timeout=SOON)
+
+
+def expect_gone(tab, job_id):
+    expect(row(tab, job_id)).to_have_count(0, timeout=SOON)
 
 
 def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(server, tabs, tmp_path):
@@ -33,16 +38,17 @@ def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disap
     expect_status(tab, gates.job_id, "running")
     for gate in ("one-a", "one-b", "two", "three", "four"):
         gates.open(gate)
+    structure = server.wait_for_end(gates.job_id)
     expect_status(tab, gates.job_id, "completed")
-    structure = server.structure(gates.job_id)
     wait_for(lambda: tab.snapshot(gates.job_id)["job"] == as_row(structure), what="the same as the API's")
     assert len(tab.check_shown()) >= 2
     assert requests.delete(f"{server.url}/api/jobs/{gates.job_id}", timeout=10).status_code == 204
-    expect(tab.find("[data-job-id]")).to_have_count(0)
+    expect_gone(tab, gates.job_id)
     tab.wait_for_connection("live")
 
 
 def test_a_filtered_list_takes_in_what_comes_to_match_and_drops_what_no_longer_does(site, tabs):
+    site.wait_for_end(site.submit("short"))  # an empty list would look every 2 s
     running = tabs.new(site).open("/?status=running&definition=endless")
     cancelled = tabs.new(site).open("/?status=cancelled,failed")
     other = tabs.new(site).open("/?definition=short")
@@ -55,7 +61,7 @@ def test_a_filtered_list_takes_in_what_comes_to_match_and_drops_what_no_longer_d
     assert site.post(f"/api/jobs/{job_id}/cancel").status_code == 202
     expect_status(cancelled, job_id, "cancelled")
     expect_status(everything, job_id, "cancelled")
-    expect(row(running, job_id)).to_have_count(0)
+    expect_gone(running, job_id)
     assert row(other, job_id).count() == 0
     for tab in (running, cancelled, other, everything):
         tab.check_shown()
