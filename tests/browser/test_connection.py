@@ -15,6 +15,14 @@ from browser.tab import as_shown
 pytestmark = pytest.mark.browser
 
 LIVE_FOR = 5000  # ms that a hint counts
+REFUSED = """
+// Sends each websocket's handshake to where it is refused, as a proxy would refuse it
+window.WebSocket = class extends window.WebSocket {
+  constructor() {
+    super(`ws://${location.host}/nowhere`);
+  }
+};
+"""
 EARLY, LATE = 400, 150  # ms: a page may be careful, and a busy machine be late
 
 
@@ -82,7 +90,8 @@ def test_a_page_without_a_network_says_offline_and_catches_up_within_5_s(site, t
 def test_where_websockets_are_blocked_long_polling_keeps_the_page_live(site, tabs):
     job_id = site.submit("endless")
     tab = tabs.new(site)
-    tab.page.route_web_socket("**/socket.io/**", lambda socket: socket.close())
+    tab.may_miss_network = True
+    tab.page.add_init_script(REFUSED)
     tab.open_job(job_id)
     tab.wait_for_step("ticking", status="running")
     live_at = tab.now()
@@ -91,6 +100,7 @@ def test_where_websockets_are_blocked_long_polling_keeps_the_page_live(site, tab
     site.post(f"/api/jobs/{job_id}/cancel")
     tab.wait_for_status("cancelled", 2)
     assert any("transport=polling" in url for url in tab.requests)
+    assert tab.recorded("hints") == [], "the recorder hears those of websockets alone"
     tab.check_shown()
 
 

@@ -61,7 +61,7 @@ def test_two_tabs_show_what_the_api_says_at_each_moment_of_a_jobs_life(site, tab
 
 
 def test_a_page_equals_structure_at_each_message_of_a_job_of_4500_lines_and_never_floods_the_api(site, tabs):
-    job_id = site.submit("test_job", delay_ms=5)
+    job_id = site.submit("test_job", delay_ms=4)
     tab = tabs.new(site).open_job(job_id)
     while (structure := site.structure(job_id))["status"] == "running":
         tab.wait_for_revision(structure["revision"])
