@@ -63,6 +63,9 @@ def test_a_filtered_list_takes_in_what_comes_to_match_and_drops_what_no_longer_d
     expect_status(everything, job_id, "cancelled")
     expect_gone(running, job_id)
     assert row(other, job_id).count() == 0
+    assert requests.delete(f"{site.url}/api/jobs/{job_id}", timeout=10).status_code == 204
+    for tab in (cancelled, everything):
+        expect_gone(tab, job_id)
     for tab in (running, cancelled, other, everything):
         tab.check_shown()
 

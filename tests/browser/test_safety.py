@@ -86,7 +86,8 @@ def test_on_a_phone_no_page_scrolls_sideways(site, tabs, hostile, scheme):
 
 
 def check_width(tab):
-    """Assert that the page is no wider than its window. Returns its background."""
+    """Assert that the page, with its styles, is no wider than its window. Returns its background."""
+    tab.page.wait_for_load_state("load")
     assert tab.page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]") == [NARROW["width"]] * 2
     return tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
 
