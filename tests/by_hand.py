@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from conftest import define
+from definition_files import define
 from sqlalchemy import event, func, select
 
 from jobsync import registry, store

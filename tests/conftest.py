@@ -12,6 +12,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 import requests
+from by_hand import hand_on
+from definition_files import define as define
 from sqlalchemy import make_url
 
 import config
@@ -76,15 +78,6 @@ def _bytes_of(database):
         connection.close()
 
 
-def define(folder, text):
-    """Write a definition into `folder`/definitions."""
-    definitions = Path(folder) / "definitions"
-    definitions.mkdir(exist_ok=True)
-    name = re.search(r'^id *= *"([^"]+)"', text, re.MULTILINE).group(1)
-    (definitions / f"{name}.toml").write_text(text)
-    return name
-
-
 @pytest.fixture
 def app(tmp_path):
     return make_app(tmp_path)
@@ -93,6 +86,24 @@ def app(tmp_path):
 @pytest.fixture
 def client(app):
     return app.test_client()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("core")
+
+
+@pytest.fixture(scope="module")
+def core(folder):
+    """An app that the tests of a module share: making one takes long."""
+    return make_app(folder)
+
+
+@pytest.fixture
+def hand(core, folder):
+    """Monitor and workers played by hand on an empty store."""
+    with hand_on(core, folder) as hand:
+        yield hand
 
 
 class Server:

@@ -4,8 +4,7 @@ import threading
 import time
 
 import pytest
-from by_hand import hand_on, line, messages, recount
-from conftest import make_app
+from by_hand import line, messages, recount
 from sqlalchemy import func, select, update
 
 from jobsync import lifecycle, store
@@ -22,22 +21,6 @@ depends = "a"
 [step.c]
 depends = "b"
 """
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("core")
-
-
-@pytest.fixture(scope="module")
-def core(folder):
-    return make_app(folder)
-
-
-@pytest.fixture
-def hand(core, folder):
-    with hand_on(core, folder) as hand:
-        yield hand
 
 
 def job_of(job_id):

@@ -1,7 +1,7 @@
 """Log lines: their numbers, the limit, long lines, and pages of them at both ends, by level and by words."""
 
 import pytest
-from by_hand import hand_on, line, messages, recount, statements
+from by_hand import line, messages, recount, statements
 from conftest import make_app
 
 from jobsync import logs, store
@@ -14,19 +14,8 @@ LIMIT = 60
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("core")
-
-
-@pytest.fixture(scope="module")
 def core(folder):
     return make_app(folder, JOBSYNC_LOG_LIMIT=str(LIMIT))
-
-
-@pytest.fixture
-def hand(core, folder):
-    with hand_on(core, folder) as hand:
-        yield hand
 
 
 @pytest.fixture

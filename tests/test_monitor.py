@@ -4,8 +4,8 @@ import logging
 import threading
 
 import pytest
-from by_hand import hand_on, line, recount, statements
-from conftest import make_app, wait_for
+from by_hand import line, recount, statements
+from conftest import wait_for
 from sqlalchemy import insert, update
 
 from jobsync import broadcast, lifecycle, monitor, store
@@ -14,22 +14,6 @@ from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.models import Job, Step
 from jobsync.monitor import GROWTH, HEARTBEAT, LOOK, MEMORY, SWEEP, Monitor
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("core")
-
-
-@pytest.fixture(scope="module")
-def core(folder):
-    return make_app(folder)
-
-
-@pytest.fixture
-def hand(core, folder):
-    with hand_on(core, folder) as hand:
-        yield hand
 
 
 class Recorder:

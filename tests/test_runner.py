@@ -1,5 +1,6 @@
 """The runner and the outbox, in this process: what step types do and misdo, and that what is gathered is stored, once and in order."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from jobsync.engine import outbox as outbox_module
 from jobsync.engine import runner
 from jobsync.engine.outbox import MOST_LINES, Outbox
 from jobsync.engine.runner import TaskContext
+from jobsync.engine.worker import Worker
 from jobsync.errors import StepFailed, StoreBusy
 from jobsync.extensions import db
 from jobsync.lifecycle import work
@@ -52,11 +54,6 @@ def plan(context):
 def sum_up(context, results):
     """Sum up as the test says."""
     return behaviour.sum_up(context, results)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("core")
 
 
 @pytest.fixture(scope="module")
@@ -500,4 +497,32 @@ def test_a_worker_that_was_taken_for_dead_ends_and_changes_nothing(hand, stubbor
     work.release("stubborn0", "no sign of life")
     assert process.wait(10) != 0
     assert hand.children(job_id)[0]["status"] == "pending"
+    recount(job_id)
+
+
+def test_a_worker_that_is_alone_begins_with_children_before_planning_has_ended(core, folder, hand):
+    ran, ended = threading.Event(), threading.Event()
+    seen = []
+
+    def plan(context):
+        for number in range(1, 1000):
+            yield Unit(f"c{number}")
+            if ran.wait(0.02):
+                break
+        seen.append((ran.is_set(), number))
+        ended.set()
+
+    behaviour.plan = plan
+    behaviour.run = lambda context, unit: ran.set() or {"n": 1}
+    job_id = hand.submit(ODD)
+    hand.advance(job_id)
+    alone = Worker(core, "alone")
+    work.register_worker("alone", os.getpid())
+    alone._work_once()
+    assert ended.is_set()
+    (was_run, planned) = seen[0]
+    assert was_run and planned < 999
+    step = store.structure(job_id)["steps"][0]
+    assert step["children"]["completed"] >= 1
+    assert step["child_count"] == planned
     recount(job_id)

@@ -5,8 +5,7 @@ import sqlite3
 import threading
 
 import pytest
-from by_hand import hand_on, line, recount, statements
-from conftest import make_app
+from by_hand import line, recount, statements
 from sqlalchemy import insert, update
 
 from jobsync import lifecycle, logs, store
@@ -17,22 +16,6 @@ from jobsync.lifecycle import work
 from jobsync.models import Child, LogLine, Step
 
 STEP_BYTES = 600  # the contract's section 2
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("core")
-
-
-@pytest.fixture(scope="module")
-def core(folder):
-    return make_app(folder)
-
-
-@pytest.fixture
-def hand(core, folder):
-    with hand_on(core, folder) as hand:
-        yield hand
 
 
 def pages_of(ask, limit):

@@ -5,9 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import pytest
-from by_hand import hand_on, line, messages, recount
-from conftest import make_app
+from by_hand import line, messages, recount
 from sqlalchemy import select
 
 from jobsync import lifecycle, store
@@ -18,22 +16,6 @@ from jobsync.logs import lines_of
 from jobsync.models import Child, Step
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("core")
-
-
-@pytest.fixture(scope="module")
-def core(folder):
-    return make_app(folder)
-
-
-@pytest.fixture
-def hand(core, folder):
-    with hand_on(core, folder) as hand:
-        yield hand
 
 
 def keys(tasks):

@@ -113,8 +113,8 @@ def late_end(context):
     return work.End(context.task, FAILED, None, _out_of_time(context.task), now())
 
 
-def run_plan(context, outbox):
-    """Plan a step's children, after those that an interrupted planning has stored."""
+def run_plan(context, outbox, between=lambda: None):
+    """Plan a step's children, after those that an interrupted planning has stored. `between` is called after each one."""
     number, context.last_input = insist(lambda: work.planned_so_far(context.task.step_pk))
 
     def plan(step_type):
@@ -124,6 +124,7 @@ def run_plan(context, outbox):
         for place, unit in enumerate(units, number + 1):
             context.check()
             outbox.add_planned(_new_child(str(place), unit))
+            between()
 
     _, error = _attempt(context, plan)
     outbox.flush()

@@ -29,6 +29,7 @@ SHUTDOWN_GRACE = 2.0  # the same when the worker is to stop: Ctrl-C ends everyth
 SLOW = 1.0  # seconds after which a child is no short one: those put by behind it go to other workers
 TARGET = 0.2  # seconds of work that a worker takes at a time
 MOST = 32  # children taken at a time
+HELP = 0.5  # seconds of planning after which a worker does some of the children itself if nobody else does
 NICENESS = 10
 SESSION = Path("/proc/self/autogroup")
 
@@ -56,6 +57,7 @@ class Worker:
         self._stopping = threading.Event()
         self._context = None
         self._put_by = False
+        self._planning_since = 0.0  # or since it last helped out
         self._seconds = {}  # of the latest children, by step: how long one takes
 
     def run(self):
@@ -70,7 +72,7 @@ class Worker:
                 self._work_once()
             except (StoreBusy, OperationalError):
                 time.sleep(0.5)
-        self._outbox_flush_quietly()
+        self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
 
@@ -94,11 +96,31 @@ class Worker:
 
     def _do_unit(self, task):
         context = self._enter(task, begun=True)
-        run = runner.run_plan if task.kind == "plan" else runner.run_summary
+        self._planning_since = time.monotonic()
         try:
-            run(context, self._outbox)
+            if task.kind == "plan":
+                runner.run_plan(context, self._outbox, lambda: self._help_out(context))
+            else:
+                runner.run_summary(context, self._outbox)
         finally:
             self._leave()
+
+    def _help_out(self, context):
+        """Do some children of the step that is being planned if nobody else does.
+
+        Otherwise none would begin before the end of a long planning where there is one worker, or where all of them are planning.
+        """
+        if time.monotonic() - self._planning_since < HELP:
+            return
+        self._outbox.flush()
+        try:
+            tasks = work.claim_idle(context.task, self._appetite)
+            if tasks:
+                self._do_children(tasks)
+        except (StoreBusy, OperationalError):
+            pass  # the children are still there: another time, or another worker
+        self._enter_again(context)
+        self._planning_since = time.monotonic()
 
     def _do_children(self, tasks):
         """Do the children that were taken together.
@@ -135,17 +157,21 @@ class Worker:
 
     def _enter(self, task, begun):
         self._outbox.take_up(task, begun)
-        self._context = runner.TaskContext(task, self._outbox)
+        return self._attend(runner.TaskContext(task, self._outbox))
+
+    def _enter_again(self, context):
+        self._outbox.take_up(context.task, begun=True)
+        self._attend(context)
+
+    def _attend(self, context):
+        """Have the watching thread watch over this piece of work."""
+        self._context = context
         if self._stopping.is_set():
-            self._context.stop(runner.SHUTDOWN)
-        return self._context
+            context.stop(runner.SHUTDOWN)
+        return context
 
     def _leave(self):
         self._context = None
-
-    def _outbox_flush_quietly(self):
-        if self._outbox.task:
-            self._outbox.flush()
 
     # The watching thread
 

@@ -100,6 +100,17 @@ def claim(worker_id, appetite):
         return _claim_unit(session, worker_id) or _claim_children(session, worker_id, appetite)
 
 
+def claim_idle(task, appetite):
+    """Take children of the step that `task` is planning, as `claim` does, if nobody is doing any of them."""
+    idle = _steps(Step.pk == task.step_pk, Step.pending > 0, Step.running == 0)
+    with read() as session:
+        if session.execute(idle).first() is None:
+            return []
+    with write() as session:
+        step = session.execute(idle).first()
+        return _take_children(session, task.worker_id, step, appetite(step.pk)) if step else []
+
+
 STEP_FIELDS = (Step.pk, Step.name, Step.type, Step.options, Step.depends, Step.timeout, Step.retries, Step.stage, Step.tries, Step.job_id, Job.params)
 
 
