@@ -20,7 +20,7 @@ def create_app(settings, async_mode="threading"):
 
     settings: a config.Settings. async_mode: "eventlet" where eventlet serves, "threading" everywhere else. Starts nothing.
     """
-    app = Flask(__name__, root_path=str(ROOT))
+    app = Flask(__name__, root_path=str(ROOT), static_folder=None)  # web.assets sends what is in static/
     app.config.from_mapping(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY,
@@ -29,6 +29,7 @@ def create_app(settings, async_mode="threading"):
         DATA_DIR=str(settings.data_dir),
         LOG_LIMIT=settings.log_limit,
         WORKERS=settings.workers,
+        PAINT_SAMPLING=settings.paint_sampling,
         SESSION_COOKIE_SAMESITE="Strict",
     )
     _fill_registry()
