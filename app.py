@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 import config
 import jobsync
+from jobsync import realtime
 from jobsync.changes import changes
 from jobsync.engine.embedded import Supervisor
 from jobsync.errors import AlreadyRunning, JobsyncError, SettingsError
@@ -33,6 +34,8 @@ from jobsync.upgrade import bring_up_to_date
 
 CONNECTIONS = 10_000  # each websocket holds one of the server's green threads
 ENVIRON = {"wsgi.input_terminated": True}  # eventlet ends a chunked body by itself; not told so, Flask would take it for empty
+UNREAD = 20_000  # ms that sent bytes may stay unread before the kernel closes a viewer's connection
+SEND_BUFFER = 64 * 1024  # bytes that the kernel takes for a viewer that doesn't read; what is beyond waits in `realtime.BACKLOG`
 DRAIN = 0.3  # seconds that requests in flight get at the end
 
 
@@ -69,10 +72,14 @@ def _listen(settings):
     """Return the listening socket. Before anything else is touched: a port that is taken is the likeliest mistake."""
     family = eventlet.green.socket.AF_INET6 if ":" in settings.host else eventlet.green.socket.AF_INET
     try:
-        return eventlet.listen((settings.host.strip("[]"), settings.port), family, backlog=1024, reuse_port=False)
+        listener = eventlet.listen((settings.host.strip("[]"), settings.port), family, backlog=1024, reuse_port=False)
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno)
         raise SettingsError(f"JOBSYNC_PORT={settings.port} on {settings.host} can't be listened on: {reason}.") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited by the connections, as the next one is
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
+    return listener
 
 
 def _lock(data_dir):
@@ -96,7 +103,7 @@ def _serve(app, listener, settings):
         signal.signal(number, lambda *_: stop.ready() or stop.send())
     supervisor = Supervisor(app, settings.workers)
     monitor = app.extensions["jobsync.monitor"] = Monitor(app)
-    for loop in (changes.watch, monitor.run, monitor.clear_deleted, supervisor.run):
+    for loop in (changes.watch, monitor.run, monitor.clear_deleted, supervisor.run, realtime.watch_backlogs):
         socketio.start_background_task(loop)
     pool = eventlet.GreenPool(CONNECTIONS)
     options = {"custom_pool": pool, "log_output": False, "debug": False, "environ": ENVIRON}

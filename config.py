@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class Settings:
     log_limit: int
     secret_key: str
     trust_network: bool
+    paint_sampling: float
 
 
 def load(environ=os.environ):
@@ -43,6 +45,7 @@ def load(environ=os.environ):
         log_limit=get.integer("JOBSYNC_LOG_LIMIT", 1_000_000, 1, 1_000_000_000),
         secret_key=environ.get("JOBSYNC_SECRET_KEY") or _secret(data_dir / "secret.key"),
         trust_network=get.flag("JOBSYNC_TRUST_NETWORK"),
+        paint_sampling=get.share("JOBSYNC_PAINT_SAMPLING"),
     )
     _refuse_what_is_not_there_yet(environ)
     _refuse_open_network(settings)
@@ -69,6 +72,12 @@ class _Reader:
         if value not in ("0", "1"):
             raise _refused(name, value, "0 or 1")
         return value == "1"
+
+    def share(self, name):
+        value = self._environ.get(name) or "0"
+        if not re.fullmatch(r"0|1|[01]\.[0-9]{1,6}", value) or float(value) > 1:
+            raise _refused(name, value, "a share from 0 to 1, such as 0.05")
+        return float(value)
 
     def hosts(self, name):
         value = self._environ.get(name, "")

@@ -3,6 +3,7 @@
 A message is a hint to look at the store: it carries the revision at which it was true.
 """
 
+from jobsync import metrics
 from jobsync.extensions import socketio
 
 EVENT = "job_update"
@@ -26,13 +27,18 @@ def tell_step(job_id, step_name, status, revision, refresh_logs):
         "refresh_logs": refresh_logs,
         "revision": revision,
     }
-    socketio.emit(EVENT, message, to=room_of(job_id))
+    _send(message, room_of(job_id))
 
 
 def tell_job(room, job_id, status, revision, refresh_logs):
     """Tell a room (`room_of(job_id)` or FEED) about a job as a whole."""
     message = {"context": "job", "job_id": job_id, "status": status, "refresh_logs": refresh_logs, "revision": revision}
+    _send(message, room)
+
+
+def _send(message, room):
     socketio.emit(EVENT, message, to=room)
+    metrics.MESSAGES.labels(message["context"]).inc()
 
 
 def watched_jobs():

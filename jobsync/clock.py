@@ -11,6 +11,11 @@ def now():
     return time.time_ns() // 1_000_000
 
 
+def milliseconds(text):
+    """Return the stored time for an ISO 8601 text with a zone. Raises ValueError for what isn't one."""
+    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+
+
 def iso(milliseconds):
     """Return `2026-11-22T13:00:00.123Z` for a stored time; None stays None."""
     if milliseconds is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from jobsync import broadcast, lifecycle, store
+from jobsync import broadcast, lifecycle, metrics, store
 from jobsync.changes import changes
 from jobsync.clock import now
 from jobsync.errors import JobsyncError, StoreBusy
@@ -186,6 +186,7 @@ class Monitor:
         if moved or head.status != told.status:
             self._send(broadcast.FEED, job.id, head.status, head.revision, True)
             told.waiting.discard(None)
+            metrics.BROADCAST.observe(max(0, now() - job.updated_at) / 1000)
         elif steps:
             told.waiting.add(None)
         told.waiting |= {step.name for step in steps if step not in moved}

@@ -1,15 +1,20 @@
-"""The Socket.IO door: subscribing to jobs and to the feed. It sends nothing but acks; the monitor tells what changes."""
+"""The Socket.IO door: subscribing to jobs and to the feed. It sends nothing but acks; the monitor tells what changes.
+
+It also shows out those who don't read what they asked for: what waits for them is kept in the server's memory.
+"""
 
 import logging
 
 from flask_socketio import join_room, leave_room, rooms
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobsync import broadcast, store
+from jobsync import broadcast, metrics, store
 from jobsync.extensions import socketio
 from jobsync.text import storable
 
 MOST_ROOMS = 200
+BACKLOG = 500  # messages that may wait for one viewer: some 100 KB, and more than a live page is ever behind
+LOOK = 1.0  # seconds between two looks at the backlogs
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +85,30 @@ def _job_id(args):
 
 def _refused(reason):
     return {"ok": False, "error": reason}
+
+
+def watch_backlogs():
+    """Cut off viewers that don't read, for ever: start it in the background."""
+    while True:
+        socketio.sleep(LOOK)
+        cut_off_slow_viewers()
+
+
+def cut_off_slow_viewers(most=BACKLOG):
+    """Disconnect the viewers for whom more than `most` messages wait, and return how many those were.
+
+    What waited is dropped: a viewer that comes back reads the truth from `structure`. Until it reads again its connection can't even be
+    closed in good order; the kernel ends it then (`app.py` says after how long).
+    """
+    slow = [viewer for viewer in list(socketio.server.eio.sockets.values()) if not viewer.closed and viewer.queue.qsize() > most]
+    for viewer in slow:
+        _log.warning("Viewer %s is cut off: it has left %d messages unread", viewer.sid, viewer.queue.qsize())
+        metrics.CUT_OFF.inc()
+        while not viewer.queue.empty():
+            viewer.queue.get_nowait()
+            viewer.queue.task_done()
+        viewer.close(wait=False, reason="slow viewer")
+    return len(slow)
 
 
 def _log_error(error):

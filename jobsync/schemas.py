@@ -4,6 +4,7 @@ import re
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from jobsync.clock import milliseconds
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
 
 
@@ -265,6 +266,22 @@ class Problem(Shown):
 class Definitions(_Page):
     items = fields.List(fields.Nested(Definition))
     problems = fields.List(fields.Nested(Problem), metadata={"description": "What is wrong with definitions that can't be used"})
+
+
+def _moment(text):
+    try:
+        milliseconds(text)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValidationError("Not a time in ISO 8601 with a zone.") from error
+
+
+class Paint(Strict):
+    updated_at = fields.String(required=True, validate=[validate.Length(max=40), _moment], metadata={"format": "date-time"})
+    age_ms = Whole(required=True, strict=True, validate=validate.Range(0, 86_400_000), metadata={"description": "since it was painted"})
+
+
+class Painted(Strict):
+    paints = fields.List(fields.Nested(Paint), required=True, validate=validate.Length(max=100))
 
 
 class Health(Shown):

@@ -353,7 +353,7 @@ def child_result(pk):
 
 
 LAST_CHANGE = select(Counter.__table__.c.value).where(Counter.__table__.c.name == "change")
-MONITORED = select(JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.timeout)
+MONITORED = select(JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout)
 CHANGED_JOBS = MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change)
 UNFINISHED_JOBS = MONITORED.where(JOBS.status.in_(UNFINISHED)).order_by(JOBS.number)
 CHANGED_STEPS = (
@@ -371,13 +371,19 @@ def last_change():
 
 
 def jobs_changed_since(change):
-    """Return rows `(id, status, revision, change, started_at, timeout)` of the jobs that changed after `change`, in that order."""
+    """Return rows `(id, status, revision, change, started_at, updated_at, timeout)` of the jobs that changed after `change`, in that order."""
     return db.session.execute(CHANGED_JOBS, {"change": change}).all()
 
 
 def unfinished_jobs():
     """Return such rows of all jobs that aren't terminal."""
     return db.session.execute(UNFINISHED_JOBS).all()
+
+
+def count_unfinished_jobs():
+    """Return `{status: number}` of the jobs that aren't terminal."""
+    query = select(Job.status, func.count()).where(Job.status.in_(UNFINISHED)).group_by(Job.status)
+    return dict(db.session.execute(query).all())
 
 
 def job_heads(job_ids):

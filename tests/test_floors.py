@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A set is a place shared by rooms that don't know each other.
 FLOORS = [
     [{"jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.text", "jobsync.placeholders"}],
-    ["jobsync.extensions", "jobsync.changes", "jobsync.models", "jobsync.store", "jobsync.logs", "jobsync.upgrade"],
+    [{"jobsync.extensions", "jobsync.metrics"}, "jobsync.changes", "jobsync.models", "jobsync.store", "jobsync.logs", "jobsync.upgrade"],
     ["jobsync.broadcast", "jobsync.registry", "jobsync.definitions"],
     ["jobsync.lifecycle.rows", "jobsync.lifecycle.jobs", {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"}, "jobsync.lifecycle"],
     [

@@ -1,10 +1,11 @@
 """The Socket.IO door, by real clients on a real server. The server has no workers: what workers do, this process does on its store."""
 
 import json
+import socket
 import threading
 import time
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import engineio
@@ -156,6 +157,12 @@ class Worker:
         """Complete a job of one step, whatever it has come to."""
         with self.at_the_store():
             lifecycle.cancel(job_id)
+
+    def turn_over(self, job_id):
+        """Cancel a job and retry it: two changes of status of each of its steps."""
+        with self.at_the_store():
+            lifecycle.cancel(job_id)
+            lifecycle.retry(job_id)
 
     def write(self, job_id, *messages, step="a"):
         """Add lines to a step and return the job's revision after that."""
@@ -665,3 +672,54 @@ def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, shared_server):
     job_id = shared_server.submit("test_job", workers=1, lines=1, delay_ms=0)
     assert viewer.subscribe(job_id)["ok"]
     assert viewer.wait_for(context="job", job_id=job_id, status="completed")
+
+
+# Slow viewers
+
+
+class Deaf:
+    """A viewer that subscribes over a raw websocket and then reads nothing: its own buffer is as small as the kernel allows."""
+
+    def __init__(self, url, job_id):
+        address = urlsplit(url)
+        connection = self._connection = socket.create_connection((address.hostname, address.port), timeout=10)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self._websocket = websocket.create_connection(f"ws://{address.netloc}/socket.io/?EIO=4&transport=websocket", socket=connection)
+        self._websocket.recv()
+        self._websocket.send("40")
+        self._websocket.recv()
+        self._websocket.send("42" + json.dumps(["subscribe", {"job_id": job_id}]))
+
+    def read_to_the_end(self):
+        """Read on until the server has closed the connection."""
+        with suppress(websocket.WebSocketException, ConnectionError):
+            while self._websocket.recv():
+                pass
+
+    def close(self):
+        self._websocket.shutdown()
+        self._connection.close()
+
+
+def figure(server, name):
+    """Return the value of a figure of the server's."""
+    return next(float(line.split()[-1]) for line in server.get("/metrics").text.splitlines() if line.startswith(f"{name} "))
+
+
+def test_a_viewer_that_does_not_read_is_cut_off_while_the_others_hear_all_in_time(connect, server, worker):
+    job_id = worker.submit("\n".join(f"[step.s{number}]" for number in range(60)))
+    viewer = connect()
+    viewer.subscribe(job_id)
+    cut_off = figure(server, "jobsync_viewers_cut_off_total")
+    with closing(Deaf(server.url, job_id)) as deaf:
+        for _ in range(60):
+            worker.turn_over(job_id)
+            wait_for(lambda: viewer.heard[-1][1]["revision"] >= worker.revision(job_id))
+            if figure(server, "jobsync_viewers_cut_off_total") > cut_off:
+                break
+        wait_for(lambda: figure(server, "jobsync_viewers_cut_off_total") == cut_off + 1)
+        assert "is cut off: it has left" in server.log.read_text()
+        deaf.read_to_the_end()
+    again = connect()
+    assert again.subscribe(job_id)["revision"] == worker.revision(job_id)
+    assert not falls(viewer, job_id)

@@ -3,11 +3,11 @@
 from flask_smorest import Api
 
 from jobsync import schemas
-from jobsync.api import children, definitions, docs, health, jobs, logs, structure
+from jobsync.api import children, definitions, docs, health, jobs, logs, metrics, structure
 from jobsync.api.problem import show_error
 
-PATHS = ("/api", "/healthz", "/readyz", "/socket.io")
-BLUEPRINTS = (definitions, jobs, structure, children, logs, health)
+PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/socket.io")
+BLUEPRINTS = (definitions, jobs, structure, children, logs, health, metrics)
 
 __all__ = ["PATHS", "init_app", "show_error"]
 

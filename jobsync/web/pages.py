@@ -1,6 +1,7 @@
 """The list of jobs and the page of one job."""
 
 import hashlib
+import random
 import secrets
 from dataclasses import dataclass, field
 
@@ -41,7 +42,8 @@ def list_jobs():
     definitions = current_app.extensions["jobsync.definitions"]
     choices, problems = definitions.all(), definitions.problems()
     with store.read():
-        etag = _list_etag(store.last_change(), choices, problems)
+        change = store.last_change()
+        etag = _list_etag(change, choices, problems)
         if request.if_none_match.contains(etag):
             return _with_etag(Response(status=304), etag)
         page = store.jobs(**query)
@@ -56,6 +58,7 @@ def list_jobs():
         statuses=JOB_STATUSES,
         terminal=TERMINAL,
         etag=f'"{etag}"',
+        change=change,
     )
     return _with_etag(Response(html), etag)
 
@@ -112,6 +115,7 @@ def show_job(job_id):
         reruns=store.reruns_of(job_id),
         result=_result(job, structure),
         terminal=TERMINAL,
+        reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
     )
 
 

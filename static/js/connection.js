@@ -41,7 +41,7 @@ export class Connection {
   #openTimer = null;
 
   /**
-   * onAck(jobId, ack), onHint(hint), onState(state): as they come. onSilence(): there is no hint where one should have been; until
+   * onAck(jobId, ack, askedAt), onHint(hint), onState(state): as they come. onSilence(): there is no hint where one should have been; until
    * `isSilent` is false again, ask otherwise. outside: see `outside` in live.js.
    */
   constructor({ onAck, onHint, onState, onSilence }, { connect, isOnline, clock, random }) {
@@ -159,12 +159,13 @@ export class Connection {
   #subscribe(jobId) {
     const room = this.#rooms.get(jobId);
     const socket = this.#socket;
-    room.askedAt = this.#clock.now();
+    const askedAt = this.#clock.now();
+    room.askedAt = askedAt;
     room.isAcked = false;
     socket.emit("subscribe", payloadOf(jobId), (ack) => {
       if (socket !== this.#socket || this.#rooms.get(jobId) !== room) return;
       room.isAcked = true;
-      this.#onAck(jobId, ack ?? { ok: false });
+      this.#onAck(jobId, ack ?? { ok: false }, askedAt);
     });
   }
 

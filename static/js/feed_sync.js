@@ -29,7 +29,8 @@ export class FeedSync {
 
   /**
    * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. statuses: those it
-   * is limited to, [] for all. handlers: onPage(html, deleted): a newer page; returns the jobs that are shown then.
+   * is limited to, [] for all. handlers: onPage(html, deleted): another page; returns { jobs, isOlder }: the jobs that are shown
+   * then, and whether the page is of an earlier change than the last one, so of a database that was replaced.
    * onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state). outside: see `outside` in live.js.
    */
   constructor({ jobs, url, etag, statuses, ...handlers }, outside) {
@@ -197,6 +198,12 @@ export class FeedSync {
     if (this.#mayAsk) this.#page.askAgain();
   }
 
+  #forgetAll() {
+    for (const id of [...this.#jobs.keys()]) this.#remove(id);
+    this.#deleted.clear();
+    this.#elsewhere.clear();
+  }
+
   #takeStructure(id, job, { status, etag, body }) {
     if (status === 404) {
       this.#forget(id);
@@ -214,7 +221,9 @@ export class FeedSync {
   #takePage({ status, etag, body }) {
     if (status !== 200) return false;
     this.#etag = etag;
-    this.#setJobs(this.#handlers.onPage(body, this.#deleted));
+    const { jobs, isOlder } = this.#handlers.onPage(body, this.#deleted);
+    if (isOlder) this.#forgetAll();
+    this.#setJobs(jobs);
     return true;
   }
 

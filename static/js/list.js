@@ -43,18 +43,22 @@ class ListPage {
     return this.#rows.find((row) => row.dataset.jobId === jobId);
   }
 
-  /** Takes over a newer page of the list. A row stays as it is where it is newer than the page, and where nothing has changed. */
+  /**
+   * Takes over another page of the list. A row stays as it is where it is newer than the page, and where nothing has changed. A page of an
+   * earlier change than the last one is of another database: nothing stays.
+   */
   #showPage(html, deleted) {
     const page = new DOMParser().parseFromString(html, "text/html");
     const list = page.querySelector("[data-list]");
     localizeTimes(list);
-    const present = new Map(this.#rows.map((row) => [row.dataset.jobId, row]));
-    const wanted = [...list.querySelectorAll("[data-job-id]")].filter((row) => !deleted.has(row.dataset.jobId));
+    const isOlder = Number(list.dataset.change) < Number(this.#root.dataset.change);
+    const present = new Map(isOlder ? [] : this.#rows.map((row) => [row.dataset.jobId, row]));
+    const wanted = [...list.querySelectorAll("[data-job-id]")].filter((row) => isOlder || !deleted.has(row.dataset.jobId));
     placeAll(part(this.#root, "rows"), wanted.map((row) => newest(present.get(row.dataset.jobId), row)));
     for (const name of ["empty", "pager"]) patch(part(this.#root, name), part(list, name));
     setText(part(document, "total"), part(page, "total").textContent);
-    this.#root.dataset.etag = list.dataset.etag;
-    return this.#rows.map(jobOf);
+    setAttribute(this.#root, "data-change", list.dataset.change);
+    return { jobs: this.#rows.map(jobOf), isOlder };
   }
 
   #showJob(structure) {

@@ -26,7 +26,7 @@ class JobPage {
       onStructure: (structure) => this.#show(structure),
       onResult: (html) => this.#showResult(html),
       onConnection: (state) => this.#isGone || showConnection(indicator, state),
-      onDeleted: () => this.#showDeleted(),
+      onDeleted: (isReplaced) => this.#showDeleted(isReplaced),
     };
     this.#sync = new JobSync({ ...served, ...handlers }, outside());
     this.#actions = new Actions({
@@ -69,6 +69,7 @@ class JobPage {
   #show(structure) {
     setAttribute(this.#root, "data-status", structure.status);
     setAttribute(this.#root, "data-revision", structure.revision);
+    setAttribute(this.#root, "data-updated-at", structure.updated_at);
     showStatus(part(this.#root, "badge"), structure.status);
     showNote(part(this.#root, "error"), structure.error);
     this.#actions.show(structure.status);
@@ -97,10 +98,11 @@ class JobPage {
     part(this.#root, "result").innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
   }
 
-  #showDeleted() {
+  #showDeleted(isReplaced) {
     this.#isGone = true;
     const note = part(this.#root, "deleted");
-    setText(note, "This job was deleted. What you see is the last that was known of it.");
+    const reason = isReplaced ? "The database was replaced by an older one: reload the page for what it says." : "This job was deleted.";
+    setText(note, `${reason} What you see is the last that was known of it.`);
     setHidden(note, false);
     setHidden(part(this.#root, "actions"), true);
     setHidden(this.#indicator, true);

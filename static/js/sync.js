@@ -28,6 +28,7 @@ export class JobSync {
   #result;
   #logs = new Map(); // step → LogFeed
   #shown;
+  #shownAt = -Infinity;
   #wanted;
   #etag = null;
   #shownResult; // when the job ended whose result is shown, null for none
@@ -40,7 +41,7 @@ export class JobSync {
   /**
    * jobId, revision, finishedAt (null for a job that hasn't ended): what the page shows as served. handlers:
    * onStructure(structure): a newer one, to be shown at once. onResult(html): the result of the end that is shown, "" for none.
-   * onConnection(state). onDeleted(): the job is gone; nothing is asked any more. outside: see `outside` in live.js.
+   * onConnection(state). onDeleted(isReplaced): the job is gone; nothing is asked any more. outside: see `outside` in live.js.
    */
   constructor({ jobId, revision, finishedAt = null, ...handlers }, outside) {
     this.#jobId = jobId;
@@ -50,7 +51,7 @@ export class JobSync {
     this.#outside = outside;
     this.#connection = new Connection(
       {
-        onAck: (_, ack) => this.#takeAck(ack),
+        onAck: (_, ack, askedAt) => this.#takeAck(ack, askedAt),
         onHint: (hint) => this.#takeHint(hint),
         onState: handlers.onConnection,
         onSilence: () => this.#poll(),
@@ -116,13 +117,13 @@ export class JobSync {
     }
   }
 
-  /** Is told that the job was deleted: nothing is asked any more. */
-  end() {
+  /** Is told that the job was deleted, or replaced by an older state of it: nothing is asked any more. */
+  end(isReplaced = false) {
     if (this.#isGone) return;
     this.#isGone = true;
     this.stop();
     this.#logs.clear();
-    this.#handlers.onDeleted();
+    this.#handlers.onDeleted(isReplaced);
   }
 
   networkChanged() {
@@ -181,8 +182,10 @@ export class JobSync {
     return this.#isActive && !this.#isResting;
   }
 
-  #takeAck(ack) {
-    if (ack.ok) this.#want(ack.revision);
+  /** An ack is of a moment after it was asked for. One that is older than what was shown by then is of another past: a restored backup. */
+  #takeAck(ack, askedAt) {
+    if (ack.ok && ack.revision < this.#shown && this.#shownAt < askedAt) this.end(true);
+    else if (ack.ok) this.#want(ack.revision);
     else if (this.#mayAsk) this.#structure.askAgain(); // perhaps the job is gone: `structure` will say
   }
 
@@ -212,6 +215,7 @@ export class JobSync {
     this.#etag = etag;
     if (body.revision === this.#shown) return false;
     this.#shown = body.revision;
+    this.#shownAt = this.#outside.clock.now();
     this.#handlers.onStructure(body);
     this.#wantResultOf(body);
     for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count);

@@ -21,7 +21,7 @@ function begin({ jobs = [RUNNING, DONE], statuses = [], pages = {} } = {}) {
     statuses,
     onPage: (html) => {
       shown.pages.push(html);
-      return pages[html] ?? jobs;
+      return { jobs: pages[html] ?? jobs, isOlder: html.startsWith("older") };
     },
     onStructure: (body) => shown.structures.push([body.job_id, body.revision]),
     onDeleted: (id) => shown.deleted.push(id),
@@ -200,4 +200,15 @@ test("a list that is left closes everything", async () => {
   await world.socket.hear("job_update", hint("r", 6));
   sync.stop();
   assert.deepEqual([world.inAir().length, world.clock.waiting, world.socket.isClosed], [0, 0, true]);
+});
+
+test("a page of an earlier change is of another database: nothing that was known of its jobs counts any more", async () => {
+  const before = [{ ...RUNNING, revision: 40 }];
+  const { world } = await connected({ jobs: before, pages: { older: [{ ...RUNNING, revision: 3 }] } });
+  await world.socket.hear("job_update", hint("gone", 41, { status: "deleted" }));
+  await world.socket.hear("job_update", hint("new", 1));
+  await world.clock.advance(500);
+  await world.inAir("/?status=x")[0].answer(200, "older");
+  await world.socket.hear("job_update", hint(RUNNING.id, 4));
+  assert.equal(world.inAir(`${RUNNING.id}/structure`).length, 1);
 });

@@ -6,7 +6,7 @@ import { FakeWorld, hint, settle, structure } from "./fakes.mjs";
 
 function begin({ revision = 5, finishedAt = null, random } = {}) {
   const world = new FakeWorld({ random });
-  const shown = { structures: [], states: [], results: [], deleted: 0 };
+  const shown = { structures: [], states: [], results: [], deleted: [] };
   const sync = new JobSync({
     jobId: "j",
     revision,
@@ -14,7 +14,7 @@ function begin({ revision = 5, finishedAt = null, random } = {}) {
     onStructure: (body) => shown.structures.push(body),
     onResult: (html) => shown.results.push(html),
     onConnection: (state) => shown.states.push(state),
-    onDeleted: () => (shown.deleted += 1),
+    onDeleted: (isReplaced) => shown.deleted.push(isReplaced),
   }, world.outside);
   sync.start();
   return { world, shown, sync };
@@ -134,7 +134,7 @@ test("a job that is gone is told once and never asked for again", async () => {
   const { world, shown, sync } = await connected();
   await world.socket.hear("job_update", hint(9));
   await world.request.answer(404, { code: 404 });
-  assert.equal(shown.deleted, 1);
+  assert.deepEqual(shown.deleted, [false]);
   const requests = world.requests.length;
   sync.wake();
   sync.start();
@@ -149,7 +149,7 @@ test("the hint that a job is deleted ends everything too, in the middle of a req
   await world.socket.hear("job_update", hint(6));
   await world.socket.hear("job_update", hint(7, { status: "deleted" }));
   await world.clock.advance(60_000);
-  assert.deepEqual([shown.deleted, world.requests.length, world.inAir().length, world.clock.waiting], [1, 1, 0, 0]);
+  assert.deepEqual([shown.deleted.length, world.requests.length, world.inAir().length, world.clock.waiting], [1, 1, 0, 0]);
 });
 
 test("who is told that the job was deleted says so once and asks nothing", async () => {
@@ -157,7 +157,7 @@ test("who is told that the job was deleted says so once and asks nothing", async
   sync.end();
   await world.socket.hear("job_update", hint(7, { status: "deleted" }));
   sync.end();
-  assert.deepEqual([shown.deleted, world.requests.length, world.clock.waiting], [1, 0, 0]);
+  assert.deepEqual([shown.deleted.length, world.requests.length, world.clock.waiting], [1, 0, 0]);
 });
 
 test("a refused subscription makes it look whether the job is there", async () => {
@@ -165,10 +165,32 @@ test("a refused subscription makes it look whether the job is there", async () =
   await world.socket.hear("connect");
   await world.socket.ack({ job_id: "j" }, { ok: false, error: "There is no job 'j'." });
   await world.request.answer(404, {});
-  assert.equal(shown.deleted, 1);
+  assert.deepEqual(shown.deleted, [false]);
 });
 
 // The connection's state
+
+test("an ack that is older than what was shown when it was asked for is of a replaced database: the job is told gone", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint(9));
+  await world.request.answer(200, structure(9));
+  await world.socket.hear("disconnect");
+  await world.clock.advance(3000);
+  await world.socket.hear("connect");
+  await world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "running", revision: 4 });
+  assert.deepEqual(shown.deleted, [true]);
+  assert.equal(world.inAir().length, 0);
+});
+
+test("an ack that was overtaken by an answer of structure proves nothing", async () => {
+  const { world, shown, sync } = await connected();
+  await world.clock.advance(100);
+  sync.wake();
+  await world.clock.advance(100);
+  await world.inAir("structure")[0].answer(200, structure(9));
+  await world.socket.ack({ job_id: "j" }, { ok: true, job_id: "j", status: "running", revision: 8 });
+  assert.deepEqual(shown.deleted, []);
+});
 
 test("it is live while hints come, whatever requests do", async () => {
   const { world, shown } = await connected();

@@ -1,0 +1,46 @@
+"""`/metrics`: what the running system measures of itself, for Prometheus, and what pages report that may."""
+
+from flask import Response, current_app
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from jobsync import metrics, schemas, store
+from jobsync.api.problem import Resource
+from jobsync.clock import milliseconds, now
+from jobsync.extensions import socketio
+from jobsync.status import UNFINISHED
+
+LONGEST = 60_000  # ms: what is older was not painted late but by a page that slept
+
+blueprint = Resource("metrics", __name__, url_prefix="/metrics", description="Figures of the running system")
+READ = {"description": "The figures in Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+@blueprint.get("")
+@blueprint.doc(responses={"200": READ})
+@blueprint.response(200)
+def get_metrics():
+    """Get the figures, for Prometheus"""
+    metrics.VIEWERS.set(len(socketio.server.eio.sockets))
+    metrics.WORKERS.set(store.live_workers(now()))
+    counted = store.count_unfinished_jobs()
+    for status in UNFINISHED:
+        metrics.UNFINISHED.labels(status).set(counted.get(status, 0))
+    return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+@blueprint.post("/painted")
+@blueprint.arguments(schemas.Painted)
+@blueprint.response(204)
+def note_painted(body):
+    """Report when changes were painted
+
+    A page says which commit it painted, by `updated_at` of `structure`, and how long ago that was by its own stopwatch: no clock but the
+    server's is compared with the server's. The way of the report counts too, so the figure is never too good.
+    """
+    if not current_app.config["PAINT_SAMPLING"]:
+        return
+    moment = now()
+    for paint in body["paints"]:
+        latency = moment - milliseconds(paint["updated_at"]) - paint["age_ms"]
+        if 0 <= latency <= LONGEST:
+            metrics.PAINTED.observe(latency / 1000)
