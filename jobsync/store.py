@@ -14,7 +14,7 @@ from sqlalchemy import Text, bindparam, cast, func, or_, select
 from sqlalchemy.exc import OperationalError
 
 from jobsync.changes import changes
-from jobsync.clock import iso
+from jobsync.clock import iso, now
 from jobsync.errors import BadInput, NotFound, StoreBusy
 from jobsync.extensions import db, socketio
 from jobsync.models import Child, Counter, Job, Step, Worker
@@ -42,6 +42,7 @@ def write(patience=PATIENCE):
         raise StoreBusy()
     try:
         _begin_immediate(session, deadline)
+        session.info["moment"] = now()
         try:
             yield session
             session.commit()
@@ -65,6 +66,11 @@ def _begin_immediate(session, deadline):
             if time.monotonic() > deadline:
                 raise StoreBusy() from error
         socketio.sleep(random.uniform(0.001, 0.004))
+
+
+def moment(session):
+    """Return the time of a write transaction in ms: one for all that it writes, so that no step starts before its job."""
+    return session.info["moment"]
 
 
 def is_writable():

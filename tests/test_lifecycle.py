@@ -1,5 +1,6 @@
 """What people ask of a job, and what follows by itself: guarded, counted, in one transaction."""
 
+import itertools
 import threading
 import time
 
@@ -549,3 +550,13 @@ def test_a_transaction_that_breaks_leaves_nothing_of_itself(hand):
     assert store.structure(job_id) == before
     with store.write() as session:  # and the way is free for the next one
         rows.touch(session, job_id)
+
+
+def test_what_happens_in_one_transaction_happens_at_one_time(hand, monkeypatch):
+    ticks = itertools.count(1_800_000_000_000, 1000)
+    monkeypatch.setattr("jobsync.clock.time.time_ns", lambda: next(ticks) * 1_000_000)
+    job_id = hand.submit("[step.a]\n[step.b]")
+    hand.run_out(job_id)
+    job, steps = store.job(job_id), store.structure(job_id)["steps"]
+    assert job["created_at"] < job["started_at"] == steps[0]["started_at"] == steps[1]["started_at"]
+    assert job["finished_at"] == job["updated_at"] == max(step["finished_at"] for step in steps)

@@ -5,12 +5,11 @@ import secrets
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import insert, select, update
 
-from jobsync.clock import now
 from jobsync.errors import NotFound, WrongState
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
-from jobsync.store import BRIEFLY, read, write
+from jobsync.store import BRIEFLY, moment, read, write
 
 CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
 
@@ -30,7 +29,7 @@ def submit(definition, params, source, rerun_of=None):
 
 
 def _job_values(session, job_id, definition, params, source, rerun_of):
-    moment = now()
+    created_at = moment(session)
     return {
         "id": job_id,
         "definition": definition.id,
@@ -42,8 +41,8 @@ def _job_values(session, job_id, definition, params, source, rerun_of):
         "source": source,
         "rerun_of": rerun_of,
         "timeout": definition.timeout,
-        "created_at": moment,
-        "updated_at": moment,
+        "created_at": created_at,
+        "updated_at": created_at,
     }
 
 

@@ -3,12 +3,11 @@
 from sqlalchemy import delete, select, update
 
 from jobsync import store
-from jobsync.clock import now
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
 from jobsync.models import Child, Deletion, Job, Step
 from jobsync.status import FAILED, PENDING, RUNNING, TERMINAL, derive_job, derive_moves
-from jobsync.store import BRIEFLY, read, write
+from jobsync.store import BRIEFLY, moment, read, write
 
 
 def advance(job_id):
@@ -64,7 +63,7 @@ def _move_step(session, step_pk, status, move, revision):
         return
     values = {"stage": move.stage}
     if move.status == RUNNING:
-        values["started_at"] = now()
+        values["started_at"] = moment(session)
     if move.status == FAILED:
         values["error"] = rows.short(move.error + _first_failure(session, step_pk))
         rows.cancel_children(session, step_pk)
@@ -80,7 +79,7 @@ def _first_failure(session, step_pk):
 
 def _move_job(session, job_id, old, new):
     """A retried job whose children had all completed goes from pending to its end in one move: it begins with that, too."""
-    values = {"started_at": now()} if old == PENDING else {}
+    values = {"started_at": moment(session)} if old == PENDING else {}
     if new in TERMINAL:
         values.update(end_values(session, job_id, new))
     rows.move_job(session, job_id, old, new, **values)

@@ -5,9 +5,9 @@ Every function works in the caller's write transaction.
 
 from sqlalchemy import bindparam, update
 
-from jobsync.clock import now
 from jobsync.models import Child, Counter, Job, Step
 from jobsync.status import CANCELLED, PENDING, RUNNING, TERMINAL, UNFINISHED, allowed
+from jobsync.store import moment
 from jobsync.text import one_line
 
 # In every transaction, while everybody else waits: made once, as those of the store
@@ -28,20 +28,20 @@ def next_change(session):
 
 def touch(session, job_id):
     """Give a job its next revision and return it."""
-    return session.execute(TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": now()}).scalar_one()
+    return session.execute(TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}).scalar_one()
 
 
 def move_job(session, job_id, old, new, **values):
     """Move a job from status `old` to `new`. Returns False, and changes nothing, when it isn't in `old` any more."""
     _insist("job", old, new)
-    values.update(status=new, **_end_time(new))
+    values.update(status=new, **_end_time(session, new))
     return _changed(session, update(Job).where(Job.id == job_id, Job.status == old).values(values))
 
 
 def move_step(session, step_pk, old, new, revision, **values):
     """Move a step from status `old` to `new`. Returns False, and changes nothing, when it isn't in `old` any more."""
     _insist("step", old, new)
-    values.update(status=new, revision=revision, status_revision=revision, **_end_time(new))
+    values.update(status=new, revision=revision, status_revision=revision, **_end_time(session, new))
     if new in TERMINAL:
         values["worker_id"] = None
     return _changed(session, update(Step).where(Step.pk == step_pk, Step.status == old).values(values))
@@ -53,7 +53,7 @@ def move_child(session, child_pk, old, new, *guards, **values):
     The caller counts (`count_children`): several moves of a step are counted at once.
     """
     _insist("child", old, new)
-    values.update(status=new, **_end_time(new))
+    values.update(status=new, **_end_time(session, new))
     return _changed(session, update(Child).where(Child.pk == child_pk, Child.status == old, *guards).values(values))
 
 
@@ -62,8 +62,8 @@ def _insist(kind, old, new):
         raise ValueError(f"a {kind} never goes from {old} to {new}")
 
 
-def _end_time(status):
-    return {"finished_at": now() if status in TERMINAL else None}
+def _end_time(session, status):
+    return {"finished_at": moment(session) if status in TERMINAL else None}
 
 
 def _changed(session, statement):
@@ -83,7 +83,7 @@ def count_children(session, step_pk, revision, moves):
 
 def cancel_children(session, step_pk):
     """Cancel a step's unfinished children, and count them as that."""
-    values = {"status": CANCELLED, "finished_at": now(), "worker_id": None}
+    values = {"status": CANCELLED, "finished_at": moment(session), "worker_id": None}
     session.execute(update(Child).where(Child.step_pk == step_pk, Child.status.in_(UNFINISHED)).values(values))
     counters = {CANCELLED: Step.cancelled + Step.pending + Step.running, PENDING: 0, RUNNING: 0}
     session.execute(update(Step).where(Step.pk == step_pk).values(counters))

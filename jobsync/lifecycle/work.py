@@ -14,7 +14,7 @@ from jobsync.clock import now
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Job, Step, Worker
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
-from jobsync.store import read, write
+from jobsync.store import moment, read, write
 from jobsync.text import storable
 
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
@@ -170,7 +170,7 @@ def _take_children(session, worker_id, step, number):
 
 def _begin(session, task, revision):
     guards = (Child.worker_id == task.worker_id, Child.attempt == task.attempt - 1)
-    values = {"attempt": task.attempt, "started_at": now()}
+    values = {"attempt": task.attempt, "started_at": moment(session)}
     begun = rows.move_child(session, task.child_pk, PENDING, RUNNING, *guards, **values)
     if begun:
         rows.count_children(session, task.step_pk, revision, [(PENDING, RUNNING)])
@@ -276,7 +276,7 @@ def _fail_child(session, task, old, revision, error, started_at):
         rows.count_children(session, task.step_pk, revision, [(old.status, new)])
     if again:
         text = f"Attempt {task.attempt} failed: {error}. It will be tried again ({task.retries - old.failures} left)."
-        _append(session, task, revision, logs.lines_of(text, "warning", now(), task.child_pk))
+        _append(session, task, revision, logs.lines_of(text, "warning", moment(session), task.child_pk))
 
 
 # Planning and summing up
@@ -363,7 +363,7 @@ def _begun_by(session, worker_id):
 
 
 def _lose_child(session, task, old, revision, reason):
-    _append(session, task, revision, logs.lines_of(f"Lost during attempt {task.attempt}: {reason}.", "error", now(), task.child_pk))
+    _append(session, task, revision, logs.lines_of(f"Lost during attempt {task.attempt}: {reason}.", "error", moment(session), task.child_pk))
     _fail_child(session, task, old, revision, reason, old.started_at)
 
 
@@ -371,7 +371,7 @@ def _give_back(session, task, revision):
     rows.move_child(session, task.child_pk, RUNNING, PENDING, worker_id=None, started_at=None)
     rows.count_children(session, task.step_pk, revision, [(RUNNING, PENDING)])
     text = "Stopped because the worker was shut down; it will run again."
-    _append(session, task, revision, logs.lines_of(text, "warning", now(), task.child_pk))
+    _append(session, task, revision, logs.lines_of(text, "warning", moment(session), task.child_pk))
 
 
 def _release_units(session, worker_id, reason):
