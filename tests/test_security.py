@@ -186,7 +186,7 @@ def test_names_parameters_lines_and_errors_are_text_on_every_page(hostile, path)
 def kinds_of_answers(client):
     """Yield `(what, response)` for every kind of answer there is."""
     job = f"/api/jobs/{client.job_id}"
-    for path in ("/", f"/jobs/{client.job_id}", "/definitions/d", "/jobs/nope", "/nope", "/static/favicon.svg", "/static/nope.js", "/static/../app.py"):
+    for path in ("/", f"/jobs/{client.job_id}", "/definitions/d", "/jobs/nope", "/nope", "/static/favicons/jobsync.svg", "/static/nope.js", "/static/../app.py"):
         yield path, client.get(path)
     for path in ("/api/jobs", job, f"{job}/structure", f"{job}/logs?step=a", "/api/nope", "/api/openapi.json", "/api/docs", "/healthz", "/readyz"):
         yield path, client.get(path)

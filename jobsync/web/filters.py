@@ -3,6 +3,8 @@
 import re
 from datetime import datetime
 
+from jobsync.clock import now
+
 CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 DELETE = "\u2421"  # the picture of \x7f; those of the others follow U+2400
@@ -11,7 +13,7 @@ DELETE = "\u2421"  # the picture of \x7f; those of the others follow U+2400
 def init_app(app):
     """Make them known to the templates."""
     app.jinja_env.filters.update(number=number, moment=moment, clock=clock, plain=plain)
-    app.jinja_env.globals.update(took=took)
+    app.jinja_env.globals.update(took=took, now=now)
 
 
 def number(value):

@@ -23,6 +23,7 @@ export class FeedSync {
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
   #elsewhere = new Map(); // id → the status with which it didn't belong here
   #deleted = new Set();
+  #confirmedAt = -Infinity;
   #isActive = false;
   #isResting = false;
   #timers = new Map();
@@ -49,7 +50,7 @@ export class FeedSync {
     );
     this.#page = new Request(
       {
-        send: (signal) => read(outside.fetch, url, { signal, etag: this.#etag, as: "text" }),
+        send: (signal) => read(outside, url, { signal, etag: this.#etag, as: "text" }),
         take: (answer) => this.#takePage(answer),
         onEnd: (ok) => this.#connection.answered(ok),
         spacing: PAGE_SPACING,
@@ -93,6 +94,11 @@ export class FeedSync {
     else this.wake();
   }
 
+  /** ms since the server was last heard of. */
+  get confirmedFor() {
+    return this.#outside.clock.now() - this.#confirmedAt;
+  }
+
   networkChanged() {
     this.#connection.networkChanged();
   }
@@ -125,7 +131,7 @@ export class FeedSync {
     const url = `/api/jobs/${encodeURIComponent(id)}/structure`;
     job.request = new Request(
       {
-        send: (signal) => read(this.#outside.fetch, url, { signal, etag: job.etag }),
+        send: (signal) => read(this.#outside, url, { signal, etag: job.etag }),
         take: (answer) => this.#takeStructure(id, job, answer),
         isWanted: () => job.wanted > job.revision,
         spacing: GROWTH_SPACING,
@@ -163,6 +169,7 @@ export class FeedSync {
   }
 
   #takeHint(hint) {
+    this.#confirmedAt = this.#outside.clock.now();
     this.#stopTimer("poll");
     const job = this.#jobs.get(hint.job_id);
     if (hint.status === "deleted") this.#forget(hint.job_id);
@@ -219,6 +226,7 @@ export class FeedSync {
   }
 
   #takePage({ status, etag, body }) {
+    this.#confirmedAt = this.#outside.clock.now();
     if (status !== 200) return false;
     this.#etag = etag;
     const { jobs, isOlder } = this.#handlers.onPage(body, this.#deleted);

@@ -1,8 +1,10 @@
 // The list of jobs: shows what FeedSync brings. Rows are patched in place; new ones come from the list's own page.
 
+import { everySecond, pageClock } from "./clock.js";
 import { FeedSync } from "./feed_sync.js";
+import { Indicator } from "./indicator.js";
 import { keepRunning, outside } from "./live.js";
-import { localizeTimes, part, patch, setAttribute, setHidden, setText, showConnection, showNote, showStatus, took } from "./show.js";
+import { localizeTimes, part, patch, setAttribute, setHidden, setText, showNote, showStatus, took } from "./show.js";
 
 const TERMINAL = new Set(["completed", "failed", "cancelled", "skipped"]);
 
@@ -13,7 +15,6 @@ class ListPage {
 
   constructor(root, indicator) {
     this.#root = root;
-    this.#indicator = indicator;
     const served = {
       jobs: this.#rows.map(jobOf),
       url: location.pathname + location.search,
@@ -24,14 +25,17 @@ class ListPage {
       onPage: (html, deleted) => this.#showPage(html, deleted),
       onStructure: (structure) => this.#showJob(structure),
       onDeleted: (jobId) => this.#rowOf(jobId)?.remove(),
-      onConnection: (state) => showConnection(indicator, state),
+      onConnection: (state) => this.#indicator.show(state),
     };
-    this.#sync = new FeedSync({ ...served, ...handlers }, outside());
+    const serverClock = pageClock();
+    this.#sync = new FeedSync({ ...served, ...handlers }, outside(serverClock));
+    this.#indicator = new Indicator(indicator, serverClock, this.#sync);
   }
 
   start() {
     localizeTimes(this.#root);
-    setHidden(this.#indicator, false);
+    this.#indicator.show("reconnecting");
+    everySecond(() => this.#indicator.tick());
     keepRunning(this.#sync);
   }
 

@@ -6,15 +6,16 @@ const LOOK = 2000; // ms between two looks at the wall clock
 const SLEPT = 5000; // ms that it may jump ahead before the machine is thought to have slept
 
 /**
- * Returns what JobSync and FeedSync need from the outside. connect(transports) opens a socket and returns it: on, off, emit, disconnect
+ * Returns what JobSync and FeedSync need from the outside. noteDate(header): takes the server's `Date`. connect(transports) opens a socket and returns it: on, off, emit, disconnect
  * as socket.io's client has them, not connecting again by itself. isOnline(): what the browser says.
  */
-export function outside() {
+export function outside(serverClock) {
   return {
     connect: (transports) => io({ transports, tryAllTransports: true, forceNew: true, reconnection: false, timeout: 5000 }),
     fetch: (url, options) => fetch(url, options),
     clock: { now: () => performance.now(), setTimeout: (action, ms) => setTimeout(action, ms), clearTimeout: (timer) => clearTimeout(timer) },
     random: Math.random,
+    noteDate: (header) => serverClock.note(header),
     isOnline: () => navigator.onLine,
   };
 }

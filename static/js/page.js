@@ -1,14 +1,17 @@
 // The page of one job: shows what JobSync brings, in one pass, and never opens a connection itself.
 
 import { Actions } from "./actions.js";
+import { everySecond, pageClock } from "./clock.js";
+import { Indicator } from "./indicator.js";
 import { keepRunning, outside } from "./live.js";
 import { Memory } from "./memory.js";
-import { localizeTimes, part, setAttribute, setHidden, setText, showConnection, showNote, showStatus, showTime, took } from "./show.js";
+import { localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime, took } from "./show.js";
 import { StepView } from "./step_view.js";
 import { JobSync } from "./sync.js";
 
 class JobPage {
   #root;
+  #clock = pageClock();
   #indicator;
   #sync;
   #memory;
@@ -18,17 +21,17 @@ class JobPage {
 
   constructor(root, indicator) {
     this.#root = root;
-    this.#indicator = indicator;
     const { jobId, revision } = root.dataset;
     this.#memory = new Memory(jobId, () => localStorage);
     const served = { jobId, revision: Number(revision), finishedAt: part(root, "finished").getAttribute("datetime") };
     const handlers = {
       onStructure: (structure) => this.#show(structure),
       onResult: (html) => this.#showResult(html),
-      onConnection: (state) => this.#isGone || showConnection(indicator, state),
+      onConnection: (state) => this.#isGone || this.#indicator.show(state),
       onDeleted: (isReplaced) => this.#showDeleted(isReplaced),
     };
-    this.#sync = new JobSync({ ...served, ...handlers }, outside());
+    this.#sync = new JobSync({ ...served, ...handlers }, outside(this.#clock));
+    this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
     this.#actions = new Actions({
       jobId,
       forms: root.querySelectorAll("form[data-form]"),
@@ -40,7 +43,8 @@ class JobPage {
 
   start() {
     localizeTimes(this.#root);
-    setHidden(this.#indicator, false);
+    this.#indicator.show("reconnecting");
+    everySecond(() => this.#tick());
     const pattern = document.querySelector("#line-pattern");
     for (const node of this.#root.querySelectorAll("[data-step]")) this.#addStep(new StepView(node, { pattern, sync: this.#sync }));
     addEventListener("hashchange", () => this.#goToHash());
@@ -62,6 +66,10 @@ class JobPage {
     const match = /^#(.+):([1-9][0-9]{0,14})$/.exec(location.hash);
     const step = match && this.#steps.get(match[1]);
     if (step) step.goTo(Number(match[2]));
+  }
+
+  #tick() {
+    if (!this.#isGone) this.#indicator.tick();
   }
 
   // What JobSync brings
@@ -91,6 +99,7 @@ class JobPage {
   }
 
   #showTitle(status) {
+    setAttribute(part(document, "favicon"), "href", `/static/favicons/${status}.svg`);
     document.title = `${this.#root.querySelector("h1").textContent} · ${status} · jobsync`;
   }
 
@@ -105,8 +114,9 @@ class JobPage {
     setText(note, `${reason} What you see is the last that was known of it.`);
     setHidden(note, false);
     setHidden(part(this.#root, "actions"), true);
-    setHidden(this.#indicator, true);
+    this.#indicator.hide();
     this.#root.classList.add("is-deleted");
+    setAttribute(part(document, "favicon"), "href", "/static/favicons/deleted.svg");
     document.title = `deleted · ${document.title}`;
   }
 

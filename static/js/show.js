@@ -108,17 +108,3 @@ export function patch(node, newer) {
     else setText(child, wanted[place].textContent);
   });
 }
-
-const CONNECTIONS = {
-  live: "Live",
-  polling: "No live updates: asking every 3 s",
-  reconnecting: "Reconnecting…",
-  offline: "Offline: this may be out of date",
-};
-
-/** Shows how the page is connected. */
-export function showConnection(indicator, state) {
-  setAttribute(indicator, "data-connection", state);
-  setText(part(indicator, "connection"), CONNECTIONS[state]);
-  setHidden(indicator, false);
-}

@@ -11,9 +11,10 @@ export const POLL_EVERY = 3000; // ms, while hints don't come
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 
 /** Returns the answer of a request as `{ status, etag, body }`. Rejects unless it is 200, 304 or 404. */
-export async function read(fetch, url, { signal, etag = null, as = "json" }) {
+export async function read({ fetch, noteDate }, url, { signal, etag = null, as = "json" }) {
   const headers = etag ? { "If-None-Match": etag } : {};
   const response = await fetch(url, { headers, signal, cache: "no-store" });
+  noteDate(response.headers.get("Date"));
   if (![200, 304, 404].includes(response.status)) throw new Error(`the server answered ${response.status}`);
   const body = response.status === 200 ? await response[as]() : null;
   return { status: response.status, etag: response.headers.get("ETag"), body };
@@ -29,6 +30,7 @@ export class JobSync {
   #logs = new Map(); // step → LogFeed
   #shown;
   #shownAt = -Infinity;
+  #confirmedAt = -Infinity;
   #wanted;
   #etag = null;
   #shownResult; // when the job ended whose result is shown, null for none
@@ -74,6 +76,19 @@ export class JobSync {
       },
       outside,
     );
+  }
+
+  get revision() {
+    return this.#shown;
+  }
+
+  /** ms since the store was last known to have nothing newer than what is shown. */
+  get confirmedFor() {
+    return this.#outside.clock.now() - this.#confirmedAt;
+  }
+
+  #confirm() {
+    this.#confirmedAt = this.#outside.clock.now();
   }
 
   get #url() {
@@ -141,7 +156,7 @@ export class JobSync {
   }
 
   #read(url, options) {
-    return read(this.#outside.fetch, url, options);
+    return read(this.#outside, url, options);
   }
 
   // What is under way
@@ -202,7 +217,8 @@ export class JobSync {
 
   #want(revision) {
     if (Number.isInteger(revision)) this.#wanted = Math.max(this.#wanted, revision);
-    if (this.#wanted > this.#shown && this.#mayAsk) this.#structure.ask();
+    if (this.#wanted <= this.#shown) this.#confirm();
+    else if (this.#mayAsk) this.#structure.ask();
   }
 
   /** Returns whether the answer brought a newer revision. */
@@ -211,7 +227,9 @@ export class JobSync {
       this.end();
       return true;
     }
-    if (status === 304 || body.revision < this.#shown) return false;
+    if (status === 200 && body.revision < this.#shown) return false;
+    this.#confirm();
+    if (status === 304) return false;
     this.#etag = etag;
     if (body.revision === this.#shown) return false;
     this.#shown = body.revision;

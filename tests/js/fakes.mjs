@@ -121,6 +121,7 @@ export class FakeWorld {
       clock: this.clock,
       random,
       isOnline: () => this.online,
+      noteDate: () => {},
       connect: (transports) => {
         this.sockets.push(new FakeSocket(transports));
         return this.socket;

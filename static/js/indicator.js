@@ -1,0 +1,57 @@
+// Says in words how the page is connected, and of when what it shows is.
+
+import { clock, part, setAttribute, setHidden, setText } from "./show.js";
+
+const WORDS = {
+  live: "Live",
+  polling: "No live updates: asking every 3 s",
+  reconnecting: "Reconnecting",
+  offline: "Offline",
+};
+
+/** Returns `12 s` or `3 min`, `2 h` for ms. */
+function ago(ms) {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+}
+
+export class Indicator {
+  #node;
+  #serverClock;
+  #sync;
+  #state = "reconnecting";
+
+  /** node: as served. serverClock: a ServerClock. sync: what has `confirmedFor` (ms since the store was last known to agree) and `revision`. */
+  constructor(node, serverClock, sync) {
+    this.#node = node;
+    this.#serverClock = serverClock;
+    this.#sync = sync;
+  }
+
+  /** Says whether what is shown may be taken for the present: only then may clocks run. */
+  get isCurrent() {
+    return this.#state === "live" || this.#state === "polling";
+  }
+
+  show(state) {
+    this.#state = state;
+    setAttribute(this.#node, "data-connection", state);
+    this.tick();
+    setHidden(this.#node, false);
+  }
+
+  hide() {
+    setHidden(this.#node, true);
+  }
+
+  /** Brings the words up to date: call it each second. Screen readers hear of states, not of seconds. */
+  tick() {
+    const { confirmedFor, revision } = this.#sync;
+    const isKnown = Number.isFinite(confirmedFor);
+    setText(part(this.#node, "connection"), WORDS[this.#state]);
+    setText(part(this.#node, "as-of"), this.isCurrent || !isKnown ? "" : `, as of ${ago(confirmedFor)} ago`);
+    const at = isKnown ? `confirmed ${clock(new Date(this.#serverClock.now() - confirmedFor).toISOString())}` : "not confirmed yet";
+    setAttribute(this.#node, "title", revision === undefined ? at : `Revision ${revision}, ${at}`);
+  }
+}
