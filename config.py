@@ -11,6 +11,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from jobsync.errors import SettingsError
+from jobsync.security import HOST
+
+SQLITE = b"SQLite format 3\0"  # how each such file begins
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def load(environ=os.environ):
         allowed_hosts=get.hosts("JOBSYNC_ALLOWED_HOSTS"),
         data_dir=data_dir,
         database_url=_database(get.text("JOBSYNC_DATABASE_URL", _sqlite(data_dir / "jobsync.db"))),
-        definitions=Path(get.text("JOBSYNC_DEFINITIONS", "definitions")).absolute(),
+        definitions=_definitions(environ.get("JOBSYNC_DEFINITIONS")),
         workers=get.integer("JOBSYNC_WORKERS", os.cpu_count() or 1, 0, 256),
         log_limit=get.integer("JOBSYNC_LOG_LIMIT", 1_000_000, 1, 1_000_000_000),
         secret_key=environ.get("JOBSYNC_SECRET_KEY") or _secret(data_dir / "secret.key"),
@@ -83,7 +86,7 @@ class _Reader:
         value = self._environ.get(name, "")
         hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
         for host in hosts:
-            if "/" in host or " " in host:
+            if not HOST.fullmatch(host):
                 raise _refused(name, value, "host names with or without a port, with commas between them")
         return hosts
 
@@ -103,6 +106,13 @@ def _folder(name):
     return path
 
 
+def _definitions(name):
+    path = Path(name or "definitions").absolute()
+    if name and not (path.is_dir() and os.access(path, os.R_OK | os.X_OK)):
+        raise _refused("JOBSYNC_DEFINITIONS", name, "a folder that can be read")
+    return path
+
+
 def _sqlite(path):
     return URL.create("sqlite", database=str(path)).render_as_string()
 
@@ -116,9 +126,18 @@ def _database(text):
         raise _refused("JOBSYNC_DATABASE_URL", text, allowed) from error
     is_file = url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and not (url.host or url.query)
     path = Path(url.database or "").absolute()
-    if not is_file or path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+    if not is_file or path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK) or not _may_be_sqlite(path):
         raise _refused("JOBSYNC_DATABASE_URL", str(url) if url.password else text, allowed)  # str() hides the password
     return _sqlite(path)
+
+
+def _may_be_sqlite(path):
+    """Say whether a file is new, empty or a SQLite database. One that can't be read is told of when it is opened."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(SQLITE)) in (b"", SQLITE)
+    except OSError:
+        return True
 
 
 def _refuse_what_is_not_there_yet(environ):

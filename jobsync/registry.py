@@ -88,14 +88,14 @@ class Context(Protocol):
 class StepType:
     """A step type: `run`, and what its decorators added. Call it to call `run`."""
 
-    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=(), check=None):
+    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=None, check=None):
         self.name = name
         self.run = run
         self.options = options
         self.batch = batch
         self.resumes = resumes
         self.templates = frozenset(templates)
-        self.placeholders = frozenset(placeholders)
+        self.placeholders = dict(placeholders or {})
         self.check = check
         self.planner = single_child
         self.summary = None
@@ -125,7 +125,8 @@ def step(name, **options):
     options: a marshmallow Schema for the step's own keys in a definition.
     batch: its children may be short and can be done again without harm, so a worker may take several at a time.
     resumes: its plan goes on after `context.last_input` by itself.
-    templates: options that stay as written because `run` fills them in; placeholders: the names it adds to the parameters.
+    templates: options that stay as written because `run` fills them in; placeholders: the names it adds to the parameters,
+    each with the option that it needs.
     check(options, params): returns a list of reasons why these parameters can't be used (checked before a job is accepted).
     """
     return lambda run: StepType(name, run, **options)

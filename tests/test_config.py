@@ -67,6 +67,11 @@ BAD = [
     ("JOBSYNC_PAINT_SAMPLING", "nan", "a share from 0 to 1"),
     ("JOBSYNC_ALLOWED_HOSTS", "http://example.org", "host names"),
     ("JOBSYNC_ALLOWED_HOSTS", "a b", "host names"),
+    ("JOBSYNC_ALLOWED_HOSTS", "*", "host names"),
+    ("JOBSYNC_ALLOWED_HOSTS", "example.org:http", "host names"),
+    ("JOBSYNC_DEFINITIONS", "/no/such/folder", "a folder that can be read"),
+    ("JOBSYNC_DEFINITIONS", "/etc/passwd", "a folder that can be read"),
+    ("JOBSYNC_DATABASE_URL", "sqlite:////etc/passwd", "sqlite:///PATH"),
     ("JOBSYNC_HOST", "0.0.0.0", "a loopback address"),
     ("JOBSYNC_HOST", "::", "a loopback address"),
     ("JOBSYNC_HOST", "192.168.1.7", "a loopback address"),
@@ -191,5 +196,5 @@ def test_a_start_with_a_bad_value_writes_that_line_and_nothing_else(tmp_path, pr
 def test_a_database_that_is_none_is_told_in_one_line(tmp_path, program):
     (tmp_path / "jobsync.db").write_text("hello, I am a text file\n" * 100)
     (line,), code = run(program, tmp_path)
-    assert line == f"The database {tmp_path / 'jobsync.db'} can't be opened: file is not a database."
+    assert line.startswith(f"JOBSYNC_DATABASE_URL='sqlite:///{tmp_path}/jobsync.db' is not possible: it must be sqlite:///PATH")
     assert code == 1

@@ -15,6 +15,7 @@ from jobsync import registry
 from jobsync.definitions import Definition, Definitions, Problem, read_duration, read_table, reading
 from jobsync.definitions.values import TYPES
 from jobsync.errors import BadInput, NotFound
+from jobsync.steps.command import command
 
 
 class ProbeOptions(Schema):
@@ -65,7 +66,7 @@ def refuse_zero(options, params):
 
 
 PROBE = registry.StepType(
-    "probe_x", lambda context, unit: None, options=ProbeOptions, templates=("run", "env"), placeholders=("item",), check=refuse_dashes
+    "probe_x", lambda context, unit: None, options=ProbeOptions, templates=("run", "env"), placeholders={"item": "run"}, check=refuse_dashes
 )
 STRICT = registry.StepType("probe_strict", lambda context, unit: None, options=StrictOptions, check=refuse_zero)
 BROKEN = registry.StepType("probe_broken", lambda context, unit: None, options=BrokenOptions, check=lambda options, params: params["missing"])
@@ -989,3 +990,17 @@ def test_any_bytes_give_problems_and_never_raise(data, folder):
     assert book.all() == []
     assert all(problem.file == "any.toml" for problem in book.problems())
     assert book.problems()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("run = ['echo', '{item}']", "step.one.run", "{item} needs for_each, or a parameter of that name"),
+        ("[params.item]\ntype = 'string'\n[step.one]\ntype = 'command'\nrun = ['echo', '{item}']\nfor_each = ['a']", "step.one.for_each", "two things"),
+    ],
+)
+def test_an_item_that_is_none_or_two_things_is_told_before_any_job(text, key, reason, folder):
+    registry.register(command)
+    text = text if text.startswith("[") else "[step.one]\ntype = 'command'\n" + text
+    ((place, (said,)),) = mistakes(text, folder).items()
+    assert place == key and reason in said

@@ -19,7 +19,11 @@ def check_options(step, names, defaults, report):
         for keys, reason in mistakes:
             report.add(reason, option, *keys)
             bad.add(option)
-    if step.type and registry.find(step.type):
+    step_type = registry.find(step.type)
+    if step_type:
+        for name, option in step_type.placeholders.items():
+            if name in names and option in step.options:
+                report.add(f"{{{name}}} would be two things: rename the parameter, as {option} has its items called so", option)
         for keys, reason in load_options(step, defaults, bad)[1]:
             report.add(reason, *keys)
 
@@ -56,3 +60,5 @@ def _odd_placeholders(step, option, names):
             yield f"there is no parameter {quote(name)}; there are: {listing(names)}"
         elif option not in step_type.templates:
             yield f"{{{name}}} can only be used in {listing(sorted(step_type.templates))}"
+        elif step_type.placeholders[name] not in step.options:
+            yield f"{{{name}}} needs {step_type.placeholders[name]}, or a parameter of that name"

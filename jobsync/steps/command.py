@@ -74,18 +74,13 @@ class CommandOptions(Schema):
 
 
 def _check(options, params):
-    """Return the reasons why these parameters can't be used: what they would become in `run`, and who may be called item."""
-    asked = placeholders.names([options["run"], options["env"], options["cwd"]])
+    """Return the reasons why these parameters can't be used: what they would become in `run`."""
     if options["for_each"] is None:
-        if ITEM in asked and ITEM not in params:
-            return ["{item} needs for_each, or a parameter of that name"]
         return check_values(options["run"], params)
-    if ITEM in params:
-        return ["{item} would be two things: rename the parameter, as for_each has its items called so"]
     return check_values(options["run"], {**params, ITEM: "x"})  # the items themselves are checked one by one, in `run`
 
 
-@step("command", options=CommandOptions, templates=("run", "env", "cwd"), placeholders=(ITEM,), check=_check)
+@step("command", options=CommandOptions, templates=("run", "env", "cwd"), placeholders={ITEM: "for_each"}, check=_check)
 def command(context, unit):
     """Run the program for one child. Input: {}, {"item": text} or {"path": path text}. Result: {"exit_code", "seconds", "lines"}."""
     context.check()
