@@ -468,3 +468,31 @@ def test_a_job_of_many_steps_has_counters_of_its_own_for_each(hand):
     hand.run_out(job_id)
     assert recount(job_id) == 20
     assert db.session.execute(select(Step.completed).where(Step.job_id == job_id)).scalars().all() == [1] * 20
+
+
+# An exceeded tolerance
+
+
+def test_when_the_tolerance_is_exceeded_nothing_more_counts_and_nothing_more_begins(hand):
+    job_id = hand.begin("[step.a]\nmax_child_failures = 2", number=40)
+    tasks = hand.claim(number=20)
+    ends = [work.End(task, "failed" if place < 10 else "completed", None, "it broke", 0) for place, task in enumerate(tasks)]
+    work.record(tasks[0], ended=ends[:8], begin=tasks[8])
+    assert hand.step(job_id)["children"] == {"pending": 37, "running": 0, "completed": 0, "failed": 3, "cancelled": 0}
+    work.record(tasks[0], ended=ends[8:])
+    assert not any(work.is_current(task) for task in tasks)
+    assert hand.claim("w2") == []
+    hand.advance(job_id)
+    assert hand.step(job_id)["children"] == {"pending": 0, "running": 0, "completed": 0, "failed": 3, "cancelled": 37}
+    assert hand.step(job_id)["error"].startswith("3 children failed, 2 tolerated")
+    recount(job_id)
+
+
+def test_a_worker_that_dies_beyond_the_tolerance_costs_no_more_failures(hand):
+    job_id = hand.begin(number=3)
+    (one,), _ = hand.claim("w1"), hand.claim("w2")
+    hand.fail(one)
+    work.release("w2", "the worker was killed")
+    hand.advance(job_id)
+    assert hand.step(job_id)["children"] == {"pending": 0, "running": 0, "completed": 0, "failed": 1, "cancelled": 2}
+    recount(job_id)

@@ -20,6 +20,11 @@ from jobsync.text import storable
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
 
 
+# A step with more failures has failed at that moment. The step monitor says so at its next look and cancels its unfinished children; until
+# then nothing more of them counts and none begins, or the number of failures would depend on who is quicker.
+WITHIN_TOLERANCE = Step.failed <= Step.max_child_failures
+
+
 @dataclass(frozen=True)
 class Task:
     """A unit of work: `kind` is "plan", "summary" or "child" (then `child_pk` and what follows are set). Times in ms."""
@@ -146,7 +151,7 @@ def _task(worker_id, step, kind, attempt, **child):
 
 
 def _claim_children(session, worker_id, appetite):
-    waiting = _steps(Step.pending > 0).order_by(Step.running, Step.pk).limit(50)
+    waiting = _steps(Step.pending > 0, WITHIN_TOLERANCE).order_by(Step.running, Step.pk).limit(50)
     for step in session.execute(waiting).all():
         tasks = _take_children(session, worker_id, step, appetite(step.pk))
         if tasks:
@@ -169,7 +174,7 @@ def _take_children(session, worker_id, step, number):
 
 
 def _begin(session, task, revision):
-    guards = (Child.worker_id == task.worker_id, Child.attempt == task.attempt - 1)
+    guards = (Child.worker_id == task.worker_id, Child.attempt == task.attempt - 1, _tolerated(task))
     values = {"attempt": task.attempt, "started_at": moment(session)}
     begun = rows.move_child(session, task.child_pk, PENDING, RUNNING, *guards, **values)
     if begun:
@@ -194,7 +199,12 @@ def _holds(task):
     """A child's attempt is the worker's if it was begun for it, or if it is put by for it to be begun."""
     begun = (Child.status == RUNNING) & (Child.attempt == task.attempt)
     put_by = (Child.status == PENDING) & (Child.attempt == task.attempt - 1)
-    return [Child.worker_id == task.worker_id, or_(begun, put_by)]
+    return [Child.worker_id == task.worker_id, or_(begun, put_by), _tolerated(task)]
+
+
+def _tolerated(task):
+    """The step hasn't failed by its failed children, as a condition."""
+    return select(Step.pk).where(Step.pk == task.step_pk, WITHIN_TOLERANCE).exists()
 
 
 def _unit_holds(task):
@@ -357,7 +367,7 @@ def _begun_by(session, worker_id):
     # Columns, not whole Childs: those would follow the updates that are made next, and the counters need to know what was before
     fields = (Child.pk, Child.step_pk, Child.key, Child.input, Child.status, Child.attempt, Child.failures, Child.started_at)
     for child in session.execute(select(*fields).where(Child.worker_id == worker_id, Child.status == RUNNING)).all():
-        step = session.execute(_steps(Step.pk == child.step_pk)).first()
+        step = session.execute(_steps(Step.pk == child.step_pk, WITHIN_TOLERANCE)).first()
         if step:
             yield _task(worker_id, step, "child", child.attempt, child_pk=child.pk, key=child.key, input=child.input), child
 
