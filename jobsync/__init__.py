@@ -7,7 +7,7 @@ from jobsync import api, cli, realtime, registry, security, web
 from jobsync.changes import changes
 from jobsync.definitions import Definitions
 from jobsync.errors import JobsyncError
-from jobsync.extensions import db, engine_options, migrate, prepare_engine, socketio
+from jobsync.extensions import db, engine_options, migrate, prepare_engine
 from jobsync.steps import BUILT_IN
 from jobsync.upgrade import MIGRATIONS
 
@@ -57,9 +57,7 @@ def _open_doors(app, settings, async_mode):
     api.init_app(app)
     web.init_app(app)
     cli.init_app(app)
-    realtime.init_app()
-    # cors_allowed_origins=[]: the gate checks origins, for Engine.IO as for everything else
-    socketio.init_app(app, async_mode=async_mode, cors_allowed_origins=[], max_http_buffer_size=100_000)
+    realtime.init_app(app, async_mode)
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(JobsyncError, _show_error)
     security.init_app(app, settings.allowed_hosts)

@@ -3,6 +3,7 @@
 It also shows out those who don't read what they asked for: what waits for them is kept in the server's memory.
 """
 
+import json
 import logging
 
 from flask_socketio import join_room, leave_room, rooms
@@ -13,17 +14,38 @@ from jobsync.extensions import socketio
 from jobsync.text import storable
 
 MOST_ROOMS = 200
+MOST_BYTES = 1024 * 1024  # of one message, as of a body (contract section 2): a larger one ends its connection
 BACKLOG = 500  # messages that may wait for one viewer: some 100 KB, and more than a live page is ever behind
 LOOK = 1.0  # seconds between two looks at the backlogs
 
 _log = logging.getLogger(__name__)
 
 
-def init_app():
-    """Register the handlers. Call it before `socketio.init_app`."""
+class LenientJson:
+    """Reads what is no JSON that Python can hold (nested a thousand deep, cut off) as an event that nobody knows: it is acked as such.
+
+    Raising there would leave the client without an ack, and a traceback in the log for each of its packets.
+    """
+
+    dumps = staticmethod(json.dumps)
+
+    @staticmethod
+    def loads(text):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return ["malformed"]
+
+
+def init_app(app, async_mode):
+    """Register the handlers and put Socket.IO in front of the app."""
     socketio.on_event("subscribe", subscribe)
     socketio.on_event("unsubscribe", unsubscribe)
+    socketio.on_event("*", refuse_unknown)
     socketio.on_error_default(_log_error)
+    # cors_allowed_origins=[]: the gate checks origins, for Engine.IO as for everything else
+    socketio.init_app(app, async_mode=async_mode, cors_allowed_origins=[], max_http_buffer_size=MOST_BYTES)
+    socketio.server.packet_class.json = LenientJson  # not as init_app's option: Engine.IO tells texts from JSON by what its own reader raises
 
 
 def subscribe(*args):
@@ -68,6 +90,11 @@ def unsubscribe(*args):
         return _refused(str(error))
     leave_room(broadcast.room_of(job_id) if job_id else broadcast.FEED)
     return {"ok": True, "job_id": job_id} if job_id else {"ok": True}
+
+
+def refuse_unknown(event, *args):
+    """Ack an event that there is none of. `args` are of no interest."""
+    return _refused("There is no such event: subscribe and unsubscribe are.")
 
 
 def _job_id(args):

@@ -303,8 +303,38 @@ def test_leaving_what_was_not_joined_is_no_error(connect):
 def test_an_unknown_event_does_no_harm(connect, worker):
     viewer = connect()
     for event in ("job_update", "subscribed", "", "connect_error"):
-        viewer._client.emit(event, {"job_id": "x"})
+        assert viewer.ask(event, {"job_id": "x"})["ok"] is False
     assert viewer.ask("subscribe", {}) == {"ok": True}
+
+
+RAW = {
+    "an integer of 5,000 digits": '{"job_id": ' + "9" * 5000 + "}",
+    "an integer of 150 digits": '{"job_id": ' + "9" * 150 + "}",
+    "lists nested 1,500 deep": "[" * 1500 + "]" * 1500,
+    "lists nested 100,000 deep": "[" * 100_000 + "]" * 100_000,
+    "no JSON": '{"job_id": ',
+    "NaN": '{"job_id": NaN}',
+    "200,000 bytes": '{"job_id": "' + "x" * 200_000 + '"}',
+}
+
+
+@pytest.mark.parametrize("payload", RAW.values(), ids=RAW)
+def test_what_python_can_not_hold_is_acked_too(server, payload):
+    with closing(raw_connection(server)) as connection:
+        connection.send(f'427["subscribe",{payload}]')
+        (ack,) = json.loads(connection.recv().removeprefix("437"))
+        assert ack["ok"] is False and ack["error"]
+        connection.send('428["subscribe",{}]')
+        assert json.loads(connection.recv().removeprefix("438")) == [{"ok": True}]
+
+
+def raw_connection(server, **options):
+    """Return a websocket that has just been let in by Socket.IO."""
+    connection = websocket.create_connection(f"ws://{urlsplit(server.url).netloc}/socket.io/?EIO=4&transport=websocket", timeout=10, **options)
+    connection.recv()
+    connection.send("40")
+    connection.recv()
+    return connection
 
 
 def test_one_connection_may_be_in_200_rooms_and_no_more(connect, worker):
@@ -680,14 +710,11 @@ def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, shared_server):
 class Deaf:
     """A viewer that subscribes over a raw websocket and then reads nothing: its own buffer is as small as the kernel allows."""
 
-    def __init__(self, url, job_id):
-        address = urlsplit(url)
+    def __init__(self, server, job_id):
+        address = urlsplit(server.url)
         connection = self._connection = socket.create_connection((address.hostname, address.port), timeout=10)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        self._websocket = websocket.create_connection(f"ws://{address.netloc}/socket.io/?EIO=4&transport=websocket", socket=connection)
-        self._websocket.recv()
-        self._websocket.send("40")
-        self._websocket.recv()
+        self._websocket = raw_connection(server, socket=connection)
         self._websocket.send("42" + json.dumps(["subscribe", {"job_id": job_id}]))
 
     def read_to_the_end(self):
@@ -711,7 +738,7 @@ def test_a_viewer_that_does_not_read_is_cut_off_while_the_others_hear_all_in_tim
     viewer = connect()
     viewer.subscribe(job_id)
     cut_off = figure(server, "jobsync_viewers_cut_off_total")
-    with closing(Deaf(server.url, job_id)) as deaf:
+    with closing(Deaf(server, job_id)) as deaf:
         for _ in range(60):
             worker.turn_over(job_id)
             wait_for(lambda: viewer.heard[-1][1]["revision"] >= worker.revision(job_id))
