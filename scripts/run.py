@@ -18,6 +18,8 @@ PATIENCE = 30  # seconds that the workers get to start
 def main():
     """Return the exit code: that of the server."""
     folder = os.path.abspath(os.environ.get("FOLDER") or ROOT)
+    if not os.path.isdir(folder):
+        sys.exit(f"FOLDER={folder} is not a folder.")
     server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     for number in (signal.SIGINT, signal.SIGTERM):  # a terminal's Ctrl-C reaches the server by itself; twice does no harm
         signal.signal(number, lambda *_: server.terminate())
@@ -50,9 +52,19 @@ def _start_job(url, folder):
         with urllib.request.urlopen(request, timeout=10) as answer:
             job_id = json.load(answer)["id"]
     except urllib.error.HTTPError as error:
-        print(f"The job could not be started: {error.read().decode(errors='replace')}", file=sys.stderr, flush=True)
+        print(f"The job could not be started. {_reason(error.read())}", file=sys.stderr, flush=True)
         return
     print(f"\ncodebase_classify runs on {folder}\n\n    {url}/jobs/{job_id}\n", flush=True)
+
+
+def _reason(body):
+    """Return what an error's body says in a line: the reasons at its fields, or its message."""
+    try:
+        problem = json.loads(body)
+        reasons = [f"{name}: {reason}" for name, found in problem["errors"].get("params", {}).items() for reason in found]
+        return "; ".join(reasons) or problem["message"]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return body.decode(errors="replace")
 
 
 def _is_ready(url):

@@ -881,7 +881,7 @@ def drop_workers():
         session.execute(store.db.text("DROP TABLE workers"))
 
 
-def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_and_no_other_host(client):
+def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own_and_no_other_host(client):
     document = ok(client.get("/api/openapi.json"))
     answer = client.get("/api/docs")
     page = answer.get_data(as_text=True)
@@ -891,7 +891,8 @@ def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_and_no_oth
     for name in ("Job", "Structure", "StructureStep", "LogLine", "Error", "NewJob"):
         assert f'id="shape-{name}"' in page
     assert 'href="/api/openapi.json"' in page
-    assert "<script" not in page and "style=" not in page and "<style" not in page and not re.search(r"(src|href)=\"(https?:)?//", page)
+    assert set(re.findall(r"<script[^>]*>", page)) <= {'<script src="/static/js/theme.js">', '<script type="module" src="/static/js/frame.js">'}
+    assert "style=" not in page and "<style" not in page and not re.search(r"(src|href)=\"(https?:)?//", page)
     anchors = set(re.findall(r'href="#([^"]+)"', page))
     assert anchors - {"main"} <= set(re.findall(r' id="([^"]+)"', page))
 
@@ -1010,3 +1011,14 @@ def memory_of(pid):
     """Return the resident bytes of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+
+@pytest.mark.parametrize("path", ["/api/jobs?limit=1&limit=2", "/api/jobs/JOB/logs?step=a&step=b", "/api/jobs/JOB/steps/a/children?limit=1&limit=1"])
+def test_a_field_that_stands_twice_in_the_query_is_refused(still, path):
+    answer = still.get(path.replace("JOB", still.job_id))
+    assert answer.status_code == 422 and "Given more than once." in answer.text
+
+
+def test_a_path_with_two_slashes_is_another_path(still):
+    answer = still.get("/api/jobs//structure")
+    assert answer.status_code == 404 and answer.json["code"] == 404

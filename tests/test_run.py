@@ -29,6 +29,12 @@ def make_run(tmp_path, port, folder):
             process.wait()
 
 
+def test_a_folder_that_is_none_is_told_in_one_line_before_anything_starts(tmp_path):
+    with make_run(tmp_path, free_port(), tmp_path / "nowhere") as (process, log):
+        assert process.wait(30) != 0
+        assert f"FOLDER={tmp_path}/nowhere is not a folder." in log.read_text() and "jobsync is at" not in log.read_text()
+
+
 def processes_with(text):
     """Return the pids of processes whose environment or command line has `text`."""
     found = []

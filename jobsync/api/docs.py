@@ -1,4 +1,4 @@
-"""`/api/docs`: the OpenAPI document as a page that needs no other host and no script."""
+"""`/api/docs`: the OpenAPI document as a page that needs no other host and no script of its own."""
 
 import json
 import re

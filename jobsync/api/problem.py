@@ -62,6 +62,17 @@ class Parser(flaskparser.FlaskParser):
             raise BadInput("The input is not valid.", {"_schema": [BODY_REASON]})
         return loaded
 
+    def load_querystring(self, req, schema):
+        """Return the query. A field that stands there twice means two things, and none is taken."""
+        _refuse_repeated(req.args)
+        return super().load_querystring(req, schema)
+
+
+def _refuse_repeated(args):
+    repeated = {name: ["Given more than once."] for name, values in args.lists() if len(values) > 1}
+    if repeated:
+        raise BadInput("The input is not valid.", repeated)
+
 
 def _refuse_cut_body(req):
     """Refuse a chunked body that goes on behind the limit: there Flask cuts it off without a word."""

@@ -10,6 +10,7 @@ from jobsync.lifecycle import rows
 from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
 from jobsync.store import BRIEFLY, moment, read, write
+from jobsync.text import one_line
 
 CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
 
@@ -164,4 +165,4 @@ def _result(steps):
 
 def _error(steps):
     failed = next(step for step in steps if step.status == FAILED and step.on_error == "fail")
-    return rows.short(f"{failed.name}: {failed.error}")
+    return rows.short(f"{one_line(failed.name, rows.NAME)}: {failed.error}")

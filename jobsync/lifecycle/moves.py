@@ -8,6 +8,7 @@ from jobsync.lifecycle.jobs import end_values
 from jobsync.models import Child, Deletion, Job, Step
 from jobsync.status import FAILED, PENDING, RUNNING, TERMINAL, derive_job, derive_moves
 from jobsync.store import BRIEFLY, moment, read, write
+from jobsync.text import one_line
 
 
 def advance(job_id):
@@ -74,7 +75,7 @@ def _first_failure(session, step_pk):
     """Return the reason of the first child that failed, to be added to the step's own."""
     query = select(Child.name, Child.error).where(Child.step_pk == step_pk, Child.status == FAILED).order_by(Child.pk).limit(1)
     child = session.execute(query).first()
-    return f", first {child.name}: {child.error}" if child else ""
+    return f", first {one_line(child.name, rows.NAME)}: {child.error}" if child else ""
 
 
 def _move_job(session, job_id, old, new):

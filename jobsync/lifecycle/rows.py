@@ -21,6 +21,9 @@ TOUCH = (
 )
 
 
+NAME = 32  # bytes of a name within a reason, so that there is room for the reason
+
+
 def next_change(session):
     """Return the number of the change that is being made. It also makes other writers wait where the database has row locks."""
     return session.execute(NEXT_CHANGE).scalar_one()

@@ -18,6 +18,7 @@ from jobsync.text import one_line, path_to_text, printable, text_to_path
 ITEM = "item"
 LEVELS = {"stdout": "info", "stderr": "warning"}
 OWN, PARAMS = "JOBSYNC_", "PARAM_"
+OURS = (OWN, "FLASK_RUN_FROM_CLI")  # what a worker has in its environment for its own sake
 
 
 def _check_run(run):
@@ -165,7 +166,7 @@ def _folder(context, values):
 
 def _environment(context, values):
     """Return the worker's environment without what is jobsync's own, with the parameters, the item, and the step's `env`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     given = {variable(name): placeholders.as_text(value) for name, value in values.items()}
     filled = {name: placeholders.as_text(value) for name, value in placeholders.fill(context.options["env"], values).items()}
     return {**inherited, **given, **filled}

@@ -12,23 +12,30 @@ export class Memory {
   constructor(jobId, storage) {
     this.#jobId = jobId;
     this.#storage = storage;
-    this.#choices = this.#readAll()[jobId] ?? {};
+    this.#choices = this.#readMine(this.#readAll());
   }
 
   /** Returns true or false as the viewer left the step, undefined if they never touched it. */
   get(step) {
-    return Object.hasOwn(this.#choices, step) ? this.#choices[step] === true : undefined;
+    return this.#choices.get(step);
   }
 
+  /** Keeps a choice, beside those that other tabs have kept of the same job meanwhile. */
   set(step, isOpen) {
-    this.#choices[step] = isOpen;
-    const { [this.#jobId]: _, ...others } = this.#readAll();
-    const kept = Object.entries(others).slice(1 - MOST_JOBS);
+    this.#choices.set(step, isOpen);
+    const all = this.#readAll();
+    const mine = Object.fromEntries(this.#readMine(all).set(step, isOpen));
+    const kept = Object.entries(all).filter(([jobId]) => jobId !== this.#jobId).slice(1 - MOST_JOBS);
     try {
-      this.#storage().setItem(KEY, JSON.stringify({ ...Object.fromEntries(kept), [this.#jobId]: this.#choices }));
+      this.#storage().setItem(KEY, JSON.stringify({ ...Object.fromEntries(kept), [this.#jobId]: mine }));
     } catch (error) {
       console.info("What you open and close is forgotten when you leave the page:", error.message);
     }
+  }
+
+  /** A Map, as a step may have any name, `__proto__` too. */
+  #readMine(all) {
+    return new Map(Object.entries(all[this.#jobId] ?? {}).map(([step, isOpen]) => [step, isOpen === true]));
   }
 
   #readAll() {

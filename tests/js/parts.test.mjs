@@ -53,6 +53,15 @@ test("only the last 100 jobs are remembered, and each job that is touched counts
   assert.equal(new Memory("job3", () => storage).get("s"), undefined);
 });
 
+test("what two tabs keep of one job is kept of both, whatever the steps are called", () => {
+  const storage = new FakeStorage();
+  const [one, other] = [new Memory("a", () => storage), new Memory("a", () => storage)];
+  one.set("build", true);
+  other.set("__proto__", false);
+  const later = new Memory("a", () => storage);
+  assert.deepEqual([later.get("build"), later.get("__proto__"), later.get("test")], [true, false, undefined]);
+});
+
 test("a storage that is refused, full or spoilt costs only the memory", (context) => {
   context.mock.method(console, "info", () => {});
   const refused = new Memory("a", () => {
