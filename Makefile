@@ -4,7 +4,7 @@ VENV := .venv
 FOLDER ?= $(CURDIR)
 export FOLDER
 
-.PHONY: run test test-tools lint bench screenshots vendor clean
+.PHONY: run test test-tools lint bench soak chaos screenshots vendor clean
 
 run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
@@ -17,6 +17,14 @@ lint: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp test-tools
 	$(VENV)/bin/python -m benchmarks
+
+# 20,000 runs of the model of a page, a network and a server: an hour
+soak: $(VENV)/test.stamp test-tools
+	JOBSYNC_SOAK=20000 $(VENV)/bin/pytest -s tests/model
+
+# Ten minutes of jobs under random kills. SEED=… repeats a run
+chaos: $(VENV)/test.stamp test-tools node_modules/test.stamp
+	$(VENV)/bin/python tests/faults/chaos.py --seconds 600 $(if $(SEED),--seed $(SEED))
 
 # The pictures of the README
 screenshots: $(VENV)/test.stamp test-tools
