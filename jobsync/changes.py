@@ -6,6 +6,7 @@ import threading
 import time
 
 from jobsync.extensions import db, open_watcher, socketio
+from jobsync.trouble import Trouble
 
 POLL = 0.02  # seconds between two looks while the store keeps changing; a look itself costs a few microseconds
 REST = 0.05  # the same when nothing has changed for QUIET seconds: waking up is what costs an idle server
@@ -20,6 +21,7 @@ class Changes:
     def __init__(self):
         self._subscribers = []
         self._watcher = None
+        self._trouble = Trouble(_log, "The database can't be watched for the moment")
 
     def init_app(self, app):
         """Open the connection that sees other connections' commits. Needs the database's folder to exist."""
@@ -58,10 +60,12 @@ class Changes:
     def _look(self):
         """Return the version; one that can't be read counts as a change, so that nobody misses one."""
         try:
-            return self.version()
+            version = self.version()
         except sqlite3.Error as error:
-            _log.warning("The database can't be watched for the moment: %s", error)
+            self._trouble.note(error)
             return None
+        self._trouble.over()
+        return version
 
 
 changes = Changes()

@@ -7,6 +7,7 @@ from telling the same twice; after a restart it may tell something again, which 
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
@@ -17,12 +18,13 @@ from jobsync.errors import JobsyncError, StoreBusy
 from jobsync.extensions import socketio
 from jobsync.lifecycle import moves
 from jobsync.status import TERMINAL
-from jobsync.text import one_line
+from jobsync.trouble import Trouble
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
 HEARTBEAT = 1.2  # seconds without a message after which a room gets a hint: under the contract's 2 s with LOOK and `store.BRIEFLY`
 LOOK = 0.4  # seconds between two looks at what is due while there are viewers
 REST = 1.0  # the same while there are none; one that comes then still has its first hint within 2 s
+PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
 SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever was told
 
@@ -54,25 +56,24 @@ class Monitor:
         self._messages_at = {}
         self._deadlines = {}
         self._unmoved = set()
+        self._odd = set()  # jobs whose rows are wrong, which the log has been told
         self._swept_at = None
         self._clearing = False
-        self.trouble = None
+        self.trouble = Trouble(_log, "The step monitor can't work")
 
     def run(self):
-        """Tick whenever the store changes or something is due. An error is logged and shown in `trouble`, and the next tick tries again."""
-        pause = 0
+        """Tick whenever the store changes or something is due. An error is logged and kept in `trouble`, and the next tick tries again."""
         while True:
             self._wake.wait(self._until_due())
             self._wake.clear()
             try:
                 self.tick()
-                self.trouble, pause = None, 0
+                self.trouble.over()
             except StoreBusy as error:  # it has waited for that one long enough, and viewers wait for their hints
-                self._report(error)
+                self.trouble.note(error)
             except Exception as error:  # noqa: BLE001 - whatever it is: a monitor that has ended would be worse
-                self._report(error, exc_info=not isinstance(error, SQLAlchemyError | OSError))
-                pause = min(2 * pause or 0.1, 2.0)
-                socketio.sleep(pause)
+                self.trouble.note(error, exc_info=not isinstance(error, SQLAlchemyError | OSError))
+                socketio.sleep(PAUSE)
 
     def tick(self):
         """Look at the store once.
@@ -92,12 +93,6 @@ class Monitor:
                 self._tell_quiet_rooms()
                 self._tell_deletions()
 
-    def _report(self, error, exc_info=False):
-        line = one_line(str(error) or type(error).__name__)
-        if self.trouble != line:
-            _log.error("The step monitor can't work: %s", line, exc_info=exc_info)
-        self.trouble = line
-
     # Moving on
 
     def _move_on(self):
@@ -110,7 +105,9 @@ class Monitor:
             self._change = self._moved = store.last_change()
         if self._swept_at is None or self._clock() - self._swept_at >= SWEEP:
             self._swept_at = self._clock()
-            for job in store.unfinished_jobs():
+            unfinished = store.unfinished_jobs()
+            self._odd &= {job.id for job in unfinished}
+            for job in unfinished:
                 self._move(job)
             return
         jobs = store.jobs_changed_since(self._moved)
@@ -121,7 +118,7 @@ class Monitor:
             self._move(job)
 
     def _move(self, job):
-        self._note_deadline(job)
+        self._apart(job.id, partial(self._note_deadline, job))
         if job.status not in TERMINAL:
             self._advance(job.id)
 
@@ -135,17 +132,24 @@ class Monitor:
         return [job for job in unfinished if job.id in names]
 
     def _advance(self, job_id):
-        """Move one job on. What is wrong with its rows is logged and must not stop the other jobs."""
-        try:
-            moves.advance(job_id)
+        """Move one job on. What can't be moved now is tried again by the next tick."""
+        if self._apart(job_id, partial(moves.advance, job_id)):
             self._unmoved.discard(job_id)
+
+    def _apart(self, job_id, action):
+        """Do something for one job, and say whether that went well. What is wrong with its rows is logged and must not stop the other jobs."""
+        try:
+            action()
+            return True
         except (StoreBusy, OperationalError):
             self._unmoved.add(job_id)
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this job's alone
-            if job_id not in self._unmoved:
+            if job_id not in self._odd:
                 _log.exception("Job %s can't be moved on; the others are", job_id)
+            self._odd.add(job_id)
             self._unmoved.add(job_id)
+            return False
 
     def _note_deadline(self, job):
         """Keep a job's deadline on the monotonic clock, so that a jump of the wall clock ends nothing."""
@@ -153,20 +157,19 @@ class Monitor:
         if job.status != "running" or job.timeout is None:
             self._deadlines.pop(job.id, None)
         elif known is None or known[0] != job.started_at:
-            left = (job.started_at + job.timeout - now()) / 1000
+            left = min(job.started_at + job.timeout - now(), job.timeout) / 1000  # it can't have begun in the future: a clock was set back
             self._deadlines[job.id] = (job.started_at, self._clock() + left, job.timeout)
 
     def _end_late_jobs(self):
         for job_id, (_, deadline, timeout) in list(self._deadlines.items()):
-            if self._clock() >= deadline:
-                lifecycle.time_out(job_id, f"timed out after {timeout / 1000:g} s")
+            if self._clock() >= deadline and self._apart(job_id, partial(_time_out, job_id, timeout)):
                 del self._deadlines[job_id]
 
     # Telling
 
     def _tell_changes(self):
         for job in store.jobs_changed_since(self._change):
-            self._note_deadline(job)
+            self._apart(job.id, partial(self._note_deadline, job))
             self._tell_job(job)
             self._change = job.change
 
@@ -280,3 +283,7 @@ class Monitor:
     def _clear_some(self):
         with self._app.app_context():
             return lifecycle.clear_deleted()
+
+
+def _time_out(job_id, timeout):
+    lifecycle.time_out(job_id, f"timed out after {timeout / 1000:g} s")

@@ -863,7 +863,7 @@ def test_health_is_always_good_and_readiness_names_what_is_missing(app, client, 
     hand.do(work.register_worker, "w1", 1)
     monitor = app.extensions["jobsync.monitor"] = Monitor(app)
     assert ok(client.get("/readyz")) == {"ready": True, "reasons": []}
-    monitor.trouble = "disk full"
+    monitor.trouble.note("disk full")
     assert "disk full" in ok(client.get("/readyz"), 503)["reasons"][0]
 
 

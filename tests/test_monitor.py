@@ -616,7 +616,7 @@ def test_the_loop_goes_on_after_any_error_and_says_what_is_wrong(stage, monkeypa
     troubles = []
 
     def tick():
-        troubles.append(stage.monitor.trouble)
+        troubles.append(stage.monitor.trouble.text)
         happening = next(happenings)
         if happening:
             raise happening

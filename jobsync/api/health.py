@@ -5,7 +5,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import schemas, store
 from jobsync.api.problem import Resource
-from jobsync.clock import now
+from jobsync.trouble import reason
 
 blueprint = Resource("health", __name__, description="Liveness and readiness")
 
@@ -21,19 +21,24 @@ def is_alive():
 @blueprint.response(200, schemas.Readiness)
 @blueprint.alt_response(503, schema=schemas.Readiness, description="Not ready, with the reasons")
 def is_ready():
-    """Say whether the database can be used and workers are there"""
+    """Say whether the database can be read and written and workers are there"""
     reasons = list(_reasons())
     return {"ready": not reasons, "reasons": reasons}, 503 if reasons else 200
 
 
 def _reasons():
     try:
-        if not store.live_workers(now()):
-            yield "No worker is running."
+        workers = current_app.extensions["jobsync.heartbeats"].look()
     except SQLAlchemyError as error:
-        yield f"The database can't be read: {str(error.__cause__ or error).splitlines()[0]}"
+        yield f"The database can't be read: {reason(error)}"
+    else:
+        problem = store.why_not_writable()
+        if problem:
+            yield f"The database can't be written to: {problem}"  # which is why a worker can't say that it lives
+        elif not workers:
+            yield "No worker is running."
     monitor = current_app.extensions.get("jobsync.monitor")
     if monitor is None:
         yield "The step monitor is not running."
-    elif monitor.trouble:
-        yield f"The step monitor can't work: {monitor.trouble}"
+    elif monitor.trouble.text:
+        yield f"The step monitor can't work: {monitor.trouble.text}"

@@ -8,7 +8,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobsync.errors import StoreBusy
 from jobsync.lifecycle import work
-from jobsync.text import one_line
+from jobsync.trouble import Trouble
 
 MOST_LINES = 500
 LONGEST = 0.2  # seconds that a line may wait
@@ -19,11 +19,14 @@ _log = logging.getLogger(__name__)
 
 def insist(call):
     """Return what `call()` returns. A locked database is waited for, however long: what is to be stored must not get lost."""
+    trouble = Trouble(_log, "A worker can't use the database; it tries again")
     while True:
         try:
-            return call()
+            answer = call()
+            trouble.over()
+            return answer
         except (StoreBusy, OperationalError) as error:
-            _log.warning("A worker can't use the database; it tries again: %s", one_line(str(error)))
+            trouble.note(error)
             time.sleep(0.5)
 
 
