@@ -8,6 +8,7 @@ from jobsync.changes import changes
 from jobsync.definitions import Definitions
 from jobsync.errors import JobsyncError
 from jobsync.extensions import db, engine_options, migrate, prepare_engine
+from jobsync.heartbeats import Heartbeats
 from jobsync.steps import BUILT_IN
 from jobsync.upgrade import MIGRATIONS
 
@@ -35,6 +36,7 @@ def create_app(settings, async_mode="threading"):
     app.url_map.merge_slashes = False  # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
     _fill_registry()
     app.json.sort_keys = False
+    app.extensions["jobsync.heartbeats"] = Heartbeats()
     app.extensions["jobsync.definitions"] = Definitions(settings.definitions)
     _open_store(app)
     _open_doors(app, settings, async_mode)

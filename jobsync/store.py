@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 
 from sqlalchemy import Text, bindparam, cast, func, or_, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobsync.changes import changes
 from jobsync.clock import iso, now
@@ -19,10 +19,10 @@ from jobsync.errors import BadInput, NotFound, StoreBusy
 from jobsync.extensions import db, socketio
 from jobsync.models import Child, Counter, Job, Step, Worker
 from jobsync.status import CHILD_STATUSES, UNFINISHED, StepFacts
+from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
-STALE_WORKER = 15_000  # ms without a heartbeat
 
 _log = logging.getLogger(__name__)
 _writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
@@ -73,13 +73,23 @@ def moment(session):
     return session.info["moment"]
 
 
-def is_writable():
-    """Say whether a writer would have its turn now, or very soon."""
+COUNTERS = Counter.__table__
+PROBE = COUNTERS.update().where(COUNTERS.c.name == "probe").values(value=COUNTERS.c.value + 1)
+FIRST_PROBE = COUNTERS.insert().values(name="probe", value=1)
+
+
+def why_not_writable():
+    """Return in one line why nothing can be written now or very soon, None if it can.
+
+    It writes something: a lock can be had on a full disk as well.
+    """
     try:
-        with write(BRIEFLY):
-            return True
-    except StoreBusy:
-        return False
+        with write(BRIEFLY) as session:
+            if session.execute(PROBE).rowcount == 0:
+                session.execute(FIRST_PROBE)
+    except (StoreBusy, SQLAlchemyError) as error:
+        return reason(error)
+    return None
 
 
 @contextmanager
@@ -407,6 +417,9 @@ def is_work_waiting():
     return db.session.execute(WORK).first() is not None
 
 
-def live_workers(now):
-    """Return the number of workers with a heartbeat within the last `STALE_WORKER` ms."""
-    return db.session.execute(select(func.count()).select_from(Worker).where(Worker.beat_at > now - STALE_WORKER)).scalar_one()
+HEARTBEATS = select(Worker.__table__.c.id, Worker.__table__.c.pid, Worker.__table__.c.beat, Worker.__table__.c.beat_at)
+
+
+def heartbeats():
+    """Return rows `(id, pid, beat, beat_at)` of all workers. `beat_at` is their wall clock's time, which may jump: see `heartbeats.py`."""
+    return db.session.execute(HEARTBEATS).all()

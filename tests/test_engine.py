@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from jobsync import store
 from jobsync.engine import embedded
+from jobsync.heartbeats import Heartbeats
 from jobsync.lifecycle import work
 from jobsync.models import Child, LogLine, Step
 
@@ -299,11 +300,12 @@ def watched(app, monkeypatch):
     """A function that lets a supervisor look at the beats for some seconds; it has one worker, `watched.process`, that never beats again."""
     clock = Time()
     monkeypatch.setattr(embedded, "time", clock)
+    app.extensions["jobsync.heartbeats"] = Heartbeats(clock.monotonic)
     supervisor = embedded.Supervisor(app, 1)
     process = Process()
     with app.app_context():
         work.register_worker("w1", 1)
-    supervisor._workers.append(embedded.Employed("w1", process, None, clock.moment, None, clock.moment))
+    supervisor._workers.append(embedded.Employed("w1", process, None, clock.moment))
 
     def watch(seconds, step=embedded.BEATS):
         for _ in range(int(seconds / step)):

@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobsync import logs, store
 from jobsync.changes import changes
-from jobsync.clock import now
+from jobsync.heartbeats import Heartbeats
 from jobsync.status import TERMINAL
 
 LOOK = 0.05  # seconds between two looks whether anything was committed
@@ -26,6 +26,7 @@ class Follower:
         self._screen = screen
         self._version = None
         self._looked = time.monotonic()
+        self._heartbeats = Heartbeats()
         self._workers_at = None
         self._without_workers = False
         self._trouble = {}
@@ -70,8 +71,7 @@ class Follower:
         if self._workers_at is not None and moment - self._workers_at < WORKERS:
             return
         self._workers_at = moment
-        with store.read():
-            without = store.live_workers(now()) == 0
+        without = self._heartbeats.look() == 0
         if without != self._without_workers:
             self._without_workers = without
             self._screen.note(NO_WORKER if without else WORKERS_CAME)

@@ -20,9 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import store
 from jobsync.changes import changes
+from jobsync.engine import session
 from jobsync.errors import JobsyncError
 from jobsync.extensions import socketio
 from jobsync.lifecycle import work
+from jobsync.trouble import Trouble
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LOOK = 0.25  # seconds between two looks whether all workers live
@@ -36,14 +38,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Employed:
-    """A worker process as its supervisor sees it. Times are the supervisor's monotonic ones."""
+    """A worker process as its supervisor sees it. `started` is the supervisor's monotonic time."""
 
     id: str
     process: subprocess.Popen
     bell: socket.socket  # the other end of its standard input. No pipe: under eventlet, writing to one whose reader has died never returns
     started: float = field(default_factory=time.monotonic)
-    beat: int | None = None
-    beat_seen: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
@@ -58,23 +58,27 @@ class Supervisor:
         self._beats_at = 0.0
         self._start_after = 0.0
         self._to_release = []
+        self._earlier = None
+        self._earlier_until = 0.0
+        self._trouble = Trouble(_log, "The workers can't be looked after")
+        self._store_trouble = Trouble(_log, "The database can't be written to")
 
     def run(self):
         """Start the workers and watch over them until `stop`. A greenlet of the web process."""
-        earlier = self._registered()
-        self._fill_up()
-        self._release_orphans(earlier)
         while not self._stopping:
             changed = self._wake.wait(LOOK)
             self._wake.clear()
             try:
                 self._tick(changed)
+                self._trouble.over()
             except (SQLAlchemyError, JobsyncError, OSError) as error:
-                _log.error("The workers can't be looked after for the moment: %s", str(error).splitlines()[0])
+                self._trouble.note(error)
                 socketio.sleep(0.5)
 
     def _tick(self, changed):
+        self._find_earlier()
         self._bury_dead()
+        self._release_earlier()
         self._release_lost()
         self._fill_up()
         self._watch_beats()
@@ -96,7 +100,8 @@ class Supervisor:
         command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
         ear, bell = socket.socketpair()
         bell.setblocking(False)
-        process = subprocess.Popen(command, stdin=ear, start_new_session=True)
+        environ = {**os.environ, session.MARK: worker_id}
+        process = subprocess.Popen(command, stdin=ear, start_new_session=True, env=environ)
         ear.close()
         return Employed(worker_id, process, bell)
 
@@ -116,7 +121,7 @@ class Supervisor:
         """Take a dead worker's work back and end what it had started. One that dies young is replaced after a pause."""
         _log.warning("Worker %s (process %s) %s; another one is started", worker.id, worker.process.pid, reason)
         worker.bell.close()
-        kill_session(worker.process.pid)
+        session.kill_rest(worker.process.pid)
         if time.monotonic() - worker.started < 5:
             self._start_after = time.monotonic() + 1
         self._to_release.append((worker.id, f"the worker {reason}"))
@@ -139,29 +144,53 @@ class Supervisor:
             return
         late = moment - self._beats_at > 2 * BEATS
         self._beats_at = moment
+        heartbeats = self._app.extensions["jobsync.heartbeats"]
         with self._app.app_context():
-            late = late or not store.is_writable()
-            beats = work.beats()
+            heartbeats.look(excuse=late or not self._is_writable())
         for worker in self._workers:
-            if late or beats.get(worker.id) != worker.beat:
-                worker.beat, worker.beat_seen = beats.get(worker.id), moment
-            elif worker.beat is not None and moment - worker.beat_seen > LEASE:
+            if heartbeats.silence(worker.id) > LEASE:
                 worker.process.kill()
                 _log.warning("Worker %s gave no sign of life for %s s", worker.id, LEASE)
+
+    def _is_writable(self):
+        problem = store.why_not_writable()
+        if problem:
+            self._store_trouble.note(problem)
+        else:
+            self._store_trouble.over()
+        return not problem
 
     # Those of a server that was killed
 
     def _registered(self):
-        with self._app.app_context():
-            return set(work.beats())
+        """Return `{worker's id: its process number}`."""
+        with self._app.app_context(), store.read():
+            return {row.id: row.pid for row in store.heartbeats()}
 
-    def _release_orphans(self, earlier):
-        """Workers end by themselves when their server dies, and give their work back. What is left after that had died with it."""
-        deadline = time.monotonic() + ORPHANS
-        while earlier and time.monotonic() < deadline and not self._stopping:
-            socketio.sleep(0.1)
-            earlier &= self._registered()
-        self._to_release += [(worker_id, "the worker was gone when the server started") for worker_id in earlier]
+    def _find_earlier(self):
+        """Note, before there are any of its own, the workers that an earlier server has left."""
+        if self._earlier is None:
+            self._earlier = self._registered()
+            self._earlier_until = time.monotonic() + ORPHANS
+
+    def _release_earlier(self):
+        """Take the work of those that are gone. Workers end by themselves when their server dies, and give their work back.
+
+        One that is gone and hasn't done so died with its server. One that is still there after ORPHANS seconds is stuck: it is ended.
+        """
+        if not self._earlier:
+            return
+        present = self._registered()
+        is_over = time.monotonic() > self._earlier_until
+        for worker_id, pid in list(self._earlier.items()):
+            is_left = worker_id in present
+            if is_left and not is_over and session.is_worker(pid, worker_id):
+                continue
+            del self._earlier[worker_id]
+            if session.kill_left_behind(pid, worker_id):
+                _log.warning("Worker %s (process %s) of an earlier server had left something running; it was ended", worker_id, pid)
+            if is_left:
+                self._to_release.append((worker_id, "the worker was gone when the server started"))
 
     # Stopping
 
@@ -177,7 +206,7 @@ class Supervisor:
         for worker in workers:
             if worker.process.poll() is None:
                 worker.process.kill()
-            kill_session(worker.process.pid)
+            session.kill_rest(worker.process.pid)
             worker.process.wait()
 
 
@@ -185,12 +214,3 @@ def _cause_of_death(code):
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
-
-
-def kill_session(session):
-    """Kill the processes of a dead worker's session: commands it had started. Needs /proc; elsewhere it does nothing."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        pid = int(entry.name)
-        with suppress(ProcessLookupError, PermissionError):
-            if pid != session and os.getsid(pid) == session:
-                os.kill(pid, signal.SIGKILL)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
-from jobsync.engine import runner
+from jobsync.engine import runner, session
 from jobsync.engine.outbox import LONGEST, SHORT, Outbox
 from jobsync.errors import StoreBusy
 from jobsync.lifecycle import work
@@ -64,8 +64,7 @@ class Worker:
         """Work until told to stop: by SIGTERM, or by the end of standard input, which is the parent's end."""
         signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
         signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the server's to handle; SIG_IGN would be inherited by commands
-        with self._app.app_context():
-            work.register_worker(self._id, os.getpid())
+        self._register()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         while not self._stopping.is_set():
             try:
@@ -75,6 +74,18 @@ class Worker:
         self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
+        session.kill_own_rest(self._id)
+
+    def _register(self):
+        """Make this worker known. A database that can't be written to is waited for, as long as there is a server."""
+        while not self._stopping.is_set():
+            try:
+                with self._app.app_context():
+                    work.register_worker(self._id, os.getpid())
+                return
+            except (StoreBusy, OperationalError):
+                self._stopping.wait(0.5)
+                self._listen()
 
     def _work_once(self):
         with self._app.app_context():
@@ -211,6 +222,7 @@ class Worker:
     def _beat(self):
         with self._app.app_context():
             if not work.beat(self._id):
+                session.kill_own_rest(self._id)
                 os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
 
     def _tend(self, context):
@@ -251,4 +263,5 @@ class Worker:
         self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
+        session.kill_own_rest(self._id)
         os._exit(1)

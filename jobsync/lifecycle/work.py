@@ -82,12 +82,6 @@ def beat(worker_id):
         return session.execute(query).rowcount == 1
 
 
-def beats():
-    """Return `{worker_id: beat}` of all workers."""
-    with read() as session:
-        return dict(session.execute(select(Worker.id, Worker.beat)).all())
-
-
 # Taking work
 
 
