@@ -388,6 +388,30 @@ def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, outbox, monkey
     assert messages(task.job_id) == ["once"]
 
 
+def test_who_must_not_wait_keeps_what_can_not_be_stored_and_leaves_the_outbox_to_who_is_at_it(hand, outbox, monkeypatch):
+    task = running_task(hand, outbox)
+    TaskContext(task, outbox).log("once")
+    outbox.take_up(task, begun=False)
+    with monkeypatch.context() as patches:
+        patches.setattr(work, "record", raise_busy)
+        for look in (outbox.try_flush, outbox.begin_current):
+            with pytest.raises(StoreBusy):
+                look()
+    with outbox._lock:
+        thread = threading.Thread(target=lambda: (outbox.try_flush(), outbox.begin_current()))
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive() and outbox.age() and not outbox.begun
+    outbox.try_flush()
+    outbox.try_flush()
+    db.session.rollback()
+    assert messages(task.job_id) == ["once"]
+
+
+def raise_busy(*args):
+    raise StoreBusy()
+
+
 def test_two_threads_that_use_the_outbox_lose_and_double_nothing(hand, outbox):
     task = running_task(hand, outbox)
     context, done = TaskContext(task, outbox), threading.Event()
@@ -469,7 +493,7 @@ def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(h
     assert process.wait(10) == 1
     db.session.rollback()
     assert hand.children(job_id)[0]["status"] == "cancelled"
-    assert work.beats() == {}
+    assert store.heartbeats() == []
 
 
 def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, stubborn):
@@ -488,7 +512,7 @@ def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubb
     (child,) = hand.children(job_id)
     assert (child["status"], child["error"]) == ("pending", None)
     assert messages(job_id)[-1] == "Stopped because the worker was shut down; it will run again."
-    assert work.beats() == {}
+    assert store.heartbeats() == []
     recount(job_id)
 
 

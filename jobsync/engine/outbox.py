@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import contextmanager
 
 from sqlalchemy.exc import OperationalError
 
@@ -91,12 +92,31 @@ class Outbox:
             self._clear()
             return begun
 
+    # What the watching thread does: it has heartbeats to send as well, and so never insists
+
+    def try_flush(self):
+        """Store all there is, unless the other thread is about to. Raises StoreBusy or OperationalError; all is kept then."""
+        with self._if_free() as is_free:
+            if is_free and self._since:
+                self._store(None)
+                self._clear()
+
     def begin_current(self):
-        """Have the store show the present task as running, if it isn't yet."""
-        with self._lock:
-            if not self.begun:
+        """Have the store show the present task as running, if it isn't yet. Otherwise like `try_flush`."""
+        with self._if_free() as is_free:
+            if is_free and not self.begun:
+                self._store(self.task)
+                self._clear()
                 self.begun = True
-                self.flush(begin=self.task)
+
+    @contextmanager
+    def _if_free(self):
+        is_free = self._lock.acquire(blocking=False)
+        try:
+            yield is_free
+        finally:
+            if is_free:
+                self._lock.release()
 
     def _store(self, begin):
         with self._app.app_context():

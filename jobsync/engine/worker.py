@@ -228,7 +228,7 @@ class Worker:
     def _tend(self, context):
         """Store what has waited, and show a child that isn't a short one as running."""
         if self._outbox.age() >= LONGEST:
-            self._outbox.flush()
+            self._outbox.try_flush()
         running = time.monotonic() - context.started
         if running >= SHORT and context is self._context:
             self._outbox.begin_current()
