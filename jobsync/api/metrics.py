@@ -21,7 +21,7 @@ READ = {"description": "The figures in Prometheus' text format", "content": {"te
 def get_metrics():
     """Get the figures, for Prometheus"""
     metrics.VIEWERS.set(len(socketio.server.eio.sockets))
-    metrics.WORKERS.set(store.live_workers(now()))
+    metrics.WORKERS.set(current_app.extensions["jobsync.heartbeats"].look())
     counted = store.count_unfinished_jobs()
     for status in UNFINISHED:
         metrics.UNFINISHED.labels(status).set(counted.get(status, 0))
