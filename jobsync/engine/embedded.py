@@ -71,8 +71,8 @@ class Supervisor:
             try:
                 self._tick(changed)
                 self._trouble.over()
-            except (SQLAlchemyError, JobsyncError, OSError) as error:
-                self._trouble.note(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this loop nothing would be done any more
+                self._trouble.note(error, exc_info=not isinstance(error, SQLAlchemyError | JobsyncError | OSError))
                 socketio.sleep(0.5)
 
     def _tick(self, changed):
@@ -127,11 +127,16 @@ class Supervisor:
         self._to_release.append((worker.id, f"the worker {reason}"))
 
     def _release_lost(self):
-        while self._to_release:
-            worker_id, reason = self._to_release[0]
-            with self._app.app_context():
-                work.release(worker_id, reason)
-            self._to_release.pop(0)
+        """Take back the work of each; who comes first and can't be helped doesn't keep the others waiting."""
+        waiting, self._to_release = self._to_release, []
+        while waiting:
+            worker_id, reason = waiting.pop(0)
+            try:
+                with self._app.app_context():
+                    work.release(worker_id, reason)
+            except BaseException:
+                self._to_release = [*waiting, *self._to_release, (worker_id, reason)]
+                raise
 
     def _watch_beats(self):
         """Take a worker for dead whose heartbeat hasn't changed for LEASE seconds of this process's own time.

@@ -4,6 +4,8 @@ Fencing: a unit of work (a child's attempt, a step's planning or summing up) car
 while the row still names that try; one that was taken for dead and comes back is refused, its lines are kept.
 """
 
+import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flask import current_app
@@ -16,6 +18,8 @@ from jobsync.models import Child, Job, Step, Worker
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
 from jobsync.store import moment, read, write
 from jobsync.text import storable
+
+_log = logging.getLogger(__name__)
 
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
 
@@ -118,12 +122,28 @@ def _steps(*conditions):
 
 
 def _claim_unit(session, worker_id):
-    conditions = (Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None))
-    step = session.execute(_steps(*conditions).order_by(Step.pk).limit(1).with_for_update(of=Step, skip_locked=True)).first()
-    if step is None:
-        return []
-    session.execute(update(Step).where(Step.pk == step.pk).values(worker_id=worker_id, tries=Step.tries + 1))
-    return [_task(worker_id, step, step.stage, step.tries + 1)]
+    waiting = select(Step.pk).where(Step.status == RUNNING, Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None)).order_by(Step.pk).limit(50)
+    for pk in session.execute(waiting).scalars().all():
+        with _apart(pk):
+            step = session.execute(_steps(Step.pk == pk).with_for_update(of=Step, skip_locked=True)).first()
+            if step:
+                session.execute(update(Step).where(Step.pk == step.pk).values(worker_id=worker_id, tries=Step.tries + 1))
+                return [_task(worker_id, step, step.stage, step.tries + 1)]
+    return []
+
+
+_odd = set()  # steps that couldn't be read, which the log has been told
+
+
+@contextmanager
+def _apart(step_pk):
+    """Pass over a step whose rows can't be read, so that others get their turn. The log is told once."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if step_pk not in _odd:
+            _log.error("Step %s can't be read and so can't be worked on; others are: %s", step_pk, error)
+        _odd.add(step_pk)
 
 
 def _task(worker_id, step, kind, attempt, **child):
@@ -145,11 +165,13 @@ def _task(worker_id, step, kind, attempt, **child):
 
 
 def _claim_children(session, worker_id, appetite):
-    waiting = _steps(Step.pending > 0, WITHIN_TOLERANCE).order_by(Step.running, Step.pk).limit(50)
-    for step in session.execute(waiting).all():
-        tasks = _take_children(session, worker_id, step, appetite(step.pk))
-        if tasks:
-            return tasks
+    waiting = select(Step.pk).where(Step.status == RUNNING, Step.pending > 0, WITHIN_TOLERANCE).order_by(Step.running, Step.pk).limit(50)
+    for pk in session.execute(waiting).scalars().all():
+        with _apart(pk):
+            step = session.execute(_steps(Step.pk == pk)).one()
+            tasks = _take_children(session, worker_id, step, appetite(pk))
+            if tasks:
+                return tasks
     return []
 
 
