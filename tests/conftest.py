@@ -121,6 +121,7 @@ class Server:
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")}
         self.environ = {**inherited, **own, **variables, "PYTHONUNBUFFERED": "1"}
+        self.program = ROOT / "app.py"
         self.process = None
         self.url = None
         self.log = self.folder / "server.log"
@@ -129,7 +130,7 @@ class Server:
         """Start it and wait until it answers, and with `wait` until its workers are there."""
         with open(self.log, "ab") as log:
             place = log.tell()
-            self.process = subprocess.Popen([sys.executable, str(ROOT / "app.py")], cwd=ROOT, env=self.environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen([sys.executable, str(self.program)], cwd=ROOT, env=self.environ, stdout=log, stderr=log)
         self.url = wait_for(lambda: self._printed_url(place), 30, "the server's start")
         port = self.url.rsplit(":", 1)[1]
         self.environ["JOBSYNC_PORT"] = port  # so that a restart listens where the tabs look

@@ -1,0 +1,101 @@
+"""What the tests of the server's faults share: definitions, a server to go with them, and counting again from the rows."""
+
+import sqlite3
+import time
+from contextlib import contextmanager
+
+import requests
+from by_hand import recount
+from conftest import Server, make_app, wait_for
+
+from jobsync import store
+from jobsync.extensions import db
+
+TERMINAL = ("completed", "failed", "cancelled")
+
+# Two steps of some seconds, the second after the first; each child writes `lines` lines, `delay` ms apart.
+CHAIN = """
+id = "chain"
+[params.lines]
+type = "integer"
+default = 20
+[params.delay]
+type = "integer"
+default = 20
+[params.workers]
+type = "integer"
+default = 4
+[step.first]
+type = "test_job_generator"
+worker_count = "{workers}"
+log_count = "{lines}"
+log_delay_ms = "{delay}"
+retries = 3
+[step.second]
+type = "test_job_generator"
+depends = "first"
+worker_count = "{workers}"
+log_count = "{lines}"
+log_delay_ms = "{delay}"
+retries = 3
+"""
+
+
+def make_server(folder, definitions=(CHAIN,), **variables):
+    """Return a server, not yet started, that knows these definitions."""
+    server = Server(folder, **variables)
+    for text in definitions:
+        name = text.split('id = "', 1)[1].split('"', 1)[0]
+        (server.definitions / f"{name}.toml").write_text(text)
+    return server
+
+
+def assert_done_right(folder, job_id, status="completed"):
+    """Assert that a job has ended so, with all counters what the rows say, and nothing left to do."""
+    app = make_app(folder)
+    with app.app_context():
+        assert store.structure(job_id)["status"] == status
+        recount(job_id)
+        db.session.rollback()
+
+
+def readiness(server):
+    """Return `(status code, reasons)`."""
+    answer = server.get("/readyz")
+    return answer.status_code, answer.json()["reasons"]
+
+
+def reasons_with(server, words):
+    return [reason for reason in readiness(server)[1] if words in reason]
+
+
+def logged(server, words):
+    """Return the lines of the server's log, its workers' included, that contain these words."""
+    return [line for line in server.log.read_text().splitlines() if words in line]
+
+
+@contextmanager
+def locked(server):
+    """Hold the database's write lock, as another process would."""
+    other = sqlite3.connect(server.folder / "data" / "jobsync.db", isolation_level=None, timeout=30)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+
+
+def wait_until_right(viewers, server, seconds):
+    """Wait until every viewer shows what the server says, and return the seconds that took."""
+    started = time.monotonic()
+
+    def all_right():
+        try:
+            return not viewers.behind(server.structure)
+        except requests.ConnectionError:
+            return False
+
+    wait_for(all_right, seconds, "all viewers' being right")
+    return time.monotonic() - started
