@@ -23,6 +23,7 @@ from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
+PROBED = 1.0  # the same for who only wants to know: a writer that has no processor for a while isn't a trouble yet
 
 _log = logging.getLogger(__name__)
 _writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
@@ -79,12 +80,12 @@ FIRST_PROBE = COUNTERS.insert().values(name="probe", value=1)
 
 
 def why_not_writable():
-    """Return in one line why nothing can be written now or very soon, None if it can.
+    """Return in one line why nothing can be written now or within a second, None if it can.
 
     It writes something: a lock can be had on a full disk as well.
     """
     try:
-        with write(BRIEFLY) as session:
+        with write(PROBED) as session:
             if session.execute(PROBE).rowcount == 0:
                 session.execute(FIRST_PROBE)
     except (StoreBusy, SQLAlchemyError) as error:

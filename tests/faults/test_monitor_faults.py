@@ -280,10 +280,10 @@ def test_a_database_that_is_locked_for_ten_seconds_is_waited_for_in_words_and_no
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 3 MB, as long as the test runs."""
+    """A file system of 16 MB, as long as the test runs."""
     place = tmp_path / "disk"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)], capture_output=True, text=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip(f"a small file system can't be mounted here: {done.stderr.strip()}")
     yield place
@@ -293,7 +293,7 @@ def small_disk(tmp_path):
 def fill(place):
     """Fill a file system to the last byte, and return the file to be removed."""
     path = place / "filler"
-    with open(path, "wb", buffering=0) as file:
+    with open(path, "ab", buffering=0) as file:
         for size in (65536, 512, 1):
             try:
                 while file.write(b"x" * size) == size:
