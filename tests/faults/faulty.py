@@ -1,8 +1,11 @@
 """What the tests of the server's faults share: definitions, a server to go with them, and counting again from the rows."""
 
+import os
+import re
 import sqlite3
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import requests
 from by_hand import recount
@@ -99,3 +102,43 @@ def wait_until_right(viewers, server, seconds):
 
     wait_for(all_right, seconds, "all viewers' being right")
     return time.monotonic() - started
+
+
+def stat(pid):
+    """Return `(state, parent)` of a process, or None."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return fields[0], int(fields[1])
+
+
+def is_alive(pid):
+    found = stat(pid)
+    return found is not None and found[0] not in "ZX"
+
+
+def workers_of(server):
+    """Return the process numbers of a server's workers, in ascending order."""
+    pids = sorted(int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
+    return [pid for pid in pids if (found := stat(pid)) and found[1] == server.process.pid and found[0] not in "ZX"]
+
+
+def at_this_load(seconds):
+    """Return `seconds`, or more where so much else is running that this machine can't be held to them."""
+    return seconds * max(1.0, os.getloadavg()[0] / os.cpu_count())
+
+
+def said_in_order(messages):
+    """Return how many runs of "line 1 of n", "line 2 of n" … there are in a child's messages, and the length of the last.
+
+    Asserts that each begins with its first line and leaves none out: an attempt may end early, but nothing is there twice or missing.
+    """
+    runs, last = 0, 0
+    for message in messages:
+        found = re.search(r" · line (\d+) of \d+ · ", message)
+        if found:
+            number = int(found.group(1))
+            assert number in (1, last + 1), f"line {number} after {last}"
+            runs, last = runs + (number == 1), number
+    return runs, last
