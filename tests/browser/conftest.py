@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 from conftest import ROOT, Server
@@ -23,12 +24,19 @@ ARGUMENTS = (
 @pytest.fixture(scope="package")
 def chromium():
     """A Chromium. It ends with these tests: while it runs, no other test could run an event loop of its own."""
+    with launched() as browser:
+        yield browser
+
+
+@contextmanager
+def launched(**options):
+    """Run a Chromium, with Playwright's options."""
     arguments = [*ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     path = shutil.which("chromium")
     assert path, "these tests need Chromium: `make test-tools` installs it"
     expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=arguments)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments, **options)
         yield browser
         browser.close()
 
@@ -44,7 +52,9 @@ def site(tmp_path_factory):
 
 
 class Tabs:
-    """Opens tabs and remembers them."""
+    """Opens tabs, of this kind, and remembers them."""
+
+    kind = Tab
 
     def __init__(self, chromium):
         self._chromium = chromium
@@ -54,7 +64,7 @@ class Tabs:
     def new(self, server, beside=None, **options):
         """Return a tab for pages of a server: in a context of its own with these options, or in that of the tab `beside`."""
         context = beside.context if beside else self._new_context(options)
-        self._tabs.append(Tab(context, server.url))
+        self._tabs.append(self.kind(context, server.url))
         return self._tabs[-1]
 
     def _new_context(self, options):

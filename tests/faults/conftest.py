@@ -1,0 +1,51 @@
+"""A Chromium as its users have it, a server, a job that goes on when a test says so, and a proxy between the two."""
+
+import pytest
+from browser.conftest import Tabs, launched
+from browser.conftest import site as site
+from browser.gates import Gates
+from conftest import Server
+
+from faults.proxy import Proxy
+from faults.watched import WatchedTab
+
+REST = "running pending pending pending"
+
+
+@pytest.fixture(scope="package")
+def chromium():
+    """A Chromium that keeps pages for the back button, which Playwright's own would not."""
+    with launched(ignore_default_args=["--disable-back-forward-cache"]) as browser:
+        yield browser
+
+
+class WatchedTabs(Tabs):
+    kind = WatchedTab
+
+
+@pytest.fixture
+def tabs(chromium):
+    tabs = WatchedTabs(chromium)
+    yield tabs
+    tabs.close()
+    tabs.check()
+
+
+@pytest.fixture
+def proxy(site):
+    proxy = Proxy(port_of(site))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def gates(site, tmp_path):
+    """A running job, at rest before its first gates."""
+    gates = Gates(site, tmp_path)
+    gates.wait_for_rest(REST, 0)
+    yield gates
+    site.post(f"/api/jobs/{gates.job_id}/cancel")  # its commands would keep the workers
+
+
+def port_of(server: Server):
+    return int(server.url.rsplit(":", 1)[1])

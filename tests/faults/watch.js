@@ -1,0 +1,72 @@
+// Runs in each page before the page's own scripts, beside recorder.js: keeps what the page tried to send, what it was told by whatever transport,
+// every change of what it shows, what the browser said of the network, and how late the page's own timers were.
+(() => {
+  if (window.top !== window) return;
+  const TURN = 50; // ms
+  const watched = { tries: [], hints: [], changes: [], network: [], lags: [] };
+  window.watched = watched;
+  watchFetch();
+  watchSockets();
+  watchPolling();
+  watchLags();
+  document.addEventListener("readystatechange", () => {
+    if (document.readyState === "interactive") watchChanges();
+  });
+  for (const name of ["online", "offline"]) addEventListener(name, () => watched.network.push({ at: performance.now(), name }));
+
+  function note(kind, url) {
+    watched.tries.push({ at: performance.now(), kind, url: String(url) });
+  }
+
+  function hear(packet) {
+    if (packet.startsWith('42["job_update"')) watched.hints.push({ at: performance.now(), ...JSON.parse(packet.slice(2))[1] });
+  }
+
+  function watchFetch() {
+    const send = window.fetch;
+    window.fetch = (resource, options) => {
+      note("fetch", resource);
+      return send(resource, options);
+    };
+  }
+
+  function watchSockets() {
+    const Inner = window.WebSocket;
+    window.WebSocket = class extends Inner {
+      constructor(url, ...options) {
+        note("socket", url);
+        super(url, ...options);
+        this.addEventListener("message", ({ data }) => typeof data === "string" && hear(data));
+      }
+    };
+  }
+
+  function watchPolling() {
+    const open = XMLHttpRequest.prototype.open;
+    XMLHttpRequest.prototype.open = function (method, url, ...options) {
+      if (!url.includes("sid=")) note("polling", url);
+      this.addEventListener("readystatechange", () => {
+        if (this.readyState === 4 && this.status === 200) this.responseText.split("\x1e").forEach(hear);
+      });
+      open.call(this, method, url, ...options);
+    };
+  }
+
+  function watchChanges() {
+    const isIndicator = (node) => (node.nodeType === 1 ? node : node.parentElement)?.closest("[data-connection]");
+    const observer = new MutationObserver((records) => {
+      const own = records.filter((record) => !isIndicator(record.target));
+      if (own.length > 0) watched.changes.push({ at: performance.now(), of: own[0].target.outerHTML ?? own[0].target.textContent });
+    });
+    observer.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+  }
+
+  function watchLags() {
+    let due = performance.now() + TURN;
+    setInterval(() => {
+      const now = performance.now();
+      if (now - due > TURN) watched.lags.push({ from: due, to: now });
+      due = now + TURN;
+    }, TURN);
+  }
+})();

@@ -1,0 +1,170 @@
+"""A tab that is judged by all that happened in it: whether its indicator told the truth, how often it asked, what it showed while cut off.
+
+Times are the page's own, in ms. What the page had to do at a moment is forgiven as late as its own timers were then: a busy machine
+delays the judge's timer in the page just as it delays the page's.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from browser.tab import Tab
+
+WATCH = (Path(__file__).parent / "watch.js").read_text()
+LIVE_FOR = 5000  # a hint counts so long, and so does an answer
+OFFLINE_AFTER = 30_000
+AT_ONCE = 150  # what a page needs to show what it knows
+LONGEST_PAUSE = 3000  # between two tries
+FIRST_PAUSE = 250
+LEAST_OF_PAUSE = 0.5  # jitter takes at most this part of it
+MOST = {"fetch": {1000: 4, 5000: 8}, "socket": {1000: 4, 5000: 8}, "polling": {1000: 4, 5000: 8}}  # tries within so many ms, of each address
+
+
+class WatchedTab(Tab):
+    def __init__(self, context, url):
+        super().__init__(context, url)
+        self.page.add_init_script(WATCH)
+        self.may_miss_network = True
+
+    def watched(self, name):
+        """Return what watch.js keeps: `tries`, `hints`, `changes`, `network` or `lags`."""
+        return self.page.evaluate("name => watched[name]", name)
+
+    def state(self):
+        return self.find("[data-connection]").get_attribute("data-connection")
+
+    # Judging
+
+    def check_all(self):
+        """Assert what must hold in every page under every fault."""
+        self.check_shown()
+        self.check_indicator()
+        self.check_one_of_each_at_a_time()
+        self.check_pauses()
+        self.check_calm()
+
+    def check_indicator(self):
+        """Assert that the live indicator told the truth at every moment so far. Returns the states in order."""
+        truth = _Truth(self.watched("hints"), self.recorded("calls"), self.watched("network"), self.watched("lags"))
+        changes = self.recorded("connections")
+        ends = [*(change["at"] for change in changes[1:]), self.now()]
+        for change, end in zip(changes, ends, strict=True):
+            getattr(truth, f"check_{change['state']}")(change["at"], end)
+        return [change["state"] for change in changes]
+
+    def check_one_of_each_at_a_time(self):
+        """Assert that there never were two calls of one address at once."""
+        for path, calls in _by_address(self.recorded("calls"), "url").items():
+            for one, after in zip(calls, calls[1:], strict=False):
+                assert one["endedAt"] is not None and one["endedAt"] <= after["startedAt"], (path, one, after)
+
+    def check_pauses(self):
+        """Assert that calls which failed were tried again in growing pauses of at most 3 s. Returns the longest run of failures."""
+        late = _Lateness(self.watched("lags"))
+        longest = 0
+        for path, calls in _by_address(self.recorded("calls"), "url").items():
+            failures = 0
+            for one, after in zip(calls, calls[1:], strict=False):
+                failures = failures + 1 if one["status"] is None else 0
+                longest = max(longest, failures)
+                if failures == 0 or self._was_woken(one["endedAt"], after["startedAt"]):
+                    continue
+                pause = after["startedAt"] - one["endedAt"]
+                least = LEAST_OF_PAUSE * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
+                assert pause >= least - 15, f"{path}: {pause:.0f} ms after failure {failures}"
+                assert pause <= LONGEST_PAUSE + AT_ONCE + late.within(one["endedAt"], after["startedAt"]), f"{path}: {pause:.0f} ms"
+        return longest
+
+    def _was_woken(self, start, end):
+        return any(start <= event["at"] <= end for event in self.watched("network"))
+
+    def check_calm(self):
+        """Assert that nothing was asked for or tried more often than pauses allow."""
+        for (kind, path), tries in _by_kind(self.watched("tries")).items():
+            for span, most in MOST[kind].items():
+                for first, beyond in zip(tries, tries[most:], strict=False):
+                    assert beyond - first > span, f"{most + 1} of {kind} {path} within {beyond - first:.0f} ms"
+
+    def check_frozen(self, start, end):
+        """Assert that the page, its indicator apart, did not change between two of its times: no clock ran."""
+        changes = [change for change in self.watched("changes") if start < change["at"] < end]
+        assert not changes, changes
+
+    def left_live_at(self):
+        """Return when the page last stopped being live."""
+        states = self.recorded("connections")
+        return [after["at"] for one, after in zip(states, states[1:], strict=False) if one["state"] == "live"][-1]
+
+
+class _Lateness:
+    def __init__(self, lags):
+        self._lags = lags
+
+    def within(self, start, end):
+        """Return by how many ms the page's timers were late at most around a span."""
+        return max((lag["to"] - lag["from"] for lag in self._lags if lag["to"] >= start - AT_ONCE and lag["from"] <= end + AT_ONCE), default=0)
+
+
+class _Truth:
+    """What the indicator may say, from what the page was told and answered."""
+
+    def __init__(self, hints, calls, network, lags):
+        self._hints = [hint["at"] for hint in hints]
+        ended = [call for call in calls if call["endedAt"] is not None]
+        self._answers = [call["endedAt"] for call in ended if call["status"] is not None]
+        self._network = network
+        self._late = _Lateness(lags)
+
+    def check_live(self, start, end):
+        self._check_fed(self._hints, start, end, "live")
+
+    def check_polling(self, start, end):
+        self._check_fed(self._answers, start, end, "polling")
+        self._check_unheard(start, end, "polling")
+
+    def check_reconnecting(self, start, end):
+        self._check_unheard(start, end, "reconnecting")
+
+    def check_offline(self, start, end):
+        if not self._has_network(start):
+            return
+        self._check_unheard(start, end, "offline")
+        last = max([0, *(at for at in (*self._hints, *self._answers) if at < start)])
+        assert start - last >= OFFLINE_AFTER - AT_ONCE, f"offline only {start - last:.0f} ms after the last word"
+
+    def _check_fed(self, words, start, end, state):
+        """Assert that within a span there was no moment without a word of the 5 s before it."""
+        fed = [at for at in words if at <= end]
+        before = [at for at in fed if at <= start + AT_ONCE]
+        assert before, f"{state} at {start:.0f} without a word"
+        moments = [before[-1], *(at for at in fed if at > before[-1]), end]
+        for one, after in zip(moments, moments[1:], strict=False):
+            most = LIVE_FOR + AT_ONCE + self._late.within(one, after)
+            assert after - one <= most, f"{state} for {after - one:.0f} ms without a word, from {one:.0f} on"
+
+    def _check_unheard(self, start, end, state):
+        """Assert that a hint which comes meanwhile ends the state at once."""
+        for at in self._hints:
+            late = AT_ONCE + self._late.within(at, at)
+            assert not (start < at and at + late < end), f"{state} until {end:.0f} in spite of a hint at {at:.0f}"
+
+    def _has_network(self, moment):
+        said = [event["name"] for event in self._network if event["at"] <= moment + AT_ONCE]
+        return not said or said[-1] == "online"
+
+
+def _by_address(calls, key):
+    """Return the calls by their path, and that of lines by step too."""
+    found = defaultdict(list)
+    for call in calls:
+        address = urlsplit(call[key])
+        found[address.path + "".join(parse_qs(address.query).get("step", []))].append(call)
+    return found
+
+
+def _by_kind(tries):
+    found = defaultdict(list)
+    for kind in MOST:
+        for path, those in _by_address([one for one in tries if one["kind"] == kind], "url").items():
+            found[kind, path] = [one["at"] for one in those]
+    return found
