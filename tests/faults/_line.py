@@ -14,6 +14,7 @@ class Line:
     def __init__(self, reader, writer, flows):
         self.reader, self.flows = reader, flows
         self.path, self.is_websocket = "", False
+        self.is_idle = True
         self._writer = writer
         self._server = None
 

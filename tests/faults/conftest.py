@@ -10,6 +10,8 @@ from faults.proxy import Proxy
 from faults.watched import WatchedTab
 
 REST = "running pending pending pending"
+AFTER_ONE = "completed running pending pending"
+AFTER_TWO = "completed completed running pending"
 
 
 @pytest.fixture(scope="package")
@@ -32,19 +34,44 @@ def tabs(chromium):
 
 
 @pytest.fixture
-def proxy(site):
-    proxy = Proxy(port_of(site))
-    yield proxy
-    proxy.close()
+def proxies(site):
+    """A function that returns a new proxy for the site."""
+    made = []
+
+    def make():
+        made.append(Proxy(port_of(site)))
+        return made[-1]
+
+    yield make
+    for proxy in made:
+        proxy.close()
+
+
+@pytest.fixture
+def proxy(proxies):
+    return proxies()
 
 
 @pytest.fixture
 def gates(site, tmp_path):
     """A running job, at rest before its first gates."""
-    gates = Gates(site, tmp_path)
+    gates = RunningJob(site, tmp_path)
     gates.wait_for_rest(REST, 0)
     yield gates
     site.post(f"/api/jobs/{gates.job_id}/cancel")  # its commands would keep the workers
+
+
+class RunningJob(Gates):
+    """Rests while the first step runs, and after `go_on` while the second does."""
+
+    def go_on(self):
+        self.open("one-a")
+        self.open("one-b")
+        self.wait_for_rest(AFTER_ONE, 2)
+
+    def go_further(self):
+        self.open("two")
+        self.wait_for_rest(AFTER_TWO, 3)
 
 
 def port_of(server: Server):

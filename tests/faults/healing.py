@@ -17,12 +17,12 @@ class Healing:
 
     def check(self, *pages, within=WITHIN):
         """Wait until `(tab, job id)` of each page show what the store says and are live. Fails after the promised time; prints the times."""
-        self._wait("right", {page: self._is_right for page in pages}, within)
-        self._wait("live", {page: _is_live for page in pages}, within)
+        self._wait("right", dict.fromkeys(pages, self._is_right), within)
+        self._wait("live", dict.fromkeys(pages, _is_live), within)
 
     def check_right(self, *pages, within=WITHIN):
         """The same for pages that needn't be live yet."""
-        self._wait("right", {page: self._is_right for page in pages}, within)
+        self._wait("right", dict.fromkeys(pages, self._is_right), within)
 
     def _wait(self, word, waiting, within):
         took = {}
@@ -49,8 +49,3 @@ class Healing:
 
 def _is_live(page):
     return page[0].state() == "live"
-
-
-def wait_for_states(states, *tabs, seconds=6):
-    """Wait until each tab says one of these of its connection."""
-    wait_for(lambda: all(tab.state() in states for tab in tabs), seconds, f"{' or '.join(states)} in all tabs")

@@ -51,6 +51,7 @@ class Proxy:
         self._refuses = None  # a function of a path and whether it is a websocket's
         self._pace = {}  # what Line.send gets
         self.arrivals = []
+        self.lost = 0  # events, on all connections
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         self._listener = self._call(self._listen(0))
@@ -85,7 +86,7 @@ class Proxy:
             self._flows[way].shut()
 
     def flow(self, lose=False):
-        """Pass on again. With `lose`, the connections of before stay dead without a word, as when a router has forgotten them."""
+        """Pass on again. With `lose`, what is under way never arrives, as when a router has forgotten it; idle connections are closed."""
         if lose:
             self._call(self._bury())
         for gate in self._flows.values():
@@ -152,18 +153,17 @@ class Proxy:
             line.cut(with_reset)
 
     async def _bury(self):
-        """Leave the lines that there are at gates which nobody opens any more."""
+        """Leave the lines that carry something at gates which nobody opens any more."""
         for gate in self._flows.values():
             gate.shut()
         self._flows = self._new_flows()
+        for line in [line for line in self._lines if line.is_idle]:
+            line.cut(with_reset=False)
 
     async def _end(self):
         self._listener.close()
         await self._cut(True, always)
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
 
     async def _serve(self, reader, writer):
         """Carry one connection until either side has ended it."""
@@ -189,7 +189,7 @@ class Proxy:
         request = await _http.read_request(line.reader)
         if request is None:
             return False
-        line.path, line.is_websocket = request.path, request.is_websocket
+        line.path, line.is_websocket, line.is_idle = request.path, request.is_websocket, False
         self.arrivals.append(Arrival(time.monotonic(), line.path, line.is_websocket))
         await line.flows["up"].wait()
         if self._refuses and self._refuses(line.path, line.is_websocket):
@@ -201,6 +201,7 @@ class Proxy:
         answer = self._kept.get(line.path) or await self._ask(line, request)
         await self._hold_back(line.path)
         await line.send(self._harmed(line.path, answer), **self._pace)
+        line.is_idle = True
         return answer.goes_on
 
     async def _ask(self, line, request):
@@ -247,7 +248,9 @@ class Proxy:
             await line.send(frame.bytes * self._copies_of(frame.text), **self._pace)
 
     def _copies_of(self, packet):
-        return self._copies(packet) if self._copies and packet.startswith(EVENT) else 1
+        copies = self._copies(packet) if self._copies and packet.startswith(EVENT) else 1
+        self.lost += copies == 0
+        return copies
 
     def _harmed(self, path, answer):
         """Return an answer's bytes; those of a long-polling one with each event as often as is asked for."""

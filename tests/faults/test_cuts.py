@@ -1,46 +1,77 @@
-"""Connections that break, are refused, or stay without a word."""
-
-import time
+"""Connections that break and are refused: pages say so, stand still and catch up."""
 
 import pytest
-from conftest import wait_for
+import requests
+from playwright.sync_api import expect
 
-from faults.healing import Healing, wait_for_states
+from faults.conftest import WatchedTabs, port_of
+from faults.healing import Healing
+from faults.pages import CUT_OFF, CUT_OFF_LONGER, check_gone, let_pass, open_both, wait_for_states
+from faults.proxy import Proxy
 
 pytestmark = pytest.mark.browser
 
-AFTER_ONE = "completed running pending pending"
+
+@pytest.fixture(scope="module")
+def cut_for_long(site, chromium):
+    """`(proxy, tabs)`: a page of a job and a list that are cut off while the other tests here run."""
+    proxy, tabs = Proxy(port_of(site)), WatchedTabs(chromium)
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    both = open_both(tabs, proxy, job_id)
+    proxy.shut()
+    yield proxy, job_id, both
+    tabs.close()
+    tabs.check()
+    proxy.close()
 
 
-def open_both(tabs, proxy, job_id):
-    """Return a live page of the job and a live list, both behind the proxy."""
-    job = tabs.new(proxy).open_job(job_id)
-    listing = tabs.new(proxy).open("/")
-    listing.wait_for_connection("live")
-    return job, listing
-
-
-def go_on(gates):
-    """Have the job end its first step behind the pages' backs."""
-    gates.open("one-a")
-    gates.open("one-b")
-    gates.wait_for_rest(AFTER_ONE, 2)
-
-
-def test_pages_that_are_cut_off_say_so_and_stand_still_until_they_catch_up(site, proxy, tabs, gates):
+def test_pages_that_are_cut_off_say_so_and_stand_still_until_they_catch_up(site, proxy, tabs, gates, cut_for_long):
     job, listing = both = open_both(tabs, proxy, gates.job_id)
     proxy.shut()
-    cut_at = [tab.now() for tab in both]
-    go_on(gates)
-    newcomer = site.submit("endless")  # waits for a worker, and is told of only while the pages are cut off
-    wait_for_states(["reconnecting"], *both)
-    time.sleep(2)
-    until = [tab.now() for tab in both]
-    for tab, start, end in zip(both, cut_at, until, strict=True):
-        tab.check_frozen(start + 100, end)
+    start = [tab.now() for tab in both]
+    gates.go_on()
+    newcomer = site.submit("endless")  # begun and ended while the pages are cut off
     site.post(f"/api/jobs/{newcomer}/cancel")
+    wait_for_states("reconnecting", *both)
+    let_pass(job, 2000)
+    for tab, since in zip(both, start, strict=True):
+        tab.check_frozen(since + 100, tab.now())
     proxy.open()
     Healing(site, "cut off").check((job, gates.job_id), (listing, gates.job_id), (listing, newcomer))
     for tab in both:
+        assert tab.check_all() in (CUT_OFF, CUT_OFF_LONGER)
+        assert tab.check_pauses() >= 3
+
+
+@pytest.mark.parametrize("with_reset", [True, False], ids=["by RST", "by FIN"])
+def test_after_a_cut_that_is_over_at_once_pages_come_back_by_themselves(site, proxy, tabs, gates, with_reset):
+    job, listing = open_both(tabs, proxy, gates.job_id)
+    proxy.cut(with_reset)
+    gates.go_on()
+    Healing(site, "a short cut").check((job, gates.job_id), (listing, gates.job_id))
+    for tab in (job, listing):
         tab.check_all()
-        assert tab.check_pauses() >= 3 or tab is listing
+
+
+def test_a_job_that_is_deleted_while_its_page_is_cut_off_is_called_deleted_and_asked_for_no_more(site, proxy, tabs, gates):
+    job, listing = open_both(tabs, proxy, gates.job_id)
+    proxy.shut()
+    site.post(f"/api/jobs/{gates.job_id}/cancel")
+    assert requests.delete(f"{site.url}/api/jobs/{gates.job_id}", timeout=10).status_code == 204
+    let_pass(job, 1000)
+    proxy.open()
+    expect(listing.find(f'[data-job-id="{gates.job_id}"]')).to_have_count(0, timeout=5000)
+    check_gone(job)
+    for tab in (job, listing):
+        tab.check_all()
+
+
+def test_after_30_s_without_a_word_pages_say_offline_and_then_catch_up(site, cut_for_long):
+    proxy, job_id, both = cut_for_long
+    wait_for_states("offline", *both, seconds=32)
+    site.post(f"/api/jobs/{job_id}/rerun")
+    proxy.open()
+    Healing(site, "cut off for long").check(*((tab, job_id) for tab in both))
+    for tab in both:
+        assert tab.check_all() == ["live", "reconnecting", "offline", "live"]

@@ -3,7 +3,7 @@
 (() => {
   if (window.top !== window) return;
   const TURN = 50; // ms
-  const watched = { tries: [], hints: [], changes: [], network: [], lags: [] };
+  const watched = { tries: [], hints: [], changes: [], network: [], lags: [], goneAt: null, restoredAt: null };
   window.watched = watched;
   watchFetch();
   watchSockets();
@@ -14,8 +14,14 @@
   });
   for (const name of ["online", "offline"]) addEventListener(name, () => watched.network.push({ at: performance.now(), name }));
 
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) watched.restoredAt = performance.now();
+  });
+
   function note(kind, url) {
-    watched.tries.push({ at: performance.now(), kind, url: String(url) });
+    const one = { at: performance.now(), endedAt: null, kind, url: String(url) };
+    watched.tries.push(one);
+    return one;
   }
 
   function hear(packet) {
@@ -25,7 +31,8 @@
   function watchFetch() {
     const send = window.fetch;
     window.fetch = (resource, options) => {
-      note("fetch", resource);
+      const one = note("fetch", resource);
+      options?.signal?.addEventListener("abort", () => (one.endedAt = performance.now())); // each ends so, also those that were answered
       return send(resource, options);
     };
   }
@@ -56,6 +63,7 @@
     const isIndicator = (node) => (node.nodeType === 1 ? node : node.parentElement)?.closest("[data-connection]");
     const observer = new MutationObserver((records) => {
       const own = records.filter((record) => !isIndicator(record.target));
+      if (document.querySelector(".is-deleted:not([hidden])")) watched.goneAt ??= performance.now(); // from then on it claims no connection
       if (own.length > 0) watched.changes.push({ at: performance.now(), of: own[0].target.outerHTML ?? own[0].target.textContent });
     });
     observer.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });

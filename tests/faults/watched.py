@@ -16,6 +16,7 @@ OFFLINE_AFTER = 30_000
 AT_ONCE = 150  # what a page needs to show what it knows
 LONGEST_PAUSE = 3000  # between two tries
 FIRST_PAUSE = 250
+ANSWERS = (200, 304, 404)
 LEAST_OF_PAUSE = 0.5  # jitter takes at most this part of it
 MOST = {"fetch": {1000: 4, 5000: 8}, "socket": {1000: 4, 5000: 8}, "polling": {1000: 4, 5000: 8}}  # tries within so many ms, of each address
 
@@ -33,39 +34,68 @@ class WatchedTab(Tab):
     def state(self):
         return self.find("[data-connection]").get_attribute("data-connection")
 
+    # What happens to it
+
+    def hide(self):
+        """Have the page believe that it is hidden: Playwright keeps all its pages visible, whatever is in front of them."""
+        self._set_hidden(True)
+
+    def show(self):
+        self._set_hidden(False)
+
+    def _set_hidden(self, is_hidden):
+        script = """isHidden => {
+            Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+        self.page.evaluate(script, is_hidden)
+
+    def begin(self, path):
+        """Load a page of the site, and wait for no more than its first bytes."""
+        self._wanted_loads += 1
+        self.page.goto(self.url + path, wait_until="commit")
+        return self
+
+    def come_back(self):
+        """Go back, and assert that it is the same document as before, which the browser has kept."""
+        self.page.go_back(wait_until="commit")
+        assert self.page.evaluate("watched.restoredAt") is not None, "the browser did not keep the page"
+
     # Judging
 
     def check_all(self):
-        """Assert what must hold in every page under every fault."""
+        """Assert what must hold in every page under every fault. Returns what it said of its connection since it was live."""
         self.check_shown()
-        self.check_indicator()
         self.check_one_of_each_at_a_time()
         self.check_pauses()
         self.check_calm()
+        states = self.check_indicator()
+        return states[states.index("live") :]
 
     def check_indicator(self):
         """Assert that the live indicator told the truth at every moment so far. Returns the states in order."""
         truth = _Truth(self.watched("hints"), self.recorded("calls"), self.watched("network"), self.watched("lags"))
         changes = self.recorded("connections")
-        ends = [*(change["at"] for change in changes[1:]), self.now()]
+        ends = [*(change["at"] for change in changes[1:]), self.page.evaluate("watched.goneAt ?? performance.now()")]
         for change, end in zip(changes, ends, strict=True):
             getattr(truth, f"check_{change['state']}")(change["at"], end)
         return [change["state"] for change in changes]
 
     def check_one_of_each_at_a_time(self):
         """Assert that there never were two calls of one address at once."""
-        for path, calls in _by_address(self.recorded("calls"), "url").items():
+        calls = [one for one in self.watched("tries") if one["kind"] == "fetch"]
+        for path, calls in _by_address(calls).items():
             for one, after in zip(calls, calls[1:], strict=False):
-                assert one["endedAt"] is not None and one["endedAt"] <= after["startedAt"], (path, one, after)
+                assert one["endedAt"] is not None and one["endedAt"] <= after["at"], (path, one, after)
 
     def check_pauses(self):
         """Assert that calls which failed were tried again in growing pauses of at most 3 s. Returns the longest run of failures."""
         late = _Lateness(self.watched("lags"))
         longest = 0
-        for path, calls in _by_address(self.recorded("calls"), "url").items():
+        for path, calls in _by_address(self.recorded("calls")).items():
             failures = 0
             for one, after in zip(calls, calls[1:], strict=False):
-                failures = failures + 1 if one["status"] is None else 0
+                failures = 0 if one["status"] in ANSWERS else failures + 1
                 longest = max(longest, failures)
                 if failures == 0 or self._was_woken(one["endedAt"], after["startedAt"]):
                     continue
@@ -153,11 +183,11 @@ class _Truth:
         return not said or said[-1] == "online"
 
 
-def _by_address(calls, key):
+def _by_address(calls):
     """Return the calls by their path, and that of lines by step too."""
     found = defaultdict(list)
     for call in calls:
-        address = urlsplit(call[key])
+        address = urlsplit(call["url"])
         found[address.path + "".join(parse_qs(address.query).get("step", []))].append(call)
     return found
 
@@ -165,6 +195,6 @@ def _by_address(calls, key):
 def _by_kind(tries):
     found = defaultdict(list)
     for kind in MOST:
-        for path, those in _by_address([one for one in tries if one["kind"] == kind], "url").items():
+        for path, those in _by_address([one for one in tries if one["kind"] == kind]).items():
             found[kind, path] = [one["at"] for one in those]
     return found

@@ -1,0 +1,80 @@
+"""A server that is killed and started again, on its own database or on another one."""
+
+import shutil
+
+import pytest
+import requests
+from browser.gates import DEFINITIONS
+from conftest import Server, wait_for
+
+from faults.conftest import RunningJob
+from faults.healing import WITHIN, Healing
+from faults.pages import check_gone, open_both, wait_for_states
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory):
+    """A server that tests may kill."""
+    server = Server(tmp_path_factory.mktemp("mortal"))
+    for name in ("gated", "short"):
+        shutil.copy(DEFINITIONS / f"{name}.toml", server.definitions)
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def running(mortal, tmp_path):
+    job = RunningJob(mortal, tmp_path)
+    job.wait_for_rest("running pending pending pending", 0)
+    yield job
+    mortal.post(f"/api/jobs/{job.job_id}/cancel")
+
+
+def start_again(server):
+    """Start the server on its old port and return as soon as that answers."""
+    server.start(wait=False)
+    wait_for(lambda: is_answering(server), 30, "the port's answer")
+
+
+def is_answering(server):
+    try:
+        return requests.get(f"{server.url}/healthz", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+def test_all_tabs_are_live_and_right_within_5_s_of_a_killed_servers_return(mortal, running, tabs):
+    ended = mortal.submit("short")
+    mortal.post(f"/api/jobs/{ended}/cancel")
+    pages = [(tab, running.job_id) for _ in range(2) for tab in open_both(tabs, mortal, running.job_id)]
+    pages += [(tab, ended) for tab in open_both(tabs, mortal, ended)]
+    mortal.kill()
+    wait_for_states("reconnecting", *(tab for tab, _ in pages))
+    for tab, _ in pages:
+        tab.check_frozen(tab.left_live_at(), tab.now())
+    start_again(mortal)
+    healing = Healing(mortal, "server killed and started")
+    healing.check(*pages)
+    running.go_on()
+    Healing(mortal, "and the job goes on").check(*pages)
+    for tab, _ in pages:
+        states = tab.check_all()
+        assert "reconnecting" in states and states[-1] == "live", states
+
+
+def test_a_job_that_another_database_does_not_know_is_shown_as_gone_and_asked_for_no_more(mortal, tabs):
+    job_id = mortal.submit("short")
+    mortal.wait_for_end(job_id)
+    job, listing = open_both(tabs, mortal, job_id)
+    mortal.kill()
+    for path in (mortal.folder / "data").glob("jobsync.db*"):
+        path.unlink()
+    start_again(mortal)
+    newcomer = mortal.submit("short")
+    Healing(mortal, "another database").check((listing, newcomer), within=WITHIN + 2)
+    assert listing.job_ids() == [newcomer]
+    check_gone(job)
+    for tab in (job, listing):
+        tab.check_all()
