@@ -60,6 +60,19 @@ def test_a_cache_that_gives_old_answers_turns_no_page_back_and_is_not_asked_ever
         assert tab.check_all() == ["live"]
 
 
+def test_while_structure_fails_it_is_asked_for_in_growing_pauses_whatever_hints_come(site, proxy, tabs, gates):
+    job, listing = open_both(tabs, proxy, gates.job_id)
+    proxy.refuse(lambda path, _: is_structure(path))
+    gates.go_on()
+    wait_for(lambda: all(tab.check_pauses() >= 2 for tab in (job, listing)), what="tries")
+    gates.go_further()
+    wait_for(lambda: all(tab.check_pauses() >= 4 for tab in (job, listing)), what="more tries")
+    proxy.accept()
+    Healing(site, "structure failed").check((job, gates.job_id), (listing, gates.job_id))
+    for tab in (job, listing):
+        assert tab.check_all() == ["live"]
+
+
 def _fruitless(tab):
     """Return the calls of `structure` that were answered with nothing newer than was shown."""
     seen, found = -1, []

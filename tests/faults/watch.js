@@ -19,7 +19,7 @@
   });
 
   function note(kind, url) {
-    const one = { at: performance.now(), endedAt: null, kind, url: String(url) };
+    const one = { at: performance.now(), endedAt: null, status: null, kind, url: String(url) };
     watched.tries.push(one);
     return one;
   }
@@ -30,10 +30,12 @@
 
   function watchFetch() {
     const send = window.fetch;
-    window.fetch = (resource, options) => {
+    window.fetch = async (resource, options) => {
       const one = note("fetch", resource);
       options?.signal?.addEventListener("abort", () => (one.endedAt = performance.now())); // each ends so, also those that were answered
-      return send(resource, options);
+      const response = await send(resource, options);
+      one.status = response.status;
+      return response;
     };
   }
 

@@ -18,7 +18,7 @@ LONGEST_PAUSE = 3000  # between two tries
 FIRST_PAUSE = 250
 ANSWERS = (200, 304, 404)
 LEAST_OF_PAUSE = 0.5  # jitter takes at most this part of it
-MOST = {"fetch": {1000: 4, 5000: 8}, "socket": {1000: 4, 5000: 8}, "polling": {1000: 4, 5000: 8}}  # tries within so many ms, of each address
+MOST = {1000: 4, 5000: 8}  # tries of one kind and address within so many ms
 
 
 class WatchedTab(Tab):
@@ -83,8 +83,7 @@ class WatchedTab(Tab):
 
     def check_one_of_each_at_a_time(self):
         """Assert that there never were two calls of one address at once."""
-        calls = [one for one in self.watched("tries") if one["kind"] == "fetch"]
-        for path, calls in _by_address(calls).items():
+        for path, calls in _by_address(self._fetches()).items():
             for one, after in zip(calls, calls[1:], strict=False):
                 assert one["endedAt"] is not None and one["endedAt"] <= after["at"], (path, one, after)
 
@@ -92,28 +91,32 @@ class WatchedTab(Tab):
         """Assert that calls which failed were tried again in growing pauses of at most 3 s. Returns the longest run of failures."""
         late = _Lateness(self.watched("lags"))
         longest = 0
-        for path, calls in _by_address(self.recorded("calls")).items():
+        for path, calls in _by_address(self._fetches()).items():
             failures = 0
             for one, after in zip(calls, calls[1:], strict=False):
                 failures = 0 if one["status"] in ANSWERS else failures + 1
                 longest = max(longest, failures)
-                if failures == 0 or self._was_woken(one["endedAt"], after["startedAt"]):
-                    continue
-                pause = after["startedAt"] - one["endedAt"]
-                least = LEAST_OF_PAUSE * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
-                assert pause >= least - 15, f"{path}: {pause:.0f} ms after failure {failures}"
-                assert pause <= LONGEST_PAUSE + AT_ONCE + late.within(one["endedAt"], after["startedAt"]), f"{path}: {pause:.0f} ms"
+                if failures and not self._was_woken(one["endedAt"], after["at"]):
+                    least = LEAST_OF_PAUSE * min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1))
+                    most = LONGEST_PAUSE + AT_ONCE + late.within(one["endedAt"], after["at"])
+                    pause = after["at"] - one["endedAt"]
+                    assert least - 15 <= pause <= most, f"{path}: {pause:.0f} ms after failure {failures}"
         return longest
+
+    def _fetches(self):
+        return [one for one in self.watched("tries") if one["kind"] == "fetch"]
 
     def _was_woken(self, start, end):
         return any(start <= event["at"] <= end for event in self.watched("network"))
 
     def check_calm(self):
-        """Assert that nothing was asked for or tried more often than pauses allow."""
+        """Assert that nothing was asked for or tried more often than pauses allow: a request more for each hint that came."""
+        hints = [hint["at"] for hint in self.watched("hints")]
         for (kind, path), tries in _by_kind(self.watched("tries")).items():
-            for span, most in MOST[kind].items():
-                for first, beyond in zip(tries, tries[most:], strict=False):
-                    assert beyond - first > span, f"{most + 1} of {kind} {path} within {beyond - first:.0f} ms"
+            for span, most in MOST.items():
+                for first in tries:
+                    number = _within(tries, first, span) - (_within(hints, first - AT_ONCE, span + AT_ONCE) if kind == "fetch" else 0)
+                    assert number <= most, f"{number} of {kind} {path} within {span} ms from {first:.0f} on"
 
     def check_frozen(self, start, end):
         """Assert that the page, its indicator apart, did not change between two of its times: no clock ran."""
@@ -194,7 +197,11 @@ def _by_address(calls):
 
 def _by_kind(tries):
     found = defaultdict(list)
-    for kind in MOST:
+    for kind in ("fetch", "socket", "polling"):
         for path, those in _by_address([one for one in tries if one["kind"] == kind]).items():
             found[kind, path] = [one["at"] for one in those]
     return found
+
+
+def _within(moments, start, span):
+    return sum(start <= moment < start + span for moment in moments)
