@@ -52,20 +52,16 @@ export class Request {
     else this.ask();
   }
 
-  /** The same without spacing and without a pause after failures. */
+  /** The same without spacing; the pause after a failure is kept, or messages would hurry on a server that fails. */
   askNow() {
-    if (this.#flight) {
-      this.#again = 0;
-      return;
-    }
-    this.#stopTimer();
-    this.#send();
+    const isPausing = this.#timer !== null && this.#failures > 0;
+    if (!isPausing) this.#sendNow();
   }
 
-  /** The same, and doesn't wait for an answer that may have been lost while the machine slept. */
+  /** The same without a pause, and doesn't wait for an answer that may have been lost while the machine slept. */
   hurry() {
     if (this.#flight && this.#clock.now() - this.#sentAt >= RECENT) this.drop();
-    this.askNow();
+    this.#sendNow();
   }
 
   /** Forgets what is under way and what waits. */
@@ -91,6 +87,15 @@ export class Request {
       this.#timer = null;
       this.#send();
     }, ms);
+  }
+
+  #sendNow() {
+    if (this.#flight) {
+      this.#again = 0;
+      return;
+    }
+    this.#stopTimer();
+    this.#send();
   }
 
   #stopTimer() {

@@ -85,6 +85,20 @@ test("it looks at a job of which only counts have changed at most once a second,
   assert.equal(asked(), 3);
 });
 
+test("while a job's structure fails, new statuses don't shorten its pauses", async () => {
+  const { world } = await connected();
+  await world.socket.hear("job_update", hint("r", 6, { status: "failed" }));
+  await world.request.fail();
+  const asked = world.requests.length;
+  for (const [revision, status] of [[7, "pending"], [8, "running"]]) await world.socket.hear("job_update", hint("r", revision, { status }));
+  assert.equal(world.requests.length, asked, "the pause is kept");
+  await world.clock.advance(1000);
+  assert.equal(world.requests.length, asked + 1);
+  await world.request.answer(200, structure("r", 8, { status: "running" }));
+  await world.socket.hear("job_update", hint("r", 9, { status: "failed" }));
+  assert.equal(world.requests.length, asked + 2, "at once again");
+});
+
 test("it leaves the room of a job that has ended, and joins that of one that is retried", async () => {
   const { world } = await connected();
   await world.socket.hear("job_update", hint("r", 6, { status: "completed" }));
