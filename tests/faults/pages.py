@@ -29,9 +29,9 @@ def let_pass(tab, ms):
     wait_for(lambda: tab.now() >= until, ms / 1000 + 15, f"{ms} ms")
 
 
-def check_gone(tab):
+def check_gone(tab, word="deleted"):
     """Assert that the page says in words that its job is gone, and asks for nothing any more, for longer than any pause."""
-    tab.page.locator("[data-part=deleted]").get_by_text("deleted").wait_for(timeout=5000)
+    tab.page.locator("[data-part=deleted]").get_by_text(word).wait_for(timeout=5000)
     assert not tab.find("[data-connection]").is_visible(), "it claims no connection"
     asked = tab.watched("tries")
     let_pass(tab, 4000)
