@@ -2,7 +2,6 @@
 
 import pytest
 import requests
-from playwright.sync_api import expect
 
 from faults.conftest import WatchedTabs, port_of
 from faults.healing import Healing
@@ -12,21 +11,29 @@ from faults.proxy import Proxy
 pytestmark = pytest.mark.browser
 
 
+class LongCut:
+    """A page of a job, a list and a page of a job that will be deleted, cut off while the other tests here run."""
+
+    def __init__(self, site, tabs, proxy):
+        self.proxy = proxy
+        self.job_id, self.doomed_id = site.submit("short"), site.submit("short")
+        for job_id in (self.job_id, self.doomed_id):
+            site.wait_for_end(job_id)
+        self.job, self.listing = open_both(tabs, proxy, self.job_id)
+        self.doomed = tabs.new(proxy, beside=self.job).open_job(self.doomed_id)
+        proxy.shut()
+
+
 @pytest.fixture(scope="module")
-def cut_for_long(site, chromium):
-    """`(proxy, tabs)`: a page of a job and a list that are cut off while the other tests here run."""
+def long_cut(site, chromium):
     proxy, tabs = Proxy(port_of(site)), WatchedTabs(chromium)
-    job_id = site.submit("short")
-    site.wait_for_end(job_id)
-    both = open_both(tabs, proxy, job_id)
-    proxy.shut()
-    yield proxy, job_id, both
+    yield LongCut(site, tabs, proxy)
     tabs.close()
     tabs.check()
     proxy.close()
 
 
-def test_pages_that_are_cut_off_say_so_and_stand_still_until_they_catch_up(site, proxy, tabs, gates, cut_for_long):
+def test_pages_that_are_cut_off_say_so_and_stand_still_until_they_catch_up(site, proxy, tabs, gates, long_cut):
     job, listing = both = open_both(tabs, proxy, gates.job_id)
     proxy.shut()
     gates.go_on()
@@ -53,24 +60,15 @@ def test_after_a_cut_that_is_over_at_once_pages_come_back_by_themselves(site, pr
         tab.check_all()
 
 
-def test_a_job_that_is_deleted_while_its_page_is_cut_off_is_called_deleted_and_asked_for_no_more(site, proxy, tabs, gates):
-    job, listing = open_both(tabs, proxy, gates.job_id)
-    proxy.shut()
-    site.post(f"/api/jobs/{gates.job_id}/cancel")
-    assert requests.delete(f"{site.url}/api/jobs/{gates.job_id}", timeout=10).status_code == 204
-    let_pass(job, 1000)
-    proxy.open()
-    expect(listing.find(f'[data-job-id="{gates.job_id}"]')).to_have_count(0, timeout=5000)
-    check_gone(job)
-    for tab in (job, listing):
-        tab.check_all()
-
-
-def test_after_30_s_without_a_word_pages_say_offline_and_then_catch_up(site, cut_for_long):
-    proxy, job_id, both = cut_for_long
-    wait_for_states("offline", *both, seconds=32)
-    site.post(f"/api/jobs/{job_id}/rerun")
-    proxy.open()
-    Healing(site, "cut off for long").check(*((tab, job_id) for tab in both))
-    for tab in both:
-        assert tab.check_all() == ["live", "reconnecting", "offline", "live"]
+def test_after_30_s_without_a_word_pages_say_offline_and_then_catch_up_or_learn_that_their_job_is_gone(site, long_cut):
+    pages = (long_cut.job, long_cut.listing, long_cut.doomed)
+    wait_for_states("offline", *pages, seconds=32)
+    assert requests.delete(f"{site.url}/api/jobs/{long_cut.doomed_id}", timeout=10).status_code == 204
+    newcomer = site.post(f"/api/jobs/{long_cut.job_id}/rerun").json()["id"]
+    site.wait_for_end(newcomer)
+    long_cut.proxy.open()
+    Healing(site, "cut off for long").check((long_cut.job, long_cut.job_id), (long_cut.listing, long_cut.job_id), (long_cut.listing, newcomer))
+    assert long_cut.doomed_id not in long_cut.listing.job_ids()
+    check_gone(long_cut.doomed)
+    for tab in pages:
+        assert tab.check_all()[:3] == ["live", "reconnecting", "offline"]

@@ -1,6 +1,8 @@
 """A server that is killed and started again, on its own database or on another one."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 import requests
@@ -48,8 +50,10 @@ def is_answering(server):
 def test_all_tabs_are_live_and_right_within_5_s_of_a_killed_servers_return(mortal, running, tabs):
     ended = mortal.submit("short")
     mortal.post(f"/api/jobs/{ended}/cancel")
-    pages = [(tab, running.job_id) for _ in range(2) for tab in open_both(tabs, mortal, running.job_id)]
-    pages += [(tab, ended) for tab in open_both(tabs, mortal, ended)]
+    job, listing = open_both(tabs, mortal, running.job_id)
+    other = tabs.new(mortal, beside=job).open_job(running.job_id)
+    over = tabs.new(mortal, beside=job).open_job(ended)
+    pages = [(job, running.job_id), (other, running.job_id), (over, ended), (listing, running.job_id), (listing, ended)]
     mortal.kill()
     wait_for_states("reconnecting", *(tab for tab, _ in pages))
     for tab, _ in pages:
@@ -65,20 +69,22 @@ def test_all_tabs_are_live_and_right_within_5_s_of_a_killed_servers_return(morta
 
 
 def test_a_job_of_which_the_database_holds_an_older_state_than_is_shown_is_said_to_be_replaced(mortal, running, tabs):
-    job, listing = open_both(tabs, mortal, running.job_id)
-    mortal.stop()
-    backup = (mortal.folder / "data" / "jobsync.db").read_bytes()
-    mortal.start()
-    running.go_on()
-    Healing(mortal, "before the restoring").check((job, running.job_id), (listing, running.job_id))
+    mortal.post(f"/api/jobs/{running.job_id}/cancel")
+    backup = saved_database(mortal)
+    mortal.post(f"/api/jobs/{running.job_id}/retry")
+    running.wait_for_rest("running pending pending pending", 0)
+    job = tabs.new(mortal).open_job(running.job_id)
     mortal.kill()
     replace_database(mortal, backup)
     start_again(mortal)
-    mortal.post(f"/api/jobs/{running.job_id}/cancel")
-    Healing(mortal, "an older database").check_right((listing, running.job_id))
     check_gone(job, "replaced")
-    for tab in (job, listing):
-        tab.check_indicator()
+    job.check_all()
+
+
+def saved_database(server):
+    """Return the bytes of the database of a server that runs."""
+    with closing(sqlite3.connect(server.folder / "data" / "jobsync.db")) as connection:
+        return connection.serialize()
 
 
 def replace_database(server, content=None):

@@ -107,7 +107,7 @@ class WatchedTab(Tab):
         return [one for one in self.watched("tries") if one["kind"] == "fetch"]
 
     def _was_woken(self, start, end):
-        return any(start <= event["at"] <= end for event in self.watched("network"))
+        return any(start - AT_ONCE <= event["at"] <= end for event in self.watched("network"))
 
     def check_calm(self):
         """Assert that nothing was asked for or tried more often than pauses allow: a request more for each hint that came."""
