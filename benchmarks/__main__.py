@@ -4,10 +4,17 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, latency, main_job, structure, weight
+from benchmarks import idle, latency, main_job, painted, structure, weight
 from benchmarks._report import Report
 
-BENCHMARKS = {"latency": latency, "structure": structure, "idle": idle, "weight": weight, "main_job": main_job}
+BENCHMARKS = {
+    "latency": latency,
+    "painted": painted,
+    "structure": structure,
+    "idle": idle,
+    "weight": weight,
+    "main_job": main_job,
+}
 
 
 def main():

@@ -8,15 +8,17 @@ from playwright.sync_api import Error, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
-# Notes when a step's new status is in the document, and when the frame with it has been painted.
-WATCH = """
-window.shownSteps = [];
+# Notes when a step's new status is in the document, and when the frame with it has been painted
+CLOCK = """
 const clock = () => (performance.timeOrigin + performance.now()) / 1000;
 const afterPainting = (note) => requestAnimationFrame(() => {
   const channel = new MessageChannel();
   channel.port1.onmessage = note;
   channel.port2.postMessage(null);
 });
+"""
+WATCH = CLOCK + """
+window.shownSteps = [];
 new MutationObserver((records) => {
   const at = clock();
   for (const { target } of records) {
@@ -24,6 +26,19 @@ new MutationObserver((records) => {
     if (step) afterPainting(() => window.shownSteps.push([at, clock(), step, status]));
   }
 }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-status"] });
+"""
+
+# Notes when a step's status, its number of lines and its last line in view had been painted: [at, step, status, log_count, last line]
+WATCH_ALL = CLOCK + """
+window.paints = [];
+new MutationObserver((records) => {
+  const steps = new Set(records.map(({ target }) => target.closest?.("[data-step]")).filter(Boolean));
+  const shown = [...steps].map((step) => {
+    const lines = step.querySelectorAll("[data-line]");
+    return [step.dataset.step, step.dataset.status, Number(step.dataset.logCount), Number(lines.item(lines.length - 1)?.dataset.line ?? 0)];
+  });
+  if (shown.length > 0) afterPainting(() => shown.forEach((values) => window.paints.push([clock(), ...values])));
+}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-status", "data-log-count"] });
 """
 
 

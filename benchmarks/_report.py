@@ -6,9 +6,12 @@ import os
 import platform
 import sqlite3
 import statistics
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from jobsync.metrics import SECONDS
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -45,12 +48,37 @@ class Figure:
         return shown if self.met is None else {**shown, "goal": self.goal, "met": self.met}
 
 
+@dataclass(frozen=True)
+class Histogram:
+    """How many of the measured times fell into each bucket. counts: one for each of SECONDS, the upper edges, and one for what is beyond."""
+
+    name: str
+    counts: list
+
+    @classmethod
+    def of(cls, name, seconds):
+        """Sort a list of seconds into the buckets; one that is at an edge is within it, as in `/metrics`."""
+        counts = [0] * (len(SECONDS) + 1)
+        for value in seconds:
+            counts[bisect_left(SECONDS, value)] += 1
+        return cls(name, counts)
+
+    @property
+    def buckets(self):
+        """Return `(upper edge in ms, None for none; count)` of each bucket."""
+        return list(zip([*(round(1000 * edge) for edge in SECONDS), None], self.counts, strict=True))
+
+    def as_json(self):
+        return {"name": self.name, "unit": "ms", "buckets": [{"up_to": edge, "count": count} for edge, count in self.buckets]}
+
+
 class Report:
     """What one benchmark found out."""
 
     def __init__(self, name):
         self.name = name
         self.figures = []
+        self.histograms = []
         self.notes = []
         self.seconds = None
         self._machine = describe_machine()
@@ -59,10 +87,14 @@ class Report:
         """Add a figure; `more` as Figure has it."""
         self.figures.append(Figure(name, value, unit, **more))
 
-    def add_spread(self, name, seconds, median_below=None, p99_below=None):
+    def add_spread(self, name, seconds, median_below=None, p95_below=None, p99_below=None):
         """Add the median, 95th and 99th percentile of a list of seconds, in ms; so are the goals."""
-        for label, share, below in (("median", 0.5, median_below), ("p95", 0.95, None), ("p99", 0.99, p99_below)):
+        for label, share, below in (("median", 0.5, median_below), ("p95", 0.95, p95_below), ("p99", 0.99, p99_below)):
             self.add(f"{name}, {label}", 1000 * percentile(seconds, share), "ms", below=below, samples=len(seconds))
+
+    def add_histogram(self, name, seconds):
+        """Add how a list of seconds is spread over the buckets that `/metrics` has too."""
+        self.histograms.append(Histogram.of(name, seconds))
 
     def note(self, text):
         """Add a sentence that a reader of the figures should know."""
@@ -75,6 +107,7 @@ class Report:
             "seconds": self.seconds,
             "machine": self._machine,
             "figures": [figure.as_json() for figure in self.figures],
+            "histograms": [histogram.as_json() for histogram in self.histograms],
             "notes": self.notes,
         }
 
@@ -85,6 +118,8 @@ class Report:
         print(f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}, SQLite {machine['sqlite']}, ", end="")
         print(f"{machine['system']}; load average at the start {machine['load']}\n")
         print("\n".join(table(self.figures)))
+        if self.histograms:
+            print("\n" + "\n".join(histogram_table(self.histograms)))
         for text in self.notes:
             print(f"\n{text}")
         print(f"\n{json.dumps(self.as_json(), ensure_ascii=False)}\n", flush=True)
@@ -98,9 +133,23 @@ class Report:
 
 def table(figures):
     """Return the lines of a Markdown table of figures."""
-    rows = [("what", "value", "goal", "met", "samples"), *(_row(figure) for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = [f"| {row[0]:{widths[0]}} | {row[1]:>{widths[1]}} | {' | '.join(f'{row[i]:{widths[i]}}' for i in (2, 3, 4))} |" for row in rows]
+    return _aligned([("what", "value", "goal", "met", "samples"), *(_row(figure) for figure in figures)], right={1})
+
+
+def histogram_table(histograms):
+    """Return the lines of a Markdown table of histograms, one each line, without the buckets that are empty in all of them."""
+    edges = [edge for edge, _ in histograms[0].buckets]
+    used = [place for place in range(len(edges)) if any(histogram.counts[place] for histogram in histograms)]
+    heads = [f"> {edges[place - 1]}" if edges[place] is None else f"≤ {edges[place]} ms" for place in used]
+    rows = [(histogram.name, *(str(histogram.counts[place]) for place in used)) for histogram in histograms]
+    return _aligned([("times within", *heads), *rows], right=range(1, len(used) + 1))
+
+
+def _aligned(rows, right):
+    """Return the lines of a Markdown table, its first row the head; `right` has the columns that are aligned to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    cells = [[text.rjust(width) if place in right else text.ljust(width) for place, (text, width) in enumerate(zip(row, widths, strict=True))] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
     rule = "|".join("-" * (width + 2) for width in widths)
     return [lines[0], f"|{rule}|", *lines[1:]]
 

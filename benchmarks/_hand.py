@@ -1,0 +1,170 @@
+"""Does the workers' part of one job at a pace, and notes when it committed what: `python -m benchmarks._hand`, with a server's environment.
+
+It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It is told:
+
+- `{"begin": job, "children": m, "ready": n}`: takes the job in hand. Steps are planned with m children each as they begin; it waits until n
+  of them are, and the first child of each is begun (without children: until they can be ended). Answers `{"ready": n}`.
+- `{"end": true}`: ends one more of the steps that can be ended. Answers `{"step", "at"}`.
+- `{"mix": rate, "steps": n}`: works n steps off at so many commits a second: each ends a child with a line, or a step when its children
+  have ended. Answers `{"lines": [[at, step, log_count]], "ends": [[at, step]], "seconds"}`.
+- `{"grow": rate, "seconds": s}`: writes a line at a time, to the steps in turns. Answers `{"revisions": [[revision, at]]}`.
+
+Steps are of the type `test_job_generator`, so that each is ended by its summing up.
+"""
+
+import secrets
+import time
+from collections import deque
+
+import config
+import jobsync
+from benchmarks._helper import answer, questions
+from jobsync import store
+from jobsync.clock import now
+from jobsync.lifecycle import work
+from jobsync.logs import Line
+
+LOOK = 0.002  # seconds between two looks for work
+PATIENCE = 30  # seconds that the monitor gets to let a step begin or be summed up
+
+
+class Lane:
+    """A step in hand. lines: how many it has. tasks: its children that are left, the first one begun. summary: set when it can be ended."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.name = plan.step_name
+        self.lines = 0
+        self.tasks = deque()
+        self.summary = None
+
+    @property
+    def is_ready(self):
+        return bool(self.tasks or self.summary)
+
+
+class Hand:
+    """One worker that holds all running steps of a job in its hands. Needs an app context."""
+
+    def __init__(self):
+        self._id = secrets.token_hex(8)
+        self._lanes = []
+
+    # What it is told
+
+    def begin(self, job_id, children, ready):
+        """Take a job in hand and wait until something can be done for so many of its steps."""
+        self._job_id = job_id
+        self._children = children
+        self._lanes = []
+        self._take_until(lambda: sum(lane.is_ready for lane in self._lanes) >= ready)
+        return {"ready": ready}
+
+    def end(self):
+        """End one more step: the commit is the one that makes the monitor complete it."""
+        return self._end(next(lane for lane in self._lanes if lane.summary))
+
+    def mix(self, rate, steps):
+        """Work so many steps off at a pace, and return what was committed when."""
+        lines, ends, started = [], [], time.monotonic()
+        while len(ends) < steps:
+            self._wait_until(started + (len(lines) + len(ends)) / rate)
+            lane = self._next_ready()
+            if lane.tasks:
+                lines.append(self._next_child(lane))
+            else:
+                done = self._end(lane)
+                ends.append([done["at"], done["step"]])
+        return {"lines": lines, "ends": ends, "seconds": time.monotonic() - started}
+
+    def grow(self, rate, seconds):
+        """Write a line at a time to the steps in turns, and return the revisions and when they were committed."""
+        started, revisions = time.monotonic(), []
+        for number in range(round(rate * seconds)):
+            self._wait_until(started + number / rate)
+            lane = self._lanes[number % len(self._lanes)]
+            lane.lines += 1
+            work.record(lane.plan, [self._line(lane)])
+            at = time.time()
+            revisions.append([store.job_head(self._job_id).revision, at])
+        return {"revisions": revisions}
+
+    # Taking work
+
+    def _take_until(self, condition):
+        """Take work until this holds. Raises TimeoutError."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if not self._take():
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"the monitor let nothing go on within {PATIENCE} s")
+                time.sleep(LOOK)
+
+    def _take(self):
+        """Take what is to be done, if anything is, and return whether there was. A plan is done at once."""
+        tasks = work.claim(self._id, lambda _: self._children)
+        for task in tasks:
+            if task.kind == "plan":
+                self._lanes.append(Lane(task))
+                work.add_planned(task, [work.NewChild(str(number), f"part {number}", {}) for number in range(1, self._children + 1)])
+                work.finish_plan(task)
+            elif task.kind == "child":
+                self._lane_of(task).tasks.append(task)
+            else:
+                self._lane_of(task).summary = task
+        return bool(tasks)
+
+    def _lane_of(self, task):
+        return next(lane for lane in self._lanes if lane.name == task.step_name)
+
+    def _next_ready(self):
+        """Return the next step, in turns, for which something can be done."""
+        if not all(lane.is_ready for lane in self._lanes):
+            self._take()
+        self._take_until(lambda: any(lane.is_ready for lane in self._lanes))
+        lane = next(lane for lane in self._lanes if lane.is_ready)
+        self._lanes.remove(lane)
+        self._lanes.append(lane)
+        return lane
+
+    # Doing it
+
+    def _next_child(self, lane):
+        """End the child that is under way, with a line, and begin the next. Returns `[at, step, log_count]`."""
+        task = lane.tasks.popleft()
+        lane.lines += 1
+        ended = work.End(task, "completed", {}, None, now())
+        work.record(task, [self._line(lane)], ended=[ended], begin=lane.tasks[0] if lane.tasks else None)
+        return [time.time(), lane.name, lane.lines]
+
+    def _end(self, lane):
+        self._lanes.remove(lane)
+        work.finish_summary(lane.summary, {})
+        return {"step": lane.name, "at": time.time()}
+
+    def _line(self, lane):
+        return Line(now(), "info", f"line {lane.lines} of {lane.name}")
+
+    def _wait_until(self, due):
+        time.sleep(max(0.0, due - time.monotonic()))
+
+
+def do(hand, question):
+    """Return the answer to a question."""
+    if "begin" in question:
+        return hand.begin(question["begin"], question["children"], question["ready"])
+    if "mix" in question:
+        return hand.mix(question["mix"], question["steps"])
+    return hand.grow(question["grow"], question["seconds"]) if "grow" in question else hand.end()
+
+
+def main():
+    app = jobsync.create_app(config.load())
+    with app.app_context():
+        hand = Hand()
+        for question in questions():
+            answer(do(hand, question))
+
+
+if __name__ == "__main__":
+    main()
