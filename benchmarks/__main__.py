@@ -4,13 +4,15 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, latency, main_job, painted, structure, weight
+from benchmarks import idle, latency, main_job, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
     "latency": latency,
     "painted": painted,
     "structure": structure,
+    "viewers": viewers,
+    "storm": storm,
     "idle": idle,
     "weight": weight,
     "main_job": main_job,

@@ -30,6 +30,10 @@ class Helper:
             self._process.wait()
         self._process.stdout.close()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def tell(self, **message):
         """Say something to it."""
         self._process.stdin.write(json.dumps(message) + "\n")

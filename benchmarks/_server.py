@@ -8,6 +8,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
@@ -47,12 +48,13 @@ def make_store(folder):
 class Server:
     """`python app.py` in `folder`. Use it in a `with`: it runs inside.
 
-    definitions: `{id: TOML}`, or None for those that ship. module: another program than app.py, run by `python -m`.
+    definitions: `{id: TOML}`, or None for those that ship. module: another program than app.py, run by `python -m`. port: 0 for a free one.
     """
 
-    def __init__(self, folder, workers=0, definitions=None, module=None):
+    def __init__(self, folder, workers=0, definitions=None, module=None, port=0):
         self.folder = Path(folder)
         self.workers = workers
+        self._port = port
         self.environ = self._environ(definitions)
         self._command = [sys.executable, "-m", module] if module else [sys.executable, "app.py"]
         self._process = None
@@ -60,7 +62,7 @@ class Server:
 
     def _environ(self, definitions):
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")}
-        own = {"DATA_DIR": self.folder / "data", "DEFINITIONS": self._definitions(definitions), "HOST": "127.0.0.1", "PORT": 0}
+        own = {"DATA_DIR": self.folder / "data", "DEFINITIONS": self._definitions(definitions), "HOST": "127.0.0.1", "PORT": self._port}
         return {**inherited, **{f"JOBSYNC_{name}": str(value) for name, value in own.items()}, "JOBSYNC_WORKERS": str(self.workers)}
 
     def _definitions(self, definitions):
@@ -93,6 +95,11 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    def kill(self):
+        """End it as the kernel does when memory runs out."""
+        self._process.kill()
+        self._process.wait()
+
     def _printed_url(self, log):
         text = log.read_text()
         if self._process.poll() is not None:
@@ -103,6 +110,12 @@ class Server:
     @property
     def pid(self):
         return self._process.pid
+
+    @property
+    def address(self):
+        """Return host and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname, parts.port
 
     def worker_pids(self):
         """Return the process ids of the workers: the server's direct children. Needs Linux."""
@@ -142,3 +155,8 @@ def cpu_seconds(pid):
     """Return the seconds of processor time that a process has used. Needs Linux."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid):
+    """Return the bytes of memory that a process holds. Needs Linux."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
