@@ -226,6 +226,9 @@ class Page:
         return self._connection.is_acked and self.shown >= revision
 
     def _take_ack(self, ack):
+        if not ack["ok"]:
+            self._request.ask()  # `structure` will say what is the matter
+            return
         if not self.shown:
             self.shown = ack["revision"]  # as served
         self._record.note_ack(self._number)

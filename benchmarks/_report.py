@@ -140,7 +140,7 @@ def histogram_table(histograms):
     """Return the lines of a Markdown table of histograms, one each line, without the buckets that are empty in all of them."""
     edges = [edge for edge, _ in histograms[0].buckets]
     used = [place for place in range(len(edges)) if any(histogram.counts[place] for histogram in histograms)]
-    heads = [f"> {edges[place - 1]}" if edges[place] is None else f"≤ {edges[place]} ms" for place in used]
+    heads = [f"> {edges[place - 1]} ms" if edges[place] is None else f"≤ {edges[place]} ms" for place in used]
     rows = [(histogram.name, *(str(histogram.counts[place]) for place in used)) for histogram in histograms]
     return _aligned([("times within", *heads), *rows], right=range(1, len(used) + 1))
 

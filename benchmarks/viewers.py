@@ -4,6 +4,7 @@ The viewers are pages as far as the server can tell (`_page.py`), in a process o
 (`_emitter.py`) is a Flask-SocketIO server on the same stack that does nothing but emit when it is told to.
 """
 
+import random
 import statistics
 import time
 from bisect import bisect_right
@@ -17,6 +18,7 @@ from benchmarks._server import Server, a_folder, cpu_seconds, resident_bytes, wa
 KIB = 1024
 SETTLE = 2.0  # seconds until a server is at rest
 CATCH_UP = 30  # seconds that viewers get to show the last revision
+PAUSE = (0.02, 0.12)  # seconds between two rounds, never the same: each commit falls anywhere between two looks of the server at its store
 EVERY = 0.05  # seconds between two other requests
 
 
@@ -75,6 +77,7 @@ def measure_messages(report, size, server, hand):
         report_memory(report, size, {"jobsync": server.pid, "bare": bare.pid}, crowds)
         ours, theirs = [], []
         for number in range(size.rounds + 1):
+            time.sleep(random.uniform(*PAUSE))
             ours.append(time_message(crowds[0], hand.ask(end=True)))
             theirs.append(time_message(crowds[1], bare.ask(emit=number)))
     report_messages(report, size, ours[1:], theirs[1:])  # the first round warms up
@@ -143,8 +146,7 @@ def report_fetching(report, size, revisions, told):
     seconds = [lag for _, lag in lags]
     report.add("viewers' lag, worst", max(seconds), "s", below=2, samples=len(seconds))
     report.add_spread("viewers' lag", seconds)
-    quarters = [[lag for at, lag in lags if number <= 4 * (at - start) / size.seconds < number + 1] for number in range(4)]
-    medians = [statistics.median(quarter) for quarter in quarters]
+    medians = [statistics.median(quarter) for quarter in quarters_of(lags, start, size.seconds)]
     report.add("viewers' lag, median of the last quarter / of the first", medians[3] / medians[0], "×", below=1.1)
     report.note(f"Medians of the lag in the quarters of the {size.seconds} s: {', '.join(f'{1000 * median:.0f} ms' for median in medians)}.")
     delays = message_delays(dict(revisions), told["hints"], start)
@@ -165,6 +167,14 @@ def lags_of(revisions, shown, viewers):
         if missed < len(numbers):
             lags.append((at, at - revisions[missed][1]))
     return lags
+
+
+def quarters_of(lags, start, seconds):
+    """Return the lags of each quarter of the time. Raises TimeoutError when there are none in one: nobody has shown anything new then."""
+    quarters = [[lag for at, lag in lags if number <= 4 * (at - start) / seconds < number + 1] for number in range(4)]
+    if not all(quarters):
+        raise TimeoutError(f"no viewer showed anything new for {seconds / 4:g} s")
+    return quarters
 
 
 def message_delays(committed, hints, start):
