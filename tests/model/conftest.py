@@ -1,0 +1,32 @@
+"""What all runs of the model share: making an app or a Node for each would take most of the time."""
+
+from types import SimpleNamespace
+
+import pytest
+from conftest import make_app
+from model.network import Clock
+from model.node import Node
+from model.workers import Workers
+
+from jobsync import clock
+
+NEW_YEAR = 1_767_225_600_000  # ms
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """An app, workers and a Node. The time that is stored is the model's, and no two moments of it are the same."""
+    folder = tmp_path_factory.mktemp("model")
+    shared = SimpleNamespace(clock=Clock(), moments=0)
+
+    def time_ns():
+        shared.moments += 1
+        return (NEW_YEAR + shared.clock.now + shared.moments) * 1_000_000
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "time", SimpleNamespace(time_ns=time_ns))
+        shared.app = make_app(folder)
+        shared.workers = Workers(shared.app, folder)
+        shared.node = Node()
+        yield shared
+        shared.node.close()

@@ -1,0 +1,341 @@
+"""The machine: what can happen, in any order, and what must hold all the same."""
+
+import sys
+from contextlib import ExitStack
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from model.network import Clock, Network
+from model.page import TERMINAL, Page
+from model.server import Server
+from model.truth import Truth
+from model.workers import ACTIONS, DEFINITIONS, clear
+
+MOST_PAGES = 3
+PROMISE = 5000  # ms within which a page that can reach the server shows the truth
+AT_ONCE = 100  # ms for a status when nothing is lost
+COUNTED = 1200  # ms for counts and lines
+RECONNECTED = 12_000  # ms more until hints come again over a connection whose loss nobody noticed
+BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"))
+
+places = st.integers(0, 5)  # in a list, wrapped around
+actions = st.sampled_from(ACTIONS + ("claim", "complete", "log"))  # those that lead on come more often
+plans = st.none() | st.tuples(st.integers(0, 6), st.none() | actions)
+chances = st.sampled_from((0, 1, 2, 3, 4))  # see `chance` in driver.mjs
+
+
+class Model(RuleBasedStateMachine):
+    """`shared` (set by the test) has what all runs share: app, node, workers."""
+
+    shared = None
+    runs = steps = 0
+
+    @initialize(definition=st.integers(0, len(DEFINITIONS) - 1), fates=st.integers(0, 255), chance=chances, honours_abort=st.booleans())
+    def begin(self, definition, fates, chance, honours_abort):
+        type(self).runs += 1
+        self.shared.node.do(["reset"])
+        clear(self.shared.app)
+        self.fates = fates
+        self.workers = self.shared.workers
+        self.clock = self.shared.clock = Clock()
+        self.truth = Truth(self.workers.submit(definition))
+        self.server = Server(self.shared.app, self.clock, self.truth)
+        with self.shared.app.app_context():
+            self.truth.note()
+        self.stack.enter_context(self.server.watched())
+        self.network = Network(self.shared.node, self.clock, self.server)
+        self.open_page(chance, honours_abort, None)
+
+    def __init__(self):
+        super().__init__()
+        self.stack = ExitStack()
+        self.server = None
+
+    def fate(self):
+        """Return the next of the yeses and noes that were drawn at the beginning."""
+        self.fates = (self.fates >> 1) | ((self.fates & 1) << 7)
+        return bool(self.fates & 1)
+
+    def done(self):
+        """End each rule: what arrives by itself arrives, and all invariants hold."""
+        type(self).steps += 1
+        self.network.lose_server(self.fate())
+        self.network.settle()
+        self.network.check()
+
+    def planned(self, plan):
+        """Return a plan for Server of a drawn one."""
+        if plan is None:
+            return None
+        points, action = plan
+        return points, action and (lambda: self.workers.do(action))
+
+    # People, workers, the monitor
+
+    @rule(action=actions)
+    def work(self, action):
+        self.workers.do(action)
+        self.done()
+
+    @rule(plan=plans)
+    @precondition(lambda self: self.server.is_up)
+    def tick(self, plan):
+        self.server.tick(self.planned(plan))
+        self.network.collect()
+        self.done()
+
+    @rule(ms=st.sampled_from((20, 300, 1000, 2500, 6000)), is_ticking=st.booleans())
+    def pass_time(self, ms, is_ticking):
+        self.network.pass_time(ms, is_ticking=is_ticking)
+        self.done()
+
+    # The network
+
+    @rule(is_flowing=st.booleans())
+    def flow(self, is_flowing):
+        self.network.is_flowing = is_flowing
+        self.done()
+
+    def thing(self, place):
+        """Return something under way, None for nothing. What belongs to a machine that sleeps stays as it is."""
+        things = [thing for thing in self.network.under_way if not thing.page.is_asleep]
+        return things[place % len(things)] if things else None
+
+    has_things = precondition(lambda self: self.network.under_way)
+
+    @rule(place=places, plan=plans)
+    @has_things
+    def deliver(self, place, plan):
+        if thing := self.thing(place):
+            self.network.deliver(thing, self.planned(plan))
+        self.done()
+
+    @rule(place=places, how=st.sampled_from(("fail", "lose", "double")))
+    @has_things
+    def hinder(self, place, how):
+        if thing := self.thing(place):
+            getattr(self.network, how)(thing)
+        self.done()
+
+    @rule(place=places, answer=st.sampled_from(BAD_ANSWERS))
+    @has_things
+    def answer_badly(self, place, answer):
+        thing = self.thing(place)
+        if thing and not (answer[0] == 200 and thing.kind in ("ask", "answer") and self.is_for_result(thing)):
+            self.network.answer_badly(thing, *answer)
+        self.done()
+
+    def is_for_result(self, thing):
+        return thing.page.air.get(thing.given[0], "/result").endswith("/result")
+
+    @rule(place=places, age=st.integers(0, 3))
+    @has_things
+    def answer_from_cache(self, place, age):
+        if thing := self.thing(place):
+            self.network.answer_from_cache(thing, age)
+        self.done()
+
+    @rule(place=places, page_notices=st.booleans(), server_notices=st.booleans())
+    @precondition(lambda self: self.network.open_sockets())
+    def cut(self, place, page_notices, server_notices):
+        sockets = self.network.open_sockets()
+        socket = sockets[place % len(sockets)]
+        self.network.cut(socket, page_notices and not socket.page.is_asleep, server_notices)
+        self.done()
+
+    # The server
+
+    @rule(is_back=st.booleans())
+    @precondition(lambda self: self.server.is_up)
+    def kill(self, is_back):
+        self.server.kill()
+        if is_back:
+            self.server.start()
+        self.done()
+
+    @rule()
+    @precondition(lambda self: not self.server.is_up)
+    def start(self):
+        self.server.start()
+        self.done()
+
+    # Pages
+
+    @rule(chance=chances, honours_abort=st.booleans(), plan=plans)
+    def open_page(self, chance, honours_abort, plan):
+        """Open a tab, or reload the oldest one where there are enough."""
+        answer = self.server.get(f"/jobs/{self.truth.job_id}", plan=self.planned(plan)) if self.server.is_up else None
+        here = [page for page in self.network.pages if not page.is_left]
+        if answer and answer[0] == 200:
+            if len(here) == MOST_PAGES:
+                self.leave(here[0])
+            page = Page(len(self.network.pages), answer[2], self.truth)
+            self.network.add(page, page.options(chance, honours_abort))
+        self.done()
+
+    def leave(self, page):
+        page.is_active, page.is_left = False, True
+        if not page.is_gone:
+            self.network.call(page, "stop")
+        self.network.under_way = [thing for thing in self.network.under_way if thing.page is not page or thing.kind == "bye"]
+
+    def page(self, place, is_asleep=False):
+        """Return a page that is awake (or asleep), None for none."""
+        here = [page for page in self.network.pages if not page.is_left and page.is_asleep == is_asleep]
+        return here[place % len(here)] if here else None
+
+    @rule(place=places, is_resting=st.booleans())
+    def rest(self, place, is_resting):
+        page = self.page(place)
+        if page and page.is_resting != is_resting:
+            page.is_resting = is_resting
+            self.network.call(page, "rest", is_resting)
+            self.assert_it_looks(page)
+        self.done()
+
+    @rule(place=places)
+    def wake(self, place):
+        if page := self.page(place):
+            self.network.call(page, "wake")
+            self.assert_it_looks(page)
+        self.done()
+
+    def assert_it_looks(self, page):
+        assert page.structure_requests or not page.may_ask, "it was woken and doesn't look"
+
+    @rule(place=places)
+    def stop_or_start(self, place):
+        """Leave a page or come back to it, as with the browser's back button."""
+        page = self.page(place)
+        if page and not page.is_gone:
+            if page.is_active:
+                page.is_active = False
+                self.network.call(page, "stop")
+            else:
+                self.come_back(page)
+        self.done()
+
+    def come_back(self, page):
+        page.is_active = True
+        page.silent_since = page.now
+        self.network.call(page, "start")
+        self.network.call(page, "wake")
+        self.assert_it_looks(page)
+
+    @rule(place=places)
+    def sleep(self, place):
+        if page := self.page(place):
+            page.is_asleep = True
+        self.done()
+
+    @rule(place=places)
+    @precondition(lambda self: any(page.is_asleep for page in self.network.pages))
+    def wake_machine(self, place):
+        if page := self.page(place, is_asleep=True):
+            page.is_asleep = False
+            self.network.call(page, "wake")
+            self.assert_it_looks(page)
+        self.done()
+
+    @rule(place=places)
+    def change_network(self, place):
+        """Lose the network, as the browser sees it, or find it again."""
+        if page := self.page(place):
+            self.set_online(page, not page.is_online)
+        self.done()
+
+    def set_online(self, page, is_online):
+        page.is_online = is_online
+        self.network.do(page, "online", is_online)
+        self.network.call(page, "wake" if is_online else "networkChanged")
+
+    @rule(place=places, step=st.sampled_from(("a", "b")))
+    def toggle(self, place, step):
+        page = self.page(place)
+        if page and step in page.lines:
+            del page.lines[step]
+            self.network.do(page, "collapse", step)
+        elif page:
+            page.lines[step] = []
+            self.network.do(page, "expand", step)
+        self.done()
+
+    # The end
+
+    def teardown(self):
+        try:
+            if self.server and sys.exc_info()[0] is None:
+                self.calm_down()
+                self.assert_all_is_right()
+                self.assert_news_comes_at_once()
+        finally:
+            self.stack.close()
+
+    def calm_down(self):
+        """Let the faults end: what is under way arrives or fails, and from now on the network does what it should."""
+        self.server.start()
+        for page in self.network.pages:
+            if page.is_asleep:
+                page.is_asleep = False
+                self.network.call(page, "wake")
+            if not page.is_online:
+                self.set_online(page, True)
+        for thing in list(self.network.under_way):
+            if self.fate():
+                self.network.fail(thing)
+            elif thing in self.network.under_way:
+                self.network.deliver(thing)
+        self.network.is_flowing = True
+        self.network.settle()
+        self.network.pass_time(PROMISE, step=100)
+
+    @property
+    def viewed(self):
+        """The pages that somebody looks at."""
+        return [page for page in self.network.pages if page.is_active and not page.is_resting]
+
+    def assert_all_is_right(self):
+        """Assert that each page that is looked at shows the store, and says truly that it is connected."""
+        for page in self.viewed:
+            self.assert_right(page)
+        if self.truth.is_deleted:
+            return
+        waited = 0
+        while waited < RECONNECTED and any(page.state != "live" for page in self.viewed):
+            assert all(page.state in ("live", "polling") for page in self.viewed), [page.state for page in self.viewed]
+            waited += 500
+            self.network.pass_time(500)
+        assert all(page.state == "live" for page in self.viewed), [page.state for page in self.viewed]
+
+    def assert_right(self, page):
+        assert page.is_gone == self.truth.is_deleted, "it doesn't show that the job was deleted"
+        if page.is_gone:
+            return
+        assert page.revision == self.truth.revision, f"it shows revision {page.revision} of {self.truth.revision}"
+        self.assert_lines_right(page)
+        url = f"/jobs/{self.truth.job_id}/result"
+        result = self.server.get(url)[2].strip() if self.truth.now["status"] in TERMINAL else ""
+        assert page.result == result, f"it shows the result {page.result!r}, not {result!r}"
+
+    def assert_lines_right(self, page):
+        for name, shown in page.lines.items():
+            url = f"/api/jobs/{self.truth.job_id}/logs?step={name}&after=0&limit=5000"
+            lines = self.shared.app.test_client().get(url).json["items"]
+            assert shown == [[line["line"], line["message"]] for line in lines], f"the lines of {name}"
+
+    def assert_news_comes_at_once(self):
+        """Assert that with nothing lost a status comes within 100 ms, counts and lines within 1.2 s."""
+        self.shared.workers.do("claim")
+        self.shared.workers.do("log")
+        self.network.pass_time(COUNTED, step=100)
+        for page in self.viewed:
+            self.assert_right(page)
+        for action in ("cancel", "retry", "delete"):
+            before = self.truth.revision, self.truth.is_deleted
+            self.workers.do(action)
+            if before != (self.truth.revision, self.truth.is_deleted):
+                break
+        self.network.pass_time(AT_ONCE, step=10)
+        for page in self.viewed:
+            is_right = page.is_gone if self.truth.is_deleted else page.revision == self.truth.revision
+            assert is_right, "news didn't come at once"

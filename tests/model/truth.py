@@ -1,0 +1,44 @@
+"""All that the store has ever been of one job: what a page may show, and nothing else."""
+
+from jobsync import store
+from jobsync.errors import NotFound
+
+
+class Truth:
+    """The structures of a job by revision, noted after each commit."""
+
+    def __init__(self, job_id):
+        self.job_id = job_id
+        self.at = {}
+        self.revision = 0
+        self.is_deleted = False
+
+    @property
+    def now(self):
+        """The present structure, of a deleted job the last one."""
+        return self.at[self.revision]
+
+    def note(self):
+        """Look at the store, and assert that a change has a revision of its own. Needs an app context."""
+        try:
+            structure = store.structure(self.job_id)
+        except NotFound:
+            self.is_deleted = True
+            return
+        assert not self.is_deleted, "a deleted job is there again"
+        revision = structure["revision"]
+        assert revision >= self.revision, f"the store went from revision {self.revision} to {revision}"
+        assert structure == self.at.setdefault(revision, structure), f"revision {revision} has two shapes"
+        self.revision = revision
+
+    def check_message(self, message):
+        """Assert that what the server tells was true at the revision that it names, and is committed."""
+        revision, status = message["revision"], message["status"]
+        if status == "deleted":
+            assert self.is_deleted and revision > self.revision, f"told too early: {message}"
+            return
+        assert revision in self.at, f"told of a revision that the store never had: {message}"
+        shown = self.at[revision]
+        if message["context"] == "job_step":
+            shown = next(step for step in shown["steps"] if step["name"] == message["step_name"])
+        assert shown["status"] == status, f"told what wasn't true: {message}"

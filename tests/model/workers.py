@@ -1,0 +1,105 @@
+"""The people and the workers of the model: what can be done to its one job, whatever state that is in."""
+
+from by_hand import Hand, line
+
+from jobsync import lifecycle
+from jobsync.errors import NotFound, WrongState
+from jobsync.extensions import db
+from jobsync.lifecycle import submit, work
+
+DEFINITIONS = (
+    """
+id = "two"
+[step.a]
+type = "by_hand"
+[step.b]
+type = "by_hand_summed"
+depends = "a"
+""",
+    """
+id = "tolerant"
+[step.a]
+type = "by_hand_summed"
+retries = 1
+max_child_failures = 1
+on_error = "continue"
+[step.b]
+type = "by_hand_summed"
+""",
+)
+WORKER = "w1"
+ACTIONS = ("claim", "complete", "fail", "log", "die", "cancel", "retry", "delete")
+
+
+def clear(app):
+    """Empty the store."""
+    with app.app_context():
+        for table in reversed(db.metadata.sorted_tables):
+            if table.name != "counters":
+                db.session.execute(table.delete())
+        db.session.commit()
+
+
+class Workers:
+    """Each method does one thing, or nothing where that can't be done, in a context of its own: between any two steps of others."""
+
+    def __init__(self, app, folder):
+        self._app = app
+        self._hand = Hand(app, folder)
+        with app.app_context():
+            self._definitions = [self._hand.define(text) for text in DEFINITIONS]
+
+    def submit(self, number):
+        """Submit a job and return its id."""
+        self._tasks = []
+        self._count = 0
+        with self._app.app_context():
+            self.job_id = submit(self._definitions[number], {}, "api")
+        return self.job_id
+
+    def do(self, action):
+        """Do one of ACTIONS."""
+        with self._app.app_context():
+            try:
+                getattr(self, f"_{action}")()
+            except (NotFound, WrongState):
+                return  # as people are told who come too late
+
+    def _lines(self):
+        self._count += 1
+        return [line(f"line {self._count}"), line(f"and more of {self._count}")]
+
+    def _claim(self):
+        for task in self._hand.claim(WORKER, 2):
+            if task.kind == "plan":
+                work.add_planned(task, [work.NewChild(str(place), f"c{place}", {}) for place in (1, 2)], self._lines())
+                work.finish_plan(task)
+            elif task.kind == "summary":
+                self._count += 1
+                work.finish_summary(task, {"count": self._count})
+            else:
+                self._tasks.append(task)
+
+    def _complete(self):
+        if self._tasks:
+            self._hand.complete(self._tasks.pop(0), lines=self._lines())
+
+    def _fail(self):
+        if self._tasks:
+            self._hand.fail(self._tasks.pop(0), lines=self._lines())
+
+    def _log(self):
+        if self._tasks:
+            work.record(self._tasks[0], self._lines())
+
+    def _die(self):
+        work.release(WORKER, "it was killed")  # what it had in hand it may still try to hand in
+
+    def _cancel(self):
+        lifecycle.cancel(self.job_id)
+
+    def _retry(self):
+        lifecycle.retry(self.job_id)
+
+    def _delete(self):
+        lifecycle.delete(self.job_id)
