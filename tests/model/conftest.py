@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import make_app
+
+from jobsync import clock
 from model.network import Clock
 from model.node import Node
 from model.workers import Workers
-
-from jobsync import clock
 
 NEW_YEAR = 1_767_225_600_000  # ms
 

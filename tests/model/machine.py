@@ -5,7 +5,8 @@ from contextlib import ExitStack
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from model.network import Clock, Network
+
+from model.network import KINDS, TROUBLES, Clock, Network
 from model.page import TERMINAL, Page
 from model.server import Server
 from model.truth import Truth
@@ -16,11 +17,13 @@ PROMISE = 5000  # ms within which a page that can reach the server shows the tru
 AT_ONCE = 100  # ms for a status when nothing is lost
 COUNTED = 1200  # ms for counts and lines
 RECONNECTED = 12_000  # ms more until hints come again over a connection whose loss nobody noticed
-BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"))
+RECENT = 1000  # ms: a request sent longer ago isn't waited for by a page that is woken
 
 places = st.integers(0, 5)  # in a list, wrapped around
 actions = st.sampled_from(ACTIONS + ("claim", "complete", "log"))  # those that lead on come more often
 plans = st.none() | st.tuples(st.integers(0, 6), st.none() | actions)
+times = st.sampled_from((20, 300, 1000, 2500, 4000, 6000))  # ms
+troubles = st.tuples(st.sampled_from(TROUBLES), st.integers(0, 3))
 chances = st.sampled_from((0, 1, 2, 3, 4))  # see `chance` in driver.mjs
 
 
@@ -77,6 +80,13 @@ class Model(RuleBasedStateMachine):
         self.workers.do(action)
         self.done()
 
+    @rule(some=st.lists(actions, max_size=3), ms=times)
+    def work_and_wait(self, some, ms):
+        for action in some:
+            self.workers.do(action)
+        self.network.pass_time(ms)
+        self.done()
+
     @rule(plan=plans)
     @precondition(lambda self: self.server.is_up)
     def tick(self, plan):
@@ -84,9 +94,9 @@ class Model(RuleBasedStateMachine):
         self.network.collect()
         self.done()
 
-    @rule(ms=st.sampled_from((20, 300, 1000, 2500, 6000)), is_ticking=st.booleans())
-    def pass_time(self, ms, is_ticking):
-        self.network.pass_time(ms, is_ticking=is_ticking)
+    @rule(ms=times)
+    def pass_time_with_a_stuck_monitor(self, ms):
+        self.network.pass_time(ms, is_ticking=False)
         self.done()
 
     # The network
@@ -96,43 +106,26 @@ class Model(RuleBasedStateMachine):
         self.network.is_flowing = is_flowing
         self.done()
 
+    @rule(kind=st.sampled_from(KINDS), troubles=st.lists(troubles, min_size=1, max_size=6))
+    def trouble_ahead(self, kind, troubles):
+        """Have the next things of a kind meet with troubles."""
+        self.network.troubles[kind] = troubles
+        self.done()
+
     def thing(self, place):
         """Return something under way, None for nothing. What belongs to a machine that sleeps stays as it is."""
         things = [thing for thing in self.network.under_way if not thing.page.is_asleep]
         return things[place % len(things)] if things else None
 
-    has_things = precondition(lambda self: self.network.under_way)
-
-    @rule(place=places, plan=plans)
-    @has_things
-    def deliver(self, place, plan):
-        if thing := self.thing(place):
-            self.network.deliver(thing, self.planned(plan))
-        self.done()
-
-    @rule(place=places, how=st.sampled_from(("fail", "lose", "double")))
-    @has_things
-    def hinder(self, place, how):
-        if thing := self.thing(place):
-            getattr(self.network, how)(thing)
-        self.done()
-
-    @rule(place=places, answer=st.sampled_from(BAD_ANSWERS))
-    @has_things
-    def answer_badly(self, place, answer):
+    @rule(place=places, trouble=st.none() | troubles, plan=plans)
+    @precondition(lambda self: self.network.under_way)
+    def deliver(self, place, trouble, plan):
+        """Deliver what is under way in any order, or not as it should be."""
         thing = self.thing(place)
-        if thing and not (answer[0] == 200 and thing.kind in ("ask", "answer") and self.is_for_result(thing)):
-            self.network.answer_badly(thing, *answer)
-        self.done()
-
-    def is_for_result(self, thing):
-        return thing.page.air.get(thing.given[0], "/result").endswith("/result")
-
-    @rule(place=places, age=st.integers(0, 3))
-    @has_things
-    def answer_from_cache(self, place, age):
-        if thing := self.thing(place):
-            self.network.answer_from_cache(thing, age)
+        if thing and trouble:
+            self.network.trouble(thing, *trouble)
+        elif thing:
+            self.network.deliver(thing, self.planned(plan))
         self.done()
 
     @rule(place=places, page_notices=st.booleans(), server_notices=st.booleans())
@@ -146,17 +139,10 @@ class Model(RuleBasedStateMachine):
     # The server
 
     @rule(is_back=st.booleans())
-    @precondition(lambda self: self.server.is_up)
-    def kill(self, is_back):
+    def restart(self, is_back):
         self.server.kill()
         if is_back:
             self.server.start()
-        self.done()
-
-    @rule()
-    @precondition(lambda self: not self.server.is_up)
-    def start(self):
-        self.server.start()
         self.done()
 
     # Pages
@@ -165,10 +151,9 @@ class Model(RuleBasedStateMachine):
     def open_page(self, chance, honours_abort, plan):
         """Open a tab, or reload the oldest one where there are enough."""
         answer = self.server.get(f"/jobs/{self.truth.job_id}", plan=self.planned(plan)) if self.server.is_up else None
-        here = [page for page in self.network.pages if not page.is_left]
         if answer and answer[0] == 200:
-            if len(here) == MOST_PAGES:
-                self.leave(here[0])
+            if len(self.pages) == MOST_PAGES:
+                self.leave(self.pages[0])
             page = Page(len(self.network.pages), answer[2], self.truth)
             self.network.add(page, page.options(chance, honours_abort))
         self.done()
@@ -179,83 +164,62 @@ class Model(RuleBasedStateMachine):
             self.network.call(page, "stop")
         self.network.under_way = [thing for thing in self.network.under_way if thing.page is not page or thing.kind == "bye"]
 
-    def page(self, place, is_asleep=False):
-        """Return a page that is awake (or asleep), None for none."""
-        here = [page for page in self.network.pages if not page.is_left and page.is_asleep == is_asleep]
-        return here[place % len(here)] if here else None
+    @property
+    def pages(self):
+        return [page for page in self.network.pages if not page.is_left]
 
-    @rule(place=places, is_resting=st.booleans())
-    def rest(self, place, is_resting):
-        page = self.page(place)
-        if page and page.is_resting != is_resting:
-            page.is_resting = is_resting
-            self.network.call(page, "rest", is_resting)
-            self.assert_it_looks(page)
+    @rule(place=places, what=st.sampled_from(("hide_or_show", "hide_or_show", "wake", "leave_or_come_back", "sleep_or_wake", "lose_or_find_network")))
+    def visit(self, place, what):
+        """Do with a page what browsers and their owners do."""
+        page = self.pages[place % len(self.pages)] if self.pages else None
+        if page and (not page.is_asleep or what == "sleep_or_wake"):
+            getattr(self, what)(page)
         self.done()
 
-    @rule(place=places)
-    def wake(self, place):
-        if page := self.page(place):
-            self.network.call(page, "wake")
-            self.assert_it_looks(page)
-        self.done()
+    def hide_or_show(self, page):
+        page.is_resting = not page.is_resting
+        self.network.call(page, "rest", page.is_resting)
+        self.assert_it_looks(page)
 
-    def assert_it_looks(self, page):
-        assert page.structure_requests or not page.may_ask, "it was woken and doesn't look"
-
-    @rule(place=places)
-    def stop_or_start(self, place):
-        """Leave a page or come back to it, as with the browser's back button."""
-        page = self.page(place)
-        if page and not page.is_gone:
-            if page.is_active:
-                page.is_active = False
-                self.network.call(page, "stop")
-            else:
-                self.come_back(page)
-        self.done()
-
-    def come_back(self, page):
-        page.is_active = True
-        page.silent_since = page.now
-        self.network.call(page, "start")
+    def wake(self, page):
         self.network.call(page, "wake")
         self.assert_it_looks(page)
 
-    @rule(place=places)
-    def sleep(self, place):
-        if page := self.page(place):
-            page.is_asleep = True
-        self.done()
+    def assert_it_looks(self, page):
+        assert page.structure_requests or not page.may_ask, "it was woken and doesn't look"
+        assert all(page.now - page.sent_at[number] < RECENT for number in page.structure_requests), "it waits for an answer of before its sleep"
 
-    @rule(place=places)
-    @precondition(lambda self: any(page.is_asleep for page in self.network.pages))
-    def wake_machine(self, place):
-        if page := self.page(place, is_asleep=True):
-            page.is_asleep = False
-            self.network.call(page, "wake")
-            self.assert_it_looks(page)
-        self.done()
+    def leave_or_come_back(self, page):
+        """Leave a page or come back to it with the browser's back button."""
+        if page.is_gone:
+            return
+        page.is_active = not page.is_active
+        if page.is_active:
+            page.silent_since = page.now
+            self.network.call(page, "start")
+            self.wake(page)
+        else:
+            self.network.call(page, "stop")
 
-    @rule(place=places)
-    def change_network(self, place):
-        """Lose the network, as the browser sees it, or find it again."""
-        if page := self.page(place):
-            self.set_online(page, not page.is_online)
-        self.done()
+    def sleep_or_wake(self, page):
+        page.is_asleep = not page.is_asleep
+        if not page.is_asleep:
+            self.wake(page)
 
-    def set_online(self, page, is_online):
-        page.is_online = is_online
-        self.network.do(page, "online", is_online)
-        self.network.call(page, "wake" if is_online else "networkChanged")
+    def lose_or_find_network(self, page):
+        """Change what the browser says of its network, and what is so."""
+        page.is_online = not page.is_online
+        self.network.do(page, "online", page.is_online)
+        self.network.call(page, "wake" if page.is_online else "networkChanged")
 
     @rule(place=places, step=st.sampled_from(("a", "b")))
+    @precondition(lambda self: self.pages)
     def toggle(self, place, step):
-        page = self.page(place)
-        if page and step in page.lines:
+        page = self.pages[place % len(self.pages)]
+        if step in page.lines:
             del page.lines[step]
             self.network.do(page, "collapse", step)
-        elif page:
+        else:
             page.lines[step] = []
             self.network.do(page, "expand", step)
         self.done()
@@ -274,16 +238,16 @@ class Model(RuleBasedStateMachine):
     def calm_down(self):
         """Let the faults end: what is under way arrives or fails, and from now on the network does what it should."""
         self.server.start()
-        for page in self.network.pages:
+        self.network.troubles.clear()
+        for page in self.pages:
             if page.is_asleep:
-                page.is_asleep = False
-                self.network.call(page, "wake")
+                self.sleep_or_wake(page)
             if not page.is_online:
-                self.set_online(page, True)
+                self.lose_or_find_network(page)
         for thing in list(self.network.under_way):
             if self.fate():
                 self.network.fail(thing)
-            elif thing in self.network.under_way:
+            else:
                 self.network.deliver(thing)
         self.network.is_flowing = True
         self.network.settle()

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 STEP = 250  # ms: the longest time that passes at once
+DELAYS = (200, 900, 2500, 4500)  # ms
+BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"), (500, ""))
+TROUBLES = ("fail", "lose", "double", "delay", "answer_badly", "answer_from_cache")
+KINDS = ("connect", "emit", "ack", "frame", "ask", "answer")
 MOST_AT_ONCE = 500  # things that are delivered without any time passing; more is a page that hammers the server
 
 
@@ -19,12 +23,14 @@ class Socket:
 
 @dataclass(eq=False)
 class Thing:
-    """Something under way: `kind` is connect, emit, ack, frame, ask, answer or bye."""
+    """Something under way: `kind` is connect, emit, ack, frame, ask, answer or bye. It meets with its `trouble` once it is its turn."""
 
     kind: str
     page: object
     socket: Socket | None
     given: tuple = ()
+    trouble: tuple | None = None
+    not_before: int = 0  # ms
 
     @property
     def is_for_page(self):
@@ -47,6 +53,7 @@ class Network:
         self.pages = []
         self.under_way = []
         self.sockets = {}  # (page number, socket number) → Socket
+        self.troubles = {}  # kind → what the next things of that kind meet with
         self.cached = {}  # url → the answers that a cache may have kept
 
     # Pages
@@ -76,29 +83,45 @@ class Network:
 
     def _note_open(self, page, number):
         socket = self.sockets[page.number, number] = Socket(page, number)
-        self.under_way.append(Thing("connect", page, socket))
+        self._send(Thing("connect", page, socket))
 
     def _note_close(self, page, number):
         socket = self.sockets[page.number, number]
         socket.is_closed = True
-        self.under_way.append(Thing("bye", page, socket))
+        self._send(Thing("bye", page, socket))
 
     def _note_emit(self, page, number, message, name, payload):
-        self.under_way.append(Thing("emit", page, self.sockets[page.number, number], (message, name, payload)))
+        self._send(Thing("emit", page, self.sockets[page.number, number], (message, name, payload)))
 
     def _note_ask(self, page, number, url, etag):
-        self.under_way.append(Thing("ask", page, None, (number, url, etag)))
+        self._send(Thing("ask", page, None, (number, url, etag)))
+
+    def _send(self, thing):
+        troubles = self.troubles.get(thing.kind)
+        thing.trouble = troubles.pop(0) if troubles else None
+        self.under_way.append(thing)
 
     # What becomes of what is under way
 
     def flow(self):
         """Deliver all that can be, in order, and what follows from it."""
         for _ in range(MOST_AT_ONCE):
-            thing = next((thing for thing in self.under_way if not (thing.is_for_page and thing.page.is_asleep)), None)
+            thing = next((thing for thing in self.under_way if self._is_ready(thing)), None)
             if thing is None:
                 return
-            self.deliver(thing)
+            if thing.trouble:
+                self.trouble(thing, *thing.trouble)
+            else:
+                self.deliver(thing)
         raise AssertionError(f"there is no end of it: {self.under_way[0]}")
+
+    def _is_ready(self, thing):
+        return thing.not_before <= self._clock.now and not (thing.page.is_asleep and (thing.is_for_page or thing.trouble))
+
+    def trouble(self, thing, what, number):
+        """Have something happen to a thing instead of its arrival: one of TROUBLES; where that doesn't make sense, nothing."""
+        thing.trouble = None
+        getattr(self, what)(thing, number)
 
     def settle(self):
         """Let things arrive, if they do by themselves."""
@@ -114,7 +137,7 @@ class Network:
             getattr(self, f"_deliver_{thing.kind}")(thing)
         self.collect()
 
-    def fail(self, thing):
+    def fail(self, thing, _=0):
         """Have a thing not arrive; of a request and of a connection the page gets to know."""
         self.under_way.remove(thing)
         if thing.kind == "connect":
@@ -122,20 +145,28 @@ class Network:
         elif thing.kind in ("ask", "answer"):
             self._answer(thing.page, thing.given[0], "fail")
 
-    def lose(self, thing):
+    def lose(self, thing, _=0):
         """Have a thing not arrive, and nobody know."""
         self.under_way.remove(thing)
 
-    def double(self, thing):
+    def double(self, thing, _=0):
         """Have a message or an answer that is under way arrive twice."""
         if thing.kind in ("frame", "answer", "emit"):
             self.under_way.append(Thing(thing.kind, thing.page, thing.socket, thing.given))
 
-    def answer_badly(self, thing, status, text):
-        """Have a request be answered by something else than the server."""
+    def delay(self, thing, number):
+        """Have a thing arrive later, and what comes after it sooner."""
+        thing.not_before = self._clock.now + DELAYS[number]
+
+    def answer_badly(self, thing, number):
+        """Have a request be answered by something else than the server. A result may be any text, so that it can't be told from a false one."""
+        if thing.kind not in ("ask", "answer"):
+            return
+        status, text = BAD_ANSWERS[number]
+        if status == 200 and thing.page.air.get(thing.given[0], "/result").endswith("/result"):
+            return
         self.under_way.remove(thing)
-        if thing.kind in ("ask", "answer"):
-            self._answer(thing.page, thing.given[0], "answer", status, text, None)
+        self._answer(thing.page, thing.given[0], "answer", status, text, None)
 
     def answer_from_cache(self, thing, age):
         """Have a request be answered by what was right `age` answers ago."""
@@ -146,7 +177,7 @@ class Network:
         status, etag, text = kept[max(0, len(kept) - 1 - age)]
         if etag and etag == thing.given[2]:
             status, text = 304, ""
-        self.under_way.append(Thing("answer", thing.page, None, (thing.given[0], status, text, etag)))
+        self._send(Thing("answer", thing.page, None, (thing.given[0], status, text, etag)))
 
     def collect(self):
         """Take up what the server has sent, to whom it thinks it is connected."""
@@ -154,7 +185,7 @@ class Network:
             if socket.client in self._server.clients:
                 for message in self._server.take_messages(socket.client):
                     if not socket.is_cut:
-                        self.under_way.append(Thing("frame", socket.page, socket, (message,)))
+                        self._send(Thing("frame", socket.page, socket, (message,)))
 
     # Each kind
 
@@ -179,15 +210,18 @@ class Network:
         ack = self._server.hear(socket.client, name, payload, plan)
         self.collect()
         if ack is not None:
-            self.under_way.append(Thing("ack", thing.page, socket, (message, ack)))
+            self._send(Thing("ack", thing.page, socket, (message, ack)))
 
     def _deliver_ack(self, thing):
         socket, (message, ack) = thing.socket, thing.given
         if socket.is_cut or socket.is_closed:
             return
-        if ack.get("revision"):
-            thing.page.is_told(ack["revision"])
-        self.do(thing.page, "ack", socket.number, message, ack)
+        page = thing.page
+        if ack["ok"]:
+            page.is_told(ack["revision"])
+        self.do(page, "ack", socket.number, message, ack)
+        if not ack["ok"]:
+            assert not page.may_ask or page.is_asking, "it was refused and doesn't ask why"
 
     def _deliver_frame(self, thing):
         socket, (message,) = thing.socket, thing.given
@@ -207,7 +241,7 @@ class Network:
         status, new_etag, text = answer
         if status == 200:
             self.cached.setdefault(url, []).append((status, new_etag, text))
-        self.under_way.append(Thing("answer", thing.page, None, (number, status, text, new_etag)))
+        self._send(Thing("answer", thing.page, None, (number, status, text, new_etag)))
 
     def _deliver_answer(self, thing):
         number, status, text, etag = thing.given

@@ -100,6 +100,11 @@ class Page:
     def structure_requests(self):
         return [number for number, url in self.air.items() if url.endswith("/structure")]
 
+    @property
+    def is_asking(self):
+        """Whether it asks for the structure, or will within a pause after a failure."""
+        return bool(self.structure_requests) or self.now <= self.excused_until
+
     def passed(self, ms):
         self.now += ms
 
@@ -202,11 +207,10 @@ class Page:
             self._check_state()
 
     def _check_asking(self):
-        is_asking = bool(self.structure_requests)
         if self.known > self.revision:
-            assert is_asking or self.now <= self.excused_until, f"it knows of revision {self.known}, shows {self.revision}, and doesn't ask"
+            assert self.is_asking, f"it knows of revision {self.known}, shows {self.revision}, and doesn't ask"
         if self.now - self.silent_since > SILENCE:
-            assert is_asking or self.now - self.structure_at <= POLL_EVERY, "it is cut off and doesn't poll"
+            assert self.structure_requests or self.now - self.structure_at <= POLL_EVERY, "it is cut off and doesn't poll"
 
     def _check_state(self):
         if not self.is_online:

@@ -5,6 +5,7 @@ import random
 
 import hypothesis
 from hypothesis.stateful import run_state_machine_as_test
+
 from model.machine import Model
 
 RUNS = 300
