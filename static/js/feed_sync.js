@@ -90,8 +90,12 @@ export class FeedSync {
   rest(isResting) {
     if (this.#isResting === isResting) return;
     this.#isResting = isResting;
-    if (isResting) this.#dropRequests();
-    else this.wake();
+    if (isResting) {
+      this.#dropRequests();
+    } else {
+      this.wake();
+      this.#poll(); // silence is told of once, and was perhaps told of a hidden list
+    }
   }
 
   /** ms since the server was last heard of. */

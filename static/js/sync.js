@@ -126,6 +126,7 @@ export class JobSync {
     this.#isResting = isResting;
     if (!isResting) {
       this.wake();
+      this.#poll();
       this.#startOthers();
     } else {
       this.#dropRequests();
@@ -267,6 +268,7 @@ export class JobSync {
 
   // While hints don't come
 
+  /** Silence is told of once: who was hidden then, or hid since, begins here again when it is seen. */
   #poll() {
     this.#stopPolling();
     if (!this.#connection.isSilent || !this.#mayAsk) return;

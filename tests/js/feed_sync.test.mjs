@@ -209,6 +209,19 @@ test("a hidden list asks nothing, and for its page when it is seen again", async
   assert.equal(world.inAir("/?").length, 1);
 });
 
+test("a list that was hidden while it was cut off polls on when it is seen again", async () => {
+  const { world, sync } = await connected();
+  sync.rest(true);
+  await world.clock.advance(6000);
+  sync.rest(false);
+  const before = pagesAsked(world);
+  for (let second = 0; second < 6; second += 1) {
+    for (const request of world.inAir()) await request.answer(304);
+    await world.clock.advance(1000);
+  }
+  assert.equal(pagesAsked(world) - before, 2);
+});
+
 test("a list that is left closes everything", async () => {
   const { world, sync } = await connected();
   await world.socket.hear("job_update", hint("r", 6));

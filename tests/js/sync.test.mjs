@@ -248,6 +248,23 @@ test("a poll that stays unanswered ends polling within 5 s of the last answer", 
   assert.equal(shown.states.at(-1), "reconnecting");
 });
 
+test("a page that was hidden while it was cut off polls on when it is seen again, as long as it is cut off", async () => {
+  for (const hiddenAt of [0, 4500]) {
+    const { world, sync } = await connected();
+    await world.clock.advance(hiddenAt);
+    for (const request of world.inAir()) await request.answer(304);
+    sync.rest(true);
+    await world.clock.advance(6000 - hiddenAt);
+    sync.rest(false);
+    const before = structures(world).length;
+    for (let second = 0; second < 9; second += 1) {
+      for (const request of world.inAir()) await request.answer(304);
+      await world.clock.advance(1000);
+    }
+    assert.equal(structures(world).length - before, 3);
+  }
+});
+
 test("it is live again with the next hint, and stops polling", async () => {
   const { world, shown } = await connected();
   await world.clock.advance(4200);
