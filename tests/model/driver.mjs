@@ -61,7 +61,7 @@ class Page {
       onStructure: (structure) => this.#show(structure),
       onResult: (html) => this.#tell("result", html),
       onConnection: (state) => this.#tell("state", state),
-      onDeleted: () => this.#tell("deleted"),
+      onDeleted: (isReplaced) => this.#tell("deleted", isReplaced),
     };
     this.sync = new JobSync({ jobId, revision, finishedAt, ...handlers }, outside);
     for (const { name, isOpen, ...shown } of steps) {

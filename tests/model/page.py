@@ -12,7 +12,7 @@ TERMINAL = ("completed", "failed", "cancelled")
 
 def parse(html):
     """Return what a served page says: `{"revision", "status", "finished_at", "steps", "result"}`."""
-    head = re.search(r'<article class="job" data-job-id="[^"]*" data-status="(\w+)" data-revision="(\d+)">', html)
+    head = re.search(r'<article class="job" data-job-id="[^"]*" data-status="(\w+)" data-revision="(\d+)"', html)
     finished = re.search(r'<time data-part="finished"(?: datetime="([^"]*)")?>', html)
     pieces = re.split(r'(?=<details class="step")', html)[1:]
     result = re.search(r'<div data-part="result">(.*?)</div>\s*</article>', html, re.DOTALL)
@@ -159,7 +159,8 @@ class Page:
         assert state != self.state
         self.state = state
 
-    def _take_deleted(self):
+    def _take_deleted(self, is_replaced):
+        assert not is_replaced, "it takes the database for another one"
         assert self._truth.is_deleted and not self.is_gone
         self.is_gone = True
 
