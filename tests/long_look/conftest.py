@@ -1,0 +1,39 @@
+"""A Chromium with two tabs that have been open for 8 hours: one on the list of jobs, one on a job."""
+
+import pytest
+from browser.conftest import chromium  # noqa: F401
+from conftest import Server
+from definition_files import define
+
+from long_look.looking import Look
+
+STEPS = ("fetch", "build", "check")
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory):
+    """A server that gives the pages and the scripts. No worker touches its job, and it reports its paints as a sampled page does."""
+    site = Server(tmp_path_factory.mktemp("long"), JOBSYNC_WORKERS="0", JOBSYNC_PAINT_SAMPLING="1")
+    define(site.folder, 'id = "long"\nname = "A long job"\n' + "".join(f'[step.{name}]\ntype = "command"\nrun = ["true"]\n' for name in STEPS))
+    yield site.start()
+    site.stop()
+
+
+@pytest.fixture(scope="package")
+def looks(chromium, site):  # noqa: F811
+    """Both tabs as they are after the day, by name."""
+    job_id = site.submit("long")
+    looks = {"the list": Look(chromium, f"{site.url}/"), "a job": Look(chromium, f"{site.url}/jobs/{job_id}")}
+    for _ in range(Look.HOURS):
+        for look in looks.values():
+            look.begin_hour()
+        for look in looks.values():
+            look.end_hour()
+    yield looks
+    for look in looks.values():
+        look.close()
+
+
+@pytest.fixture(params=["the list", "a job"])
+def look(request, looks):
+    return looks[request.param]
