@@ -119,7 +119,7 @@ def _sqlite(path):
 
 def _database(text):
     """Return the URL of a SQLite database with its path made absolute. The file need not exist, its folder must."""
-    allowed = "sqlite:///PATH, a file in a folder that can be written to; other databases aren't supported yet"
+    allowed = "sqlite:///PATH, a SQLite file in a folder that can be written to; other databases aren't supported yet"
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:

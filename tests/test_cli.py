@@ -622,7 +622,8 @@ def test_a_file_that_is_no_database_is_one_line(tmp_path):
     (tmp_path / "jobsync.db").write_bytes(os.urandom(9000))
     result = subprocess.run([*FLASK, "jobs", "list"], cwd=ROOT, env=environ(tmp_path), capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"The database {tmp_path / 'jobsync.db'} can't be opened: file is not a database.\n"
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"JOBSYNC_DATABASE_URL='sqlite:///{tmp_path}/jobsync.db' is not possible: it must be sqlite:///PATH, a SQLite file")
 
 
 def test_every_command_brings_the_database_up_to_date(tmp_path):
