@@ -148,9 +148,11 @@ export class Request {
     else if (this.#isWanted()) isNews ? this.#sendIn(this.#rest()) : this.#retry();
   }
 
+  /** Asks again after a pause. Who has waited for an answer in vain has paused long enough: with a long pause more it would be over 5 s. */
   #retry() {
     if (this.#flight || this.#timer !== null) return;
-    const pause = pauseAfter(this.#failures, this.#random);
+    const hasWaited = this.#clock.now() - this.#sentAt >= TIME_OUT;
+    const pause = pauseAfter(hasWaited ? 0 : this.#failures, this.#random);
     this.#failures += 1;
     this.#sendIn(Math.max(pause, this.#rest()));
   }

@@ -291,6 +291,21 @@ test("without a network by the browser's word it is offline at once, and looks a
   assert.equal(shown.states.at(-1), "live");
 });
 
+test("it is right within 5 s of the network's return though the last of many failed requests is never answered", async () => {
+  const { world, shown } = await connected({ random: () => 0.999 });
+  await world.socket.hear("job_update", hint(6));
+  for (let failure = 0; failure < 5; failure += 1) {
+    const { length } = world.requests;
+    await world.request.fail();
+    while (world.requests.length === length) await world.clock.advance(50);
+  }
+  const { length } = world.requests;
+  await world.clock.advance(4500);
+  assert.equal(world.requests.length, length + 1);
+  await world.request.answer(200, structure(6));
+  assert.deepEqual(revisions(shown), [6]);
+});
+
 // The socket
 
 test("silence makes it open another socket, and the old one is closed and unheard", async () => {
