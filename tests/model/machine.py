@@ -236,7 +236,7 @@ class Model(RuleBasedStateMachine):
             self.stack.close()
 
     def calm_down(self):
-        """Let the faults end: what is under way arrives or fails, and from now on the network does what it should."""
+        """Let the faults end: what is under way arrives, fails or is lost, and from now on the network does what it should."""
         self.server.start()
         self.network.troubles.clear()
         for page in self.pages:
@@ -246,7 +246,7 @@ class Model(RuleBasedStateMachine):
                 self.lose_or_find_network(page)
         for thing in list(self.network.under_way):
             if self.fate():
-                self.network.fail(thing)
+                (self.network.fail if self.fate() else self.network.lose)(thing)
             else:
                 self.network.deliver(thing)
         self.network.is_flowing = True
