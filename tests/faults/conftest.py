@@ -6,6 +6,7 @@ from browser.conftest import site as site
 from browser.gates import Gates
 from conftest import Server
 
+from faults.pages import open_both
 from faults.proxy import Proxy
 from faults.watched import WatchedTab
 
@@ -72,6 +73,28 @@ class RunningJob(Gates):
     def go_further(self):
         self.open("two")
         self.wait_for_rest(AFTER_TWO, 3)
+
+
+class LongCut:
+    """A page of a job, a list and a page of a job that will be deleted, cut off while other tests run."""
+
+    def __init__(self, site, tabs, proxy):
+        self.proxy = proxy
+        self.job_id, self.doomed_id = site.submit("short"), site.submit("short")
+        for job_id in (self.job_id, self.doomed_id):
+            site.wait_for_end(job_id)
+        self.job, self.listing = open_both(tabs, proxy, self.job_id)
+        self.doomed = tabs.new(proxy, beside=self.job).open_job(self.doomed_id)
+        proxy.shut()
+
+
+@pytest.fixture(scope="package")
+def long_cut(site, chromium):
+    proxy, tabs = Proxy(port_of(site)), WatchedTabs(chromium)
+    yield LongCut(site, tabs, proxy)
+    tabs.close()
+    tabs.check()
+    proxy.close()
 
 
 def port_of(server: Server):

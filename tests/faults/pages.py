@@ -8,8 +8,12 @@ CUT_OFF_LONGER = ["live", "reconnecting", "polling", "live"]  # an answer came b
 
 def open_both(tabs, server, job_id):
     """Return a live page of the job and a live list of a server, or of a proxy before it."""
-    job = tabs.new(server).open_job(job_id)
-    return job, open_list(tabs, server)
+    job, listing = tabs.new(server), tabs.new(server)
+    job.begin(f"/jobs/{job_id}")  # both load at once
+    listing.open("/")
+    for tab in (job, listing):
+        tab.wait_for_connection("live")
+    return job, listing
 
 
 def open_list(tabs, server):

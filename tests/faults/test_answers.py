@@ -6,7 +6,7 @@ from conftest import wait_for
 from faults.healing import Healing
 from faults.pages import let_pass, open_both
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("long_cut")]  # begun here, judged in test_cuts.py: 30 s go by meanwhile
 
 
 def is_structure(path):

@@ -3,37 +3,13 @@
 import pytest
 import requests
 
-from faults.conftest import WatchedTabs, port_of
 from faults.healing import Healing
 from faults.pages import CUT_OFF, CUT_OFF_LONGER, check_gone, let_pass, open_both, wait_for_states
-from faults.proxy import Proxy
 
 pytestmark = pytest.mark.browser
 
 
-class LongCut:
-    """A page of a job, a list and a page of a job that will be deleted, cut off while the other tests here run."""
-
-    def __init__(self, site, tabs, proxy):
-        self.proxy = proxy
-        self.job_id, self.doomed_id = site.submit("short"), site.submit("short")
-        for job_id in (self.job_id, self.doomed_id):
-            site.wait_for_end(job_id)
-        self.job, self.listing = open_both(tabs, proxy, self.job_id)
-        self.doomed = tabs.new(proxy, beside=self.job).open_job(self.doomed_id)
-        proxy.shut()
-
-
-@pytest.fixture(scope="module")
-def long_cut(site, chromium):
-    proxy, tabs = Proxy(port_of(site)), WatchedTabs(chromium)
-    yield LongCut(site, tabs, proxy)
-    tabs.close()
-    tabs.check()
-    proxy.close()
-
-
-def test_pages_that_are_cut_off_say_so_and_stand_still_until_they_catch_up(site, proxy, tabs, gates, long_cut):
+def test_pages_that_are_cut_off_say_so_and_stand_still_until_they_catch_up(site, proxy, tabs, gates):
     job, listing = both = open_both(tabs, proxy, gates.job_id)
     proxy.shut()
     gates.go_on()
