@@ -115,9 +115,13 @@ class Proxy:
         self._holds.append(hold)
         return hold
 
-    def serve_stale(self, *paths):
-        """Answer these paths with what the server says to them now, whatever is asked for. Until `serve_fresh`."""
-        self._kept = {path: self._call(self._fetch(path)) for path in paths}
+    def keep(self, *paths):
+        """Return what the server says to these paths now, for `serve_stale`."""
+        return {path: self._call(self._fetch(path)) for path in paths}
+
+    def serve_stale(self, kept):
+        """Answer the paths of `keep` with what was kept, whatever the server would say. Until `serve_fresh`."""
+        self._kept = kept
 
     def serve_fresh(self):
         self._kept = {}

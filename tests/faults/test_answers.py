@@ -47,9 +47,10 @@ def test_a_page_that_is_woken_while_an_answer_is_held_back_asks_anew_and_ignores
 def test_a_cache_that_gives_old_answers_turns_no_page_back_and_is_not_asked_ever_faster(site, proxy, tabs, gates):
     job, listing = open_both(tabs, proxy, gates.job_id)
     address = f"/api/jobs/{gates.job_id}/structure"
+    kept = proxy.keep(address)
     gates.go_on()
     Healing(site, "before").check((job, gates.job_id), (listing, gates.job_id))
-    proxy.serve_stale(address)
+    proxy.serve_stale(kept)
     gates.go_further()
     fruitless = wait_for(lambda: _fruitless(job) if len(_fruitless(job)) >= 4 else None, what="four old answers")
     proxy.serve_fresh()
@@ -86,7 +87,7 @@ def _fruitless(tab):
 
 def test_a_page_that_is_born_from_an_old_copy_comes_right(site, proxy, tabs, gates):
     address = f"/jobs/{gates.job_id}"
-    proxy.serve_stale(address, "/")
+    proxy.serve_stale(proxy.keep(address, "/"))
     gates.go_on()
     job, listing = tabs.new(proxy).open(address), tabs.new(proxy).open("/")
     assert job.recorded("shown")[0]["job"]["status"] == "running"
