@@ -558,7 +558,8 @@ def cells(table):
 def test_a_report_becomes_facts_and_tables():
     report = {"files": 1234, "cut": False, "share": 0.5, "languages": {"Python": {"files": 2, "lines": 3000}, "C": {"files": 1}}}
     section = result.sections(report)
-    assert [(name, cell.text) for name, cell in section.facts] == [("Files", "1,234"), ("Cut", "no"), ("Share", "0.5")]
+    assert [(name, cell.text) for name, cell in section.figures] == [("Files", "1,234"), ("Share", "0.5"), ("Languages", "2")]
+    assert [(name, cell.text) for name, cell in section.facts] == [("Cut", "no")]
     (languages,) = section.sections
     assert languages.title == "Languages"
     assert cells(languages.table) == (["", "Files", "Lines"], [["Python", "2", "3,000"], ["C", "1", "–"]])

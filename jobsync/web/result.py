@@ -1,21 +1,37 @@
-"""A result (any JSON) as sections of facts and tables, ready for the template."""
+"""A result (any JSON) as sections of figures, facts, texts, tables and charts, ready for the template."""
 
+import re
 from dataclasses import dataclass, field
 
+from jobsync.web.charts import Bar, stacked
 from jobsync.web.filters import number
 
-MOST_ROWS = 200  # of one table; the API has them all
+MOST_ROWS = 200  # of one table; its CSV has them all
 MOST_SECTIONS = 100
+MOST_OPEN = 4  # sections of a whole result that stand open; the others are folded
+MOST_FIGURES = 6
+MOST_COUNTS = 6  # a dict of more numbers than that is a table
+MOST_UNLIKE = 6  # dicts with keys of their own that are sections; more of them are a table with gaps
 DEEPEST = 5
 MOST_NAMED = 8  # values of what is nested in a cell
+LONG = 160  # characters from which a text gets a place of its own
+CHARTED = {"categories": "lines", "languages": "lines"}  # tables that are also drawn, by a column of theirs
+LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
+UNITS = ("kB", "MB", "GB", "TB")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as text; numbers are set right-aligned."""
+    """A value as text; numbers are set right-aligned, `exact` is what a rounded one stands for."""
 
     text: str
     is_number: bool = False
+    exact: str = ""
+
+    @property
+    def is_link(self):
+        """Say whether it is an address that may be followed: of the web and nothing else, so never a script."""
+        return not self.is_number and bool(LINK.fullmatch(self.text))
 
 
 @dataclass(frozen=True)
@@ -29,30 +45,108 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a result: facts `(name, Cell)`, at most one table, and what is nested deeper."""
+    """A part of a result.
+
+    path: a JSON pointer to it. lead: its summary in a sentence. figures, facts: `(name, Cell)`. texts: `(name, text)`, longer ones.
+    At most one table, drawn as `chart` too where that says more. sections: what is nested deeper; folded: the same, of less weight;
+    steps: the results of other steps.
+    """
 
     title: str
+    path: str = ""
+    lead: str = ""
+    figures: list = field(default_factory=list)
     facts: list = field(default_factory=list)
+    texts: list = field(default_factory=list)
     table: Table | None = None
+    chart: Bar | None = None
     sections: list = field(default_factory=list)
+    folded: list = field(default_factory=list)
+    steps: list = field(default_factory=list)
 
 
 def sections(value):
     """Return the Section of a whole result, None for no result."""
-    return None if value is None else _section("", value, 0)
+    if value is None:
+        return None
+    if isinstance(value, dict) and not grid(value, 0):
+        return _whole(value)
+    return _section("", value, 0, "")
 
 
-def _section(title, value, depth):
-    if _is_table(value):
-        return Section(title, table=_table(value))
-    if isinstance(value, list):
-        return Section(title, table=_list(value))
+def _whole(value):
+    """Return the Section of a result that is a dict: its numbers are the figures that are read first, most of its parts are folded."""
+    inner = dict(value)
+    steps = inner.pop("steps", None) if isinstance(value.get("steps"), dict) and _are_results(value["steps"]) else None
+    whole = _section("", inner, 0, "")
+    figures = [fact for fact in whole.facts if fact[1].is_number and fact[1].text != "0"][:MOST_FIGURES]
+    counts = [(part.title, Cell(number(_names(value[key])), True)) for key, part in _charted(value, whole.sections)]
+    others = [_section(name, part, 1, f"/steps/{escaped(name)}") for name, part in list((steps or {}).items())[:MOST_SECTIONS]]
+    return Section(
+        title="",
+        lead=whole.lead,
+        figures=[(name, _rounded(name, cell)) for name, cell in figures] + counts,
+        facts=[fact for fact in whole.facts if fact not in figures],
+        texts=whole.texts,
+        sections=whole.sections[:MOST_OPEN],
+        folded=whole.sections[MOST_OPEN:],
+        steps=others,
+    )
+
+
+def _are_results(steps):
+    return bool(steps) and all(isinstance(inner, dict) for inner in steps.values())
+
+
+def _charted(value, parts):
+    return [(key, part) for key in CHARTED for part in parts if part.path == f"/{key}" and part.chart and key in value]
+
+
+def _names(table):
+    return sum(not name.startswith("(") for name in table)  # "(other)", "(unknown)" and "(binary)" are no names
+
+
+def _rounded(name, cell):
+    """Return a number of bytes as people say it, anything else as it is."""
+    if name.lower().rpartition(" ")[2] != "bytes":
+        return cell
+    amount = float(cell.text.replace(",", ""))
+    power = min((len(str(int(amount))) - 1) // 3, len(UNITS))
+    return Cell(f"{amount / 1000**power:,.1f} {UNITS[power - 1]}", True, f"{cell.text} bytes") if power > 0 else cell
+
+
+def _section(name, value, depth, path):
+    title = _words(name)
+    found = grid(value, depth)
+    if found:
+        return Section(title, path, table=_table(*found), chart=_chart(name, value))
     if not isinstance(value, dict) or depth > DEEPEST:
-        return Section(title, facts=[("", _cell(value))])
-    flat = {name: inner for name, inner in value.items() if not _is_nested(inner)}
-    nested = [(name, inner) for name, inner in value.items() if name not in flat]
-    facts = [(_words(name), _cell(inner)) for name, inner in flat.items()]
-    return Section(title, _shortened(facts), None, [_section(_words(name), inner, depth + 1) for name, inner in nested[:MOST_SECTIONS]])
+        return _leaf(title, value, path)
+    flat = {key: inner for key, inner in value.items() if not _is_nested(inner)}
+    nested = [(key, inner) for key, inner in value.items() if key not in flat][:MOST_SECTIONS]
+    lead = flat.pop("summary") if isinstance(flat.get("summary"), str) else ""
+    texts = [(_words(key), inner) for key, inner in flat.items() if _is_long(inner)]
+    facts = [(_words(key), _cell(inner)) for key, inner in flat.items() if not _is_long(inner)]
+    inner = [_section(key, part, depth + 1, f"{path}/{escaped(key)}") for key, part in nested]
+    return Section(title, path, lead, facts=_shortened(facts), texts=texts, sections=inner)
+
+
+def _leaf(title, value, path):
+    if _is_long(value):
+        return Section(title, path, texts=[("", value)])
+    return Section(title, path, facts=[("", _cell(value))])
+
+
+def escaped(key):
+    """Return a key as it stands in a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _chart(name, value):
+    column = CHARTED.get(name)
+    if not column or not isinstance(value, dict):
+        return None
+    return stacked([(key, row.get(column)) for key, row in value.items() if isinstance(row, dict)], column)
 
 
 def _shortened(facts):
@@ -60,8 +154,38 @@ def _shortened(facts):
     return [*facts[:MOST_ROWS], ("…", Cell(f"{number(more)} more"))] if more > 0 else facts
 
 
+def _is_long(value):
+    return isinstance(value, str) and (len(value) > LONG or "\n" in value.strip()) and not LINK.fullmatch(value)
+
+
 def _is_nested(value):
     return isinstance(value, (dict, list)) and len(value) > 0
+
+
+# Tables
+
+
+def grid(value, depth=1):
+    """Return what is a table as `(names of columns, rows of values)`, None for what isn't. The name of a column may be empty.
+
+    A table is a list, or a dict of dicts such as `{name: {"files": 1, "lines": 2}}`, or, within a result (depth above 0), a dict of many numbers.
+    """
+    if _is_table(value):
+        return _grid_of_rows(value)
+    if isinstance(value, list) and value:
+        return [""], [[inner] for inner in value]
+    if depth > 0 and _is_counts(value):
+        return ["", "number"], [[name, inner] for name, inner in value.items()]
+    return None
+
+
+def _grid_of_rows(value):
+    rows = list(value.values()) if isinstance(value, dict) else value
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[row.get(key) for key in keys] for row in rows]
+    if isinstance(value, dict):
+        return ["", *keys], [[name, *row] for name, row in zip(value, cells, strict=True)]
+    return keys, cells
 
 
 def _is_table(value):
@@ -69,25 +193,26 @@ def _is_table(value):
     rows = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     if not rows or not all(isinstance(row, dict) and row for row in rows):
         return False
+    if isinstance(value, dict) and len(rows) <= MOST_UNLIKE and not _are_alike(rows):
+        return False
     is_flat = not any(_is_nested(inner) for row in rows for inner in row.values())
     return is_flat or (len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows))
 
 
-def _table(value):
-    names = list(value) if isinstance(value, dict) else None
-    rows = list(value.values()) if names is not None else value
-    keys = list(dict.fromkeys(key for row in rows[:MOST_ROWS] for key in row))
-    cells = [[_cell(row.get(key)) for key in keys] for row in rows[:MOST_ROWS]]
-    columns = [(_words(key), all(row[place].is_number for row in cells)) for place, key in enumerate(keys)]
-    if names is not None:
-        columns.insert(0, ("", False))
-        cells = [[Cell(name), *row] for name, row in zip(names, cells, strict=False)]
+def _are_alike(rows):
+    """Say whether one of the dicts has all the keys that the others have."""
+    largest = max(rows, key=len).keys()
+    return all(row.keys() <= largest for row in rows)
+
+
+def _is_counts(value):
+    return isinstance(value, dict) and len(value) > MOST_COUNTS and all(_cell(inner).is_number for inner in value.values())
+
+
+def _table(names, rows):
+    cells = [[_cell(value) for value in row] for row in rows[:MOST_ROWS]]
+    columns = [(_words(name), all(row[place].is_number for row in cells)) for place, name in enumerate(names)]
     return Table(columns, cells, max(0, len(rows) - MOST_ROWS))
-
-
-def _list(values):
-    cells = [[_cell(value)] for value in values[:MOST_ROWS]]
-    return Table([("", all(row[0].is_number for row in cells))], cells, max(0, len(values) - MOST_ROWS))
 
 
 def _cell(value):
@@ -97,7 +222,7 @@ def _cell(value):
         return Cell(number(value), True)
     if isinstance(value, float):
         return Cell(f"{value:,.10g}", True)
-    if value is None:
+    if value is None or value == [] or value == {}:
         return Cell("–")
     if isinstance(value, str):
         return Cell(value)

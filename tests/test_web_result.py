@@ -1,0 +1,194 @@
+"""Results: what is drawn of them, and what can be taken away."""
+
+import csv
+import io
+import json
+
+import pytest
+from by_hand import hand_on
+from conftest import make_app
+from test_web import Browser, Reader
+
+from jobsync import lifecycle
+from jobsync.lifecycle import work
+from jobsync.web import charts, result, tables
+
+LANGUAGES = {"Python": {"files": 3, "lines": 60}, "C": {"files": 1, "lines": 40}, "(binary)": {"files": 2, "lines": 0}}
+REPORT = {"summary": "Six files.", "files": 6, "bytes": 2_012_076, "lines": 100, "languages": LANGUAGES, "cut": False, "skipped": 0}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("result")
+
+
+@pytest.fixture(scope="module")
+def web_app(folder):
+    return make_app(folder)
+
+
+@pytest.fixture
+def hand(web_app, folder):
+    with hand_on(web_app, folder) as hand:
+        yield hand
+
+
+@pytest.fixture
+def browser(web_app, hand):
+    return Browser(web_app.test_client())
+
+
+def finish(hand, value):
+    """Return the id of a job that has ended with this result."""
+    job_id = hand.begin("[step.a] #\ntype = 'by_hand_summed'")
+    while tasks := hand.claim():
+        for task in tasks:
+            work.finish_summary(task, value) if task.kind == "summary" else hand.complete(task)
+        hand.advance(job_id)
+    return job_id
+
+
+def render(web_app, value):
+    with web_app.test_request_context():
+        html = web_app.jinja_env.get_template("jobs/_result.html").render(result=result.sections(value), job={"id": "j"})
+    return Reader(html).root
+
+
+# What is drawn
+
+
+def test_the_numbers_of_a_report_come_first_and_noughts_among_the_facts(web_app):
+    page = render(web_app, REPORT)
+    figures = [(part.one("dt").text, part.one("dd").text) for part in page.one(class_="figures").all("div")]
+    assert figures == [("Files", "6"), ("Bytes", "2.0 MB"), ("Lines", "100"), ("Languages", "2")]
+    assert page.all("dd", title=True)[0]["title"] == "2,012,076 bytes"
+    assert [(part.one("dt").text, part.one("dd").text) for part in page.one(class_="about").all("div")] == [("Cut", "no"), ("Skipped", "0")]
+    assert page.one(class_="lead").text == "Six files."
+
+
+def test_lines_by_language_are_a_bar_whose_legend_says_it_all_in_words(web_app):
+    page = render(web_app, REPORT)
+    legend = page.one(class_="legend small")
+    assert legend["aria-label"] == "Languages by lines"
+    assert [entry.text for entry in legend.all("li")] == ["Python 60 %", "C 40 %"]
+    parts = page.one(class_="chart").all("svg")
+    assert [(part["x"], part["width"], part.one("rect")["class"]) for part in parts] == [("0%", "60.0%", "c1"), ("60.0%", "40.0%", "c2")]
+    assert [part.text for part in parts] == ["Python: 60 lines, 60 %Python", "C: 40 lines, 40 %C"]
+    assert [swatch["class"] for swatch in page.one("tbody").all(class_="swatch c1") + page.one("tbody").all(class_="swatch c2")] == ["swatch c1", "swatch c2"]
+
+
+def test_what_is_beyond_six_parts_is_one_part_in_the_colour_of_the_rest():
+    bar = charts.stacked([(f"p{place}", 10 - place) for place in range(9)], "lines")
+    assert [(part.name, part.value, part.colour) for part in bar.parts[-2:]] == [("p5", 5, "c6"), ("3 more", 9, "c7")]
+    assert "3 more" not in bar.colours and bar.colours["p0"] == "c1"
+    assert sum(part.share for part in bar.parts) == pytest.approx(100, abs=0.01)
+    assert [part.start for part in bar.parts] == sorted(part.start for part in bar.parts)
+
+
+def test_a_share_that_rounds_to_nothing_is_said_to_be_small():
+    assert [part.percent for part in charts.stacked([("a", 999), ("b", 1)], "lines").parts] == ["100 %", "under 1 %"]
+
+
+@pytest.mark.parametrize("amounts", [[], [("a", 0)], [("a", None)], [("a", "5")], [("a", True)], [("a", 3), ("b", "x")], [("a", 3), ("b", -1)]])
+def test_what_is_no_share_of_a_whole_is_not_drawn(amounts):
+    assert charts.stacked(amounts, "lines") is None
+
+
+def test_an_address_becomes_a_link_and_a_script_never_does(web_app):
+    value = {"page": "https://example.org/a?b=1&c=2", "bad": "javascript:alert(1)", "odd": "https://a.example/ b", "rows": [{"at": "http://b.example/"}, {"at": "data:text/html,x"}]}
+    page = render(web_app, value)
+    links = [link for link in page.all("a") if link["rel"]]
+    assert [link["href"] for link in links] == ["https://example.org/a?b=1&c=2", "http://b.example/"]
+    assert {link["rel"] for link in links} == {"noopener noreferrer"}
+    assert "javascript:alert(1)" in page.text
+
+
+def test_longer_text_keeps_its_lines_in_a_place_of_its_own(web_app):
+    page = render(web_app, {"note": "one\n  two <b>", "long": "x" * 200, "short": "y"})
+    assert ["".join(pre.texts) for pre in page.all("pre")] == ["one\n  two <b>", "x" * 200]
+    assert page.one("dt").text == "Short"
+
+
+def test_the_results_of_other_steps_and_lesser_parts_are_folded_and_named(web_app):
+    parts = {f"part_{place}": {f"of_{place}": 1} for place in range(6)}
+    page = render(web_app, {**parts, "steps": {"scan": {"files": 3}, "map": {"files": 4}}})
+    more, others = page.all("details")
+    assert more.one("summary").text == "More: Part 4, Part 5"
+    assert others.one("summary").text == "Results of the other steps: Scan, Map"
+    assert [heading.text for heading in others.all("h3")] == ["Scan", "Map"]
+    assert [heading.text for heading in page.all("h3")] == ["Part 0", "Part 1", "Part 2", "Part 3", "Part 4", "Part 5", "Scan", "Map"]
+
+
+def test_many_counts_are_a_table_and_a_few_are_facts(web_app):
+    page = render(web_app, {"rules": {f"rule {place}": place for place in range(9)}, "levels": {"info": 3, "error": 0}})
+    assert [head.text for head in page.one("thead").all("th")] == ["Name", "Number"]
+    assert len(page.one("tbody").all("tr")) == 9
+    assert page.all("dd")[-1].text == "0"
+
+
+# What can be taken away
+
+
+def rows_of(response):
+    text = response.data.decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_each_table_is_a_csv_with_all_its_rows(hand, browser):
+    files = [{"path": f"f{place}", "size": place, "tags": ["a", "b"], "ok": True, "note": None} for place in range(300)]
+    job_id = finish(hand, {"languages": LANGUAGES, "files": files, "a/b~c": {"x": {"n": 1.5}}, "names": ["x", "y"]})
+    links = [link["href"] for link in browser.get(f"/jobs/{job_id}").one(data_part="result").all("a", download=True) if ".csv" in link["href"]]
+    found = [rows_of(browser.client.get(link)) for link in links]
+    assert found[0] == [["name", "files", "lines"], ["Python", "3", "60"], ["C", "1", "40"], ["(binary)", "2", "0"]]
+    assert found[1][:2] == [["path", "size", "tags", "ok", "note"], ["f0", "0", '["a", "b"]', "true", ""]]
+    assert len(found[1]) == 301
+    assert found[2:] == [[["name", "n"], ["x", "1.5"]], [["value"], ["x"], ["y"]]]
+
+
+def test_a_csv_is_a_download_that_spreadsheets_take_for_utf_8(hand, browser):
+    job_id = finish(hand, {"languages": {"Привет": {"lines": 1}}})
+    response = browser.client.get(f"/jobs/{job_id}/result.csv?table=/languages")
+    assert response.headers["Content-Disposition"] == f'attachment; filename="d-{job_id}-languages.csv"'
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert response.data.startswith(b"\xef\xbb\xbfname,lines\r\n") and rows_of(response)[1] == ["Привет", "1"]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "=HYPERLINK(\"x\",\"y\")", "\uff1d1"])
+def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(text):
+    written = tables.as_csv([text, "n"], [[text, -5], [f" {text}", 2.5]])
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [[f"'{text}", "n"], [f"'{text}", "-5"], [f" {text}", "2.5"]]
+
+
+def test_what_looks_like_csv_stays_in_its_cell():
+    row = ['a "b", c', "two\nlines", "'quoted'", "a;b", ""]
+    assert list(csv.reader(io.StringIO(tables.as_csv(list("abcde"), [row]), newline="")))[1] == row
+
+
+def test_the_whole_result_is_a_json_file(hand, browser):
+    job_id = finish(hand, {**REPORT, "name": "Привет"})
+    response = browser.client.get(f"/jobs/{job_id}/result.json")
+    assert response.headers["Content-Disposition"] == f'attachment; filename="d-{job_id}.json"'
+    assert response.mimetype == "application/json"
+    assert json.loads(response.data) == {**REPORT, "name": "Привет"}
+    assert "Привет".encode() in response.data
+
+
+@pytest.mark.parametrize("table", ["", "/", "/nope", "languages", "/languages/Python", "/languages/Python/files", "/summary", "/languages/~2", "%00", "%ff", "//", "/" * 3000])
+def test_a_table_that_is_not_there_is_not_found(hand, browser, table):
+    job_id = finish(hand, REPORT)
+    browser.get(f"/jobs/{job_id}/result.csv?table={table}", 404)
+
+
+def test_a_job_without_a_result_has_nothing_to_take_away(hand, browser):
+    job_id = hand.begin()
+    for path in (f"/jobs/{job_id}/result.json", f"/jobs/{job_id}/result.csv?table=/a"):
+        assert "has no result" in browser.get(path, 404).one("main").text
+    lifecycle.cancel(job_id)
+    browser.get(f"/jobs/{job_id}/result.json", 404)
+    browser.get("/jobs/nope/result.json", 404)
+    browser.get("/jobs/nope/result.csv", 404)
+
+
+@pytest.mark.parametrize("value", [{"a": float("nan")}, {"a": "\ud800"}, {"": {"": {"x": 1}}}, {"steps": 5}, {"steps": []}, {"steps": {"a": 5}}, {"bytes": -1}, {"bytes": 1.5}, {"languages": {"a": {"lines": "x"}}}])
+def test_an_odd_result_is_shown_all_the_same(web_app, value):
+    assert len(render(web_app, value).all(class_="result")) == 1
