@@ -32,6 +32,7 @@ def create_app(settings, async_mode="threading"):
         WORKERS=settings.workers,
         PAINT_SAMPLING=settings.paint_sampling,
         SESSION_COOKIE_SAMESITE="Strict",
+        PROPAGATE_EXCEPTIONS=False,  # in debug mode as well: eventlet's server would swallow them
     )
     app.url_map.merge_slashes = False  # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
     _fill_registry()

@@ -1,15 +1,24 @@
-"""A definition and the form that starts a job of it."""
+"""A definition: what it does, the form that starts a job of it, and the runs before."""
+
+import json
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
 from jobsync import lifecycle, store
+from jobsync.clock import iso, now
 from jobsync.errors import BadInput
 from jobsync.placeholders import as_text
+from jobsync.web import commands, graph
 
 blueprint = Blueprint("starting", __name__)
 
 SOURCE = "web"
 PREFIX = "params."  # of the form's fields that are parameters
+RECENT = 5  # runs that are shown
+LOOKED_AT = 20  # runs whose parameters are offered again
+MOST_LAST = 3  # of them, for a field
+MOST_OFFERED = 8  # values that a browser offers while one types
+LONGEST_OFFERED = 80  # characters
 
 
 @blueprint.get("/definitions/<definition_id>")
@@ -25,13 +34,18 @@ def show_definition(definition_id):
 def start_job(definition_id):
     """Start a job and go to its page, or show the form again with the mistakes at their fields."""
     definition = _find(definition_id)
-    values = {name.removeprefix(PREFIX): request.form.getlist(name)[-1] for name in request.form if name.startswith(PREFIX)}
+    values = {name.removeprefix(PREFIX): _sent(name) for name in request.form if name.startswith(PREFIX)}
     rerun_of = request.form.get("rerun_of") or None
     try:
-        job_id = _submit(definition, _given(definition, values), rerun_of)
+        job_id = _submit(definition, commands.given(values, _types(definition)), rerun_of)
     except BadInput as error:
         return _form(definition, values, error.errors.get("params") or {"_schema": [error.message]}, rerun_of), 422
     return redirect(url_for("pages.show_job", job_id=job_id), 303)
+
+
+def _sent(name):
+    """Return a field's last value, its lines ended as everywhere else: browsers send them as CR LF."""
+    return request.form.getlist(name)[-1].replace("\r\n", "\n")
 
 
 def _submit(definition, params, rerun_of):
@@ -44,25 +58,92 @@ def _find(definition_id):
     return current_app.extensions["jobsync.definitions"].find(definition_id)
 
 
-def _given(definition, values):
-    """Return the values to submit: a field left empty is not given, save for text, which may be empty."""
-    types = {param.name: param.type for param in definition.params}
-    return {name: value for name, value in values.items() if value.strip() or types.get(name, "string") == "string"}
+def _types(definition):
+    return {param.name: param.type for param in definition.params}
 
 
 def _form(definition, values, errors=None, rerun_of=None):
     errors = dict(errors or {})
-    fields = [_field(param, values, errors.pop(param.name, [])) for param in definition.params]
+    with store.read():
+        page = store.jobs(definition=definition.id, limit=LOOKED_AT)
+    used = [job["params"] for job in page["items"]]
+    fields = [_field(param, values, errors.pop(param.name, []), used) for param in definition.params]
     others = [reason if name == "_schema" else f"{name}: {reason}" for name, reasons in errors.items() for reason in reasons]
-    return render_template("definitions/show.html", definition=definition, fields=fields, others=others, rerun_of=rerun_of)
+    return render_template(
+        "definitions/show.html",
+        definition=definition,
+        fields=fields,
+        wrong=[field for field in fields if field["reasons"]],
+        others=others,
+        rerun_of=rerun_of,
+        drawing=graph.draw(definition.steps) if len(definition.steps) > 1 else None,
+        steps=[_about(step) for step in definition.steps],
+        runs=[(job, _difference(job, definition)) for job in page["items"][:RECENT]],
+        total=page["total"],
+        as_of=iso(now()),
+        commands=_commands(definition, fields, rerun_of),
+        host=request.host_url.rstrip("/"),
+    )
 
 
-def _field(param, values, reasons):
+def _field(param, values, reasons, used):
     default = "" if param.default is None else as_text(param.default)
+    offered = _offered(param, used)
+    value = values.get(param.name, default)
     return {
         "param": param,
         "name": PREFIX + param.name,
-        "value": values.get(param.name, default),
+        "value": value,
+        "default": default if len(default) <= LONGEST_OFFERED else "",
         "choices": [as_text(choice) for choice in param.choices],
+        "offered": [] if param.choices or param.type == "boolean" else offered[:MOST_OFFERED],
+        "last": [] if param.type == "boolean" or "\n" in value else [text for text in offered if text != value][:MOST_LAST],
         "reasons": reasons,
     }
+
+
+def _offered(param, used):
+    """Return the values that a parameter had in earlier runs, the latest first, those aside that don't fit on a line."""
+    texts = dict.fromkeys(as_text(params[param.name]) for params in used if param.name in params)
+    return [text for text in texts if text and text.isprintable() and len(text) <= LONGEST_OFFERED]
+
+
+def _commands(definition, fields, rerun_of):
+    types = _types(definition)
+    values = commands.given({field["param"].name: _ticked(field) for field in fields}, types)
+    return {
+        "curl": commands.curl(request.host_url.rstrip("/"), definition.id, values, types, rerun_of),
+        "cli": commands.cli(definition.id, values, rerun_of),
+    }
+
+
+def _ticked(field):
+    """Return what the field sends: a box is ticked for "true" and nothing else."""
+    return field["value"] if field["param"].type != "boolean" else "true" if field["value"] == "true" else "false"
+
+
+def _about(step):
+    """Return a step for people: its rules as phrases, its options as text."""
+    options = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in step.options.items()}
+    return {"name": step.name, "type": step.type, "rules": list(_rules(step)), "options": options}
+
+
+def _rules(step):
+    if step.depends:
+        yield f"after {', '.join(step.depends)}"
+    if step.always_run:
+        yield "runs even if those failed" if step.depends else "always runs"
+    if step.retries:
+        yield "one more try for each child that fails" if step.retries == 1 else f"{step.retries} more tries for each child that fails"
+    if step.timeout_text:
+        yield f"at most {step.timeout_text} a try"
+    if step.max_child_failures:
+        yield f"up to {step.max_child_failures:,} failed children don't fail it"
+    if step.on_error == "continue":
+        yield "the job goes on if it fails"
+
+
+def _difference(job, definition):
+    """Return what a run was given that isn't the default, as text."""
+    defaults = {param.name: param.default for param in definition.params}
+    return ", ".join(f"{name} {as_text(value)}" for name, value in job["params"].items() if value != defaults.get(name))

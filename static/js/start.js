@@ -1,0 +1,63 @@
+// The page of a definition: keeps the commands like the form, fills in values of earlier runs, and copies.
+
+import { cli, curl, given } from "./commands.js";
+import { localizeTimes, part, setHidden, setText } from "./show.js";
+
+const PREFIX = "params.";
+const SAID = 2000; // ms
+
+const form = document.querySelector("form[data-definition]");
+const commands = document.querySelector("[data-part='commands']");
+const fields = form.querySelectorAll("[data-type]");
+const types = Object.fromEntries([...fields].map((field) => [field.name.slice(PREFIX.length), field.dataset.type]));
+
+/** Returns [name, text] of the parameters; of two with a name the later counts, as on the server: a box that isn't ticked is a hidden "false". */
+function pairs() {
+  const sent = [...new FormData(form)].filter(([name]) => name.startsWith(PREFIX));
+  return [...new Map(sent.map(([name, value]) => [name.slice(PREFIX.length), value]))];
+}
+
+function showCommands() {
+  const { definition, host } = form.dataset;
+  const rerunOf = form.elements.rerun_of?.value;
+  const values = given(pairs(), types);
+  setText(part(commands, "curl"), curl(host, definition, values, types, rerunOf));
+  setText(part(commands, "cli"), cli(definition, values, rerunOf));
+}
+
+function fill(button) {
+  const field = document.getElementById(button.dataset.fill);
+  field.value = button.textContent;
+  field.focus();
+  showCommands();
+}
+
+async function copy(button) {
+  const status = part(commands, "copied");
+  try {
+    await navigator.clipboard.writeText(part(commands, button.dataset.copy).textContent);
+    setText(button, "Copied");
+    setText(status, "Copied");
+  } catch (error) {
+    console.info("The browser doesn't let this page copy:", error.message);
+    setText(button, "Not allowed");
+    setText(status, "The browser doesn't let this page copy");
+  }
+  setTimeout(() => {
+    setText(button, "Copy");
+    setText(status, "");
+  }, SAID);
+}
+
+form.addEventListener("input", showCommands);
+form.addEventListener("change", showCommands);
+addEventListener("pageshow", showCommands); // the browser may have put back what was typed
+for (const button of form.querySelectorAll("[data-fill]")) {
+  button.disabled = false;
+  button.addEventListener("click", () => fill(button));
+}
+for (const button of commands.querySelectorAll("[data-copy]")) {
+  setHidden(button, !navigator.clipboard); // there is none where the page isn't served securely
+  button.addEventListener("click", () => copy(button));
+}
+localizeTimes(document);
