@@ -67,7 +67,7 @@ def _form(definition, values, errors=None, rerun_of=None):
     with store.read():
         page = store.jobs(definition=definition.id, limit=LOOKED_AT)
     used = [job["params"] for job in page["items"]]
-    fields = [_field(param, values, errors.pop(param.name, []), used) for param in definition.params]
+    fields = [field_of(param, values, errors.pop(param.name, []), used) for param in definition.params]
     others = [reason if name == "_schema" else f"{name}: {reason}" for name, reasons in errors.items() for reason in reasons]
     return render_template(
         "definitions/show.html",
@@ -86,7 +86,8 @@ def _form(definition, values, errors=None, rerun_of=None):
     )
 
 
-def _field(param, values, reasons, used):
+def field_of(param, values, reasons=(), used=()):
+    """Return what the template of a field needs. values: `{name: text}`; used: the parameters of earlier runs, the latest first."""
     default = "" if param.default is None else as_text(param.default)
     offered = _offered(param, used)
     value = values.get(param.name, default)

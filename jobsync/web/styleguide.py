@@ -1,0 +1,189 @@
+"""`/styleguide`: every part in every state, made by the pages' own templates of data that never changes. In debug mode only."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+from flask import Blueprint, current_app, render_template
+
+from jobsync.definitions.params import Param
+from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL
+from jobsync.web import graph
+from jobsync.web.result import sections
+from jobsync.web.starting import field_of
+
+blueprint = Blueprint("styleguide", __name__)
+
+AT, END = "2026-11-22T13:00:00.123Z", "2026-11-22T13:02:05.623Z"
+CONNECTIONS = {
+    "live": "Live",
+    "polling": "No live updates: asking every 3 s",
+    "reconnecting": "Reconnecting, as of 12 s ago",
+    "offline": "Offline, as of 3 min ago",
+}
+REASONS = {
+    "failed": "build: 2 children failed, first worker 1.1: exit code 3",
+    "cancelled": None,
+}
+
+
+@blueprint.get("/styleguide")
+def show():
+    """Show the guide."""
+    jobs = [_job(place, status) for place, status in enumerate(JOB_STATUSES)]
+    return render_template(
+        "styleguide.html",
+        statuses=STEP_STATUSES,
+        connections=CONNECTIONS,
+        icons=_icons(),
+        favicons=sorted(path.name for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")),
+        levels=LEVELS,
+        jobs=jobs,
+        strips={job["id"]: _strip(job["status"]) for job in jobs},
+        terminal=TERMINAL,
+        job=jobs[-1],
+        steps=[_step(status) for status in STEP_STATUSES],
+        fields=_fields(),
+        drawing=graph.draw(_definition()),
+        results={title: sections(value) for title, value in RESULTS.items()},
+        at=AT,
+    )
+
+
+def _icons():
+    """Return the names of all icons of the sprite."""
+    return re.findall(r'id="i-([\w-]+)"', str(current_app.jinja_env.get_template("_macros.html").module.symbols()))
+
+
+# Jobs and steps, in the shapes of the store
+
+
+def _job(place, status):
+    started = AT if status != "pending" else None
+    return {
+        "id": f"00000000000{place}",
+        "definition": "test_job",
+        "name": "Test job",
+        "status": status,
+        "revision": 42,
+        "params": {"workers": 3, "word": "a rather long value that shows what happens to one"},
+        "result": None,
+        "error": REASONS.get(status),
+        "tags": ["demo"],
+        "source": "web",
+        "rerun_of": "000000000009" if status == "failed" else None,
+        "created_at": AT,
+        "started_at": started,
+        "finished_at": END if status in TERMINAL else None,
+        "updated_at": END,
+    }
+
+
+STRIPS = {
+    "pending": ("pending", "pending", "pending", "pending"),
+    "running": ("completed", "running", "running", "pending"),
+    "completed": ("completed", "completed", "completed", "completed"),
+    "failed": ("completed", "failed", "completed", "skipped"),
+    "cancelled": ("completed", "cancelled", "completed", "cancelled"),
+}
+NAMES = ("prepare", "build", "analyse", "publish")
+
+
+def _strip(status):
+    return [{"name": name, "status": found, **_children(found)} for name, found in zip(NAMES, STRIPS[status], strict=True)]
+
+
+CHILDREN = {
+    "running": {"completed": 1200, "failed": 3, "running": 4, "pending": 793},
+    "completed": {"completed": 2000},
+    "failed": {"completed": 5, "failed": 2, "cancelled": 1},
+    "cancelled": {"completed": 1, "cancelled": 7},
+}
+
+
+def _children(status):
+    return dict.fromkeys(CHILD_STATUSES, 0) | CHILDREN.get(status, {})
+
+
+def _step(status):
+    """Return a step as the page of a job shows it; a failed one is open. A running one has no start, else its time would never stand still."""
+    children = _children(status)
+    lines = [_line(place, level) for place, level in enumerate(LEVELS, 1)] if status == "failed" else []
+    has_begun = status not in ("pending", "running", "skipped")
+    levels = dict.fromkeys(LEVELS, 1 if lines else 0)
+    shown = {
+        "name": f"a_{status}_step",
+        "status": status,
+        "log_count": len(lines),
+        "child_count": sum(children.values()),
+        "children": children,
+        "levels": levels,
+        "error": "2 children failed, first worker 1.1: exit code 3" if status == "failed" else None,
+        "started_at": AT if has_begun else None,
+        "finished_at": END if has_begun else None,
+    }
+    about = {"name": shown["name"], "type": "command", "depends": [] if status == "pending" else ["prepare"]}
+    return SimpleNamespace(
+        shown=shown,
+        about=about,
+        is_expanded=status == "failed",
+        lines=lines,
+        first_line=1 if lines else None,
+        last_line=len(lines),
+        has_earlier=False,
+        level=LEVELS[0],
+        at_least=lambda level: sum(levels[name] for name in LEVELS[LEVELS.index(level) :]),
+        usual="2 min 10 s",
+        failure=None,
+        is_taken_up_again=False,
+    )
+
+
+def _line(place, level):
+    return {"line": place, "level": level, "at": AT, "message": f"a line of level {level}, with \x1b[31mescapes\x1b[0m and a bell \x07"}
+
+
+# A definition
+
+
+def _fields():
+    used = [{"rounds": 7, "word": "earlier"}, {"rounds": 5, "word": "earliest"}]
+    params = [
+        (Param("word", "string", description="Any word"), [], "a word"),
+        (Param("rounds", "integer", 3, "How many rounds", minimum=1, maximum=9), ["must be at most 9"], "12"),
+        (Param("size", "string", "small", choices=("small", "large")), [], "large"),
+        (Param("loud", "boolean", False, "Whether it shouts"), [], "true"),
+        (Param("note", "string", "", "Several lines"), [], "one\ntwo"),
+    ]
+    return [field_of(param, {param.name: value}, reasons, used) for param, reasons, value in params]
+
+
+def _definition():
+    depends = {"import": (), "count": (), "classify": ("import",), "check": ("import", "count"), "publish": ("import", "classify", "check")}
+    return [SimpleNamespace(name=name, type="command", depends=before) for name, before in depends.items()]
+
+
+# Results
+
+AMOUNTS = {"Python": 25745, "JavaScript": 3418, "Text only": 1771, "TOML": 1504, "HTML": 559, "CSS": 342, "Markdown": 306, "JSON": 158}
+RESULTS = {
+    "A report": {
+        "summary": "250 files with 34,018 lines in 2.0 MB: 52 % source, 32 % test, 16 % docs.",
+        "files": 250,
+        "bytes": 2012076,
+        "lines": 34018,
+        "categories": {name: {"files": files, "lines": lines} for name, files, lines in (("source", 129, 18376), ("test", 81, 11776), ("docs", 40, 3866))},
+        "languages": {name: {"files": lines // 200 + 1, "lines": lines} for name, lines in AMOUNTS.items()},
+        "skipped": 0,
+        "cut": False,
+        "steps": {"import_files": {"files": 250, "skipped": 0}},
+    },
+    "Any other": {
+        "passed": 12,
+        "share": 0.25,
+        "report": "/a/path/to/a/report",
+        "page": "https://example.org/report",
+        "output": "A longer text\n  keeps its lines",
+        "slowest": [{"name": "test_a", "seconds": 1.5, "tags": ["slow"]}, {"name": "test_b", "seconds": 0.25, "tags": []}],
+    },
+}
