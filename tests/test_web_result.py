@@ -126,6 +126,12 @@ def test_many_counts_are_a_table_and_a_few_are_facts(web_app):
     assert page.all("dd")[-1].text == "0"
 
 
+def test_no_two_regions_have_the_same_name(web_app):
+    page = render(web_app, {"languages": LANGUAGES, "steps": {"map": {"languages": LANGUAGES, "out": "a\nb"}, "scan": {"out": "a\nb"}}})
+    names = [region["aria-label"] for region in page.all(role="region")]
+    assert names == ["Table of Languages", "Out of Map", "Table of Languages of map", "Out of Scan"]
+
+
 # What can be taken away
 
 

@@ -64,6 +64,12 @@ class Section:
     folded: list = field(default_factory=list)
     steps: list = field(default_factory=list)
 
+    @property
+    def label(self):
+        """Return its title, with its step's name where it is another step's: there may be two of a title on a page."""
+        of_step = re.match("/steps/([^/]+)/", self.path)
+        return f"{self.title} of {of_step[1]}" if of_step else self.title or "the result"
+
 
 def sections(value):
     """Return the Section of a whole result, None for no result."""
