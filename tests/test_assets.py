@@ -70,3 +70,13 @@ def test_a_changed_file_is_made_anew_and_a_missing_one_is_not_found(tmp_path):
 def test_in_debug_mode_the_sources_are_sent_as_they_are(app):
     app.debug = True
     assert get(app.test_client(), "js/page.js").data == (STATIC / "js" / "page.js").read_bytes()
+
+
+def test_a_page_is_gzipped_for_those_who_take_it_and_still_known_by_its_etag(client):
+    plain, zipped = client.get("/"), client.get("/", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(zipped.data).split(b"data-now")[1][30:] == plain.data.split(b"data-now")[1][30:]
+    assert plain.headers["ETag"].startswith('"') and zipped.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    for answer in (plain, zipped):
+        assert "Accept-Encoding" in answer.vary
+        assert client.get("/", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert client.get("/api/definitions", headers={"Accept-Encoding": "gzip"}).content_encoding is None

@@ -1,4 +1,4 @@
-"""Scripts, styles and pictures as they are sent: without comments and white space, gzipped, made once and kept until the file changes.
+"""Scripts, styles, pictures and pages as they are sent: gzipped; scripts and styles without comments and white space, made once and kept.
 
 So the sources can say why and the pages stay light, with no build step. `flask --debug` sends the sources as they are.
 """
@@ -18,6 +18,7 @@ from werkzeug.security import safe_join
 
 MINIFIERS = {".js": rjsmin.jsmin, ".css": rcssmin.cssmin}
 TEXT = ("text/", "image/svg+xml", "application/json")
+WORTH_IT = 1400  # bytes of a page: what is shorter goes in one packet anyway
 NEVER = "vendor"  # third-party files are sent to the letter, as their sums say
 
 mimetypes.add_type("text/javascript", ".js")  # whatever the machine's own table says: a browser runs no module of another type
@@ -76,6 +77,23 @@ def init_app(app):
     @app.get("/static/<path:filename>", endpoint="static")
     def send(filename):
         return _response(assets.get(filename, is_raw=current_app.debug))
+
+
+    app.after_request(_zip_page)
+
+
+def _zip_page(response):
+    """Gzip a page for those who take it. Its ETag becomes a weak one: the same page, not the same bytes."""
+    if response.mimetype != "text/html" or response.direct_passthrough or response.is_streamed or response.content_encoding:
+        return response
+    response.vary.add("Accept-Encoding")
+    if request.accept_encodings["gzip"] > 0 and response.calculate_content_length() > WORTH_IT:
+        response.set_data(gzip.compress(response.get_data(), 5, mtime=0))
+        response.content_encoding = "gzip"
+        etag, _ = response.get_etag()
+        if etag:
+            response.set_etag(etag, weak=True)
+    return response
 
 
 def _response(asset):

@@ -44,7 +44,7 @@ def list_jobs():
     with store.read():
         change = store.last_change()
         etag = _list_etag(change, choices, problems)
-        if request.if_none_match.contains(etag):
+        if request.if_none_match.contains_weak(etag):
             return _with_etag(Response(status=304), etag)
         page = store.jobs(**query)
         strips = store.step_strips([job["id"] for job in page["items"]])
