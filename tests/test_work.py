@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from by_hand import line, messages, recount
 from sqlalchemy import select
 
@@ -111,6 +112,20 @@ def test_a_long_queue_of_one_job_does_not_keep_the_planning_of_another_waiting(h
     hand.advance(job_id)
     (task,) = hand.claim("w1")
     assert (task.kind, task.job_id) == ("plan", job_id)
+
+
+@pytest.mark.parametrize("values", ["options = 'no table'", "depends = 'no list'", "job_id = NULL"])
+@pytest.mark.parametrize("is_planned", [False, True])
+def test_a_step_whose_rows_can_not_be_read_is_passed_over_and_told_of_once(hand, caplog, values, is_planned):
+    odd, sound = (hand.begin() for _ in range(2)) if is_planned else (hand.submit() for _ in range(2))
+    for job_id in (odd, sound):
+        hand.advance(job_id)
+    with store.write() as session:
+        session.connection().exec_driver_sql(f"UPDATE steps SET {values} WHERE job_id = '{odd}'")
+    (task,) = hand.claim()
+    assert (task.job_id, task.kind) == (sound, "child" if is_planned else "plan")
+    assert hand.claim("w2") == []
+    assert sum("can't be read" in message for message in caplog.messages) == (values != "job_id = NULL")
 
 
 def test_looking_for_work_where_there_is_none_takes_no_write_lock(hand):

@@ -168,8 +168,8 @@ def _claim_children(session, worker_id, appetite):
     waiting = select(Step.pk).where(Step.status == RUNNING, Step.pending > 0, WITHIN_TOLERANCE).order_by(Step.running, Step.pk).limit(50)
     for pk in session.execute(waiting).scalars().all():
         with _apart(pk):
-            step = session.execute(_steps(Step.pk == pk)).one()
-            tasks = _take_children(session, worker_id, step, appetite(pk))
+            step = session.execute(_steps(Step.pk == pk)).first()
+            tasks = _take_children(session, worker_id, step, appetite(pk)) if step else []
             if tasks:
                 return tasks
     return []
