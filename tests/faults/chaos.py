@@ -129,7 +129,7 @@ class Chaos:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(self.random.uniform(0.2, 1.5))  # what comes next comes at a random moment
-            actions = {self.kill_worker: 4, self.kill_all_workers: 1, self.restart: 2, self.cut: 6, self.change_page: 6}
+            actions = {self.kill_worker: 4, self.kill_all_workers: 1, self.restart: 2, self.cut: 9, self.change_page: 9}
             (action,) = self.random.choices(list(actions), actions.values())
             action()
             self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
@@ -187,7 +187,11 @@ class Chaos:
         """Take what the store says, and wait until every page shows that or something newer. `after`: what is timed."""
         started = time.monotonic()
         truth = {job_id: self.server.structure(job_id) for job_id in {*self.viewers.jobs.values(), self.tab_job} - {None}}
-        wait_for(lambda: not self._behind(truth), at_this_load(RIGHT_WITHIN), "the pages' being right")
+        try:
+            wait_for(lambda: not self._behind(truth), at_this_load(RIGHT_WITHIN), "the pages' being right")
+        except AssertionError as error:
+            error.add_note("\n".join(self._describe(number, truth) for number in self._behind(truth)))
+            raise
         self.slowest[after] = max(self.slowest.get(after, 0.0), time.monotonic() - started)
         assert self.viewers.wrong == [], self.viewers.wrong
 
@@ -196,6 +200,12 @@ class Chaos:
         if self.tab_job and self.tab.revision() < truth[self.tab_job]["revision"]:
             behind.append("the tab")
         return behind
+
+    def _describe(self, number, truth):
+        if number == "the tab":
+            return f"the tab ({self.tab_job}) shows {self.tab.snapshot()}, connection {self.tab.recorded('connections')[-3:]}; {truth[self.tab_job]}"
+        job_id = self.viewers.jobs[number]
+        return f"page {number} is {self.viewers.states.get(number)} and shows {self.viewers.shown[number]}, the store said {truth[job_id]}"
 
     def _finish(self):
         """Let all end, then count everything again."""

@@ -78,6 +78,7 @@ class Viewer {
       clock: { now: () => performance.now(), setTimeout: (action, ms) => setTimeout(action, ms), clearTimeout: (timer) => clearTimeout(timer) },
       random: Math.random,
       isOnline: () => true,
+      noteDate: () => {},
     };
   }
 
