@@ -1,8 +1,9 @@
 // What the server says while the page shows one job: one that is retried whenever it has ended, and that its viewer looks about in.
 
 const CHANGES = 60; // of a step in one run
-const CHANGE_EVERY = 3; // beats
-const RUN_EVERY = 600; // beats from one start to the next, a little more than a run takes
+const CHANGE_EVERY = 4; // beats
+const RUN_EVERY = 800; // beats from one start to the next, a little more than a run takes
+const WRITTEN = 100_000; // lines of a step before the page looks
 
 class JobWorld {
   beatEvery = 900; // ms
@@ -13,9 +14,10 @@ class JobWorld {
     const { jobId: id, revision } = document.querySelector("[data-job-id]").dataset;
     const steps = [...document.querySelectorAll("[data-step]")].map((node) => node.dataset.step);
     this.#job = new Job({ id, steps, revision: Number(revision), changes: CHANGES });
+    for (const step of this.#job.steps) write(step, WRITTEN);
   }
 
-  /** A change with every third beat, else a heartbeat; the job that has ended is begun again after a while. */
+  /** A change with every fourth beat, else a heartbeat; the job that has ended is begun again after a while. */
   beat() {
     this.#beats += 1;
     if (this.#job.isOver && this.#beats % RUN_EVERY === 0) this.#tell(this.#job.retry());

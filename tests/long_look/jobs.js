@@ -65,7 +65,7 @@ class Job {
     step.children.pending -= 1;
     step.children.completed += 1;
     const isWriting = step.changes % LINES_EVERY === 0;
-    if (isWriting) write(step);
+    if (isWriting) write(step, LINES);
     return this.#stepHint(step, isWriting);
   }
 
@@ -95,8 +95,8 @@ function newStep(name) {
   return { name, status: "pending", log_count: 0, child_count: 0, children, levels, error: null, ...times, changes: 0 };
 }
 
-function write(step) {
-  for (let written = 0; written < LINES; written += 1) {
+function write(step, lines) {
+  for (let written = 0; written < lines; written += 1) {
     step.log_count += 1;
     step.levels[levelOf(step.log_count)] += 1;
   }

@@ -25,7 +25,8 @@ class ListWorld {
     this.#pattern = row.cloneNode(true);
     this.#change = Number(document.querySelector("[data-list]").dataset.change);
     this.#page = servedPage();
-    while (this.#begun < RUNNING) this.#begin();
+    while (this.#begun < SHOWN) runOut(this.#begin());
+    while (this.#begun < SHOWN + RUNNING) this.#begin();
   }
 
   deeds = [];
@@ -41,11 +42,15 @@ class ListWorld {
     return job;
   }
 
-  /** One change of one of the running jobs, and what comes of its end. */
+  /** A heartbeat, or with every second beat a change of one of the running jobs, and what comes of its end. */
   beat() {
     this.#beats += 1;
+    if (this.#beats % 2 === 1) {
+      this.heartbeat();
+      return;
+    }
     const running = this.#jobs.filter((job) => !job.isOver);
-    const job = running[this.#beats % running.length];
+    const job = running[(this.#beats / 2) % running.length];
     const hint = job.act();
     this.#tell(job, hint);
     if (job.isOver) this.#replace();
@@ -119,6 +124,10 @@ class ListWorld {
     const stored = this.#shown.map((job) => [job.id, job.status, job.revision]);
     return String(shown) === String(stored) ? "" : `the page shows ${shown}, the store has ${stored}`;
   }
+}
+
+function runOut(job) {
+  while (!job.isOver) job.act();
 }
 
 /** Returns the page as it was served, `{ start, end }` of it without rows. */

@@ -21,12 +21,14 @@ def _script():
 class Reading:
     """What a page holds at rest, after the garbage is collected: bytes of heap, and how many listeners, DOM nodes and pending timers.
 
-    `cpu` is the seconds of processor time that its main thread has had by then.
+    `nodes` counts those that draw an icon too, which depend on its status. `detached` is how many trees a script holds that are in no
+    document. `cpu` is the seconds of processor time that the main thread has had by then.
     """
 
     heap: int
     listeners: int
     nodes: int
+    detached: int
     timers: int
     cpu: float
 
@@ -46,6 +48,7 @@ class Look:
         self.page.goto(url)
         self._tools = self._context.new_cdp_session(self.page)
         self._tools.send("Performance.enable", {"timeDomain": "threadTicks"})  # processor time: other processes don't count in it
+        self._tools.send("DOM.enable")
         self.readings = []
 
     def begin_hour(self):
@@ -63,8 +66,14 @@ class Look:
         for _ in range(3):  # what one collection has let go, such as a whole document, the next one frees
             self._tools.send("HeapProfiler.collectGarbage")
         now = {metric["name"]: metric["value"] for metric in self._tools.send("Performance.getMetrics")["metrics"]}
-        timers = self.account()["timers"]
-        return Reading(int(now["JSHeapUsedSize"]), int(now["JSEventListeners"]), int(now["Nodes"]), timers, now["TaskDuration"])
+        return Reading(
+            heap=int(now["JSHeapUsedSize"]),
+            listeners=int(now["JSEventListeners"]),
+            nodes=int(now["Nodes"]),
+            detached=len(self._tools.send("DOM.getDetachedDomNodes")["detachedNodes"]),
+            timers=self.account()["timers"],
+            cpu=now["TaskDuration"],
+        )
 
     def long_tasks_at_pace(self, seconds, per_second):
         """Feed the page at its viewer's pace. Returns `(took, processor)` in ms of each task of over 50 ms that it had then."""
@@ -80,5 +89,6 @@ class Look:
 def _long_tasks(events):
     """Return `(took, processor)` in ms of the long tasks of the pages' main threads in a trace."""
     mains = {(event["pid"], event["tid"]) for event in events if event.get("args", {}).get("name") == "CrRendererMain"}
-    tasks = [event for event in events if event["name"] == "RunTask" and (event["pid"], event["tid"]) in mains]
+    whole = [event for event in events if event["name"] == "RunTask" and event["ph"] == "X"]
+    tasks = [event for event in whole if (event["pid"], event["tid"]) in mains]
     return [(task["dur"] / 1000, task["tdur"] / 1000) for task in tasks if task["dur"] >= LONG * 1000]
