@@ -112,6 +112,7 @@ class Connection:
         self._subscribed_at = None  # while it is connected
         self.is_acked = False
         self.is_silent = False
+        self.minds_silence = False
 
     def start(self):
         self._started_at = self._loop.time()
@@ -171,6 +172,8 @@ class Connection:
     def _tick(self):
         now = self._loop.time()
         self._ticking = self._loop.call_later(TICK, self._tick)
+        if not self.minds_silence:
+            return
         heard_at = max(self._heard_at, self._started_at)
         if not self.is_silent and now - heard_at >= self._suspicion:
             self.is_silent = True
@@ -189,7 +192,7 @@ class Connection:
 
 
 class Page:
-    """A viewer of a job. record: what is told of it, see `_viewers.Record`. It only fetches when `fetches` says so."""
+    """A viewer of a job. record: what is told of it, see `_viewers.Record`. Before `fetch` it is no more than a subscribed socket."""
 
     def __init__(self, number, loop, random, site, job_id, record):
         self._number, self._loop, self._random, self._site = number, loop, random, site
@@ -203,10 +206,15 @@ class Page:
         self._polling = None
         self._wanted = 0
         self.shown = 0  # the revision
-        self.fetches = False
+        self._fetches = False
 
     def start(self):
         self._connection.start()
+
+    def fetch(self):
+        """Fetch what is newer from now on, and mind silence: a server that only emits gives no hints at rest."""
+        self._fetches = self._connection.minds_silence = True
+        self._want(self._wanted)
 
     def stop(self):
         self._connection.stop()
@@ -227,7 +235,8 @@ class Page:
 
     def _take_ack(self, ack):
         if not ack["ok"]:
-            self._request.ask()  # `structure` will say what is the matter
+            if self._fetches:
+                self._request.ask()  # `structure` will say what is the matter
             return
         if not self.shown:
             self.shown = ack["revision"]  # as served
@@ -243,7 +252,7 @@ class Page:
 
     def _want(self, revision):
         self._wanted = max(self._wanted, revision)
-        if self.fetches and self._wanted > self.shown:
+        if self._fetches and self._wanted > self.shown:
             self._request.ask()
 
     # Asking for `structure`
@@ -284,6 +293,6 @@ class Page:
 
     def _poll(self):
         self._polling = None
-        if self._connection.is_silent and self.fetches:
+        if self._connection.is_silent and self._fetches:
             self._request.ask()
             self._polling = self._loop.call_later(POLL_EVERY * (0.9 + 0.1 * self._random.random()), self._poll)

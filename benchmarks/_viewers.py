@@ -4,7 +4,7 @@ Each is a page as far as the server can tell (`_page.py`). It is told:
 
 - `{"open": n}`: opens n more, one after the other. Answers `{"open": all}` once they are all subscribed.
 - `{"heard": step}`: waits until all have heard that this step has completed. Answers `{"number", "first", "last"}`: of them, and when they did.
-- `{"fetch": true}` or false: whether they fetch `structure` from now on. Answers `{"ok": true}`.
+- `{"fetch": true}`: all of them fetch `structure` from now on, and look after their connections. Answers `{"ok": true}`.
 - `{"cut": true}`: closes all connections at one moment. Answers `{"at"}`.
 - `{"right": revision}`: how many are subscribed and show that revision or a later one. Answers `{"right"}`.
 - `{"report": true}`: what happened since the last report; see Record.
@@ -77,7 +77,7 @@ class Crowd:
             return await self._hear(question["heard"])
         if "fetch" in question:
             for page in self._pages:
-                page.fetches = question["fetch"]
+                page.fetch()
             return {"ok": True}
         if "cut" in question:
             at = time.time()
