@@ -179,8 +179,8 @@ export class Connection {
 
   #tick() {
     const now = this.#clock.now();
-    const left = this.#heardAt + LIVE_FOR - now;
-    this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), left > 0 ? Math.min(TICK, left) : TICK);
+    const left = [this.#heardAt, this.#answeredAt].map((at) => at + LIVE_FOR - now).filter((ms) => ms > 0);
+    this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), Math.min(TICK, ...left));
     const heardAt = Math.max(this.#heardAt, this.#startedAt);
     if (!this.#isSilent && now - heardAt >= this.#suspicion) {
       this.#isSilent = true;

@@ -265,6 +265,16 @@ test("a page that was hidden while it was cut off polls on when it is seen again
   }
 });
 
+test("it ceases to say polling before 5 s have passed since the last answer, to the millisecond", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(4300);
+  await world.request.answer(304);
+  await world.clock.advance(4799);
+  assert.equal(shown.states.at(-1), "polling");
+  await world.clock.advance(1);
+  assert.equal(shown.states.at(-1), "reconnecting");
+});
+
 test("it is live again with the next hint, and stops polling", async () => {
   const { world, shown } = await connected();
   await world.clock.advance(4200);
