@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from model.network import KINDS, TROUBLES, Clock, Network
+from model.network import TROUBLES, Clock, Network
 from model.page import TERMINAL, Page
 from model.server import Server
 from model.truth import Truth
@@ -20,10 +20,12 @@ RECONNECTED = 12_000  # ms more until hints come again over a connection whose l
 RECENT = 1000  # ms: a request sent longer ago isn't waited for by a page that is woken
 
 places = st.integers(0, 5)  # in a list, wrapped around
-actions = st.sampled_from(ACTIONS + ("claim", "complete", "log"))  # those that lead on come more often
+actions = st.sampled_from(ACTIONS + ("go_on",) * 7)  # those that lead on come more often
 plans = st.none() | st.tuples(st.integers(0, 6), st.none() | actions)
-times = st.sampled_from((20, 300, 1000, 2500, 4000, 6000))  # ms
-troubles = st.tuples(st.sampled_from(TROUBLES), st.integers(0, 3))
+pauses = st.sampled_from((0, 20, 20, 300, 1200, 2500, 6000))  # ms
+mostly = st.sampled_from((True, True, True, False))
+ways = [(kind, what, number) for kind, found in TROUBLES.items() for what, ways in found.items() for number in range(ways)]
+troubles = st.builds(lambda way, times: (*way, times), st.sampled_from(ways), st.sampled_from((1, 1, 2, 6)))
 chances = st.sampled_from((0, 1, 2, 3, 4))  # see `chance` in driver.mjs
 
 
@@ -75,28 +77,22 @@ class Model(RuleBasedStateMachine):
 
     # People, workers, the monitor
 
-    @rule(action=actions)
-    def work(self, action):
-        self.workers.do(action)
-        self.done()
-
-    @rule(some=st.lists(actions, max_size=3), ms=times)
-    def work_and_wait(self, some, ms):
-        for action in some:
+    @rule(troubles=st.lists(troubles, max_size=4), some=st.lists(st.tuples(actions, pauses), min_size=1, max_size=5), is_ticking=mostly)
+    def live(self, troubles, some, is_ticking):
+        """Let things happen, with what comes next meeting with troubles, and the monitor perhaps being stuck."""
+        for kind, what, number, times in troubles:
+            self.network.troubles.setdefault(kind, []).extend([(what, number)] * times)
+        for action, ms in some:
             self.workers.do(action)
-        self.network.pass_time(ms)
+            self.network.pass_time(ms, is_ticking=is_ticking)
         self.done()
 
-    @rule(plan=plans)
+    @rule(action=actions, plan=plans)
     @precondition(lambda self: self.server.is_up)
-    def tick(self, plan):
+    def tick(self, action, plan):
+        self.workers.do(action)
         self.server.tick(self.planned(plan))
         self.network.collect()
-        self.done()
-
-    @rule(ms=times)
-    def pass_time_with_a_stuck_monitor(self, ms):
-        self.network.pass_time(ms, is_ticking=False)
         self.done()
 
     # The network
@@ -106,26 +102,18 @@ class Model(RuleBasedStateMachine):
         self.network.is_flowing = is_flowing
         self.done()
 
-    @rule(kind=st.sampled_from(KINDS), troubles=st.lists(troubles, min_size=1, max_size=6))
-    def trouble_ahead(self, kind, troubles):
-        """Have the next things of a kind meet with troubles."""
-        self.network.troubles[kind] = troubles
-        self.done()
-
     def thing(self, place):
         """Return something under way, None for nothing. What belongs to a machine that sleeps stays as it is."""
         things = [thing for thing in self.network.under_way if not thing.page.is_asleep]
         return things[place % len(things)] if things else None
 
-    @rule(place=places, trouble=st.none() | troubles, plan=plans)
+    @rule(places=st.lists(places, min_size=1, max_size=4), plan=plans)
     @precondition(lambda self: self.network.under_way)
-    def deliver(self, place, trouble, plan):
-        """Deliver what is under way in any order, or not as it should be."""
-        thing = self.thing(place)
-        if thing and trouble:
-            self.network.trouble(thing, *trouble)
-        elif thing:
-            self.network.deliver(thing, self.planned(plan))
+    def deliver(self, places, plan):
+        """Deliver what is under way in any order."""
+        for place in places:
+            if thing := self.thing(place):
+                self.network.deliver(thing, self.planned(plan))
         self.done()
 
     @rule(place=places, page_notices=st.booleans(), server_notices=st.booleans())

@@ -5,8 +5,15 @@ from dataclasses import dataclass
 STEP = 250  # ms: the longest time that passes at once
 DELAYS = (200, 900, 2500, 4500)  # ms
 BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"), (500, ""))
-TROUBLES = ("fail", "lose", "double", "delay", "answer_badly", "answer_from_cache")
-KINDS = ("connect", "emit", "ack", "frame", "ask", "answer")
+TROUBLES = {  # what can happen to each kind of thing, with the number of ways in which it can
+    "connect": {"fail": 1, "lose": 1, "delay": 4},
+    "emit": {"lose": 1, "delay": 4},
+    "ack": {"lose": 1, "delay": 4},
+    "frame": {"lose": 1, "double": 1, "delay": 4},
+    "ask": {"fail": 2, "lose": 2, "delay": 4, "answer_badly": 4, "answer_from_cache": 4},
+    "answer": {"fail": 1, "lose": 1, "double": 1, "delay": 4},
+    "bye": {"lose": 1, "delay": 4},
+}
 MOST_AT_ONCE = 500  # things that are delivered without any time passing; more is a page that hammers the server
 
 
@@ -119,7 +126,7 @@ class Network:
         return thing.not_before <= self._clock.now and not (thing.page.is_asleep and (thing.is_for_page or thing.trouble))
 
     def trouble(self, thing, what, number):
-        """Have something happen to a thing instead of its arrival: one of TROUBLES; where that doesn't make sense, nothing."""
+        """Have something happen to a thing instead of its arrival, `number` says in which way: see TROUBLES."""
         thing.trouble = None
         getattr(self, what)(thing, number)
 
@@ -150,9 +157,8 @@ class Network:
         self.under_way.remove(thing)
 
     def double(self, thing, _=0):
-        """Have a message or an answer that is under way arrive twice."""
-        if thing.kind in ("frame", "answer", "emit"):
-            self.under_way.append(Thing(thing.kind, thing.page, thing.socket, thing.given))
+        """Have a thing arrive twice."""
+        self.under_way.append(Thing(thing.kind, thing.page, thing.socket, thing.given))
 
     def delay(self, thing, number):
         """Have a thing arrive later, and what comes after it sooner."""
@@ -160,8 +166,6 @@ class Network:
 
     def answer_badly(self, thing, number):
         """Have a request be answered by something else than the server. A result may be any text, so that it can't be told from a false one."""
-        if thing.kind not in ("ask", "answer"):
-            return
         status, text = BAD_ANSWERS[number]
         if status == 200 and thing.page.air.get(thing.given[0], "/result").endswith("/result"):
             return
@@ -170,7 +174,7 @@ class Network:
 
     def answer_from_cache(self, thing, age):
         """Have a request be answered by what was right `age` answers ago."""
-        kept = self.cached.get(thing.given[1], []) if thing.kind == "ask" else []
+        kept = self.cached.get(thing.given[1], [])
         if not kept:
             return
         self.under_way.remove(thing)

@@ -28,7 +28,7 @@ type = "by_hand_summed"
 """,
 )
 WORKER = "w1"
-ACTIONS = ("claim", "complete", "fail", "log", "die", "cancel", "retry", "delete")
+ACTIONS = ("go_on", "claim", "complete", "fail", "log", "die", "cancel", "retry", "delete")
 
 
 def clear(app):
@@ -68,6 +68,15 @@ class Workers:
     def _lines(self):
         self._count += 1
         return [line(f"line {self._count}"), line(f"and more of {self._count}")]
+
+    def _go_on(self):
+        """Do what a worker does next."""
+        if not self._tasks:
+            self._claim()
+        elif self._count % 3:
+            self._log()
+        else:
+            self._complete()
 
     def _claim(self):
         for task in self._hand.claim(WORKER, 2):
