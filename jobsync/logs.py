@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, insert, select, union_all, update
 
 from jobsync.clock import iso, now
-from jobsync.extensions import socketio
+from jobsync.extensions import db, socketio
 from jobsync.models import LogLine, Step
 from jobsync.status import LEVELS
 from jobsync.store import read, step_row
@@ -14,6 +14,7 @@ from jobsync.text import storable
 
 DOWNLOADED = 250  # lines of a download between two moments for other requests: with their formatting a few milliseconds
 CHUNK = 5000  # lines looked through at a time when searching: a few milliseconds
+NEAR = 3000  # lines: what all workers together write while one of them gathers its lines
 PIECE = 32 * 1024  # characters of one stored line; longer ones go on in the next
 COUNTING = 0.25  # seconds that counting what a search matches may take
 COUNTERS = {"debug": Step.debug, "info": Step.info, "warning": Step.warning, "error": Step.error_count}
@@ -86,6 +87,31 @@ def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q
     else:
         rows = search.backward(before or step.log_count + 1, limit)
     return {"items": [_shown(step_name, row) for row in rows], "total": _total(step, search, level), "log_count": step.log_count}
+
+
+def last_lines_of(step_name, step_pk, log_count, child_pk, at, limit):
+    """Return the last `limit` lines that a child wrote by `at` (ms), as `page` shows them, ascending.
+
+    There is no index of children's lines. But lines are stored about in the order of their times, and a child's last ones together with
+    its end: they are looked for among the `NEAR` lines around the place that its end has in the log, whatever the log's length.
+    """
+    place = _place_of(step_pk, log_count, at)
+    query = select(LogLine.__table__).where(LogLine.step_pk == step_pk, LogLine.line > place - NEAR, LogLine.line <= min(place + NEAR, log_count))
+    rows = db.session.execute(query.where(LogLine.child_pk == child_pk).order_by(LogLine.line.desc()).limit(limit)).all()
+    return [_shown(step_name, row) for row in reversed(rows)]
+
+
+def _place_of(step_pk, log_count, at):
+    """Return about how many of a step's lines were written by `at` (ms)."""
+    low, high = 0, log_count
+    while low < high:
+        middle = (low + high + 1) // 2
+        time_of = select(LogLine.at).where(LogLine.step_pk == step_pk, LogLine.line == middle)
+        if (db.session.execute(time_of).scalar() or 0) <= at:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _total(step, search, level):

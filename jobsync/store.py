@@ -24,6 +24,8 @@ from jobsync.trouble import reason
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
 PROBED = 1.0  # the same for who only wants to know: a writer that has no processor for a while isn't a trouble yet
+USUAL_RUNS = 10  # completed runs of which the usual duration of a step is made
+RECENT_RUNS = 200  # runs among which those are looked for
 
 _log = logging.getLogger(__name__)
 _writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
@@ -222,6 +224,28 @@ def reruns_of(job_id):
     return list(db.session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars())
 
 
+def neighbours(job_id):
+    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one, None where there is none."""
+    number, definition = _found(db.session.execute(select(Job.number, Job.definition).where(Job.id == job_id)).first(), "job", job_id)
+    others = select(Job.id).where(Job.definition == definition).limit(1)
+    earlier = others.where(Job.number < number).order_by(Job.number.desc())
+    later = others.where(Job.number > number).order_by(Job.number)
+    return tuple(db.session.execute(query).scalar() for query in (earlier, later))
+
+
+def earlier_durations(job_id):
+    """Return `{step name: [ms, …]}`: how long each step took in the last completed runs of the same definition before this one."""
+    number, definition = _found(db.session.execute(select(Job.number, Job.definition).where(Job.id == job_id)).first(), "job", job_id)
+    before = select(Job.id, Job.status, Job.number).where(Job.definition == definition, Job.number < number)
+    recent = before.order_by(Job.number.desc()).limit(RECENT_RUNS).subquery()  # else a long row of failures would be walked to its end
+    completed = select(recent.c.id).where(recent.c.status == "completed").order_by(recent.c.number.desc()).limit(USUAL_RUNS)
+    steps = select(Step.name, Step.finished_at - Step.started_at).where(Step.job_id.in_(completed), Step.status == "completed")
+    durations = {}
+    for name, duration in db.session.execute(steps.where(Step.started_at.is_not(None))):
+        durations.setdefault(name, []).append(duration)
+    return durations
+
+
 # Steps
 
 OF_JOB = STEPS.job_id == bindparam("job_id")
@@ -274,7 +298,7 @@ def _step_shown(row):
 
 def step_details(job_id):
     """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", "result", …}]`."""
-    columns = (Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries, Step.result)
+    columns = (Step.pk, Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries, Step.result)
     query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
     return [dict(row._mapping) for row in db.session.execute(query)]
 
@@ -345,6 +369,19 @@ def children(job_id, step_name, status=(), limit=50, cursor=None):
 def _child_shown(row):
     shown = _with_times(row, CHILD_TIMES)
     return {"id": str(shown.pop("pk")), **shown}
+
+
+def failed_children(step_pk, limit):
+    """Return rows `(pk, name, error, finished_at)` of a step's first failed children in the order they were planned, times in ms."""
+    query = select(Child.pk, Child.name, Child.error, Child.finished_at).where(Child.step_pk == step_pk, Child.status == "failed")
+    return db.session.execute(query.order_by(Child.pk).limit(limit)).all()
+
+
+def is_taken_up_again(step_pk, started_at):
+    """Say whether a step kept completed children of an earlier try when it began at `started_at` ms: then its pace can't be told from its counts."""
+    query = select(Child.finished_at).where(Child.step_pk == step_pk, Child.status == "completed").order_by(Child.pk).limit(1)
+    first = db.session.execute(query).scalar()
+    return first is not None and first < started_at
 
 
 def completed_children(step_pk):

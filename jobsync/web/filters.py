@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from jobsync.clock import now
+from jobsync.clock import milliseconds, now
 
 CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -12,8 +12,8 @@ DELETE = "\u2421"  # the picture of \x7f; those of the others follow U+2400
 
 def init_app(app):
     """Make them known to the templates."""
-    app.jinja_env.filters.update(number=number, moment=moment, clock=clock, plain=plain)
-    app.jinja_env.globals.update(took=took, now=now)
+    app.jinja_env.filters.update(number=number, moment=moment, clock=clock, plain=plain, times=times)
+    app.jinja_env.globals.update(took=took, elapsed=elapsed, now=now)
 
 
 def number(value):
@@ -32,21 +32,41 @@ def clock(time):
 
 
 def took(start, end):
-    """Return how long it was between two ISO times: `0.3 s`, `2 min 05 s`, `3 h 02 min`; "" unless both are there."""
+    """Return how long it was between two ISO times, "" unless both are there."""
     if not (start and end):
         return ""
-    milliseconds = max(0, round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000))
-    seconds, minutes = milliseconds // 1000, milliseconds // 60_000
+    return lasting((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000)
+
+
+def lasting(ms, is_rough=False):
+    """Return a duration: `0.3 s`, `2 min 05 s`, `3 h 02 min`. A rough one is in whole seconds: what ticks would flicker otherwise."""
+    ms = max(0, round(ms))
+    seconds, minutes = ms // 1000, ms // 60_000
     if seconds < 60:
-        return f"{seconds}.{milliseconds % 1000 // 100} s"
+        return f"{seconds} s" if is_rough else f"{seconds}.{ms % 1000 // 100} s"
     if minutes < 60:
         return f"{minutes} min {seconds % 60:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def elapsed(start, end, at):
+    """Return how long something took, or has taken by `at` (ms) if it goes on; "" if it hasn't begun."""
+    return took(start, end) if end or not start else lasting(at - milliseconds(start), is_rough=True)
+
+
 def plain(text):
     """Return a log line's text without terminal escapes; other control characters become their pictures (U+2400 and on)."""
     return CONTROL.sub(_picture, CONTROL_SEQUENCE.sub("", text))
+
+
+def times(step):
+    """Return a step's status and exact times in one line, those of day in UTC."""
+    if not step["started_at"]:
+        return step["status"]
+    begun, ended = (step[name] and step[name][11:19] for name in ("started_at", "finished_at"))
+    if not ended:
+        return f"{step['status']}, started {begun} UTC"
+    return f"{step['status']}, {begun} to {ended} UTC, took {took(step['started_at'], step['finished_at'])}"
 
 
 def _picture(match):

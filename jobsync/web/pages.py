@@ -3,21 +3,19 @@
 import hashlib
 import random
 import secrets
-from dataclasses import dataclass, field
 
 from flask import Blueprint, Response, current_app, render_template, request
 from marshmallow import EXCLUDE, ValidationError
 
-from jobsync import logs, store
+from jobsync import store
 from jobsync.errors import BadInput
 from jobsync.schemas import JobsQuery
-from jobsync.status import FAILED, JOB_STATUSES, RUNNING, TERMINAL
+from jobsync.status import JOB_STATUSES, TERMINAL
+from jobsync.web import job_page
+from jobsync.web.failures import find_failures
 from jobsync.web.result import sections
 
 blueprint = Blueprint("pages", __name__)
-
-LINES = 500  # of an expanded step, as served
-STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
 
 
 @blueprint.record
@@ -84,59 +82,31 @@ def _with_etag(response, etag):
 # One job
 
 
-@dataclass(frozen=True)
-class StepView:
-    """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and its lines if it is expanded."""
-
-    shown: dict
-    about: dict
-    is_expanded: bool
-    lines: list = field(default_factory=list)
-
-    @property
-    def first_line(self):
-        return self.lines[0]["line"] if self.lines else None
-
-    @property
-    def last_line(self):
-        return self.lines[-1]["line"] if self.lines else 0
-
-
 @blueprint.get("/jobs/<job_id>")
 def show_job(job_id):
-    """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line: what scripts do without asking."""
+    """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line, `&level=LEVEL` those of a level or above:
+    what scripts do without asking."""
     structure = store.structure(job_id)
     job = store.job(job_id)
     return render_template(
         "jobs/show.html",
         job=job,
         structure=structure,
-        steps=_steps(job_id, structure, request.args.getlist("open"), request.args.get("before", type=int)),
+        **job_page.parts(structure, job_page.Asked.of(request.args)),
         reruns=store.reruns_of(job_id),
+        neighbours=store.neighbours(job_id),
         result=_result(job, structure),
         terminal=TERMINAL,
         reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
     )
 
 
-def _steps(job_id, structure, opened, before):
-    details = {step["name"]: step for step in store.step_details(job_id)}
-    views, served = [], 0
-    for step in structure["steps"]:
-        is_expanded = step["status"] in (RUNNING, FAILED) or step["name"] in opened
-        has_lines = is_expanded and served < STEPS_WITH_LINES
-        served += has_lines
-        end = before if before and step["name"] in opened else None
-        lines = _lines(job_id, step, end) if has_lines else []
-        views.append(StepView(step, details.get(step["name"], {}), is_expanded, lines))
-    return views
-
-
-def _lines(job_id, step, before):
-    """Return a step's last lines before one, of those that `structure` has counted: lines and counts are of one moment."""
-    end = step["log_count"] + 1
-    before = min(max(before or end, 1), end)
-    return logs.page(job_id, step["name"], before=before, limit=LINES)["items"]
+@blueprint.get("/jobs/<job_id>/failures")
+def show_failures(job_id):
+    """Show what failed in a job, alone: what a page that is open puts in place when that changes."""
+    structure = store.structure(job_id)
+    failures = find_failures(structure, store.step_details(job_id))
+    return render_template("jobs/_failures.html", structure=structure, failures=failures)
 
 
 def _result(job, structure):

@@ -1,0 +1,108 @@
+"""What the page of one job shows: its steps with their lines, how far it has come, its timeline and what failed."""
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from jobsync import logs, store
+from jobsync.clock import milliseconds, now
+from jobsync.status import FAILED, LEVELS, RUNNING
+from jobsync.web import filters
+from jobsync.web.failures import LINES_SERVED, Failure, find_failures
+from jobsync.web.progress import progress
+from jobsync.web.timeline import timeline
+
+STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
+ROUGH = 10_000  # ms: what usually takes longer is said without tenths of a second
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an address asks for: which steps are open, and for those the lines before a line, and the lowest level shown."""
+
+    opened: tuple = ()
+    before: int | None = None
+    level: str = LEVELS[0]
+
+    @classmethod
+    def of(cls, args):
+        level = args.get("level")
+        return cls(tuple(args.getlist("open")), args.get("before", type=int), level if level in LEVELS else LEVELS[0])
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and its lines if it is expanded.
+
+    `level` is the lowest level of these lines, `usual` how long it takes in words, `is_taken_up_again` as in the store.
+    """
+
+    shown: dict
+    about: dict
+    is_expanded: bool
+    lines: list = field(default_factory=list)
+    level: str = LEVELS[0]
+    usual: str = ""
+    failure: Failure | None = None
+    is_taken_up_again: bool = False
+
+    @property
+    def first_line(self):
+        return self.lines[0]["line"] if self.lines else None
+
+    @property
+    def last_line(self):
+        return self.lines[-1]["line"] if self.lines else 0
+
+    @property
+    def has_earlier(self):
+        """Say whether there are lines of that level before the first one, as far as is known without looking."""
+        return len(self.lines) == LINES_SERVED if self.level != LEVELS[0] else bool(self.lines) and self.first_line > 1
+
+    def at_least(self, level):
+        """Return how many lines there are of a level or above."""
+        return sum(self.shown["levels"][name] for name in LEVELS[LEVELS.index(level) :])
+
+
+def parts(structure, asked):
+    """Return what the template needs beside the job and its structure: `steps`, `failures`, `timeline`, `progress`."""
+    job_id, moment = structure["job_id"], now()
+    details = store.step_details(job_id)
+    if not details:
+        store.job_exists(job_id)  # raises: it was deleted this moment
+    failures = find_failures(structure, details)
+    steps = _steps(structure, details, asked, failures)
+    depends = {step["name"]: step["depends"] for step in details}
+    return {
+        "steps": steps,
+        "failures": failures,
+        "timeline": timeline(structure, depends, moment),
+        "progress": progress(structure, moment, {step.shown["name"] for step in steps if step.is_taken_up_again}),
+    }
+
+
+def _steps(structure, details, asked, failures):
+    about = {step["name"]: step for step in details}
+    usual = {name: _usual(found) for name, found in store.earlier_durations(structure["job_id"]).items()}
+    views, served = [], 0
+    for step in structure["steps"]:
+        name, is_asked = step["name"], step["name"] in asked.opened
+        is_expanded = step["status"] in (RUNNING, FAILED) or is_asked
+        has_lines = is_expanded and served < STEPS_WITH_LINES
+        served += has_lines
+        level = asked.level if is_asked else LEVELS[0]
+        lines = _lines(structure["job_id"], step, asked.before if is_asked else None, level) if has_lines else []
+        again = step["status"] == RUNNING and store.is_taken_up_again(about[name]["pk"], milliseconds(step["started_at"]))
+        views.append(StepView(step, about[name], is_expanded, lines, level, usual.get(name, ""), failures.of(name), again))
+    return views
+
+
+def _usual(durations):
+    middle = median(durations)
+    return filters.lasting(middle, is_rough=middle >= ROUGH)
+
+
+def _lines(job_id, step, before, level):
+    """Return a step's last lines before one, of those that `structure` has counted: lines and counts are of one moment."""
+    end = step["log_count"] + 1
+    before = min(max(before or end, 1), end)
+    return logs.page(job_id, step["name"], before=before, limit=LINES_SERVED, level=level)["items"]
