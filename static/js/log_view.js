@@ -7,7 +7,7 @@ import { clock, part, plain, setHidden, setText, showTime } from "./show.js";
 export const LATEST = 500; // lines
 export const MOST = 2000; // lines in the document
 const AROUND = 250; // lines on either side of one that is gone to
-const AT_END = 24; // pixels from the end that still count as the end
+export const AT_END = 24; // pixels from the end that still count as the end
 
 export class LogView {
   #step;
@@ -176,28 +176,12 @@ export class LogView {
     const next = this.#shown.all.find((range) => range[0] > first)?.[0];
     const rows = document.createDocumentFragment();
     for (const line of run) {
-      const row = this.#rowOf(line);
+      const row = rowOf(line, this.#step, this.#pattern);
       this.#lines.set(line.line, row);
       rows.append(row);
     }
     this.#rows.insertBefore(rows, next === undefined ? null : this.#lines.get(next));
     this.#shown.add(first, last);
-  }
-
-  #rowOf({ line, level, at, message }) {
-    const row = this.#pattern.content.firstElementChild.cloneNode(true);
-    const [number, time, word, text] = row.children;
-    row.id = `${this.#step}:${line}`;
-    row.dataset.line = line;
-    row.dataset.level = level;
-    number.href = `#${this.#step}:${line}`;
-    number.textContent = line;
-    time.dateTime = at;
-    time.title = at;
-    time.textContent = clock(at);
-    word.textContent = level;
-    text.textContent = plain(message);
-    return row;
   }
 
   #trim(centre) {
@@ -251,6 +235,23 @@ export class LogView {
     this.#rows.insertBefore(gap, this.#lines.get(before));
     this.#gaps.set(String([after, before]), gap);
   }
+}
+
+/** Makes the element of a line of a step from the pattern, a <template>. */
+export function rowOf({ line, level, at, message }, step, pattern) {
+  const row = pattern.content.firstElementChild.cloneNode(true);
+  const [number, time, word, text] = row.children;
+  row.id = `${step}:${line}`;
+  row.dataset.line = line;
+  row.dataset.level = level;
+  number.href = `#${step}:${line}`;
+  number.textContent = line;
+  time.dateTime = at;
+  time.title = at;
+  time.textContent = clock(at);
+  word.textContent = level;
+  text.textContent = plain(message);
+  return row;
 }
 
 /** Returns the lines in runs of numbers without a gap. */

@@ -2,12 +2,18 @@
 
 import { Actions } from "./actions.js";
 import { everySecond, pageClock } from "./clock.js";
+import { Failures } from "./failures.js";
 import { Indicator } from "./indicator.js";
 import { keepRunning, outside } from "./live.js";
 import { Memory } from "./memory.js";
-import { localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime, took } from "./show.js";
+import { progress } from "./progress.js";
+import { elapsed, localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
 import { StepView } from "./step_view.js";
 import { JobSync } from "./sync.js";
+import { Timeline } from "./timeline.js";
+
+const TERMINAL = new Set(["completed", "failed", "cancelled"]);
+const MOST_NEWS = 4; // changes told at once
 
 class JobPage {
   #root;
@@ -17,20 +23,26 @@ class JobPage {
   #memory;
   #actions;
   #steps = new Map(); // name → StepView
+  #shown; // the structure, or as much of it as the page was served with
+  #failures;
+  #timeline;
+  #tellOfEnd = null;
   #isGone = false;
 
   constructor(root, indicator) {
     this.#root = root;
-    const { jobId, revision } = root.dataset;
+    const { jobId } = root.dataset;
     this.#memory = new Memory(jobId, () => localStorage);
-    const served = { jobId, revision: Number(revision), finishedAt: part(root, "finished").getAttribute("datetime") };
     const handlers = {
       onStructure: (structure) => this.#show(structure),
-      onResult: (html) => this.#showResult(html),
+      onFragment: (name, html) => (name === "result" ? this.#showResult(html) : this.#failures.show(html, this.#shown)),
       onConnection: (state) => this.#isGone || this.#indicator.show(state),
       onDeleted: (isReplaced) => this.#showDeleted(isReplaced),
     };
-    this.#sync = new JobSync({ ...served, ...handlers }, outside(this.#clock));
+    const lines = { pattern: document.querySelector("#line-pattern"), sync: () => this.#sync };
+    for (const node of root.querySelectorAll("[data-step]")) this.#steps.set(node.dataset.step, new StepView(node, lines));
+    this.#shown = this.#served();
+    this.#sync = new JobSync({ jobId, served: this.#shown, ...handlers }, outside(this.#clock));
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
     this.#actions = new Actions({
       jobId,
@@ -39,21 +51,34 @@ class JobPage {
       dialog: document.querySelector("#delete-dialog"),
       onDone: (action, answer) => this.#afterAction(action, answer),
     });
+    this.#failures = new Failures(part(root, "failures"), new Map([...this.#steps].map(([name, step]) => [name, step.failedChildren])));
+    this.#timeline = new Timeline(part(root, "timeline"));
+  }
+
+  /** Returns as much of `structure` as the page was served with. */
+  #served() {
+    const { jobId, status, revision } = this.#root.dataset;
+    const at = (name) => part(this.#root, name).getAttribute("datetime");
+    const steps = [...this.#steps.values()].map((step) => step.shown);
+    const error = part(this.#root, "error").textContent || null;
+    return { job_id: jobId, status, revision: Number(revision), error, started_at: at("started"), finished_at: at("finished"), steps };
   }
 
   start() {
     localizeTimes(this.#root);
     this.#indicator.show("reconnecting");
     everySecond(() => this.#tick());
-    const pattern = document.querySelector("#line-pattern");
-    for (const node of this.#root.querySelectorAll("[data-step]")) this.#addStep(new StepView(node, { pattern, sync: this.#sync }));
+    this.#steps.forEach((step) => this.#begin(step));
+    this.#timeline.show(this.#shown, this.#clock.now());
+    part(this.#root, "notify").addEventListener("click", (event) => this.#askToNotify(event.target));
+    this.#showEnd(this.#shown.status);
+    this.#root.addEventListener("click", (event) => this.#follow(event));
     addEventListener("hashchange", () => this.#goToHash());
     keepRunning(this.#sync);
     this.#goToHash();
   }
 
-  #addStep(step) {
-    this.#steps.set(step.name, step);
+  #begin(step) {
     step.expand(this.#memory.get(step.name) ?? step.isExpanded);
     step.onToggle((isOpen) => {
       this.#memory.set(step.name, isOpen);
@@ -61,20 +86,52 @@ class JobPage {
     });
   }
 
-  /** Opens the step of an address that ends in `#STEP:LINE`, at that line. */
+  /** Goes to a step or a line of this page without loading it anew, even by a link that does that without scripts. */
+  #follow(event) {
+    const link = event.target.closest("a[href*='#']");
+    if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || link.pathname !== location.pathname) return;
+    event.preventDefault();
+    if (location.hash === link.hash) this.#goToHash();
+    else location.hash = link.hash;
+  }
+
+  /** Opens the step of an address that ends in `#STEP:LINE`, at that line, or in `#step-STEP`. */
   #goToHash() {
-    const match = /^#(.+):([1-9][0-9]{0,14})$/.exec(location.hash);
-    const step = match && this.#steps.get(match[1]);
-    if (step) step.goTo(Number(match[2]));
+    const [, name, step, line] = /^#(?:step-(.+)|(.+):([1-9][0-9]{0,14}))$/.exec(location.hash) ?? [];
+    if (line) this.#steps.get(step)?.goTo(Number(line));
+    else this.#steps.get(name)?.focus();
   }
 
   #tick() {
-    if (!this.#isGone) this.#indicator.tick();
+    if (this.#isGone) return;
+    this.#indicator.tick();
+    if (this.#indicator.isCurrent) this.#showNow();
+  }
+
+  /** Shows what time alone changes. */
+  #showNow() {
+    const now = this.#clock.now();
+    const { share, words } = progress(this.#shown, now, this.#again);
+    setText(part(this.#root, "elapsed"), elapsed(this.#shown, now) || "–");
+    setText(part(this.#root, "progress"), words);
+    setAttribute(part(this.#root, "share"), "width", `${share * 100}%`);
+    for (const step of this.#steps.values()) step.tick(now);
+    this.#timeline.tick(now);
+  }
+
+  get #again() {
+    return new Set([...this.#steps.values()].filter((step) => step.isAgain).map((step) => step.name));
+  }
+
+  get #name() {
+    return this.#root.querySelector("h1").textContent;
   }
 
   // What JobSync brings
 
   #show(structure) {
+    this.#announce(structure);
+    this.#shown = structure;
     setAttribute(this.#root, "data-status", structure.status);
     setAttribute(this.#root, "data-revision", structure.revision);
     setAttribute(this.#root, "data-updated-at", structure.updated_at);
@@ -86,7 +143,18 @@ class JobPage {
       const step = this.#steps.get(shown.name);
       if (step.show(shown) && this.#memory.get(shown.name) === undefined) step.expand(true);
     }
+    this.#failures.count(structure);
+    this.#timeline.show(structure, this.#clock.now());
+    this.#showNow();
     this.#showTitle(structure.status);
+    this.#showEnd(structure.status);
+  }
+
+  /** Tells screen readers of changes of status, and of nothing else. */
+  #announce({ status, steps }) {
+    const news = steps.filter((step) => step.status !== this.#steps.get(step.name).shown.status).map((step) => `${step.name} ${step.status}`);
+    if (status !== this.#shown.status) news.push(`the job ${status}`);
+    if (news.length > 0) setText(part(this.#root, "news"), news.length > MOST_NEWS ? `${news.slice(-MOST_NEWS).join(", ")} and more` : news.join(", "));
   }
 
   #showTimes({ started_at: started, finished_at: finished }) {
@@ -94,13 +162,29 @@ class JobPage {
       showTime(part(this.#root, name), value);
       setHidden(this.#root.querySelector(`[data-if="${name}"]`), value === null);
     }
-    setText(part(this.#root, "took"), took(started, finished));
-    setHidden(this.#root.querySelector('[data-if="took"]'), !(started && finished));
+    setAttribute(part(this.#root, "overall"), "class", `overall is-${this.#shown.status}`);
+  }
+
+  /** Offers to tell of the end while there is one to wait for, and tells of it. */
+  #showEnd(status) {
+    const isOver = TERMINAL.has(status);
+    setHidden(part(this.#root, "notify"), isOver || !("Notification" in window));
+    if (isOver) this.#tellOfEnd?.(this.#name, status);
+    if (isOver) this.#tellOfEnd = null;
+  }
+
+  async #askToNotify(button) {
+    const { askToNotify } = await import("./notify.js");
+    this.#tellOfEnd = await askToNotify();
+    setText(part(this.#root, "said"), this.#tellOfEnd ? "You will be told when it ends." : "The browser's settings forbid notifications of this page.");
+    button.disabled = this.#tellOfEnd !== null;
+    this.#sync.awaitEnd();
+    this.#showEnd(this.#shown.status);
   }
 
   #showTitle(status) {
     setAttribute(part(document, "favicon"), "href", `/static/favicons/${status}.svg`);
-    document.title = `${this.#root.querySelector("h1").textContent} · ${status} · jobsync`;
+    document.title = `${this.#name} · ${status} · jobsync`;
   }
 
   #showResult(html) {

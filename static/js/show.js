@@ -75,15 +75,23 @@ export function localizeTimes(node) {
   for (const time of node.querySelectorAll("time[datetime]")) showTime(time, time.getAttribute("datetime"));
 }
 
-/** Returns how long it was between two ISO times: `0.3 s`, `2 min 05 s`, `3 h 02 min`; "" unless both are there. */
+/** Returns how long it was between two ISO times; "" unless both are there. */
 export function took(start, end) {
-  if (!start || !end) return "";
-  const milliseconds = Math.max(0, Date.parse(end) - Date.parse(start));
-  const seconds = Math.floor(milliseconds / 1000);
+  return start && end ? lasting(Date.parse(end) - Date.parse(start)) : "";
+}
+
+/** Returns a duration: `0.3 s`, `2 min 05 s`, `3 h 02 min`. A rough one is in whole seconds: what ticks would flicker otherwise. */
+export function lasting(ms, isRough = false) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);
-  if (seconds < 60) return `${seconds}.${Math.floor((milliseconds % 1000) / 100)} s`;
+  if (seconds < 60) return isRough ? `${seconds} s` : `${seconds}.${Math.floor((Math.max(0, ms) % 1000) / 100)} s`;
   if (minutes < 60) return `${minutes} min ${two(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
+}
+
+/** Returns how long something took, or has taken by `now` (ms) if it goes on; "" if it hasn't begun. */
+export function elapsed({ started_at: start, finished_at: end }, now) {
+  return end || !start ? took(start, end) : lasting(now - Date.parse(start), true);
 }
 
 const CONTROL_SEQUENCE = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])/g;

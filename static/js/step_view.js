@@ -1,24 +1,29 @@
 // Shows one step: its numbers, and when it is expanded its lines.
 
 import { LogView } from "./log_view.js";
-import { number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime, took } from "./show.js";
+import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
 
 const BAR = ["completed", "failed", "cancelled", "running"];
-const BAR_WIDTH = 1000;
+const ALL = "debug"; // the lowest level
 
 export class StepView {
   #node;
   #pattern;
   #sync;
+  #parts = new Map(); // what was looked up before
   #log = null;
-  #startedAt;
+  #level = ALL;
+  #shown;
+  #text = "";
 
-  /** node: the step's element as served. pattern: a <template> of a log line. sync: a JobSync. */
+  /** node: the step's element as served. pattern: a <template> of a log line. sync(): gives the JobSync. */
   constructor(node, { pattern, sync }) {
     this.#node = node;
     this.#pattern = pattern;
     this.#sync = sync;
-    this.#startedAt = part(node, "started").getAttribute("datetime");
+    this.#shown = this.#served();
+    this.#level = this.#find("filter").querySelector("[aria-current=true]")?.dataset.levelOf ?? ALL;
+    this.#onPress((level) => this.#filter(level));
   }
 
   get name() {
@@ -29,8 +34,39 @@ export class StepView {
     return this.#node.dataset.expanded === "true";
   }
 
-  get logCount() {
-    return Number(this.#node.dataset.logCount);
+  /** The step as `structure` has it, or as much of that as the page was served with. */
+  get shown() {
+    return this.#shown;
+  }
+
+  /** Where the step's failed children are listed. */
+  get failedChildren() {
+    return this.#find("failed-children");
+  }
+
+  /** Whether it kept children of an earlier try. */
+  get isAgain() {
+    return "again" in this.#node.dataset;
+  }
+
+  #find(name) {
+    if (!this.#parts.has(name)) this.#parts.set(name, part(this.#node, name));
+    return this.#parts.get(name);
+  }
+
+  #served() {
+    const { step: name, status, childCount, logCount } = this.#node.dataset;
+    const counts = (chip) => Object.fromEntries([...chip].map((node) => [node.dataset.count ?? node.dataset.levelOf, Number(node.querySelector("span").textContent.replaceAll(",", ""))]));
+    return {
+      name,
+      status,
+      child_count: Number(childCount),
+      log_count: Number(logCount),
+      children: counts(this.#find("children").children),
+      levels: counts(this.#find("filter").querySelectorAll(".level")),
+      started_at: this.#find("started").getAttribute("datetime"),
+      finished_at: this.#find("finished").getAttribute("datetime"),
+    };
   }
 
   /** Calls `action(isOpen)` when the viewer opens or closes the step, by the control or by the browser's own search in the page. */
@@ -44,6 +80,15 @@ export class StepView {
     });
   }
 
+  #onPress(action) {
+    this.#find("filter").addEventListener("click", (event) => {
+      const link = event.target.closest("[data-level-of]");
+      if (!link) return;
+      event.preventDefault();
+      action(link.dataset.levelOf === this.#level ? ALL : link.dataset.levelOf);
+    });
+  }
+
   /** Opens or closes the step. A closed one holds no lines and fetches none. */
   expand(isOpen) {
     setAttribute(this.#node, "data-expanded", isOpen);
@@ -52,87 +97,128 @@ export class StepView {
     if (!isOpen) this.#closeLog();
   }
 
+  /** Opens the step and goes there. */
+  focus() {
+    this.expand(true);
+    this.#node.firstElementChild.focus();
+  }
+
   /** Opens the step at a line. */
   async goTo(line) {
+    if (this.#level !== ALL) this.#filter(ALL);
     this.expand(true);
     await this.#log.goTo(line);
   }
 
   /** Shows the step as `structure` has it. Returns whether it has just started or failed. */
   show(step) {
-    const hasFailed = step.status === "failed" && this.#node.dataset.status !== "failed";
-    const hasStarted = step.started_at !== null && step.started_at !== this.#startedAt;
-    this.#startedAt = step.started_at;
+    const text = JSON.stringify(step);
+    if (text === this.#text) return false;
+    const before = this.#shown;
+    this.#text = text;
+    this.#shown = step;
+    if (step.status === "pending" && step.children.completed) this.#node.dataset.again = "";
     setAttribute(this.#node, "data-status", step.status);
     setAttribute(this.#node, "data-log-count", step.log_count);
     setAttribute(this.#node, "data-child-count", step.child_count);
-    showStatus(part(this.#node, "badge"), step.status);
-    showNote(part(this.#node, "error"), step.error);
+    showStatus(this.#find("badge"), step.status);
+    showNote(this.#find("error"), step.error);
     this.#showChildren(step);
     this.#showLines(step);
     this.#showTimes(step);
-    return hasStarted || hasFailed;
+    const hasFailed = step.status === "failed" && before.status !== "failed";
+    return hasFailed || (step.started_at !== null && step.started_at !== before.started_at);
+  }
+
+  /** Brings the time along that a running step has taken by `now` (ms). */
+  tick(now) {
+    if (this.#shown.status === "running") setText(this.#find("took"), elapsed(this.#shown, now));
   }
 
   #showChildren({ children, child_count: total }) {
-    const chip = part(this.#node, "children");
-    setHidden(chip, total === 0);
-    for (const [status, count] of Object.entries(children)) this.#showCount(chip, status, count);
-    const bar = part(this.#node, "bar");
+    setHidden(this.#find("children"), total === 0);
+    for (const [status, count] of Object.entries(children)) this.#showCount(status, count);
+    const bar = this.#find("bar");
     setAttribute(bar, "aria-label", `${children.completed} of ${total} children completed`);
-    if (total === 0) bar.setAttribute("hidden", "");
-    else bar.removeAttribute("hidden"); // SVG elements have no property for it
+    setAttribute(bar, "visibility", total === 0 ? "hidden" : "visible");
     let x = 0;
-    for (const status of BAR) {
-      const rect = bar.querySelector(`[data-bar="${status}"]`);
-      const width = total === 0 ? 0 : (children[status] * BAR_WIDTH) / total;
-      setAttribute(rect, "x", x);
-      setAttribute(rect, "width", width);
+    BAR.forEach((status, place) => {
+      const width = total === 0 ? 0 : (children[status] * 100) / total;
+      setAttribute(bar.children[place], "x", `${x}%`);
+      setAttribute(bar.children[place], "width", `${width}%`);
       x += width;
-    }
+    });
   }
 
   #showLines({ levels, log_count: total }) {
-    const chip = part(this.#node, "levels");
     for (const level of ["warning", "error"]) {
-      const count = this.#showCount(chip, level, levels[level]);
+      const count = this.#showCount(level, levels[level]);
       setText(part(count, "noun"), levels[level] === 1 ? level : `${level}s`);
     }
-    setText(part(chip, "lines"), number(total));
-    setText(part(chip, "lines-noun"), total === 1 ? "line" : "lines");
-    setHidden(part(this.#node, "download"), total === 0);
+    setText(this.#find("lines"), number(total));
+    setText(this.#find("lines-noun"), total === 1 ? "line" : "lines");
+    setHidden(this.#find("download"), total === 0);
+    this.#showFilter();
   }
 
-  #showCount(chip, name, count) {
-    const node = chip.querySelector(`[data-count="${name}"]`);
+  #showCount(name, count) {
+    const key = `count ${name}`;
+    if (!this.#parts.has(key)) this.#parts.set(key, this.#node.querySelector(`[data-count="${name}"]`));
+    const node = this.#parts.get(key);
     setHidden(node, count === 0);
     setText(part(node, "number"), number(count));
     return node;
   }
 
   #showTimes({ started_at: started, finished_at: finished }) {
-    showTime(part(this.#node, "started"), started);
-    showTime(part(this.#node, "finished"), finished);
-    setHidden(this.#node.querySelector('[data-if="started"]'), started === null);
-    setHidden(this.#node.querySelector('[data-if="finished"]'), finished === null);
-    setText(part(this.#node, "took"), took(started, finished));
+    showTime(this.#find("started"), started);
+    showTime(this.#find("finished"), finished);
+    setHidden(this.#find("started").parentNode, started === null);
+    setHidden(this.#find("finished").parentNode, finished === null);
+    if (finished || !started) setText(this.#find("took"), elapsed(this.#shown));
   }
 
-  #openLog() {
-    this.#log = new LogView(this.#node, {
-      step: this.name,
-      pattern: this.#pattern,
-      read: (query) => this.#sync.readLines(this.name, query),
-      logCount: this.logCount,
-    });
-    const onLines = (lines, logCount) => this.#log.add(lines, logCount);
-    this.#sync.follow(this.name, { last: this.#log.last, known: this.logCount, onLines });
+  // Lines
+
+  /** Shows the lines of a level and above, or all. */
+  #filter(level) {
+    const isOpen = this.isExpanded;
+    this.#closeLog();
+    this.#level = level;
+    this.#showFilter();
+    if (isOpen) this.#openLog();
+  }
+
+  #showFilter() {
+    for (const link of this.#find("filter").querySelectorAll(".level")) {
+      const level = link.dataset.levelOf;
+      setText(link.lastElementChild, number(this.#shown.levels[level]));
+      setAttribute(link, "aria-current", level === this.#level && level !== ALL);
+    }
+    setHidden(this.#find("level-said"), this.#level === ALL);
+    this.#log?.count?.(this.#shown);
+  }
+
+  async #openLog() {
+    if (!this.#shown.finished_at) this.#find("log").classList.add("is-growing"); // room that is there from the start
+    const [{ name }, level, known, sync] = [this, this.#level, this.#shown.log_count, this.#sync()];
+    const options = { step: name, pattern: this.#pattern, level, logCount: known, read: (query) => sync.readLines(name, query) };
+    if (level !== ALL) {
+      const { LevelView } = await import("./level_view.js");
+      if (level !== this.#level || this.#log || !this.isExpanded) return; // the viewer has gone on
+      this.#log = new LevelView(this.#node, options);
+      this.#log.count(this.#shown);
+      this.#log.follow(sync, name);
+      return;
+    }
+    this.#log = new LogView(this.#node, options);
+    sync.follow(name, { last: this.#log.last, known, onLines: (lines, logCount) => this.#log.add(lines, logCount) });
   }
 
   #closeLog() {
-    this.#sync.unfollow(this.name);
+    this.#sync().unfollow(this.name);
     this.#log?.close();
     this.#log = null;
-    part(this.#node, "rows").replaceChildren();
+    this.#find("rows").replaceChildren();
   }
 }

@@ -4,11 +4,23 @@
 // what is shown already. Everything from outside (network, clock, chance) is handed in, so this runs anywhere.
 
 import { Connection } from "./connection.js";
+import { Fragment } from "./fragment.js";
 import { LogFeed } from "./log_feed.js";
 import { Request } from "./request.js";
 
 export const POLL_EVERY = 3000; // ms, while hints don't come
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
+
+// What the server renders for an open page, and by what it changes.
+const FRAGMENTS = {
+  result: { keyOf: ({ status, finished_at: finishedAt }) => (TERMINAL.has(status) ? finishedAt : "") },
+  failures: { keyOf: failuresOf, spacing: 1000 },
+};
+
+function failuresOf({ error, steps }) {
+  const failed = steps.filter(({ status, children }) => status === "failed" || children.failed > 0);
+  return failed.map((step) => [step.name, step.status, step.children.failed, step.started_at]).concat(error ?? []).join();
+}
 
 /** Returns the answer of a request as `{ status, etag, body }`. Rejects unless it is 200, 304 or 404. */
 export async function read({ fetch, noteDate }, url, { signal, etag = null, as = "json" }) {
@@ -26,29 +38,27 @@ export class JobSync {
   #outside;
   #connection;
   #structure;
-  #result;
+  #fragments;
+  #isAwaited = false;
   #logs = new Map(); // step → LogFeed
   #shown;
   #shownAt = -Infinity;
   #confirmedAt = -Infinity;
   #wanted;
   #etag = null;
-  #shownResult; // when the job ended whose result is shown, null for none
-  #wantedResult;
   #isActive = false;
   #isGone = false;
   #isResting = false;
   #pollTimer = null;
 
   /**
-   * jobId, revision, finishedAt (null for a job that hasn't ended): what the page shows as served. handlers:
-   * onStructure(structure): a newer one, to be shown at once. onResult(html): the result of the end that is shown, "" for none.
+   * jobId; served: the structure that the page shows as served. handlers: onStructure(structure): a newer one, to be shown at once.
+   * onFragment(name, html): "result" or "failures", as the structure that is shown asks for it; "" for none.
    * onConnection(state). onDeleted(isReplaced): the job is gone; nothing is asked any more. outside: see `outside` in live.js.
    */
-  constructor({ jobId, revision, finishedAt = null, ...handlers }, outside) {
+  constructor({ jobId, served, ...handlers }, outside) {
     this.#jobId = jobId;
-    this.#shown = this.#wanted = revision;
-    this.#shownResult = this.#wantedResult = finishedAt;
+    this.#shown = this.#wanted = served.revision;
     this.#handlers = handlers;
     this.#outside = outside;
     this.#connection = new Connection(
@@ -69,13 +79,10 @@ export class JobSync {
       },
       outside,
     );
-    this.#result = new Request(
-      {
-        send: (signal) => this.#read(`/jobs/${encodeURIComponent(jobId)}/result`, { signal, as: "text" }),
-        take: (answer) => this.#takeResult(answer),
-      },
-      outside,
-    );
+    this.#fragments = Object.entries(FRAGMENTS).map(([name, kind]) => {
+      const read = (signal) => this.#read(`/jobs/${encodeURIComponent(jobId)}/${name}`, { signal, as: "text" });
+      return new Fragment({ ...kind, served, read, onHtml: (html) => handlers.onFragment(name, html) }, outside);
+    });
   }
 
   get revision() {
@@ -142,16 +149,22 @@ export class JobSync {
     this.#handlers.onDeleted(isReplaced);
   }
 
+  /** Has the job's end be looked at even while the page rests: the viewer wants to be told of it. */
+  awaitEnd() {
+    this.#isAwaited = true;
+  }
+
   networkChanged() {
     this.#connection.networkChanged();
   }
 
   // Log lines, of expanded steps only
 
-  /** Begins to follow a step's lines; see LogFeed for what is passed. */
-  follow(step, { last, known, onLines }) {
+  /** Begins to follow a step's lines; see LogFeed, or another Feed, for what is passed. */
+  follow(step, options, Feed = LogFeed) {
     this.unfollow(step);
-    const feed = new LogFeed({ read: (query, signal) => this.#readLines(step, query, signal), onLines, last, known }, this.#outside);
+    const read = (query, signal) => this.#readLines(step, query, signal);
+    const feed = new Feed({ read, ...options }, this.#outside);
     this.#logs.set(step, feed);
     if (this.#mayAsk) feed.start();
   }
@@ -165,12 +178,12 @@ export class JobSync {
   #startOthers() {
     if (!this.#mayAsk) return;
     for (const feed of this.#logs.values()) feed.start();
-    this.#askForResult();
+    for (const fragment of this.#fragments) fragment.start();
   }
 
   #dropRequests() {
     this.#structure.drop();
-    this.#result.drop();
+    for (const fragment of this.#fragments) fragment.drop();
     this.#stopPolling();
     for (const feed of this.#logs.values()) feed.stop();
   }
@@ -213,6 +226,7 @@ export class JobSync {
     }
     this.#stopPolling();
     this.#want(hint.revision);
+    if (this.#isAwaited && this.#isResting && hint.context === "job" && TERMINAL.has(hint.status) && this.#wanted > this.#shown) this.#structure.ask();
     if (hint.context === "job_step" && hint.refresh_logs && this.#mayAsk) this.#logs.get(hint.step_name)?.hint();
   }
 
@@ -236,33 +250,8 @@ export class JobSync {
     this.#shown = body.revision;
     this.#shownAt = this.#outside.clock.now();
     this.#handlers.onStructure(body);
-    this.#wantResultOf(body);
-    for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count);
-    return true;
-  }
-
-  /** Has the result follow what is shown: none before the job's end, and another one after another end. */
-  #wantResultOf({ status, finished_at: finishedAt }) {
-    const wanted = TERMINAL.has(status) ? finishedAt : null;
-    if (wanted === this.#wantedResult) return;
-    this.#wantedResult = wanted;
-    this.#result.drop();
-    if (wanted !== null) {
-      this.#askForResult();
-      return;
-    }
-    this.#shownResult = null;
-    this.#handlers.onResult("");
-  }
-
-  #askForResult() {
-    if (this.#wantedResult !== this.#shownResult) this.#result.ask();
-  }
-
-  #takeResult({ status, body }) {
-    if (status !== 200) return false; // the job is gone, which `structure` will say
-    this.#shownResult = this.#wantedResult;
-    this.#handlers.onResult(body);
+    for (const fragment of this.#fragments) fragment.follow(body, this.#mayAsk);
+    for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count, step.levels);
     return true;
   }
 

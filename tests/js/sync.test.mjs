@@ -6,13 +6,12 @@ import { FakeWorld, hint, settle, structure } from "./fakes.mjs";
 
 function begin({ revision = 5, finishedAt = null, random } = {}) {
   const world = new FakeWorld({ random });
-  const shown = { structures: [], states: [], results: [], deleted: [] };
+  const shown = { structures: [], states: [], result: [], failures: [], deleted: [] };
   const sync = new JobSync({
     jobId: "j",
-    revision,
-    finishedAt,
+    served: structure(revision, finishedAt ? { status: "completed", finished_at: finishedAt } : {}),
     onStructure: (body) => shown.structures.push(body),
-    onResult: (html) => shown.results.push(html),
+    onFragment: (name, html) => shown[name].push(html),
     onConnection: (state) => shown.states.push(state),
     onDeleted: (isReplaced) => shown.deleted.push(isReplaced),
   }, world.outside);
@@ -557,7 +556,7 @@ test("the result comes when the job ends, goes when it is retried, and comes ane
   await world.socket.hear("job_update", hint(8));
   await world.request.answer(200, structure(8, { status: "completed", finished_at: "2026-11-22T14:00:00.000Z" }));
   await world.request.answer(200, "<p>second</p>");
-  assert.deepEqual(shown.results, ["<p>first</p>", "", "<p>second</p>"]);
+  assert.deepEqual(shown.result, ["<p>first</p>", "", "<p>second</p>"]);
 });
 
 test("a result that the page was served with isn't asked for", async () => {

@@ -1,0 +1,60 @@
+// Shows the last lines of a step of one level and above, in the place of all of them. Loaded only when somebody asks for that.
+
+import { LevelFeed, atLeast } from "./level_feed.js";
+import { AT_END, rowOf } from "./log_view.js";
+import { number, part, setText } from "./show.js";
+
+const WORDS = { info: "Showing all but debug lines", warning: "Showing warnings and errors only", error: "Showing errors only" };
+
+export class LevelView {
+  #box;
+  #rows;
+  #make;
+  #level;
+  #said;
+  #shown = new Map(); // number → element
+
+  /** body: the step's part of the page, perhaps with lines as served. pattern: a <template> of one line. level: the lowest one shown. */
+  constructor(body, { step, pattern, level }) {
+    this.#level = level;
+    this.#said = part(body, "level-words");
+    this.#box = part(body, "log");
+    this.#rows = part(body, "rows");
+    this.#make = (line) => rowOf(line, step, pattern);
+    for (const row of this.#rows.children) this.#shown.set(Number(row.dataset.line), row);
+  }
+
+  /** Shows these lines and no others, and leaves those alone that are there. A viewer at the end stays there. */
+  add(lines) {
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    const wanted = new Set(lines.map(({ line }) => line));
+    let above = 0;
+    for (const [number, row] of this.#shown) {
+      if (wanted.has(number)) continue;
+      above += row.offsetHeight;
+      row.remove();
+      this.#shown.delete(number);
+    }
+    for (const line of lines) {
+      if (this.#shown.has(line.line)) continue;
+      const row = this.#make(line);
+      this.#shown.set(line.line, row);
+      this.#rows.append(row);
+    }
+    this.#box.scrollTop = scrollHeight - scrollTop - clientHeight <= AT_END ? this.#box.scrollHeight : scrollTop - above;
+  }
+
+  /** Says how many of the step's lines these are. */
+  count({ levels, log_count: total }) {
+    setText(this.#said, `${WORDS[this.#level]}: ${number(atLeast(this.#level, levels))} of ${number(total)} lines.`);
+  }
+
+  /** Begins to follow the step by a JobSync. */
+  follow(sync, step) {
+    sync.follow(step, { level: this.#level, onLines: (lines) => this.add(lines) }, LevelFeed);
+  }
+
+  close() {
+    this.#rows.replaceChildren();
+  }
+}
