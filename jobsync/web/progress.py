@@ -22,7 +22,7 @@ def progress(structure, now, taken_up_again=()):
         words += f" · {number(children)} of {_amount(total, 'child', 'children')}"
     left = None if is_over else time_left(steps, now, taken_up_again)
     words += " completed" if is_over else f", {roughly(left)} left" if left is not None else ""
-    return _share(steps), words
+    return _share(steps, is_over), words
 
 
 def time_left(steps, now, taken_up_again=()):
@@ -60,7 +60,9 @@ def _ended(step):
     return step["child_count"] - sum(step["children"][status] for status in UNFINISHED)
 
 
-def _share(steps):
-    """Return how much of a job is done: each step counts the same, a running one by its children."""
-    done = [1 if step["status"] in TERMINAL else _ended(step) / (step["child_count"] or 1) for step in steps]
+def _share(steps, is_over):
+    """Return how much of a job is done, or of one that is over has completed: each step counts the same, with its children's share."""
+    whole = {COMPLETED} if is_over else TERMINAL
+    children = (lambda step: step["children"][COMPLETED]) if is_over else _ended
+    done = [1 if step["status"] in whole else children(step) / (step["child_count"] or 1) for step in steps]
     return sum(done) / (len(done) or 1)

@@ -15,14 +15,17 @@ const amount = (count, noun, plural) => `${number(count)} ${count === 1 ? noun :
 /** Returns `{ share, words }`: how much is done (0 to 1), and what is left. now: ms. again: names of steps that kept children of an earlier try. */
 export function progress(structure, now, again) {
   const { steps } = structure;
-  const over = isOver(structure);
+  const over = isOver(structure); // then only what has completed counts
+  const isDone = over ? ({ status }) => status === "completed" : isOver;
+  const done = over ? ({ children }) => children.completed : ended;
   const children = sum(steps, (step) => step.child_count);
-  let words = `${number(steps.filter(over ? ({ status }) => status === "completed" : isOver).length)} of ${amount(steps.length, "step", "steps")}`;
-  if (children) words += ` · ${number(sum(steps, over ? (step) => step.children.completed : ended))} of ${amount(children, "child", "children")}`;
   const left = over ? null : timeLeft(steps, now, again);
-  if (over) words += " completed";
-  else if (left !== null) words += `, ${roughly(left)} left`;
-  return { share: sum(steps, (step) => (isOver(step) ? 1 : ended(step) / (step.child_count || 1))) / (steps.length || 1), words };
+  const words = [`${number(steps.filter(isDone).length)} of ${amount(steps.length, "step", "steps")}`];
+  if (children) words.push(` · ${number(sum(steps, done))} of ${amount(children, "child", "children")}`);
+  if (over) words.push(" completed");
+  if (left !== null) words.push(`, ${roughly(left)} left`);
+  const share = sum(steps, (step) => (isDone(step) ? 1 : done(step) / (step.child_count || 1))) / (steps.length || 1);
+  return { share, words: words.join("") };
 }
 
 /**

@@ -1,68 +1,70 @@
 // A bar for each step on one axis of time, as the server drew it (jobsync/web/timeline.py has the same geometry), brought along.
 
-import { clock, elapsed, part, setAttribute, setText, took } from "./show.js";
+import { clock, lasting, part, setAttribute, setText, showStatus, took } from "./show.js";
 
 const MOST_TICKS = 4;
-const [MINUTE, HOUR, DAY] = [60000, 3600000, 86400000];
-const TICKS = [10, 20, 50, 100, 200, 500, ...[1, 2, 5, 10, 15, 30].map((number) => number * 1000), ...[1, 2, 5, 10, 15, 30].map((number) => number * MINUTE), ...[1, 2, 6, 12].map((number) => number * HOUR)];
+const [SECOND, MINUTE, HOUR] = [1000, 60000, 3600000];
+const TICKS = [10, 20, 50, 100, 200, 500]; // ms
+for (const unit of [SECOND, MINUTE]) for (const number of [1, 2, 5, 10, 15, 30]) TICKS.push(number * unit);
+for (const number of [1, 2, 6, 12, 24]) TICKS.push(number * HOUR);
 
 const percent = (share, whole) => Math.floor((10000 * share) / whole + 0.5) / 100;
 
 function tickOf(lasted) {
-  let tick = TICKS.find((ms) => ms * MOST_TICKS >= lasted) ?? DAY;
+  let tick = TICKS.find((ms) => ms * MOST_TICKS >= lasted) ?? TICKS.at(-1);
   while (tick * MOST_TICKS < lasted) tick *= 2;
   return tick;
 }
 
 function labelOf(at, tick) {
-  if (at === 0) return "0";
-  if (tick < MINUTE) return `${at / 1000} s`;
-  return tick < HOUR ? `${at / MINUTE} min` : `${at / HOUR} h`;
+  const [unit, name] = tick < MINUTE ? [SECOND, "s"] : tick < HOUR ? [MINUTE, "min"] : [HOUR, "h"];
+  return at ? `${at / unit} ${name}` : "0";
 }
 
 /**
- * Returns `{ ticks: [[place, label]], now, rows: [[wait, run]] }` from `start` to `until` (ms): places in percent, bars `[place, width]` or null.
- * steps: `name status depends started finished` (ms or null). The axis of a job that runs ends at the next tick, so that bars grow
- * instead of everything shrinking each second.
+ * Returns `{ ticks: [[place, label]], now, rows: [[wait, run, waited]] }` of a structure at `now` (ms): places in percent, bars `[place, width]` or
+ * null, `waited` in ms. depends: for each step the names of those it waits for. The axis of a job that runs ends at the next tick, so that
+ * bars grow instead of everything shrinking each second.
  */
-export function layOut(start, until, isOver, steps) {
+export function layOut({ started_at: startedAt, finished_at: finishedAt, steps }, depends, now) {
+  const start = Date.parse(startedAt);
+  const until = finishedAt ? Date.parse(finishedAt) : Math.max(now, start);
   const lasted = Math.max(until - start, 1);
   const tick = tickOf(lasted);
-  const span = isOver ? lasted : (Math.floor(lasted / tick) + 1) * tick;
-  const ends = new Map(steps.map(({ name, finished }) => [name, finished]));
-  const within = (at) => Math.min(Math.max(at - start, 0), span);
-  const bar = (from, to) => [percent(within(from), span), percent(Math.max(0, within(to) - within(from)), span)];
-  const rows = steps.map(({ status, depends, started, finished }) => {
-    const run = started !== null && (finished === null || finished >= start) ? bar(started, finished ?? until) : null;
-    const waitsUntil = started ?? (status === "pending" && !isOver ? until : null);
-    const before = depends.map((name) => ends.get(name));
-    const ready = Math.max(start, ...before);
-    const waits = waitsUntil !== null && !before.includes(null) && waitsUntil > ready;
-    return [waits ? bar(ready, waitsUntil) : null, run];
+  const span = finishedAt ? lasted : (Math.floor(lasted / tick) + 1) * tick;
+  const place = (at) => Math.min(Math.max(at - start, 0), span);
+  const bar = (from, to) => [percent(place(from), span), percent(Math.max(0, place(to) - place(from)), span)];
+  const ends = new Map(steps.map((step) => [step.name, Date.parse(step.finished_at)])); // NaN for none
+  const rows = steps.map(({ status, started_at: begunAt, finished_at: endedAt }, which) => {
+    const [begun, ended] = [Date.parse(begunAt), endedAt ? Date.parse(endedAt) : until];
+    const waitsUntil = begunAt ? begun : status === "pending" && !finishedAt ? until : NaN;
+    const ready = Math.max(start, ...depends[which].map((name) => ends.get(name)));
+    return [waitsUntil > ready ? bar(ready, waitsUntil) : null, begunAt && ended >= start ? bar(begun, ended) : null, waitsUntil - ready || 0];
   });
   const ticks = [];
   for (let at = 0; at <= span; at += tick) ticks.push([percent(at, span), labelOf(at, tick)]);
-  return { ticks, now: isOver ? null : percent(within(until), span), rows };
+  return { ticks, now: finishedAt ? null : percent(place(until), span), rows };
 }
 
-const ms = (iso) => (iso ? Date.parse(iso) : null);
-
 export class Timeline {
-  #root;
   #said;
   #rest;
   #rows;
+  #depends;
+  #axis;
+  #grid;
+  #line;
   #structure;
   #scale = "";
 
+  /** root: as served. */
   constructor(root) {
-    this.#root = root;
-    this.#said = part(root, "time-said");
+    [this.#said, this.#axis, this.#grid, this.#line] = ["time-said", "axis", "grid", "now"].map((name) => part(root, name));
     this.#rest = this.#said.textContent;
-    this.#rows = [...root.querySelectorAll("[data-row]")].map((node) => {
-      const [wait, run] = node.querySelectorAll("rect");
-      return { node, wait, run, depends: node.dataset.depends.split(" ").filter(Boolean), shown: "" };
-    });
+    this.#rows = [...root.querySelectorAll("[data-row]")];
+    this.#depends = this.#rows.map((row) => row.dataset.depends.split(" ").filter(Boolean));
+    const trouble = root.querySelector(".is-failed, .is-running");
+    if (trouble) this.#axis.parentNode.parentNode.scrollTop = trouble.offsetTop - 60; // where there are more rows than fit
     for (const type of ["pointerover", "focusin"]) root.addEventListener(type, (event) => this.#say(event.target.closest("[data-row]")));
     for (const type of ["pointerleave", "focusout"]) root.addEventListener(type, () => this.#say(null));
   }
@@ -70,66 +72,59 @@ export class Timeline {
   /** Shows where the steps of a structure stand at `now` (ms). */
   show(structure, now) {
     this.#structure = structure;
-    this.#rows.forEach((row, place) => this.#showStatus(row, structure.steps[place]));
+    this.#rows.forEach((row, place) => {
+      const { status } = structure.steps[place];
+      if (!row.classList.contains(`is-${status}`)) showStatus(row, status, part(row, "word"));
+    });
     this.tick(now);
   }
 
+  /** The same a moment later. */
   tick(now) {
-    const { status, started_at: startedAt, finished_at: finishedAt, steps } = this.#structure;
-    if (!startedAt) return;
-    const isOver = finishedAt !== null;
-    const times = steps.map((step, place) => ({ ...step, depends: this.#rows[place].depends, started: ms(step.started_at), finished: ms(step.finished_at) }));
-    const { ticks, now: present, rows } = layOut(ms(startedAt), isOver ? ms(finishedAt) : Math.max(now, ms(startedAt)), isOver, times);
+    if (!this.#structure.started_at) return;
+    const { ticks, now: present, rows } = layOut(this.#structure, this.#depends, now);
     this.#showScale(ticks);
-    const line = part(this.#root, "now");
-    setAttribute(line, "visibility", isOver ? "hidden" : "visible");
-    for (const end of ["x1", "x2"]) setAttribute(line, end, `${present ?? 0}%`);
-    this.#rows.forEach((row, place) => this.#place(row, rows[place]));
-  }
-
-  #showStatus({ node }, { status }) {
-    if (node.classList.contains(`is-${status}`)) return;
-    node.className = `time-row is-${status}`;
-    setAttribute(node.querySelector("use"), "href", `#i-${status}`);
-    node.removeAttribute("title"); // as served; the line below says it
-  }
-
-  #showScale(ticks) {
-    const scale = ticks.join();
-    if (scale === this.#scale) return;
-    this.#scale = scale;
-    const [axis, grid] = [part(this.#root, "axis"), part(this.#root, "grid")];
-    axis.replaceChildren(...ticks.map(([place, label]) => svg("text", { x: `${place}%`, y: 12 }, label)));
-    grid.replaceChildren(...ticks.map(([place]) => svg("line", { x1: `${place}%`, x2: `${place}%`, y2: "100%" })), part(grid, "now"));
-  }
-
-  #place(row, bars) {
-    const shown = bars.join(";");
-    if (shown === row.shown) return;
-    row.shown = shown;
-    [row.wait, row.run].forEach((rect, which) => {
-      const [x, width] = bars[which] ?? [0, 0];
-      rect.setAttribute("x", `${x}%`);
-      rect.setAttribute("width", `${width}%`);
+    setAttribute(this.#line, "visibility", present === null ? "hidden" : "visible");
+    for (const end of ["x1", "x2"]) setAttribute(this.#line, end, `${present ?? 0}%`);
+    rows.forEach((bars, place) => {
+      [...this.#rows[place].lastElementChild.children].forEach((rect, which) => {
+        const [x, width] = bars[which] ?? [0, 0];
+        setAttribute(rect, "x", `${x}%`);
+        setAttribute(rect, "width", `${width}%`);
+      });
     });
   }
 
-  #say(node) {
-    const step = node && this.#structure.steps.find(({ name }) => name === node.dataset.row);
-    setText(this.#said, step ? `${step.name}: ${timesOf(step)}` : this.#rest);
-    if (step) setAttribute(node, "title", this.#said.textContent);
+  #showScale(ticks) {
+    if (String(ticks) === this.#scale) return;
+    this.#scale = String(ticks);
+    this.#axis.replaceChildren(...ticks.map(([place, label]) => svg("text", { x: `${place}%`, y: 12 }, label)));
+    this.#grid.replaceChildren(...ticks.map(([place]) => svg("line", { x1: `${place}%`, x2: `${place}%`, y2: "100%" })), this.#line);
+  }
+
+  #say(row) {
+    const place = this.#rows.indexOf(row);
+    const text = row ? this.#timesOf(place) : this.#rest;
+    setText(this.#said, text);
+    row?.setAttribute("title", text);
+  }
+
+  /** Returns a step's exact times. */
+  #timesOf(place) {
+    const { name, status, started_at: started, finished_at: finished } = this.#structure.steps[place];
+    const words = [`${name}: ${status}`];
+    if (started) {
+      const [, , waited] = layOut(this.#structure, this.#depends, 0).rows[place];
+      words.push(`waited ${lasting(waited)}`, `started ${clock(started)}`);
+    }
+    if (finished && started) words.push(`finished ${clock(finished)}`, `took ${took(started, finished)}`);
+    return words.join(", ");
   }
 }
 
-function timesOf({ status, started_at: started, finished_at: finished }) {
-  if (!started) return status;
-  if (!finished) return `${status}, started ${clock(started)}`;
-  return `${status}, ${clock(started)} to ${clock(finished)}, took ${took(started, finished)}`;
-}
-
-function svg(tag, attributes, text = "") {
+function svg(tag, attributes, text) {
   const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.textContent = text;
+  for (const name in attributes) node.setAttribute(name, attributes[name]);
+  if (text) node.textContent = text;
   return node;
 }
