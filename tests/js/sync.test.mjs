@@ -565,3 +565,75 @@ test("a result that the page was served with isn't asked for", async () => {
   await world.request.answer(200, structure(6, { status: "completed", finished_at: END }));
   assert.equal(world.requests.length, 1);
 });
+
+// What failed
+
+const failing = (failed, others = {}) => ({ step: { children: { failed }, started_at: "2026-11-22T13:00:00.000Z" }, ...others });
+const failuresAsked = (world) => world.requests.filter((request) => request.url === "/jobs/j/failures");
+
+async function tell(world, body) {
+  await world.socket.hear("job_update", hint(body.revision));
+  await world.inAir("/structure")[0].answer(200, body);
+}
+
+test("what failed is fetched when it changes, at most once a second, and goes when nothing has failed any more", async () => {
+  const { world, shown } = await connected();
+  await tell(world, structure(6, failing(1)));
+  await tell(world, structure(7, failing(1, { updated_at: "2026-11-22T13:00:09.000Z" })));
+  assert.equal(failuresAsked(world).length, 1);
+  await world.inAir("/failures")[0].answer(200, "one");
+  for (let failed = 2; failed < 10; failed += 1) {
+    await tell(world, structure(6 + failed, failing(failed)));
+    await world.clock.advance(50);
+  }
+  assert.equal(failuresAsked(world).length, 1);
+  await world.clock.advance(1000);
+  assert.equal(failuresAsked(world).length, 2);
+  await world.inAir("/failures")[0].answer(200, "nine");
+  await tell(world, structure(20, { status: "pending", step: { children: { failed: 0 } } }));
+  await world.clock.advance(3000);
+  assert.deepEqual([shown.failures, failuresAsked(world).length], [["one", "nine", ""], 2]);
+});
+
+test("what failed is shown even while more fails all the time", async () => {
+  const { world, shown } = await connected();
+  for (let failed = 1; failed < 5; failed += 1) await tell(world, structure(5 + failed, failing(failed)));
+  await world.inAir("/failures")[0].answer(200, "early");
+  assert.deepEqual(shown.failures, ["early"]);
+  await world.clock.advance(1000);
+  await world.inAir("/failures")[0].answer(200, "late");
+  assert.deepEqual(shown.failures, ["early", "late"]);
+});
+
+test("an answer that comes when nothing has failed any more is nobody's", async () => {
+  const { world, shown } = await connected();
+  await tell(world, structure(6, failing(1)));
+  const [late] = world.inAir("/failures");
+  await tell(world, structure(7, { status: "pending" }));
+  await late.answer(200, "late");
+  assert.deepEqual(shown.failures, [""]);
+});
+
+test("a step that fails again after a retry that the page didn't see is fetched anew", async () => {
+  const { world } = await connected();
+  await tell(world, structure(6, failing(1)));
+  await world.inAir("/failures")[0].answer(200, "first");
+  await world.clock.advance(1000);
+  await tell(world, structure(9, { step: { children: { failed: 1 }, started_at: "2026-11-22T14:00:00.000Z" } }));
+  assert.equal(failuresAsked(world).length, 2);
+});
+
+test("a page that rests looks at the end of a job that the viewer waits for, and at nothing else", async () => {
+  const { world, shown, sync } = await connected();
+  sync.rest(true);
+  await world.socket.hear("job_update", hint(6, { status: "completed" }));
+  assert.equal(world.requests.length, 0);
+  sync.awaitEnd();
+  await world.socket.hear("job_update", hint(7));
+  assert.equal(world.requests.length, 0);
+  await world.socket.hear("job_update", hint(8, { status: "completed" }));
+  await world.inAir("/structure")[0].answer(200, structure(8, { status: "completed", finished_at: END }));
+  assert.deepEqual([revisions(shown), world.inAir().length], [[8], 0]);
+  sync.rest(false);
+  assert.ok(world.inAir("/result").length === 1);
+});
