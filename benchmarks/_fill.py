@@ -4,7 +4,7 @@ from sqlalchemy import insert, text, update
 
 from jobsync.clock import now
 from jobsync.lifecycle import rows
-from jobsync.models import Counter, Job, Step
+from jobsync.models import Counter, Step
 from jobsync.store import write
 
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)"
@@ -14,6 +14,7 @@ LINES = f"""INSERT INTO log_lines (step_pk, line, at, level, message, child_pk)
     {NUMBERS} SELECT :step_pk, n, :moment, 1, 'line ' || n || ' of a job that has ended', NULL FROM numbers"""
 JOBS = f"""INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, started_at, finished_at, updated_at)
     {NUMBERS} SELECT 'filled' || n, 'filled', 'Filled', 'completed', 10, :change + n, '{{}}', '[]', 'api', :moment, :moment, :moment, :moment FROM numbers"""
+WORDS_OF_JOBS = "INSERT INTO job_words (number, words) SELECT number, 'filled' || char(10) || id FROM jobs WHERE change > :change"
 STEP_OF_JOBS = f"""INSERT INTO steps (job_id, position, name, type, options, depends, on_error, always_run, max_child_failures, retries,
         has_summary, status, stage, planned, tries, losses, revision, status_revision, log_count, debug, info, warning, error_count,
         pending, running, completed, failed, cancelled, started_at, finished_at)
@@ -25,7 +26,7 @@ def fill_job(job_id, number):
     """Store a completed job with one step of `number` children and `number` log lines. Needs an app context."""
     moment = now()
     with write() as session:
-        session.execute(insert(Job).values(_job_values(session, job_id, moment)))
+        rows.add_job(session, _job_values(session, job_id, moment))
         step_pk = session.execute(insert(Step).values(_step_values(job_id, number, moment))).inserted_primary_key[0]
         for statement in (CHILDREN, LINES):
             session.execute(text(statement), {"number": number, "step_pk": step_pk, "moment": moment})
@@ -70,5 +71,6 @@ def fill_jobs(number):
     with write() as session:
         change = rows.next_change(session)
         session.execute(text(JOBS), {"number": number, "change": change, "moment": moment})
+        session.execute(text(WORDS_OF_JOBS), {"change": change})
         session.execute(text(STEP_OF_JOBS), {"number": number, "moment": moment})
         session.execute(update(Counter).where(Counter.name == "change").values(value=change + number))

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY = 86_400_000  # ms
 
 
 def now():
@@ -14,6 +15,11 @@ def now():
 def milliseconds(text):
     """Return the stored time for an ISO 8601 text with a zone. Raises ValueError for what isn't one."""
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+
+
+def midnight(day):
+    """Return the stored time at which a date begins in UTC."""
+    return (day.toordinal() - EPOCH.toordinal()) * DAY
 
 
 def iso(milliseconds):

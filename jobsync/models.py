@@ -36,10 +36,20 @@ class Job(db.Model):
     updated_at: Mapped[int] = mapped_column(BigInteger)
 
     __table_args__ = (
-        Index("ix_jobs_status_number", "status", "number"),
-        Index("ix_jobs_definition_number", "definition", "number"),
+        Index("ix_jobs_created", "created_at", "number"),
+        Index("ix_jobs_status_created", "status", "created_at", "number"),
+        Index("ix_jobs_definition_created", "definition", "created_at", "number"),
+        Index("ix_jobs_definition_status_created", "definition", "status", "created_at", "number"),
         {"sqlite_autoincrement": True},
     )
+
+
+class JobWords(db.Model):
+    """What a job is found by, folded for searching (`listing.words_of`): beside the jobs, so that looking through many reads little."""
+
+    __tablename__ = "job_words"
+    number: Mapped[int] = mapped_column(ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    words: Mapped[str] = mapped_column(Text)
 
 
 class Step(db.Model):

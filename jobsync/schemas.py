@@ -1,6 +1,7 @@
 """The shapes of what goes in (checked, unknown fields refused) and out (documented): marshmallow only."""
 
 import re
+from datetime import date
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -39,6 +40,19 @@ class Whole(fields.Integer):
         return super()._validated(value)
 
 
+class Day(fields.String):
+    """A day, `2026-11-22`; loads as a date. Of the other forms of ISO 8601 none: an address should have one form."""
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+                return date.fromisoformat(text)
+        except ValueError:
+            pass  # a day that no month has is said below
+        raise ValidationError("Not a day such as 2026-11-22.")
+
+
 def _text(most, **options):
     return fields.String(validate=validate.Length(max=most), **options)
 
@@ -46,6 +60,10 @@ def _text(most, **options):
 def _search(description):
     checks = [validate.Length(max=200), validate.ContainsNoneOf("\0", error="NUL is in no text here.")]
     return fields.String(validate=checks, metadata={"description": description})
+
+
+def _day(description):
+    return Day(metadata={"format": "date", "description": description})
 
 
 def _time(**options):
@@ -71,6 +89,8 @@ class JobsQuery(Strict):
     status = _statuses(JOB_STATUSES)
     definition = _text(64)
     q = _search("Looked for in names, ids and parameters")
+    since = _day("Created on this day (UTC) or later")
+    until = _day("Created on this day (UTC) or earlier")
     limit = _limit(50, 200)
     cursor = _text(64)
 

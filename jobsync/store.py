@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from sqlalchemy import Text, bindparam, cast, func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobsync.changes import changes
@@ -116,13 +116,12 @@ JOBS, STEPS = Job.__table__.c, Step.__table__.c
 JOB_FIELDS = ("id", "definition", "name", "status", "revision", "params", "result", "error", "tags", "source", "rerun_of")
 JOB_TIMES = ("created_at", "started_at", "finished_at", "updated_at")
 JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
-LIST_COLUMNS = [column for column in JOB_COLUMNS if column.key != "result"]
 
 
 def job(job_id):
     """Return a job as the contract shows it. Raises NotFound."""
     row = db.session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
-    return _with_times(_found(row, "job", job_id), JOB_TIMES)
+    return with_times(_found(row, "job", job_id), JOB_TIMES)
 
 
 def _found(row, kind, name):
@@ -131,71 +130,12 @@ def _found(row, kind, name):
     return row
 
 
-def _with_times(row, times):
+def with_times(row, times):
+    """Return a row as a dict, those of its columns that are times as ISO texts."""
     shown = dict(row._mapping)
     for name in times:
         shown[name] = iso(shown[name])
     return shown
-
-
-def jobs(status=(), definition=None, q=None, limit=50, cursor=None):
-    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`. `status` is a sequence, empty for all; `result` is left out.
-
-    `q` is looked for in names, ids and parameters, case-insensitively.
-    """
-    conditions = list(_job_conditions(status, definition, q))
-    total = db.session.execute(select(func.count()).select_from(Job).where(*conditions)).scalar_one()
-    query = select(Job.number, *LIST_COLUMNS).where(*conditions).order_by(Job.number.desc())
-    rows = _page(query, Job.number, limit, cursor, down=True)
-    return {
-        "items": [_listed(row) for row in rows[:limit]],
-        "next_cursor": _next_cursor(rows, limit, "number"),
-        "total": total,
-    }
-
-
-def _job_conditions(status, definition, q):
-    if status:
-        yield Job.status.in_(status)
-    if definition:
-        yield Job.definition == definition
-    if q:
-        fields = (Job.name, Job.id, cast(Job.params, Text))
-        yield or_(*(field.icontains(q, autoescape=True) for field in fields))
-
-
-def _listed(row):
-    shown = _with_times(row, JOB_TIMES)
-    del shown["number"]
-    return shown
-
-
-def _page(query, column, limit, cursor, down=False):
-    """Return one row more than `limit`, so that the caller sees whether there is a next page."""
-    if cursor:
-        place = _read_cursor(cursor)
-        query = query.where(column < place if down else column > place)
-    return db.session.execute(query.limit(limit + 1)).all()
-
-
-def _next_cursor(rows, limit, name):
-    if len(rows) <= limit:
-        return None
-    return _cursor(rows[limit - 1]._mapping[name])
-
-
-def _cursor(number):
-    return base64.urlsafe_b64encode(str(number).encode()).decode().rstrip("=")
-
-
-def _read_cursor(cursor):
-    try:
-        number = int(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
-        if 0 <= number < 2**63 and _cursor(number) == cursor:
-            return number
-    except ValueError:
-        pass  # said below, with what else can be wrong with it
-    raise BadInput("The input is not valid.", {"cursor": ["Not a cursor of this list."]})
 
 
 HEAD = select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id"))
@@ -346,6 +286,26 @@ def _facts(row):
     )
 
 
+# Cursors
+
+
+def cursor_of(*place):
+    """Return the cursor for a place in a list: the whole numbers of the last row that it is ordered by."""
+    return base64.urlsafe_b64encode(" ".join(map(str, place)).encode()).decode().rstrip("=")
+
+
+def place_of(cursor, size):
+    """Return the place that `cursor_of` made a cursor of, `size` numbers. Raises BadInput for a cursor of no list or another one."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        place = tuple(int(number) for number in text.split(" "))
+        if len(place) == size and all(-(2**63) <= number < 2**63 for number in place) and cursor_of(*place) == cursor:
+            return place
+    except ValueError:
+        pass  # said below, with what else can be wrong with it
+    raise BadInput("The input is not valid.", {"cursor": ["Not a cursor of this list."]})
+
+
 # Children
 
 CHILD_TIMES = ("started_at", "finished_at")
@@ -358,16 +318,18 @@ def children(job_id, step_name, status=(), limit=50, cursor=None):
     query = select(*columns).where(Child.step_pk == step.pk).order_by(Child.pk)
     if status:
         query = query.where(Child.status.in_(status))
-    rows = _page(query, Child.pk, limit, cursor)
+    if cursor:
+        query = query.where(Child.pk > place_of(cursor, 1)[0])
+    rows = db.session.execute(query.limit(limit + 1)).all()
     return {
         "items": [_child_shown(row) for row in rows[:limit]],
-        "next_cursor": _next_cursor(rows, limit, "pk"),
+        "next_cursor": cursor_of(rows[limit - 1].pk) if len(rows) > limit else None,
         "total": sum(getattr(step, name) for name in status or CHILD_STATUSES),
     }
 
 
 def _child_shown(row):
-    shown = _with_times(row, CHILD_TIMES)
+    shown = with_times(row, CHILD_TIMES)
     return {"id": str(shown.pop("pk")), **shown}
 
 

@@ -20,7 +20,7 @@ from benchmarks._report import Figure, Histogram, Report, histogram_table, perce
 from benchmarks._server import Server
 from benchmarks._socket import Socket
 from benchmarks._wire import frame_at
-from jobsync import store
+from jobsync import listing, store
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1.0, 100), (0.001, 1)])
@@ -87,7 +87,7 @@ def test_a_filled_store_is_one_that_jobsync_could_have_written(tmp_path):
         assert recount("filled") == 1
         structure = store.structure("filled")
         assert (structure["steps"][0]["log_count"], structure["steps"][0]["child_count"]) == (12, 12)
-        assert store.jobs(limit=200)["total"] == 31
+        assert listing.jobs(limit=200)["total"] == 31
         assert len(store.jobs_changed_since(0)) == 31 and store.last_change() == store.jobs_changed_since(0)[-1].change
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import func, update
 from sqlalchemy import select as select_rows
 from sqlalchemy.exc import OperationalError
 
-from jobsync import lifecycle, store
+from jobsync import lifecycle, listing, store
 from jobsync.cli import look, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
@@ -225,7 +225,7 @@ def test_each_bad_parameter_is_a_line_of_its_own(app, flask):
         "Error: lines: must be a whole number",
         "Error: strange: there is no such parameter; there are: lines, failure_rate, note",
     ]
-    assert read_store(app, store.jobs)["total"] == 0
+    assert read_store(app, listing.jobs)["total"] == 0
 
 
 @pytest.mark.parametrize("given", [["lines"], ["=3"], ["lines=1", "-p", "lines=2"]])
@@ -233,7 +233,7 @@ def test_a_parameter_in_another_form_is_a_usage_error(app, flask, given):
     result = flask("jobs", "run", "two_steps", "-p", *given)
     assert result.exit_code == 2
     assert "Usage: " in result.stderr and "Invalid value for '-p'" in result.stderr
-    assert read_store(app, store.jobs)["total"] == 0
+    assert read_store(app, listing.jobs)["total"] == 0
 
 
 def test_names_that_are_not_unicode_are_no_traceback(flask):
@@ -277,7 +277,7 @@ def test_it_exits_1_and_tells_why_when_the_job_failed(app, flask):
 
 def test_it_exits_1_when_the_job_was_cancelled_meanwhile(app, flask):
     def cancel_when_it_runs():
-        job = wait_for(lambda: next(iter(read_store(app, store.jobs, ["running"])["items"]), None))
+        job = wait_for(lambda: next(iter(read_store(app, listing.jobs, ["running"])["items"]), None))
         read_store(app, lifecycle.cancel, job["id"])
 
     canceller = threading.Thread(target=cancel_when_it_runs)
@@ -536,7 +536,7 @@ def old_jobs(app, flask, started):
 
 
 def left(app):
-    return {job["id"] for job in read_store(app, store.jobs)["items"]}
+    return {job["id"] for job in read_store(app, listing.jobs)["items"]}
 
 
 @pytest.mark.parametrize(
@@ -836,7 +836,7 @@ def rows_of(app, table, *conditions):
 
 
 def test_seeding_gives_a_job_for_each_way_to_end_and_a_long_one_that_waits(seeded_app):
-    jobs = read_store(seeded_app, store.jobs)["items"]
+    jobs = read_store(seeded_app, listing.jobs)["items"]
     assert [job["id"] for job in jobs] == seeded_app.seeded[::-1]
     assert {job["status"] for job in jobs} == {"completed", "failed", "cancelled", "pending"}
     assert (jobs[0]["status"], jobs[0]["definition"]) == ("pending", "test_job")
@@ -904,7 +904,7 @@ def test_a_seeded_job_has_a_report_worth_looking_at(seeded_app):
 def test_seeding_twice_adds_nothing(seeded_app):
     result = seeded_app.test_cli_runner().invoke(args=["seed"])
     assert (result.exit_code, result.stdout) == (0, "The jobs are there already.\n")
-    assert read_store(seeded_app, store.jobs)["total"] == len(seeded_app.seeded)
+    assert read_store(seeded_app, listing.jobs)["total"] == len(seeded_app.seeded)
 
 
 def test_seeding_again_brings_back_what_was_deleted(app):

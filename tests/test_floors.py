@@ -18,7 +18,7 @@ FLOORS = [
         "jobsync.changes",
         "jobsync.models",
         "jobsync.store",
-        {"jobsync.heartbeats", "jobsync.logs"},
+        {"jobsync.heartbeats", "jobsync.logs", "jobsync.listing"},
         "jobsync.upgrade",
     ],
     ["jobsync.broadcast", "jobsync.registry", "jobsync.definitions"],

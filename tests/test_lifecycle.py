@@ -8,7 +8,7 @@ import pytest
 from by_hand import line, messages, recount
 from sqlalchemy import func, select, update
 
-from jobsync import lifecycle, store
+from jobsync import lifecycle, listing, store
 from jobsync.errors import BadInput, NotFound, StoreBusy, WrongState
 from jobsync.extensions import db
 from jobsync.lifecycle import moves, rows, work
@@ -44,7 +44,7 @@ def test_bad_parameters_store_nothing(hand):
     with pytest.raises(BadInput) as caught:
         lifecycle.submit(definition, {"n": "many", "m": 1}, "api")
     assert set(caught.value.errors["params"]) == {"n", "m"}
-    assert store.jobs()["total"] == 0
+    assert listing.jobs()["total"] == 0
 
 
 def test_a_job_keeps_the_steps_of_its_definition_though_the_file_changes(hand):
@@ -358,7 +358,7 @@ def test_a_rerun_of_an_unknown_job_or_with_bad_parameters_stores_nothing(hand):
         lifecycle.rerun("nope", definition, {}, "api")
     with pytest.raises(BadInput):
         lifecycle.rerun(job_id, definition, {"x": 1}, "api")
-    assert store.jobs()["total"] == 1
+    assert listing.jobs()["total"] == 1
 
 
 # Deleting

@@ -8,7 +8,7 @@ import pytest
 from by_hand import line, recount, statements
 from sqlalchemy import insert, update
 
-from jobsync import lifecycle, logs, store
+from jobsync import lifecycle, listing, logs, store
 from jobsync.changes import Changes, changes
 from jobsync.errors import BadInput, NotFound
 from jobsync.extensions import socketio
@@ -37,20 +37,20 @@ def pages_of(ask, limit):
 def test_jobs_are_listed_newest_first_each_once_at_any_page_size(hand):
     ids = [hand.submit() for _ in range(7)]
     for limit in (1, 2, 3, 7, 8):
-        items, totals = pages_of(store.jobs, limit)
+        items, totals = pages_of(listing.jobs, limit)
         assert ([job["id"] for job in items], totals) == (ids[::-1], {7})
 
 
 def test_a_page_that_is_just_full_names_no_next_one(hand):
     hand.submit()
-    assert store.jobs(limit=1)["next_cursor"] is None
+    assert listing.jobs(limit=1)["next_cursor"] is None
 
 
 def test_new_jobs_do_not_disturb_who_is_paging(hand):
     ids = [hand.submit() for _ in range(4)]
-    first = store.jobs(limit=2)
+    first = listing.jobs(limit=2)
     hand.submit()
-    second = store.jobs(limit=2, cursor=first["next_cursor"])
+    second = listing.jobs(limit=2, cursor=first["next_cursor"])
     assert [job["id"] for job in first["items"] + second["items"]] == ids[::-1]
 
 
@@ -61,7 +61,7 @@ def test_jobs_are_found_by_status_definition_and_words(hand):
     third = lifecycle.submit(other, {"path": "C:/Straße"}, "api")
 
     def found(**asked):
-        page = store.jobs(**asked)
+        page = listing.jobs(**asked)
         assert page["total"] == len(page["items"])
         return [job["id"] for job in page["items"]]
 
@@ -78,7 +78,7 @@ def test_jobs_are_found_by_status_definition_and_words(hand):
 def test_a_cursor_that_is_none_is_bad_input(hand, cursor):
     hand.submit()
     with pytest.raises(BadInput) as caught:
-        store.jobs(cursor=cursor)
+        listing.jobs(cursor=cursor)
     assert "cursor" in caught.value.errors
 
 

@@ -9,14 +9,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from conftest import ROOT, make_app, settings_for
-from sqlalchemy import create_engine, inspect, select
+from flask_migrate import upgrade
+from sqlalchemy import create_engine, inspect, select, text
 
 import jobsync
-from jobsync import store
+from jobsync import listing, store
 from jobsync.errors import SettingsError
 from jobsync.extensions import db
-from jobsync.models import Counter
-from jobsync.upgrade import bring_up_to_date
+from jobsync.models import Counter, JobWords
+from jobsync.upgrade import MIGRATIONS, bring_up_to_date
 
 UPGRADER = """
 import sys
@@ -54,7 +55,7 @@ def test_an_empty_database_gets_all_tables(new):
     bring_up_to_date(new.config["DATA_DIR"])
     assert set(inspect(db.engine).get_table_names()) == {*db.metadata.tables, "alembic_version"}
     assert db.session.execute(select(Counter.value).where(Counter.name == "change")).scalar() == 0
-    assert store.jobs()["items"] == []
+    assert listing.jobs()["items"] == []
 
 
 def test_doing_it_again_changes_nothing_and_takes_no_write_lock(new):
@@ -141,3 +142,21 @@ def test_loggers_that_were_there_go_on_after_an_upgrade(new):
     logger = logging.getLogger("somebody.elses")
     bring_up_to_date(new.config["DATA_DIR"])
     assert not logger.disabled
+
+
+JOB = """INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, updated_at)
+    VALUES (:id, 'd', 'Do it', 'completed', 1, :change, :params, '[]', 'api', :change, 0)"""
+
+
+def test_jobs_of_a_database_that_had_no_words_are_found_by_them(new):
+    upgrade(directory=str(MIGRATIONS), revision="0001")
+    params = ['{"path":"C:\\\\Straße \\"q\\""}', '{"dry":true,"count":3}']
+    with db.engine.connect() as connection:
+        for number, text_of_params in enumerate(params):
+            connection.execute(text(JOB), {"id": f"job{number}", "change": number, "params": text_of_params})
+        connection.commit()
+    bring_up_to_date(new.config["DATA_DIR"])
+    made = db.session.execute(select(JobWords.words).order_by(JobWords.number)).scalars().all()
+    assert made == [listing.words_of(job["id"], job["name"], job["params"]) for job in listing.jobs()["items"][::-1]]
+    assert [job["id"] for job in listing.jobs(q='c:\\STRASSE "Q"')["items"]] == ["job0"]
+    assert [job["id"] for job in listing.jobs(q="dry true")["items"]] == ["job1"]

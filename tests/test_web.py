@@ -13,7 +13,7 @@ import pytest
 from by_hand import hand_on, line
 from conftest import make_app
 
-from jobsync import lifecycle, store
+from jobsync import lifecycle, listing, store
 from jobsync.web import filters, result
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -470,7 +470,7 @@ def test_mistakes_stand_at_their_fields_and_what_was_written_stays(hand, browser
     assert page.one("textarea", name="params.note").text == "two lines"
     assert page.one("select", name="params.word")["aria-invalid"] is None
     assert "odd: there is no such parameter" in page.one(role="alert").text
-    assert store.jobs()["total"] == 0
+    assert listing.jobs()["total"] == 0
 
 
 def test_a_choice_that_is_none_stays_visible(hand, browser):

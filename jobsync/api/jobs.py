@@ -2,7 +2,7 @@
 
 from flask import current_app
 
-from jobsync import lifecycle, schemas, store
+from jobsync import lifecycle, listing, schemas, store
 from jobsync.api.problem import Resource
 from jobsync.errors import BadInput, NotFound, WrongState
 
@@ -20,7 +20,7 @@ def _definition(definition_id):
 @blueprint.response(200, schemas.Jobs)
 def list_jobs(query):
     """List jobs, newest first"""
-    return store.jobs(**query)
+    return listing.jobs(**query)
 
 
 @blueprint.post("")

@@ -6,7 +6,7 @@ import time
 import click
 from flask import current_app
 
-from jobsync import lifecycle, store
+from jobsync import lifecycle, listing, store
 from jobsync.cli import report
 from jobsync.cli.commands import Age, KeyValue, Name, Statuses, StoreGroup, as_table
 from jobsync.cli.follow import Follower, follow_lines
@@ -98,7 +98,7 @@ def list_jobs(status, definition, limit, as_json):
 
     In a pipe: id, status, definition, times of creation and end, and name, with tabs between them.
     """
-    page = store.jobs(status, definition, limit=limit)
+    page = listing.jobs(status, definition, limit=limit)
     if as_json:
         report.print_json(page)
     else:
@@ -191,7 +191,7 @@ def _jobs_of(status):
     """Yield all jobs of these statuses, newest first."""
     cursor = ""
     while cursor is not None:
-        page = store.jobs(status, limit=PAGE, cursor=cursor)
+        page = listing.jobs(status, limit=PAGE, cursor=cursor)
         yield from page["items"]
         cursor = page["next_cursor"]
 

@@ -33,7 +33,7 @@ def print_json(value):
 
 
 def print_jobs(page):
-    """Print a list of jobs as `store.jobs` has it: a table on a terminal, else a line for each with tabs between the columns."""
+    """Print a list of jobs as `listing.jobs` has it: a table on a terminal, else a line for each with tabs between the columns."""
     if not sys.stdout.isatty():
         for job in page["items"]:
             columns = (job["id"], job["status"], job["definition"], job["created_at"], job["finished_at"] or "", job["name"])

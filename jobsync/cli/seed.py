@@ -205,7 +205,7 @@ def _put_back(story, job):
 def _move_in(job):
     """Store a played job with all it owns, in one transaction."""
     with write() as session:
-        session.execute(insert(Job).values({**_without(job.values, "number"), "change": rows.next_change(session)}))
+        rows.add_job(session, {**_without(job.values, "number"), "change": rows.next_change(session)})
         step_pks = {}
         for step in job.steps:
             values = {**_without(step, "pk"), "job_id": job.values["id"]}

@@ -23,7 +23,7 @@ def submit(definition, params, source, rerun_of=None):
     bound = definition.bind(params)
     job_id = secrets.token_hex(6)
     with write() as session:
-        session.execute(insert(Job).values(_job_values(session, job_id, definition, bound.params, source, rerun_of)))
+        rows.add_job(session, _job_values(session, job_id, definition, bound.params, source, rerun_of))
         steps = [{**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING} for position, step in enumerate(bound.steps)]
         session.execute(insert(Step), steps)
     return job_id

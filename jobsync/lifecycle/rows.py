@@ -3,9 +3,10 @@
 Every function works in the caller's write transaction.
 """
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, insert, update
 
-from jobsync.models import Child, Counter, Job, Step
+from jobsync.listing import words_of
+from jobsync.models import Child, Counter, Job, JobWords, Step
 from jobsync.status import CANCELLED, PENDING, RUNNING, TERMINAL, UNFINISHED, allowed
 from jobsync.store import moment
 from jobsync.text import one_line
@@ -27,6 +28,12 @@ NAME = 32  # bytes of a name within a reason, so that there is room for the reas
 def next_change(session):
     """Return the number of the change that is being made. It also makes other writers wait where the database has row locks."""
     return session.execute(NEXT_CHANGE).scalar_one()
+
+
+def add_job(session, values):
+    """Store a job's row, and the words that it is found by."""
+    number = session.execute(insert(Job).values(values)).inserted_primary_key[0]
+    session.execute(insert(JobWords).values(number=number, words=words_of(values["id"], values["name"], values["params"])))
 
 
 def touch(session, job_id):

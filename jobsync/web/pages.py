@@ -7,7 +7,7 @@ import secrets
 from flask import Blueprint, Response, current_app, render_template, request
 from marshmallow import EXCLUDE, ValidationError
 
-from jobsync import store
+from jobsync import listing, store
 from jobsync.errors import BadInput
 from jobsync.schemas import JobsQuery
 from jobsync.status import JOB_STATUSES, TERMINAL
@@ -44,7 +44,7 @@ def list_jobs():
         etag = _list_etag(change, choices, problems)
         if request.if_none_match.contains_weak(etag):
             return _with_etag(Response(status=304), etag)
-        page = store.jobs(**query)
+        page = listing.jobs(**query)
         strips = store.step_strips([job["id"] for job in page["items"]])
     html = render_template(
         "jobs/index.html",

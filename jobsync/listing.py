@@ -1,0 +1,211 @@
+"""The list of jobs: newest first, by the page, with the number of jobs in each status. It costs the same at any depth.
+
+No statement here looks at more than a few thousand rows, so that none stalls the process however many jobs there are: the indexes end in
+`created_at, number`, and whatever has to go through many jobs does it in walks along them that begin where the last one ended.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import desc, exists, func, select, union_all
+
+from jobsync.clock import DAY, midnight
+from jobsync.extensions import db, socketio
+from jobsync.models import Job, JobWords
+from jobsync.placeholders import as_text
+from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
+from jobsync.store import JOB_COLUMNS, JOB_TIMES, cursor_of, place_of, read, with_times
+
+SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
+COUNTED = 20_000  # entries of an index counted at a time: a millisecond
+RUNS = 20  # of a definition, that its usual duration is told by
+LANES = 400  # of one statement: SQLite takes 500
+
+JOBS = Job.__table__.c
+WORDS = JobWords.__table__.c
+LIST_COLUMNS = [column for column in JOB_COLUMNS if column.key != "result"]
+NEWEST_FIRST = (JOBS.created_at.desc(), JOBS.number.desc())
+RUN_COLUMNS = (JOBS.created_at, JOBS.number, JOBS.definition, JOBS.status, JOBS.started_at, JOBS.finished_at)
+TOP = (2**62, 0)  # the place above all jobs
+
+
+def words_of(job_id, name, params):
+    """Return what a job is found by: its name, its id and `name value` of each parameter, a line each, as `fold` leaves them."""
+    return fold("\n".join([name, job_id, *(f"{name} {as_text(value)}" for name, value in params.items())]))
+
+
+def fold(text):
+    """Return text so that case makes no difference. Not `lower`, which writes a Σ in two ways: a part of a word wouldn't be found."""
+    return text.casefold()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a list is limited to. `status`: of these, empty for all. `since` and `until`: created on these days or between, in UTC.
+
+    `q`: in names, ids and parameters, case-insensitively.
+    """
+
+    status: tuple = ()
+    definition: str | None = None
+    q: str | None = None
+    since: date | None = None
+    until: date | None = None
+
+    @property
+    def first(self):
+        return midnight(self.since) if self.since else 0
+
+    @property
+    def top(self):
+        return (midnight(self.until) + DAY, 0) if self.until else TOP
+
+
+def jobs(status=(), definition=None, q=None, since=None, until=None, limit=50, cursor=None):
+    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`; `result` is left out. See Wanted for what limits it.
+
+    Raises BadInput for what isn't a cursor of this list.
+    """
+    wanted = Wanted(tuple(status), definition, q, since, until)
+    numbers, next_cursor = find(wanted, limit, cursor)
+    total = sum(counts(wanted, wanted.status or JOB_STATUSES).values())
+    return {"items": rows(wanted, numbers), "next_cursor": next_cursor, "total": total}
+
+
+def find(wanted, limit=50, cursor=None):
+    """Return `(numbers, next_cursor)` of the `limit` newest jobs, or the next ones after those that the cursor came with.
+
+    With `q` it ends the caller's transaction, and lets others run in between. Raises BadInput.
+    """
+    top = min(place_of(cursor, 2), wanted.top) if cursor else wanted.top
+    places = _search(wanted, top, limit + 1) if wanted.q else _walk_all(wanted, top, limit + 1)
+    return [number for _, number in places[:limit]], cursor_of(*places[limit - 1]) if len(places) > limit else None
+
+
+def rows(wanted, numbers):
+    """Return the jobs with these numbers as a list shows them, newest first, without those that have left it meanwhile."""
+    query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
+    # Looked at here: with a condition on the status SQLite might go through all jobs of that status
+    found = [row for row in db.session.execute(query) if not wanted.status or row.status in wanted.status]
+    return [with_times(row, JOB_TIMES) for row in found]
+
+
+def counts(wanted, statuses=JOB_STATUSES):
+    """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says. Lets others run in between.
+
+    All of one moment; with `q` not, as it ends the caller's transaction.
+    """
+    return {status: _count(wanted, status) for status in statuses}
+
+
+def _count(wanted, status):
+    (lane,) = _lanes(replace(wanted, status=(status,)))
+    return sum(_ask(wanted, select(func.count()).select_from(walk.subquery()))[0][0] for walk in _walks(wanted, lane, wanted.top))
+
+
+def _search(wanted, top, limit):
+    """Return the places of the first `limit` jobs below `top` that match `q`."""
+    return sorted((place for lane in _lanes(wanted) for place in _search_lane(wanted, lane, top, limit)), reverse=True)[:limit]
+
+
+def _search_lane(wanted, lane, top, limit):
+    found = []
+    for walk in _walks(wanted, lane, top):
+        found += _ask(wanted, walk.order_by(desc("created_at"), desc("number")).limit(limit - len(found)))
+        if len(found) >= limit:
+            break
+    return map(tuple, found)
+
+
+def _walk_all(wanted, top, limit):
+    """Return the places of the first `limit` jobs below `top`."""
+    walks = [_walk(walk, limit) for lane in _lanes(wanted) for walk in _below(wanted, lane, top)]
+    return [tuple(row) for row in db.session.execute(_merged(walks, limit))]
+
+
+# Walks along the indexes
+
+
+def _lanes(wanted):
+    """Return the conditions of the walks that together find all that is wanted, save for `q` and days: each is the beginning of an index."""
+    common = [JOBS.definition == wanted.definition] if wanted.definition else []
+    return [[*common, JOBS.status == status] for status in wanted.status] or [common]
+
+
+def _below(wanted, lane, place):
+    """Return the conditions of the two walks that find a lane's jobs below a place.
+
+    Two, as SQLite would use only the first half of `(created_at, number) < place`, and go through all jobs of one moment.
+    """
+    created_at, number = place
+    older = [JOBS.created_at < created_at, JOBS.created_at >= wanted.first]
+    return [[*lane, JOBS.created_at == created_at, JOBS.number < number], [*lane, *older]]
+
+
+def _walk(conditions, limit):
+    return select(JOBS.created_at, JOBS.number).where(*conditions).order_by(*NEWEST_FIRST).limit(limit)
+
+
+def _merged(walks, limit):
+    merged = union_all(*(select(walk.subquery()) for walk in walks)).subquery()
+    return select(merged).order_by(merged.c.created_at.desc(), merged.c.number.desc()).limit(limit)
+
+
+def _walks(wanted, lane, place):
+    """Yield selects of a lane's jobs below a place that match `q`, newest first: each looks at a few, and others run in between."""
+    size = SEARCHED if wanted.q else COUNTED
+    while place:
+        same, older = _below(wanted, lane, place)
+        place = None
+        for way in (same, older):
+            yield _matching(wanted, _walk(way, size))
+            if place := next(iter(_ask(wanted, _walk(way, 1).offset(size - 1))), None):
+                break
+        socketio.sleep(0)
+
+
+def _matching(wanted, walk):
+    """Return a select of `created_at` and `number` of those jobs of a walk that match `q`."""
+    inner = walk.subquery()
+    query = select(inner)
+    if wanted.q:
+        # Not a join: SQLite might begin with the words of all jobs
+        query = query.where(exists().where(WORDS.number == inner.c.number, WORDS.words.like(_pattern(wanted.q), escape="\\")))
+    return query
+
+
+def _pattern(q):
+    """Return what LIKE finds `q` by, made here and not for each row."""
+    return "%" + re.sub(r"([%_\\])", r"\\\1", fold(q)) + "%"
+
+
+def _ask(wanted, statement):
+    """Return the rows of a statement. Those of a search are of a transaction each: together they may take long."""
+    if not wanted.q:
+        return db.session.execute(statement).all()
+    with read() as session:
+        return session.execute(statement).all()
+
+
+# The last runs of definitions
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has completed or failed: how long it took in ms."""
+
+    status: str
+    took: int
+
+
+def recent_runs(definitions):
+    """Return `{definition: [Run]}` of the last runs of each that completed or failed, at most `RUNS`, oldest first."""
+    runs = {definition: [] for definition in definitions}
+    lanes = [[JOBS.definition == definition, JOBS.status == status] for definition in definitions for status in (COMPLETED, FAILED)]
+    for start in range(0, len(lanes), LANES):
+        walks = [_walk([*lane, JOBS.started_at.is_not(None)], RUNS).with_only_columns(*RUN_COLUMNS) for lane in lanes[start : start + LANES]]
+        for row in db.session.execute(_merged(walks, len(walks) * RUNS)):
+            if len(runs[row.definition]) < RUNS:
+                runs[row.definition].insert(0, Run(row.status, row.finished_at - row.started_at))
+    return runs
