@@ -150,7 +150,7 @@ def test_an_empty_list_says_so_and_offers_the_definitions(hand, browser):
     hand.define('id = "d"\nname = "Do it"\n[step.a]\ntype = "by_hand"')
     page = browser.get("/")
     assert "No jobs yet" in page.one(data_part="empty").text
-    assert page.one("a", href="/definitions/d").text == "Do it"
+    assert page.one("a", href="/definitions/d").text == "Do it no run has ended yet"
     assert page.all(data_job_id=True) == []
 
 
@@ -185,7 +185,7 @@ def test_the_list_filters_by_status_definition_and_words(hand, browser):
     assert ids("definition=other") == []
     assert ids(f"q={running}") == [running]
     page = browser.get("/?status=running&q=x&definition=d")
-    assert page.one("a", aria_current="true").text == "running"
+    assert page.one("a", aria_current="true").text == "running 0"
     assert (page.one("input", name="q")["value"], page.one("option", selected=True)["value"]) == ("x", "d")
     assert "No job matches" in page.one(data_part="empty").text
 

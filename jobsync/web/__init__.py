@@ -1,6 +1,6 @@
 """The pages' door: HTML that is complete and right as served. Scripts only keep it current, and everything works without them."""
 
-from jobsync.web import assets, filters, pages, starting, steering, styleguide, tables
+from jobsync.web import assets, filters, listing, starting, steering, styleguide, tables
 from jobsync.web.problem import show_error
 
 __all__ = ["init_app", "show_error"]
@@ -10,7 +10,7 @@ def init_app(app):
     """Register the pages and the filters of their templates."""
     filters.init_app(app)
     assets.init_app(app)
-    for module in (pages, starting, steering, tables):
+    for module in (listing, starting, steering, tables):
         app.register_blueprint(module.blueprint)
     if app.debug:
         app.register_blueprint(styleguide.blueprint)

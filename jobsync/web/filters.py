@@ -1,18 +1,19 @@
 """How values look on a page. `static/js/show.js` shows the same values in the same way when they change."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from jobsync.clock import milliseconds, now
 
 CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 DELETE = "\u2421"  # the picture of \x7f; those of the others follow U+2400
 
 
 def init_app(app):
     """Make them known to the templates."""
-    app.jinja_env.filters.update(number=number, moment=moment, clock=clock, plain=plain, times=times)
+    app.jinja_env.filters.update(number=number, moment=moment, clock=clock, plain=plain, times=times, day_time=day_time, lasting=lasting)
     app.jinja_env.globals.update(took=took, elapsed=elapsed, now=now)
 
 
@@ -24,6 +25,13 @@ def number(value):
 def moment(time):
     """Return `2026-11-22 13:00:00 UTC` for an ISO time, "" for None. Scripts put the viewer's own time zone there."""
     return f"{time[:10]} {time[11:19]} UTC" if time else ""
+
+
+def day_time(time):
+    """Return `22 Nov, 13:00 UTC` for an ISO time, with the year if it isn't this one."""
+    moment = datetime.fromisoformat(time)
+    year = "" if moment.year == datetime.fromtimestamp(now() / 1000, UTC).year else f" {moment.year}"
+    return f"{moment.day} {MONTHS[moment.month - 1]}{year}, {time[11:16]} UTC"
 
 
 def clock(time):

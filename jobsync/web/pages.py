@@ -1,16 +1,12 @@
-"""The list of jobs and the page of one job."""
+"""The page of one job, and what all pages have."""
 
-import hashlib
 import random
 import secrets
 
-from flask import Blueprint, Response, current_app, render_template, request
-from marshmallow import EXCLUDE, ValidationError
+from flask import Blueprint, current_app, render_template, request
 
-from jobsync import listing, store
-from jobsync.errors import BadInput
-from jobsync.schemas import JobsQuery
-from jobsync.status import JOB_STATUSES, TERMINAL
+from jobsync import store
+from jobsync.status import TERMINAL
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
 from jobsync.web.result import sections
@@ -27,55 +23,6 @@ def _begin(state):
 @blueprint.after_request
 def _forbid_stale_copies(response):
     response.headers.setdefault("Cache-Control", "no-cache")
-    return response
-
-
-# The list
-
-
-@blueprint.get("/")
-def list_jobs():
-    """Show a page of jobs. The ETag changes with any change of any job, so that asking again costs next to nothing."""
-    query = _list_query()
-    definitions = current_app.extensions["jobsync.definitions"]
-    choices, problems = definitions.all(), definitions.problems()
-    with store.read():
-        change = store.last_change()
-        etag = _list_etag(change, choices, problems)
-        if request.if_none_match.contains_weak(etag):
-            return _with_etag(Response(status=304), etag)
-        page = listing.jobs(**query)
-        strips = store.step_strips([job["id"] for job in page["items"]])
-    html = render_template(
-        "jobs/index.html",
-        page=page,
-        strips=strips,
-        query=query,
-        definitions=choices,
-        problems=problems,
-        statuses=JOB_STATUSES,
-        terminal=TERMINAL,
-        etag=f'"{etag}"',
-        change=change,
-    )
-    return _with_etag(Response(html), etag)
-
-
-def _list_query():
-    given = {name: value for name, value in request.args.items() if value}
-    try:
-        return JobsQuery(unknown=EXCLUDE).load(given)
-    except ValidationError as error:
-        raise BadInput("The address is not valid.", error.normalized_messages()) from error
-
-
-def _list_etag(change, definitions, problems):
-    said = repr(([(item.id, item.name, item.description) for item in definitions], [str(problem) for problem in problems]))
-    return f"{current_app.extensions['jobsync.web']}-{change}-{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:8]}"
-
-
-def _with_etag(response, etag):
-    response.set_etag(etag)
     return response
 
 

@@ -1,5 +1,6 @@
 // Keeps the list of jobs in step with the store: by the feed of all jobs, by the rooms of the shown jobs that may still change, and by
-// asking for the list's own page when a hint names a job that it should show and doesn't. Like sync.js it never touches the page.
+// asking for the list's own page when a hint names a job that it should show and doesn't, and for its numbers when a job's status changes.
+// Like sync.js it never touches the page.
 
 import { Connection } from "./connection.js";
 import { Request } from "./request.js";
@@ -8,6 +9,7 @@ import { POLL_EVERY, read } from "./sync.js";
 const FEED = "";
 const GROWTH_SPACING = 1000; // ms between two looks at a job of which only counts have changed
 const PAGE_SPACING = 500; // ms between two looks at the list
+const COUNTS_SPACING = 1000; // ms between two looks at its numbers
 const LOOK_EVERY = 15000; // ms: a lost hint of a new job can't be noticed otherwise
 const PING_EVERY = 2000; // ms: an empty list gets no hints, so it asks whether somebody is there
 const MOST_REMEMBERED = 1000; // jobs that are known not to belong here
@@ -20,8 +22,10 @@ export class FeedSync {
   #outside;
   #connection;
   #page;
+  #counts;
+  #countsEtag = null;
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
-  #elsewhere = new Map(); // id → the status with which it didn't belong here
+  #elsewhere = new Map(); // id → the last status that was heard of it, of jobs that aren't shown
   #deleted = new Set();
   #confirmedAt = -Infinity;
   #isActive = false;
@@ -29,12 +33,12 @@ export class FeedSync {
   #timers = new Map();
 
   /**
-   * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. statuses: those it
-   * is limited to, [] for all. handlers: onPage(html, deleted): another page; returns { jobs, isOlder }: the jobs that are shown
-   * then, and whether the page is of an earlier change than the last one, so of a database that was replaced.
-   * onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state). outside: see `outside` in live.js.
+   * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. countsUrl: of its
+   * numbers. statuses: those it is limited to, [] for all. handlers: onPage(html, deleted): another page; returns { jobs, isOlder }: the
+   * jobs that are shown then, and whether the page is of an earlier change than the last one, so of a database that was replaced.
+   * onCounts({ change, counts, total }). onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state). outside: see `outside` in live.js.
    */
-  constructor({ jobs, url, etag, statuses, ...handlers }, outside) {
+  constructor({ jobs, url, etag, countsUrl, statuses, ...handlers }, outside) {
     this.#etag = etag;
     this.#statuses = statuses;
     this.#handlers = handlers;
@@ -57,7 +61,15 @@ export class FeedSync {
       },
       outside,
     );
-    this.#setJobs(jobs);
+    this.#counts = new Request(
+      {
+        send: (signal) => read(outside, countsUrl, { signal, etag: this.#countsEtag }),
+        take: (answer) => this.#takeCounts(answer),
+        spacing: COUNTS_SPACING,
+      },
+      outside,
+    );
+    this.show(jobs);
   }
 
   start() {
@@ -113,13 +125,15 @@ export class FeedSync {
 
   #dropRequests() {
     this.#page.drop();
+    this.#counts.drop();
     for (const job of this.#jobs.values()) job.request.drop();
     this.#stopTimer("poll");
   }
 
   // The jobs that are shown
 
-  #setJobs(jobs) {
+  /** Is told which jobs the page shows now, as those of the constructor. */
+  show(jobs) {
     const ids = new Set(jobs.map((job) => job.id));
     for (const id of [...this.#jobs.keys()]) if (!ids.has(id)) this.#remove(id);
     for (const { id, revision, status, steps } of jobs) {
@@ -178,7 +192,7 @@ export class FeedSync {
     const job = this.#jobs.get(hint.job_id);
     if (hint.status === "deleted") this.#forget(hint.job_id);
     else if (job) this.#want(job, hint.revision, this.#isNewStatus(job, hint));
-    else if (this.#mayBelong(hint) && this.#mayAsk) this.#page.askAgain();
+    else if (this.#isNews(hint) && this.#mayAsk) (this.#mayBelong(hint) ? this.#page : this.#counts).askAgain(); // a page has its numbers
   }
 
   #isNewStatus(job, hint) {
@@ -192,10 +206,14 @@ export class FeedSync {
     else job.request.ask();
   }
 
-  /** Says whether a job that isn't shown may have to be; of one that was looked for and not found, only when its status has changed. */
-  #mayBelong({ job_id: id, status }) {
+  /** Says whether that is a new status of a job that isn't shown. */
+  #isNews({ job_id: id, status }) {
     if (typeof id !== "string" || this.#elsewhere.get(id) === status || this.#deleted.has(id)) return false;
     remember(this.#elsewhere, id, status);
+    return true;
+  }
+
+  #mayBelong({ status }) {
     return this.#statuses.length === 0 || this.#statuses.includes(status);
   }
 
@@ -203,10 +221,12 @@ export class FeedSync {
     if (typeof id !== "string") return;
     this.#deleted.add(id);
     if (this.#deleted.size > MOST_REMEMBERED) this.#deleted.delete(this.#deleted.values().next().value);
-    if (!this.#jobs.has(id)) return;
-    this.#remove(id);
-    this.#handlers.onDeleted(id);
-    if (this.#mayAsk) this.#page.askAgain();
+    const isShown = this.#jobs.has(id);
+    if (isShown) {
+      this.#remove(id);
+      this.#handlers.onDeleted(id);
+    }
+    if (this.#mayAsk) (isShown ? this.#page : this.#counts).askAgain();
   }
 
   #forgetAll() {
@@ -222,10 +242,11 @@ export class FeedSync {
     }
     if (status === 304 || body.revision <= job.revision) return false;
     const steps = Object.fromEntries(body.steps.map((step) => [step.name, step.status]));
+    const isNew = body.status !== job.status;
     Object.assign(job, { revision: body.revision, status: body.status, steps, etag });
     this.#handlers.onStructure(body);
     this.#follow(id, job);
-    if (this.#statuses.length > 0 && !this.#statuses.includes(body.status)) this.#page.askAgain();
+    if (isNew) (this.#mayBelong(body) ? this.#counts : this.#page).askAgain();
     return true;
   }
 
@@ -235,7 +256,14 @@ export class FeedSync {
     this.#etag = etag;
     const { jobs, isOlder } = this.#handlers.onPage(body, this.#deleted);
     if (isOlder) this.#forgetAll();
-    this.#setJobs(jobs);
+    this.show(jobs);
+    return true;
+  }
+
+  #takeCounts({ status, etag, body }) {
+    if (status !== 200) return false;
+    this.#countsEtag = etag;
+    this.#handlers.onCounts(body);
     return true;
   }
 

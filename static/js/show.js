@@ -50,6 +50,17 @@ export function moment(iso) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockOf(date)}`;
 }
 
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+
+/** Returns `22 Nov, 13:00` for an ISO time, in the viewer's time zone, with the year if it isn't that in which the page was made. */
+function dayTime(iso) {
+  const date = new Date(iso);
+  const year = date.getFullYear();
+  const served = new Date(Number(document.documentElement.dataset.now));
+  const day = `${date.getDate()} ${MONTHS[date.getMonth()]}${year === served.getFullYear() ? "" : ` ${year}`}`;
+  return `${day}, ${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
 /** Returns `13:00:00.123` for an ISO time, in the viewer's time zone. */
 export function clock(iso) {
   const date = new Date(iso);
@@ -67,7 +78,7 @@ export function showTime(node, iso) {
   }
   node.dateTime = iso;
   node.title = iso;
-  setText(node, node.classList.contains("line-time") ? clock(iso) : moment(iso));
+  setText(node, (node.classList.contains("line-time") ? clock : node.classList.contains("day-time") ? dayTime : moment)(iso));
 }
 
 /** Puts the viewer's time zone into all times within `node` as the server wrote them. */

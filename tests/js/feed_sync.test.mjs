@@ -13,16 +13,18 @@ const structure = (id, revision, others) => anyStructure(revision, { job_id: id,
 /** Begins with a list page; `pages` maps its HTML (any text) to the jobs that are then shown. */
 function begin({ jobs = [RUNNING, DONE], statuses = [], pages = {} } = {}) {
   const world = new FakeWorld();
-  const shown = { structures: [], states: [], deleted: [], pages: [] };
+  const shown = { structures: [], states: [], deleted: [], pages: [], counts: [] };
   const sync = new FeedSync({
     jobs,
     url: "/?status=x",
+    countsUrl: "/counts?status=x",
     etag: '"born"',
     statuses,
     onPage: (html) => {
       shown.pages.push(html);
       return { jobs: pages[html] ?? jobs, isOlder: html.startsWith("older") };
     },
+    onCounts: (body) => shown.counts.push(body),
     onStructure: (body) => shown.structures.push([body.job_id, body.revision]),
     onDeleted: (id) => shown.deleted.push(id),
     onConnection: (state) => shown.states.push(state),
@@ -51,11 +53,12 @@ test("it subscribes to the feed and to the shown jobs that may still change, the
   assert.deepEqual(world.requests.map(({ url, headers }) => [url, headers["If-None-Match"]]), [["/?status=x", '"born"']]);
 });
 
-test("a hint with a newer revision makes it look at that job alone", async () => {
+test("a hint with a newer revision makes it look at that job alone, and then at the numbers if its status is new", async () => {
   const { world, shown } = await connected();
   await world.socket.hear("job_update", hint("r", 6, { status: "failed" }));
-  assert.equal(world.request.url, "/api/jobs/r/structure");
+  assert.deepEqual(world.inAir().map(({ url }) => url), ["/api/jobs/r/structure"]);
   await world.request.answer(200, structure("r", 6, { status: "failed" }));
+  assert.deepEqual(world.inAir().map(({ url }) => url), ["/counts?status=x"]);
   assert.deepEqual(shown.structures, [["r", 6]]);
 });
 
@@ -102,10 +105,10 @@ test("while a job's structure fails, new statuses don't shorten its pauses", asy
 test("it leaves the room of a job that has ended, and joins that of one that is retried", async () => {
   const { world } = await connected();
   await world.socket.hear("job_update", hint("r", 6, { status: "completed" }));
-  await world.request.answer(200, structure("r", 6, { status: "completed" }));
+  await world.inAir("structure")[0].answer(200, structure("r", 6, { status: "completed" }));
   assert.deepEqual(world.socket.sent.filter(({ event }) => event === "unsubscribe").map(({ payload }) => payload), [{ job_id: "r" }]);
   await world.socket.hear("job_update", hint("d", 10, { status: "pending" }));
-  await world.request.answer(200, structure("d", 10, { status: "pending" }));
+  await world.inAir("structure")[0].answer(200, structure("d", 10, { status: "pending" }));
   assert.deepEqual(world.socket.subscriptions().at(-1), { job_id: "d" });
 });
 
@@ -142,13 +145,46 @@ test("a hint that comes while the page is in the air makes it ask for the page o
   assert.equal(pagesAsked(world), 3);
 });
 
-test("with a filter it asks for the page when a shown job leaves it, and only for jobs that may enter it", async () => {
+test("with a filter it asks for the page once when a shown job leaves it, and only for jobs that may enter it", async () => {
   const { world } = await connected({ statuses: ["running"], jobs: [RUNNING] });
   await world.socket.hear("job_update", hint("x", 1, { status: "failed" }));
   assert.equal(pagesAsked(world), 1);
+  assert.equal(world.inAir("/counts").length, 1);
+  for (const revision of [6, 7, 8]) {
+    await world.socket.hear("job_update", hint("r", revision, { status: "failed" }));
+    await world.clock.advance(1000);
+    await world.inAir("structure")[0].answer(200, structure("r", revision, { status: "failed" }));
+    for (const request of world.inAir("/?")) await request.answer(200, "the row stays");
+  }
+  assert.equal(pagesAsked(world), 2);
+});
+
+test("it looks at the numbers at most once a second however many statuses change, and not when only counts of a job do", async () => {
+  const { world, shown } = await connected({ statuses: ["completed"] });
+  const asked = () => world.requests.filter((request) => request.url.startsWith("/counts")).length;
+  await world.socket.hear("job_update", hint("r", 6));
+  assert.equal(asked(), 0);
+  for (const name of ["a", "b", "c"]) await world.socket.hear("job_update", hint(name, 1, { status: "failed" }));
+  assert.equal(asked(), 1);
+  await world.inAir("/counts")[0].answer(200, { change: 3 }, '"three"');
+  await world.clock.advance(1000);
+  assert.equal(asked(), 2);
+  assert.equal(world.inAir("/counts")[0].headers["If-None-Match"], '"three"');
+  await world.inAir("/counts")[0].answer(304);
+  await world.clock.advance(5000);
+  assert.equal(asked(), 2);
+  await world.socket.hear("job_update", hint("a", 2, { status: "deleted" }));
+  assert.equal(asked(), 3);
+  assert.deepEqual(shown.counts, [{ change: 3 }]);
+});
+
+test("numbers that can't be had are asked for again", async () => {
+  const { world } = await connected();
   await world.socket.hear("job_update", hint("r", 6, { status: "failed" }));
   await world.request.answer(200, structure("r", 6, { status: "failed" }));
-  assert.equal(pagesAsked(world), 2);
+  await world.inAir("/counts")[0].fail();
+  await world.clock.advance(3000);
+  assert.equal(world.inAir("/counts").length, 1);
 });
 
 test("a deleted job leaves the list at once and is not asked for again", async () => {

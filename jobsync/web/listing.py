@@ -1,0 +1,126 @@
+"""The list of jobs: its page, and its numbers alone for pages that are open. Its rows are made in rows.py."""
+
+import hashlib
+from dataclasses import replace
+
+from flask import Response, current_app, jsonify, render_template, request
+from marshmallow import EXCLUDE, ValidationError
+
+from jobsync import listing, store
+from jobsync.errors import BadInput
+from jobsync.listing import Wanted
+from jobsync.schemas import JobsQuery
+from jobsync.status import JOB_STATUSES
+from jobsync.web.pages import blueprint
+from jobsync.web.rows import Row
+from jobsync.web.runs import Runs
+
+__all__ = ["blueprint"]
+
+MOST_KEPT = 64  # lists whose numbers are kept
+
+
+@blueprint.get("/")
+def list_jobs():
+    """Show a page of jobs. The ETag changes with any change of any job, so that asking again costs next to nothing."""
+    query = _query()
+    wanted = _wanted(query)
+    folder = current_app.extensions["jobsync.definitions"]
+    definitions, problems = folder.all(), folder.problems()
+    with store.read():
+        change = store.last_change()
+        etag = _etag(change, [(item.id, item.name, item.description, item.params) for item in definitions], problems)
+        if request.if_none_match.contains_weak(etag):
+            return _with_etag(Response(status=304), etag)
+        numbers, next_cursor = listing.find(wanted, query["limit"], query.get("cursor"))
+        counts = _counts(change, wanted)
+        # Of one moment with their steps: after a search, which has ended the transaction, of a later one than `change`, which does no harm
+        jobs = listing.rows(wanted, numbers)
+        strips = store.step_strips([job["id"] for job in jobs])
+        runs = listing.recent_runs([item.id for item in definitions])
+    params = {item.id: item.params for item in definitions}
+    html = render_template(
+        "jobs/index.html",
+        rows=[Row(job, strips[job["id"]], params.get(job["definition"], ())) for job in jobs],
+        query=query,
+        limits=_limits(query),
+        address=_address(query),
+        next_cursor=next_cursor,
+        counts=counts,
+        total=_total(counts, wanted),
+        definitions=definitions,
+        runs={definition: Runs(found) for definition, found in runs.items()},
+        problems=problems,
+        statuses=JOB_STATUSES,
+        etag=f'"{etag}"',
+        change=change,
+    )
+    return _with_etag(Response(html), etag)
+
+
+@blueprint.get("/counts")
+def show_counts():
+    """Return the numbers of a list as JSON, `{"change", "counts", "total"}`: what a page that is open asks for when a status changes."""
+    wanted = _wanted(_query())
+    with store.read():
+        change = store.last_change()
+        etag = _etag(change)
+        if request.if_none_match.contains_weak(etag):
+            return _with_etag(Response(status=304), etag)
+        counts = _counts(change, wanted)
+    return _with_etag(jsonify(change=change, counts={"all": sum(counts.values()), **counts}, total=_total(counts, wanted)), etag)
+
+
+def _query():
+    given = {name: value for name, value in request.args.items() if value}
+    try:
+        return JobsQuery(unknown=EXCLUDE).load(given)
+    except ValidationError as error:
+        raise BadInput("The address is not valid.", error.normalized_messages()) from error
+
+
+def _wanted(query):
+    return Wanted(tuple(query["status"]), *(query.get(name) for name in ("definition", "q", "since", "until")))
+
+
+def _limits(query):
+    """Return what the list is limited to besides status, as it stands in an address."""
+    return {name: str(query[name]) for name in ("definition", "q", "since", "until") if name in query}
+
+
+def _address(query):
+    """Return what all links of this list share: its limits, and how many jobs a page has where that isn't the usual."""
+    usual = JobsQuery().load({})["limit"]
+    return {**_limits(query), **({} if query["limit"] == usual else {"limit": query["limit"]})}
+
+
+def _counts(change, wanted):
+    """Return the numbers of jobs by status at a change. Kept, since all viewers of a list ask when a status changes."""
+    kept = current_app.extensions["jobsync.web.counts"]
+    key = replace(wanted, status=())
+    known, counts = kept.pop(key, (None, None))
+    if known != change:
+        counts = listing.counts(wanted)  # others run meanwhile
+    kept[key] = (change, counts)
+    if len(kept) > MOST_KEPT:
+        del kept[next(iter(kept))]
+    return counts
+
+
+@blueprint.record
+def _begin_keeping(state):
+    state.app.extensions["jobsync.web.counts"] = {}
+
+
+def _total(counts, wanted):
+    return sum(counts[status] for status in wanted.status or JOB_STATUSES)
+
+
+def _etag(change, *others):
+    said = repr([*map(str, others)]).encode("utf-8", "replace")
+    return f"{current_app.extensions['jobsync.web']}-{change}-{hashlib.sha256(said).hexdigest()[:8]}"
+
+
+def _with_etag(response, etag):
+    response.set_etag(etag)
+    return response

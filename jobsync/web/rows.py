@@ -1,0 +1,75 @@
+"""A row of the list of jobs, in words. `static/js/list.js` says the same in the same way as the job goes on."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from jobsync.placeholders import as_text
+from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, TERMINAL, UNFINISHED
+from jobsync.web.filters import number
+
+MOST_DIFFERING = 3  # parameters
+LONGEST = 24  # characters of a value
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job as `listing.rows` has it, its steps as `store.step_strips`, and the Params of its definition, none if that is gone."""
+
+    job: dict
+    steps: list
+    params: tuple
+
+    @property
+    def is_running(self):
+        return self.job["status"] == RUNNING
+
+    @cached_property
+    def differing(self):
+        """The parameters in which the job differs from its definition's defaults: `[(name, text)]`, the first few, long ones cut."""
+        defaults = {param.name: _default(param) for param in self.params}
+        texts = {name: as_text(value) for name, value in self.job["params"].items() if defaults.get(name) != value}
+        return [(name, shortened(text)) for name, text in texts.items()][:MOST_DIFFERING]
+
+    @property
+    def all_params(self):
+        return "\n".join(f"{name}: {as_text(value)}" for name, value in self.job["params"].items())
+
+    @property
+    def done(self):
+        """`2 of 4 steps · 37 of 120 children`: those that completed. What failed or was cancelled isn't done."""
+        children = sum(map(_children, self.steps))
+        words = f"{_sum(self.steps, lambda step: step['status'] == COMPLETED)} of {_amount(len(self.steps), 'step', 'steps')}"
+        return f"{words} · {_sum(self.steps, lambda step: step[COMPLETED])} of {_amount(children, 'child', 'children')}" if children else words
+
+    @property
+    def share(self):
+        """How far the job has come, 0 to 1: each step counts the same, a running one by its children."""
+        shares = [1 if step["status"] in TERMINAL else _ended(step) / (_children(step) or 1) for step in self.steps]
+        return sum(shares) / (len(shares) or 1)
+
+
+def shortened(text):
+    """Return a value on one line, without its middle when it is long: how it begins and ends tells values apart best."""
+    text = " ".join(text.split()) or "“”"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]}…{text[-LONGEST * 2 // 3 + 1 :]}"
+
+
+def _default(param):
+    """Return a parameter's default as a job has it, None for none."""
+    return None if param.required else param.take({})
+
+
+def _sum(steps, count):
+    return number(sum(map(count, steps)))
+
+
+def _amount(count, noun, plural):
+    return f"{number(count)} {noun if count == 1 else plural}"
+
+
+def _children(step):
+    return sum(step[status] for status in CHILD_STATUSES)
+
+
+def _ended(step):
+    return _children(step) - sum(step[status] for status in UNFINISHED)
