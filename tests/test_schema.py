@@ -32,6 +32,8 @@ CALLS = (
     "DELETE /api/jobs/{job_id}",
     "GET /healthz",
     "GET /readyz",
+    "GET /metrics",
+    "POST /metrics/painted",
 )
 STEPS = '[step.a]\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"'
 HEAD = '[params.text]\ntype = "string"\ndefault = "x"\n[params.count]\ntype = "integer"\ndefault = 1'

@@ -4,7 +4,7 @@ import json
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
-from jobsync import lifecycle, store
+from jobsync import lifecycle, listing, store
 from jobsync.clock import iso, now
 from jobsync.errors import BadInput
 from jobsync.placeholders import as_text
@@ -65,7 +65,7 @@ def _types(definition):
 def _form(definition, values, errors=None, rerun_of=None):
     errors = dict(errors or {})
     with store.read():
-        page = store.jobs(definition=definition.id, limit=LOOKED_AT)
+        page = listing.jobs(definition=definition.id, limit=LOOKED_AT)
     used = [job["params"] for job in page["items"]]
     fields = [field_of(param, values, errors.pop(param.name, []), used) for param in definition.params]
     others = [reason if name == "_schema" else f"{name}: {reason}" for name, reasons in errors.items() for reason in reasons]

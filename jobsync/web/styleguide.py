@@ -10,6 +10,7 @@ from jobsync.definitions.params import Param
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL
 from jobsync.web import graph
 from jobsync.web.result import sections
+from jobsync.web.rows import Row
 from jobsync.web.starting import field_of
 
 blueprint = Blueprint("styleguide", __name__)
@@ -38,8 +39,7 @@ def show():
         icons=_icons(),
         favicons=sorted(path.name for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")),
         levels=LEVELS,
-        jobs=jobs,
-        strips={job["id"]: _strip(job["status"]) for job in jobs},
+        rows=[Row(job, _strip(job["status"]), ()) for job in jobs],
         terminal=TERMINAL,
         job=jobs[-1],
         steps=[_step(status) for status in STEP_STATUSES],
