@@ -30,10 +30,18 @@ def tell_step(job_id, step_name, status, revision, refresh_logs):
     _send(message, room_of(job_id))
 
 
-def tell_job(room, job_id, status, revision, refresh_logs):
-    """Tell a room (`room_of(job_id)` or FEED) about a job as a whole."""
-    message = {"context": "job", "job_id": job_id, "status": status, "refresh_logs": refresh_logs, "revision": revision}
-    _send(message, room)
+def tell_job(job_id, status, revision, refresh_logs):
+    """Tell a job's viewers about the job as a whole."""
+    _send(_about_job(job_id, status, revision, refresh_logs), room_of(job_id))
+
+
+def tell_feed(job_id, status, revision, refresh_logs, news):
+    """Tell the feed about a job. `news`: how much news the feed has carried so far, so that who lost some finds out."""
+    _send({**_about_job(job_id, status, revision, refresh_logs), "news": news}, FEED)
+
+
+def _about_job(job_id, status, revision, refresh_logs):
+    return {"context": "job", "job_id": job_id, "status": status, "refresh_logs": refresh_logs, "revision": revision}
 
 
 def _send(message, room):

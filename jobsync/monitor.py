@@ -54,6 +54,7 @@ class Monitor:
         self._change = None
         self._told = {}
         self._messages_at = {}
+        self._news = 0  # that the feed was told of
         self._deadlines = {}
         self._unmoved = set()
         self._odd = set()  # jobs whose rows are wrong, which the log has been told
@@ -185,9 +186,9 @@ class Monitor:
         for step in moved:
             self._send_step(job.id, step, head.revision, told, True)
         if head.status != told.status:
-            self._send(broadcast.room_of(job.id), job.id, head.status, head.revision, True)
+            self._send_job(job.id, head.status, head.revision, True)
         if moved or head.status != told.status:
-            self._send(broadcast.FEED, job.id, head.status, head.revision, True)
+            self._send_feed(job.id, head.status, head.revision, True)
             told.waiting.discard(None)
             metrics.BROADCAST.observe(max(0, now() - job.updated_at) / 1000)
         elif steps:
@@ -201,9 +202,15 @@ class Monitor:
         told.lines[step.name] = step.log_count
         told.waiting.discard(step.name)
 
-    def _send(self, room, job_id, status, revision, refresh_logs):
-        broadcast.tell_job(room, job_id, status, revision, refresh_logs)
-        self._messages_at[room] = self._clock()
+    def _send_job(self, job_id, status, revision, refresh_logs):
+        broadcast.tell_job(job_id, status, revision, refresh_logs)
+        self._messages_at[broadcast.room_of(job_id)] = self._clock()
+
+    def _send_feed(self, job_id, status, revision, refresh_logs):
+        """Tell the feed. Of the news of a job that a list doesn't show nothing else would tell, so they are counted; hints at rest are no news."""
+        self._news += refresh_logs or status == broadcast.DELETED
+        broadcast.tell_feed(job_id, status, revision, refresh_logs, self._news)
+        self._messages_at[broadcast.FEED] = self._clock()
 
     def _tell_growth(self):
         """Tell of growth that waited: of each step at most once in GROWTH seconds; to the feed (key None) of each job likewise."""
@@ -230,7 +237,7 @@ class Monitor:
             if step.name in due:
                 self._send_step(job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0))
         if head and None in due:
-            self._send(broadcast.FEED, job_id, head.status, head.revision, True)
+            self._send_feed(job_id, head.status, head.revision, True)
         told.waiting -= due  # only now: what could not be sent is sent by the next tick
         told.grown_at |= dict.fromkeys(due, moment)
 
@@ -238,11 +245,11 @@ class Monitor:
         watched = broadcast.watched_jobs()
         quiet = [job_id for job_id in watched if self._is_quiet(broadcast.room_of(job_id))]
         for job in store.job_heads(quiet) if quiet else ():
-            self._send(broadcast.room_of(job.id), job.id, job.status, job.revision, False)
+            self._send_job(job.id, job.status, job.revision, False)
         if broadcast.is_feed_watched() and self._is_quiet(broadcast.FEED):
             job = store.last_changed_job()
             if job:
-                self._send(broadcast.FEED, job.id, job.status, job.revision, False)
+                self._send_feed(job.id, job.status, job.revision, False)
         self._forget_rooms({broadcast.room_of(job_id) for job_id in watched} | {broadcast.FEED})
 
     def _is_quiet(self, room):
@@ -257,8 +264,8 @@ class Monitor:
         if not deletions:
             return
         for deletion in deletions:
-            for room in (broadcast.room_of(deletion.job_id), broadcast.FEED):
-                self._send(room, deletion.job_id, broadcast.DELETED, deletion.revision, False)
+            for send in (self._send_job, self._send_feed):
+                send(deletion.job_id, broadcast.DELETED, deletion.revision, False)
             self._told.pop(deletion.job_id, None)
         moves.deletions_told([deletion.change for deletion in deletions])
         self.clear_deleted()

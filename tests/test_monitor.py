@@ -107,7 +107,7 @@ def test_a_tick_moves_a_job_on_and_tells_it_with_the_revision_in_the_store(stage
         {"context": "job_step", "job_id": job_id, "step_name": "a", "status": "running", "refresh_logs": True, "revision": revision},
         {"context": "job", "job_id": job_id, "status": "running", "refresh_logs": True, "revision": revision},
     ]
-    assert stage.to_feed(messages) == [{"context": "job", "job_id": job_id, "status": "running", "refresh_logs": True, "revision": revision}]
+    assert stage.to_feed(messages) == [{"context": "job", "job_id": job_id, "status": "running", "refresh_logs": True, "revision": revision, "news": 1}]
 
 
 def test_a_new_job_is_told_though_it_does_not_move(stage, monkeypatch):
@@ -312,6 +312,22 @@ def test_the_feed_is_hinted_at_with_the_job_that_changed_last(stage):
     (message,) = stage.to_feed(stage.tick(HEARTBEAT))
     assert (message["job_id"], message["refresh_logs"]) == (first, False)
     assert message["revision"] == store.structure(first)["revision"] and second
+
+
+def test_the_feed_counts_its_news_and_hints_at_rest_repeat_the_count(stage):
+    stage.recorder.watch(feed=True)
+    ended, _ = running(stage), running(stage)
+    messages = []
+    for act in (lifecycle.cancel, lifecycle.delete):
+        act(ended)
+        messages += [message for _ in range(8) for message in stage.to_feed(stage.tick(1))]
+    expected = 0
+    for message in messages:
+        expected += message["refresh_logs"] or message["status"] == broadcast.DELETED
+        assert message["news"] == expected or message is messages[0]
+        expected = message["news"]
+    assert {message["refresh_logs"] for message in messages} == {True, False}
+    assert broadcast.DELETED in {message["status"] for message in messages}
 
 
 def test_a_room_that_nobody_watches_gets_no_hints(stage):

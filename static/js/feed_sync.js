@@ -10,7 +10,7 @@ const FEED = "";
 const GROWTH_SPACING = 1000; // ms between two looks at a job of which only counts have changed
 const PAGE_SPACING = 500; // ms between two looks at the list
 const COUNTS_SPACING = 1000; // ms between two looks at its numbers
-const LOOK_EVERY = 15000; // ms: a lost hint of a new job can't be noticed otherwise
+const LOOK_EVERY = 15000; // ms: for what nobody is told of, such as another definition
 const PING_EVERY = 2000; // ms: an empty list gets no hints, so it asks whether somebody is there
 const MOST_REMEMBERED = 1000; // jobs that are known not to belong here
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
@@ -27,6 +27,7 @@ export class FeedSync {
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
   #elsewhere = new Map(); // id → the last status that was heard of it, of jobs that aren't shown
   #deleted = new Set();
+  #news = null; // the feed's count of them
   #confirmedAt = -Infinity;
   #isActive = false;
   #isResting = false;
@@ -189,10 +190,20 @@ export class FeedSync {
   #takeHint(hint) {
     this.#confirmedAt = this.#outside.clock.now();
     this.#stopTimer("poll");
+    this.#countNews(hint);
     const job = this.#jobs.get(hint.job_id);
     if (hint.status === "deleted") this.#forget(hint.job_id);
     else if (job) this.#want(job, hint.revision, this.#isNewStatus(job, hint));
     else if (this.#isNews(hint) && this.#mayAsk) (this.#mayBelong(hint) ? this.#page : this.#counts).askAgain(); // a page has its numbers
+  }
+
+  /** Looks at the list when the feed has carried more news than came here: of a job that isn't shown, or of a deletion, nothing else tells. */
+  #countNews({ news, refresh_logs: hasGrown, status }) {
+    if (!Number.isInteger(news)) return; // it isn't the feed's
+    const isNews = hasGrown || status === "deleted";
+    const isNext = news === this.#news || (isNews && news === this.#news + 1);
+    this.#news = news;
+    if (!isNext && this.#mayAsk) this.#page.askAgain();
   }
 
   #isNewStatus(job, hint) {

@@ -10,9 +10,6 @@ from faults.pages import open_list
 
 pytestmark = pytest.mark.browser
 
-# Of a job that the list doesn't show nothing but its own messages tells while another one keeps the feed busy: it waits for the look each 15 s
-unmended = pytest.mark.xfail(strict=True, reason="a list that lost the only message of a job is wrong for up to 15 s")
-
 
 @pytest.fixture
 def busy(site):
@@ -23,7 +20,6 @@ def busy(site):
     site.post(f"/api/jobs/{job_id}/cancel")
 
 
-@unmended
 def test_a_new_job_of_which_all_messages_are_lost_appears_within_5_s(site, proxy, tabs, busy, tmp_path):
     listing = open_list(tabs, proxy)
     proxy.copy_events(lambda packet: busy in packet)
@@ -37,7 +33,6 @@ def test_a_new_job_of_which_all_messages_are_lost_appears_within_5_s(site, proxy
     assert set(listing.check_all()) == {"live"}
 
 
-@unmended
 def test_a_deletion_of_which_the_message_is_lost_shows_within_5_s(site, proxy, tabs, busy):
     job_id = site.submit("short")
     site.wait_for_end(job_id)

@@ -187,6 +187,26 @@ test("numbers that can't be had are asked for again", async () => {
   assert.equal(world.inAir("/counts").length, 1);
 });
 
+test("when the feed has carried more news than came here, it looks at the list", async () => {
+  const { world } = await connected();
+  const heard = async (news, others) => {
+    const before = pagesAsked(world);
+    await world.socket.hear("job_update", hint("d", 9, { status: "completed", refresh_logs: true, news, ...others }));
+    await world.clock.advance(500);
+    if (world.inAir("/?status=x").length > 0) await world.request.answer(304);
+    return pagesAsked(world) - before;
+  };
+  const rest = { refresh_logs: false };
+  assert.equal(await heard(7), 1, "what came before isn't known");
+  assert.equal(await heard(7, rest), 0, "a hint at rest");
+  assert.equal(await heard(8), 0, "the next");
+  assert.equal(await heard(8), 0, "the same again");
+  assert.equal(await heard(9, rest), 1, "the last was lost");
+  assert.equal(await heard(11), 1, "one before was lost");
+  assert.equal(await heard(12, { job_id: "gone", status: "deleted", refresh_logs: false }), 0, "a deletion is news");
+  assert.equal(await heard(1), 1, "another start of the server");
+});
+
 test("a deleted job leaves the list at once and is not asked for again", async () => {
   const { world, shown } = await connected({ pages: { less: [DONE] } });
   await world.socket.hear("job_update", hint("r", 6, { status: "deleted" }));
