@@ -7,8 +7,7 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PROMISED = 10_000_000  # bytes
-GROWTH = 1_000_000  # bytes: a tenth of it, or one small object kept per message would go unnoticed
+GROWTH = 1_000_000  # bytes: 10 MB are promised, but one small object kept per message is 4. Compiled code and Chromium's timings are 0.4
 ICONS = 1500  # nodes: by so many those of 50 rows' icons may differ
 MESSAGES = 30_000
 PACE = 20  # changes a second
@@ -30,7 +29,7 @@ def test_the_list_was_fetched_again_and_a_jobs_lines_were(looks):
 
 def test_the_heap_does_not_grow(look):
     heaps = [reading.heap for reading in look.readings]
-    assert GROWTH < PROMISED and heaps[-1] - heaps[0] < GROWTH, heaps
+    assert heaps[-1] - heaps[0] < GROWTH, heaps
 
 
 def test_no_listener_is_left_behind(look):
