@@ -14,7 +14,8 @@ STEPS = ("fetch", "build", "check")
 def site(tmp_path_factory):
     """A server that gives the pages and the scripts. No worker touches its job, and it reports its paints as a sampled page does."""
     site = Server(tmp_path_factory.mktemp("long"), JOBSYNC_WORKERS="0", JOBSYNC_PAINT_SAMPLING="1")
-    define(site.folder, 'id = "long"\nname = "A long job"\n' + "".join(f'[step.{name}]\ntype = "command"\nrun = ["true"]\n' for name in STEPS))
+    steps = [f'[step.{name}]\ntype = "command"\nrun = ["true"]\n' for name in STEPS]
+    define(site.folder, 'id = "long"\nname = "A long job"\n' + "".join(steps))
     yield site.start()
     site.stop()
 

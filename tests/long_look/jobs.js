@@ -45,7 +45,8 @@ class Job {
 
   structure() {
     const { id: job_id, status, revision, error, updated_at, started_at, finished_at } = this;
-    return { job_id, status, revision, error, updated_at, started_at, finished_at, steps: this.steps.map(({ changes, ...shown }) => shown) };
+    const steps = this.steps.map(({ changes, ...shown }) => shown);
+    return { job_id, status, revision, error, updated_at, started_at, finished_at, steps };
   }
 
   #stepHint({ name: step_name, status }, refresh_logs = true) {

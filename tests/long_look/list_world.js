@@ -1,4 +1,5 @@
-// What the server says while the page lists jobs: ten that run side by side, a new one for each that ends, old ones that leave or are deleted.
+// What the server says while the page lists jobs: ten that run side by side, a new one for each that ends, old ones that leave or are
+// deleted.
 
 const SHOWN = 50; // jobs on the page
 const RUNNING = 10;
@@ -106,7 +107,8 @@ class ListWorld {
 
   #html() {
     const { start, end } = this.#page;
-    return `${start.replace("data-change=", `data-change="${this.#change}" data-was=`)}${this.#shown.map((job) => this.#rowOf(job)).join("")}${end}`;
+    const rows = this.#shown.map((job) => this.#rowOf(job));
+    return [start.replace("data-change=", `data-change="${this.#change}" data-was=`), ...rows, end].join("");
   }
 
   #rowOf(job) {

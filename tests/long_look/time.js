@@ -1,4 +1,5 @@
-// The page's time: its timers and clocks, which go on only when `advance` says so. All of these scripts run in one scope, before the page's own.
+// The page's time: its timers and clocks, which go on only when `advance` says so. All of these scripts run in one scope, before the
+// page's own.
 
 const EPOCH = Date.UTC(2026, 10, 22, 8);
 const MOST_TURNS = 100_000;
