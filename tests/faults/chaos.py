@@ -196,6 +196,7 @@ class Chaos:
         assert self.viewers.wrong == [], self.viewers.wrong
 
     def _behind(self, truth):
+        self.viewers.check_running()
         behind = [number for number, job_id in self.viewers.jobs.items() if not _is_up_to_date(self.viewers.shown[number], truth[job_id])]
         if self.tab_job and self.tab.revision() < truth[self.tab_job]["revision"]:
             behind.append("the tab")

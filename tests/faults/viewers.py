@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 PROGRAM = Path(__file__).parent / "viewers.mjs"
@@ -37,12 +38,19 @@ class Viewers:
 
     def behind(self, structure_of):
         """Return the numbers of the pages that don't show what `structure_of(job_id)` returns."""
+        self.check_running()
         truth = {job_id: structure_of(job_id) for job_id in set(self.jobs.values())}
         return [number for number, job_id in self.jobs.items() if self.shown[number] != truth[job_id]]
 
+    def check_running(self):
+        """Raise if Node has ended: a page that nobody keeps is neither right nor wrong."""
+        if self._process.poll() is not None:
+            raise RuntimeError(f"the viewers' process has ended with exit code {self._process.returncode}; what it said is above")
+
     def close(self):
         """End them all."""
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # it may have ended by itself
+            self._process.stdin.close()
         self._process.wait(10)
         self._reader.join(10)
         self._process.stdout.close()
