@@ -226,8 +226,10 @@ class Chaos:
             db.session.rollback()
 
     def close(self):
-        self.viewers.close()
-        self.server.stop()
+        try:
+            self.viewers.close()
+        finally:
+            self.server.stop()
 
 
 def _kill(pid):
