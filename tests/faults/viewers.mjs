@@ -50,10 +50,9 @@ class Viewer {
     this.#sync = new JobSync(
       {
         jobId: this.#jobId,
-        revision: served.revision,
-        finishedAt: served.finished_at,
+        served,
         onStructure: (structure) => this.#show(structure),
-        onResult: () => {},
+        onFragment: () => {},
         onConnection: (state) => say(this.#number, { state }),
         onDeleted: () => say(this.#number, { deleted: true }),
       },
