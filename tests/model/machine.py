@@ -20,13 +20,32 @@ RECONNECTED = 12_000  # ms more until hints come again over a connection whose l
 RECENT = 1000  # ms: a request sent longer ago isn't waited for by a page that is woken
 
 places = st.integers(0, 5)  # in a list, wrapped around
-actions = st.sampled_from(ACTIONS + ("go_on",) * 7)  # those that lead on come more often
-plans = st.none() | st.tuples(st.integers(0, 6), st.none() | actions)
-pauses = st.sampled_from((0, 20, 20, 300, 1200, 2500, 6000))  # ms
+actions = st.sampled_from(ACTIONS + ("go_on",) * 14 + ("fail", "retry"))  # a job's life goes on, most of the time
+plans = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 8), st.none() | actions))
+pauses = st.sampled_from((0, 20, 20, 20, 300, 300, 1200, 1200, 2500, 6000))  # ms
+lives = st.lists(st.tuples(actions, plans, pauses), min_size=1, max_size=3)
 mostly = st.sampled_from((True, True, True, False))
 ways = [(kind, what, number) for kind, found in TROUBLES.items() for what, ways in found.items() for number in range(ways)]
 troubles = st.builds(lambda way, times: (*way, times), st.sampled_from(ways), st.sampled_from((1, 1, 2, 6)))
 chances = st.sampled_from((0, 1, 2, 3, 4))  # see `chance` in driver.mjs
+
+booleans = st.booleans()
+VISITS = ("hide_or_show", "hide_or_show", "wake", "leave_or_come_back", "sleep_or_wake", "lose_or_find_network")
+
+
+def disturbance(name, **given):
+    """Return a strategy for the name of a method of the machine and what it is given."""
+    return st.tuples(st.just(name), st.fixed_dictionaries(given))
+
+
+disturbances = st.one_of(
+    disturbance("flow", is_flowing=mostly),
+    disturbance("cut", place=places, page_notices=booleans, server_notices=booleans),
+    disturbance("restart", is_back=mostly),
+    disturbance("open_page", chance=chances, honours_abort=booleans, plan=plans),
+    disturbance("visit", place=places, what=st.sampled_from(VISITS)),
+    disturbance("toggle", place=places, step=st.sampled_from(("a", "b"))),
+)
 
 
 class Model(RuleBasedStateMachine):
@@ -50,6 +69,7 @@ class Model(RuleBasedStateMachine):
         self.stack.enter_context(self.server.watched())
         self.network = Network(self.shared.node, self.clock, self.server)
         self.open_page(chance, honours_abort, None)
+        self.done()
 
     def __init__(self):
         super().__init__()
@@ -77,30 +97,50 @@ class Model(RuleBasedStateMachine):
 
     # People, workers, the monitor
 
-    @rule(troubles=st.lists(troubles, max_size=4), some=st.lists(st.tuples(actions, pauses), min_size=1, max_size=5), is_ticking=mostly)
+    @rule(troubles=st.lists(troubles, max_size=4), some=lives, is_ticking=mostly)
     def live(self, troubles, some, is_ticking):
-        """Let things happen, with what comes next meeting with troubles, and the monitor perhaps being stuck."""
+        """Let things happen, with what comes next meeting with troubles, and the monitor perhaps being stuck or killed."""
         for kind, what, number, times in troubles:
             self.network.troubles.setdefault(kind, []).extend([(what, number)] * times)
-        for action, ms in some:
+        for action, plan, ms in some:
             self.workers.do(action)
+            if plan and self.server.is_up:
+                self.server.tick(self.planned(plan))
+                self.network.collect()
+                self.network.lose_server(self.fate())
             self.network.pass_time(ms, is_ticking=is_ticking)
         self.done()
 
-    @rule(action=actions, plan=plans)
-    @precondition(lambda self: self.server.is_up)
-    def tick(self, action, plan):
-        self.workers.do(action)
-        self.server.tick(self.planned(plan))
-        self.network.collect()
+    @rule(disturbance=disturbances, some=lives)
+    def disturb(self, disturbance, some):
+        """Do one of those methods below that change how things are, and live with it."""
+        name, given = disturbance
+        getattr(self, name)(**given)
+        self.done()
+        self.live([], some, True)
+
+    @rule(ms=pauses)
+    def recover(self, ms):
+        """Have most of what is wrong be right again."""
+        self.server.start()
+        self.network.troubles.clear()
+        for page in self.pages:
+            if page.is_asleep:
+                self.sleep_or_wake(page)
+            if not page.is_online:
+                self.lose_or_find_network(page)
+            if page.is_resting:
+                self.hide_or_show(page)
+        self.network.is_flowing = True
+        self.network.settle()
+        self.network.pass_time(ms)
         self.done()
 
     # The network
 
-    @rule(is_flowing=st.booleans())
     def flow(self, is_flowing):
+        """Have things arrive by themselves from now on, or not."""
         self.network.is_flowing = is_flowing
-        self.done()
 
     def thing(self, place):
         """Return something under way, None for nothing. What belongs to a machine that sleeps stays as it is."""
@@ -116,26 +156,23 @@ class Model(RuleBasedStateMachine):
                 self.network.deliver(thing, self.planned(plan))
         self.done()
 
-    @rule(place=places, page_notices=st.booleans(), server_notices=st.booleans())
-    @precondition(lambda self: self.network.open_sockets())
     def cut(self, place, page_notices, server_notices):
+        """Cut a connection."""
         sockets = self.network.open_sockets()
-        socket = sockets[place % len(sockets)]
-        self.network.cut(socket, page_notices and not socket.page.is_asleep, server_notices)
-        self.done()
+        if sockets:
+            socket = sockets[place % len(sockets)]
+            self.network.cut(socket, page_notices and not socket.page.is_asleep, server_notices)
 
     # The server
 
-    @rule(is_back=st.booleans())
     def restart(self, is_back):
+        """Kill the server, and perhaps start it again; when it is down, perhaps start it."""
         self.server.kill()
         if is_back:
             self.server.start()
-        self.done()
 
     # Pages
 
-    @rule(chance=chances, honours_abort=st.booleans(), plan=plans)
     def open_page(self, chance, honours_abort, plan):
         """Open a tab, or reload the oldest one where there are enough."""
         answer = self.server.get(f"/jobs/{self.truth.job_id}", plan=self.planned(plan)) if self.server.is_up else None
@@ -144,7 +181,6 @@ class Model(RuleBasedStateMachine):
                 self.leave(self.pages[0])
             page = Page(len(self.network.pages), answer[2], self.truth)
             self.network.add(page, page.options(chance, honours_abort))
-        self.done()
 
     def leave(self, page):
         page.is_active, page.is_left = False, True
@@ -156,13 +192,11 @@ class Model(RuleBasedStateMachine):
     def pages(self):
         return [page for page in self.network.pages if not page.is_left]
 
-    @rule(place=places, what=st.sampled_from(("hide_or_show", "hide_or_show", "wake", "leave_or_come_back", "sleep_or_wake", "lose_or_find_network")))
     def visit(self, place, what):
         """Do with a page what browsers and their owners do."""
         page = self.pages[place % len(self.pages)] if self.pages else None
         if page and (not page.is_asleep or what == "sleep_or_wake"):
             getattr(self, what)(page)
-        self.done()
 
     def hide_or_show(self, page):
         page.is_resting = not page.is_resting
@@ -200,17 +234,17 @@ class Model(RuleBasedStateMachine):
         self.network.do(page, "online", page.is_online)
         self.network.call(page, "wake" if page.is_online else "networkChanged")
 
-    @rule(place=places, step=st.sampled_from(("a", "b")))
-    @precondition(lambda self: self.pages)
     def toggle(self, place, step):
-        page = self.pages[place % len(self.pages)]
+        """Open or close a step."""
+        page = self.pages[place % len(self.pages)] if self.pages else None
+        if page is None:
+            return
         if step in page.lines:
             del page.lines[step]
             self.network.do(page, "collapse", step)
         else:
             page.lines[step] = []
             self.network.do(page, "expand", step)
-        self.done()
 
     # The end
 

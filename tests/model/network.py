@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-STEP = 250  # ms: the longest time that passes at once
+STEP = 400  # ms: the longest time that passes at once
 DELAYS = (200, 900, 2500, 4500)  # ms
 BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"), (500, ""))
 TROUBLES = {  # what can happen to each kind of thing, with the number of ways in which it can
-    "connect": {"fail": 1, "lose": 1, "delay": 4},
-    "emit": {"lose": 1, "delay": 4},
-    "ack": {"lose": 1, "delay": 4},
-    "frame": {"lose": 1, "double": 1, "delay": 4},
-    "ask": {"fail": 2, "lose": 2, "delay": 4, "answer_badly": 4, "answer_from_cache": 4},
+    "connect": {"fail": 1, "lose": 1, "delay": 2},
+    "emit": {"lose": 1, "delay": 2},
+    "ack": {"lose": 1, "delay": 2},
+    "frame": {"lose": 3, "double": 1, "delay": 4},
+    "ask": {"fail": 2, "lose": 2, "delay": 2, "answer_badly": 4, "answer_from_cache": 4},
     "answer": {"fail": 1, "lose": 1, "double": 1, "delay": 4},
-    "bye": {"lose": 1, "delay": 4},
+    "bye": {"lose": 1},
 }
 MOST_AT_ONCE = 500  # things that are delivered without any time passing; more is a page that hammers the server
 

@@ -138,7 +138,7 @@ class Page:
 
     def _take_abandon(self, number):
         url = self.air.pop(number, "")
-        if url.endswith("/structure") and self.at - self.sent_at[number] >= TIME_OUT:
+        if url.endswith("/structure") and self.at - self.sent_at[number] > TIME_OUT - 1:
             self._excuse()
 
     def _excuse(self):
@@ -200,7 +200,7 @@ class Page:
     def check(self):
         """Assert what must hold whenever nothing is being done."""
         for number in self.air:
-            assert self.now - self.sent_at[number] <= TIME_OUT, f"it waits too long for {self.air[number]}"
+            assert self.now - self.sent_at[number] < TIME_OUT + 1, f"it waits too long for {self.air[number]}"
         if not self.may_ask:
             assert not self.air, f"it asks though it is {self._condition()}"
         if self.may_ask and not self.is_asleep:

@@ -10,7 +10,7 @@ from model.machine import Model
 
 RUNS = 300
 BATCH = 1000  # runs: Hypothesis remembers those of a batch
-STEPS = 40
+STEPS = 20
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink)
 
 

@@ -2,10 +2,11 @@
 
 from by_hand import Hand, line
 
-from jobsync import lifecycle
+from jobsync import lifecycle, store
 from jobsync.errors import NotFound, WrongState
 from jobsync.extensions import db
 from jobsync.lifecycle import submit, work
+from jobsync.status import RETRYABLE
 
 DEFINITIONS = (
     """
@@ -28,6 +29,7 @@ type = "by_hand_summed"
 """,
 )
 WORKER = "w1"
+CHILDREN = 4  # of a step
 ACTIONS = ("go_on", "claim", "complete", "fail", "log", "die", "cancel", "retry", "delete")
 
 
@@ -70,8 +72,11 @@ class Workers:
         return [line(f"line {self._count}"), line(f"and more of {self._count}")]
 
     def _go_on(self):
-        """Do what a worker does next."""
-        if not self._tasks:
+        """Do what comes next in a job's life."""
+        job = store.job_head(self.job_id)
+        if job and job.status in RETRYABLE:
+            self._retry()
+        elif not self._tasks:
             self._claim()
         elif self._count % 3:
             self._log()
@@ -81,7 +86,7 @@ class Workers:
     def _claim(self):
         for task in self._hand.claim(WORKER, 2):
             if task.kind == "plan":
-                work.add_planned(task, [work.NewChild(str(place), f"c{place}", {}) for place in (1, 2)], self._lines())
+                work.add_planned(task, [work.NewChild(str(place), f"c{place}", {}) for place in range(1, CHILDREN + 1)], self._lines())
                 work.finish_plan(task)
             elif task.kind == "summary":
                 self._count += 1
