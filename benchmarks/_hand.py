@@ -5,8 +5,8 @@ It uses the store as a worker does, so that the moment of a commit is known to t
 - `{"begin": job, "children": m, "ready": n}`: takes the job in hand. Steps are planned with m children each as they begin; it waits until n
   of them are, and the first child of each is begun (without children: until they can be ended). Answers `{"ready": n}`.
 - `{"end": true}`: ends one more of the steps that can be ended. Answers `{"step", "at"}`.
-- `{"mix": rate, "steps": n}`: works n steps off at so many commits a second: each ends a child with a line, or a step when its children
-  have ended. Answers `{"lines": [[at, step, log_count]], "ends": [[at, step]], "seconds"}`.
+- `{"mix": rate, "steps": n, "lines": k}`: works n steps off at so many commits a second: each writes a line of a child, and ends the child with
+  its k-th, or ends a step when its children have ended. Answers `{"lines": [[at, step, log_count]], "ends": [[at, step]], "seconds"}`.
 - `{"grow": rate, "seconds": s}`: writes a line at a time, to the steps in turns. Answers `{"revisions": [[revision, at]]}`.
 
 Steps are of the type `test_job_generator`, so that each is ended by its summing up.
@@ -29,13 +29,17 @@ PATIENCE = 30  # seconds that the monitor gets to let a step begin or be summed 
 
 
 class Lane:
-    """A step in hand. lines: how many it has. tasks: its children that are left, the first one begun. summary: set when it can be ended."""
+    """A step in hand. lines: how many it has. tasks: its children that are left, the first one begun, once it `has_children`.
+
+    summary: set when the step can be ended.
+    """
 
     def __init__(self, plan):
         self.plan = plan
         self.name = plan.step_name
         self.lines = 0
         self.tasks = deque()
+        self.has_children = False
         self.summary = None
 
     @property
@@ -64,14 +68,14 @@ class Hand:
         """End one more step: the commit is the one that makes the monitor complete it."""
         return self._end(next(lane for lane in self._lanes if lane.summary))
 
-    def mix(self, rate, steps):
+    def mix(self, rate, steps, of_child):
         """Work so many steps off at a pace, and return what was committed when."""
         lines, ends, started = [], [], time.monotonic()
         while len(ends) < steps:
             self._wait_until(started + (len(lines) + len(ends)) / rate)
             lane = self._next_ready()
             if lane.tasks:
-                lines.append(self._next_child(lane))
+                lines.append(self._next_line(lane, of_child))
             else:
                 done = self._end(lane)
                 ends.append([done["at"], done["step"]])
@@ -101,15 +105,21 @@ class Hand:
                 time.sleep(LOOK)
 
     def _take(self):
-        """Take what is to be done, if anything is, and return whether there was. A plan is done at once."""
-        tasks = work.claim(self._id, lambda _: self._children)
+        """Take what is to be done, if anything is, and return whether there was. A plan is done at once.
+
+        Of a step in hand no children are taken again: those that are put by for this worker would be given out anew.
+        """
+        in_hand = {lane.plan.step_pk for lane in self._lanes if lane.has_children}
+        tasks = work.claim(self._id, lambda step_pk: 0 if step_pk in in_hand else self._children)
         for task in tasks:
             if task.kind == "plan":
                 self._lanes.append(Lane(task))
                 work.add_planned(task, [work.NewChild(str(number), f"part {number}", {}) for number in range(1, self._children + 1)])
                 work.finish_plan(task)
             elif task.kind == "child":
-                self._lane_of(task).tasks.append(task)
+                lane = self._lane_of(task)
+                lane.tasks.append(task)
+                lane.has_children = True
             else:
                 self._lane_of(task).summary = task
         return bool(tasks)
@@ -129,12 +139,15 @@ class Hand:
 
     # Doing it
 
-    def _next_child(self, lane):
-        """End the child that is under way, with a line, and begin the next. Returns `[at, step, log_count]`."""
-        task = lane.tasks.popleft()
+    def _next_line(self, lane, of_child):
+        """Write the next line of the child that is under way, and end it with its last. Returns `[at, step, log_count]`."""
         lane.lines += 1
-        ended = work.End(task, "completed", {}, None, now())
-        work.record(task, [self._line(lane)], ended=[ended], begin=lane.tasks[0] if lane.tasks else None)
+        if lane.lines % of_child:
+            work.record(lane.tasks[0], [self._line(lane)])
+        else:
+            task = lane.tasks.popleft()
+            ended = [work.End(task, "completed", {}, None, now())]
+            work.record(task, [self._line(lane)], ended=ended, begin=lane.tasks[0] if lane.tasks else None)
         return [time.time(), lane.name, lane.lines]
 
     def _end(self, lane):
@@ -154,7 +167,7 @@ def do(hand, question):
     if "begin" in question:
         return hand.begin(question["begin"], question["children"], question["ready"])
     if "mix" in question:
-        return hand.mix(question["mix"], question["steps"])
+        return hand.mix(question["mix"], question["steps"], question["lines"])
     return hand.grow(question["grow"], question["seconds"]) if "grow" in question else hand.end()
 
 

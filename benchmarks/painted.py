@@ -1,7 +1,8 @@
 """From commits to the screen: a job's page in Chromium at 1, 20 and 200 changes a second, statuses apart from counts and lines.
 
 A process that writes as a worker does (`_hand.py`) works a job of many steps off, a few of them side by side, at so many commits a second, and
-notes the moment after each: most end a child, with a line, and each step ends when its children have. The page notes what it has painted.
+notes the moment after each: most write a line, some end a child besides, and each step ends when its children have. The page notes what it has
+painted.
 """
 
 from dataclasses import dataclass, field
@@ -19,15 +20,20 @@ GROWTH_GOAL = 1200  # ms, the same for counts and lines, which are told of once 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast a job's page is changed. children: of each step; jobs: how many are watched, one after the other; steps: of each."""
+    """How fast a job's page is changed. children: of each step; lines: of each child; jobs: that are watched, one after the other; steps: of each."""
 
     rate: int
     children: int
+    lines: int
     jobs: int
     steps: int = STEPS
 
 
-PACES = (Pace(1, children=1, jobs=1, steps=30), Pace(20, children=4, jobs=2), Pace(200, children=19, jobs=6, steps=24))
+PACES = (
+    Pace(1, children=1, lines=1, jobs=1, steps=30),
+    Pace(20, children=2, lines=2, jobs=2),
+    Pace(200, children=4, lines=5, jobs=6, steps=24),
+)
 
 
 @dataclass
@@ -59,8 +65,8 @@ def measure(report, say, paces=PACES):
             say(f"  {pace.rate} changes a second")
             report_pace(report, pace, measure_pace(server, hand, page, pace))
     report.note(
-        f"{LANES} steps of a job run side by side; where a step is expanded its lines are fetched too. A change is a commit that ends a child, "
-        "with a line, or that lets the monitor complete a step; what the monitor commits besides isn't counted."
+        f"{LANES} steps of a job run side by side; where a step is expanded its lines are fetched too. A change is a commit that writes a line, "
+        "with a child's end or without, or that lets the monitor complete a step; what else is committed meanwhile isn't counted."
     )
 
 
@@ -72,7 +78,7 @@ def measure_pace(server, hand, page, pace):
         hand.ask(begin=job_id, children=pace.children, ready=min(LANES, pace.steps))
         page.goto(f"{server.url}/jobs/{job_id}")
         page.wait_for_selector('[data-connection="live"]', state="attached")
-        done = hand.ask(mix=pace.rate, steps=pace.steps)
+        done = hand.ask(mix=pace.rate, steps=pace.steps, lines=pace.lines)
         add_delays(delays, done, wait_for_paints(page, done))
     return delays
 

@@ -254,8 +254,8 @@ def test_storms_are_measured(monkeypatch):
 
 @pytest.mark.browser
 def test_what_is_painted_is_measured():
-    pace = painted.Pace(40, children=3, jobs=1, steps=6)
+    pace = painted.Pace(40, children=2, lines=2, jobs=1, steps=6)
     figures, report = measured(painted, [pace])
-    assert [sum(histogram.counts) for histogram in report.histograms] == [6, 18, 18]
+    assert [sum(histogram.counts) for histogram in report.histograms] == [6, 24, 24]
     medians = [figures[f"commit → painted, {what}, 40/s, median"] for what in ("statuses", "counts", "lines")]
     assert min(medians) > 0 and statistics.median(medians) < 60_000
