@@ -151,12 +151,8 @@ export class StepView {
   }
 
   #showLines({ levels, log_count: total }) {
-    for (const level of ["warning", "error"]) {
-      const count = this.#showCount(level, levels[level]);
-      setText(part(count, "noun"), levels[level] === 1 ? level : `${level}s`);
-    }
+    for (const level of ["warning", "error"]) this.#showCount(level, levels[level]);
     setText(this.#find("lines"), number(total));
-    setText(this.#find("lines-noun"), total === 1 ? "line" : "lines");
     setHidden(this.#find("download"), total === 0);
     this.#showFilter();
   }
@@ -167,7 +163,6 @@ export class StepView {
     const node = this.#parts.get(key);
     setHidden(node, count === 0);
     setText(part(node, "number"), number(count));
-    return node;
   }
 
   #showTimes({ started_at: started, finished_at: finished }) {

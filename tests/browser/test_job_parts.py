@@ -11,13 +11,16 @@ pytestmark = pytest.mark.browser
 SHIFTS = """
 window.shifts = [];
 new PerformanceObserver((list) => window.shifts.push(...list.getEntries().filter((entry) => !entry.hadRecentInput)
-  .map((entry) => [entry.value, entry.sources.map(({ node }) => node?.outerHTML?.slice(0, 120))]))).observe({ type: "layout-shift", buffered: true });
+  .map((entry) => [entry.value, entry.sources.map(({ node }) => (node?.outerHTML ?? node?.textContent)?.slice(0, 120))]))).observe({ type: "layout-shift", buffered: true });
 """
 
 
 @pytest.fixture
 def gates(site, tmp_path):
-    return Gates(site, tmp_path)
+    """A job that goes on when the test says so, and is cancelled after it: it would keep the workers waiting."""
+    gates = Gates(site, tmp_path)
+    yield gates
+    site.post(f"/api/jobs/{gates.job_id}/cancel")
 
 
 @pytest.fixture
@@ -157,7 +160,7 @@ def test_a_level_that_is_pressed_shows_its_lines_and_those_above_and_again_all(t
     tab = tabs.new(site).open_job(job_id)
     tab.toggle("prepare")
     filters = tab.step("prepare").locator("[data-part=filter]")
-    filters.get_by_text("warning").click()
+    filters.get_by_role("link", name="warning").click()
     worse = counts["warning"] + counts["error"]
     said = tab.step("prepare").locator("[data-part=level-said]")
     expect(said).to_contain_text(f"Showing warnings and errors only: {worse} of {structure['steps'][0]['log_count']} lines.")
@@ -165,7 +168,7 @@ def test_a_level_that_is_pressed_shows_its_lines_and_those_above_and_again_all(t
     assert set(levels(tab, "prepare")) == {"warning", "error"}
     numbers = [number for number, *_ in tab.lines("prepare")]
     assert numbers == sorted(numbers)
-    filters.get_by_text("error").focus()
+    filters.get_by_role("link", name="error").focus()
     tab.page.keyboard.press("Enter")
     wait_for(lambda: levels(tab, "prepare") == ["error"] * counts["error"], what="the errors")
     said.get_by_text("Show all").click()
@@ -178,7 +181,7 @@ def test_the_lines_of_a_level_keep_coming_at_most_once_a_second(tabs, site):
     job_id = site.submit("test_job", delay_ms=15, lines=300)
     tab = tabs.new(site).open_job(job_id)
     tab.wait_for_step("prepare", status="running", expanded="true")
-    tab.step("prepare").locator("[data-part=filter]").get_by_text("warning").click()
+    tab.step("prepare").locator("[data-part=filter]").get_by_role("link", name="warning").click()
     pressed = tab.now()
     tab.wait_for_step("prepare", status="completed", seconds=60)
     counts = site.structure(job_id)["steps"][0]["levels"]
