@@ -19,6 +19,7 @@ export class Failures {
     const lists = new Map([...newer.querySelectorAll("[data-failure]")].map((node) => [node.dataset.failure, node.querySelector(".failed-children")]));
     for (const [name, place] of this.#places) replace(place, lists.get(name)?.cloneNode(true) ?? "");
     replace(this.#panel, ...newer.childNodes);
+    this.#panel.classList.toggle("says-why", this.#panel.querySelector("[data-says-why]") !== null);
     this.count(structure);
   }
 

@@ -37,6 +37,7 @@ export class Indicator {
   show(state) {
     this.#state = state;
     setAttribute(this.#node, "data-connection", state);
+    document.documentElement.classList.toggle("is-current", this.isCurrent); // else nothing turns
     this.tick();
     setHidden(this.#node, false);
   }

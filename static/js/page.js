@@ -26,6 +26,7 @@ class JobPage {
   #shown; // the structure, or as much of it as the page was served with
   #failures;
   #timeline;
+  #again; // names of steps that kept children of an earlier try
   #tellOfEnd = null;
   #isGone = false;
 
@@ -42,6 +43,7 @@ class JobPage {
     const lines = { pattern: document.querySelector("#line-pattern"), sync: () => this.#sync };
     for (const node of root.querySelectorAll("[data-step]")) this.#steps.set(node.dataset.step, new StepView(node, lines));
     this.#shown = this.#served();
+    this.#again = new Set([...this.#steps.values()].filter((step) => step.isAgain).map((step) => step.name));
     this.#sync = new JobSync({ jobId, served: this.#shown, ...handlers }, outside(this.#clock));
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
     this.#actions = new Actions({
@@ -119,10 +121,6 @@ class JobPage {
     this.#timeline.tick(now);
   }
 
-  get #again() {
-    return new Set([...this.#steps.values()].filter((step) => step.isAgain).map((step) => step.name));
-  }
-
   get #name() {
     return this.#root.querySelector("h1").textContent;
   }
@@ -141,6 +139,7 @@ class JobPage {
     this.#showTimes(structure);
     for (const shown of structure.steps) {
       const step = this.#steps.get(shown.name);
+      if (shown.status === "pending" && shown.children.completed) this.#again.add(shown.name);
       if (step.show(shown) && this.#memory.get(shown.name) === undefined) step.expand(true);
     }
     this.#failures.count(structure);

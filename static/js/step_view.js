@@ -44,7 +44,7 @@ export class StepView {
     return this.#find("failed-children");
   }
 
-  /** Whether it kept children of an earlier try. */
+  /** Whether it had kept children of an earlier try when the page was served. */
   get isAgain() {
     return "again" in this.#node.dataset;
   }
@@ -117,7 +117,6 @@ export class StepView {
     const before = this.#shown;
     this.#text = text;
     this.#shown = step;
-    if (step.status === "pending" && step.children.completed) this.#node.dataset.again = "";
     setAttribute(this.#node, "data-status", step.status);
     setAttribute(this.#node, "data-log-count", step.log_count);
     setAttribute(this.#node, "data-child-count", step.child_count);
