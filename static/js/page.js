@@ -2,7 +2,6 @@
 
 import { Actions } from "./actions.js";
 import { everySecond, pageClock } from "./clock.js";
-import { Failures } from "./failures.js";
 import { Indicator } from "./indicator.js";
 import { keepRunning, outside } from "./live.js";
 import { Memory } from "./memory.js";
@@ -24,7 +23,7 @@ class JobPage {
   #actions;
   #steps = new Map(); // name → StepView
   #shown; // the structure, or as much of it as the page was served with
-  #failures;
+  #failures; // loaded when something fails
   #timeline;
   #again; // names of steps that kept children of an earlier try
   #tellOfEnd = null;
@@ -36,7 +35,7 @@ class JobPage {
     this.#memory = new Memory(jobId, () => localStorage);
     const handlers = {
       onStructure: (structure) => this.#show(structure),
-      onFragment: (name, html) => (name === "result" ? this.#showResult(html) : this.#failures.show(html, this.#shown)),
+      onFragment: (name, html) => (name === "result" ? this.#showResult(html) : this.#showFailures(html)),
       onConnection: (state) => this.#isGone || this.#indicator.show(state),
       onDeleted: (isReplaced) => this.#showDeleted(isReplaced),
     };
@@ -53,7 +52,6 @@ class JobPage {
       dialog: document.querySelector("#delete-dialog"),
       onDone: (action, answer) => this.#afterAction(action, answer),
     });
-    this.#failures = new Failures(part(root, "failures"), new Map([...this.#steps].map(([name, step]) => [name, step.failedChildren])));
     this.#timeline = new Timeline(part(root, "timeline"));
   }
 
@@ -75,6 +73,7 @@ class JobPage {
     part(this.#root, "notify").addEventListener("click", (event) => this.#askToNotify(event.target));
     this.#showEnd(this.#shown.status);
     this.#root.addEventListener("click", (event) => this.#follow(event));
+    if (part(this.#root, "failures").firstElementChild) this.#showFailures(null); // as served
     addEventListener("hashchange", () => this.#goToHash());
     keepRunning(this.#sync);
     this.#goToHash();
@@ -142,7 +141,7 @@ class JobPage {
       if (shown.status === "pending" && shown.children.completed) this.#again.add(shown.name);
       if (step.show(shown) && this.#memory.get(shown.name) === undefined) step.expand(true);
     }
-    this.#failures.count(structure);
+    this.#failures?.count(structure);
     this.#timeline.show(structure, this.#clock.now());
     this.#showNow();
     this.#showTitle(structure.status);
@@ -188,6 +187,13 @@ class JobPage {
 
   #showResult(html) {
     part(this.#root, "result").innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
+  }
+
+  async #showFailures(html) {
+    const { Failures } = await import("./failures.js");
+    this.#failures ??= new Failures(part(this.#root, "failures"), new Map([...this.#steps].map(([name, step]) => [name, step.failedChildren])));
+    if (html === null) this.#failures.count(this.#shown);
+    else this.#failures.show(html, this.#shown);
   }
 
   #showDeleted(isReplaced) {
