@@ -22,7 +22,7 @@ class JobPage {
   #memory;
   #actions;
   #steps = new Map(); // name → StepView
-  #shown; // the structure, or as much of it as the page was served with
+  #shown; // the structure
   #failures; // loaded when something fails
   #timeline;
   #again; // names of steps that kept children of an earlier try
@@ -40,8 +40,8 @@ class JobPage {
       onDeleted: (isReplaced) => this.#showDeleted(isReplaced),
     };
     const lines = { pattern: document.querySelector("#line-pattern"), sync: () => this.#sync };
-    for (const node of root.querySelectorAll("[data-step]")) this.#steps.set(node.dataset.step, new StepView(node, lines));
-    this.#shown = this.#served();
+    this.#shown = JSON.parse(root.dataset.served);
+    for (const step of this.#shown.steps) this.#steps.set(step.name, new StepView(document.getElementById(`step-${step.name}`), step, lines));
     this.#again = new Set([...this.#steps.values()].filter((step) => step.isAgain).map((step) => step.name));
     this.#sync = new JobSync({ jobId, served: this.#shown, ...handlers }, outside(this.#clock));
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
@@ -53,15 +53,6 @@ class JobPage {
       onDone: (action, answer) => this.#afterAction(action, answer),
     });
     this.#timeline = new Timeline(part(root, "timeline"));
-  }
-
-  /** Returns as much of `structure` as the page was served with. */
-  #served() {
-    const { jobId, status, revision } = this.#root.dataset;
-    const at = (name) => part(this.#root, name).getAttribute("datetime");
-    const steps = [...this.#steps.values()].map((step) => step.shown);
-    const error = part(this.#root, "error").textContent || null;
-    return { job_id: jobId, status, revision: Number(revision), error, started_at: at("started"), finished_at: at("finished"), steps };
   }
 
   start() {

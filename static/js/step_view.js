@@ -16,12 +16,12 @@ export class StepView {
   #shown;
   #text = "";
 
-  /** node: the step's element as served. pattern: a <template> of a log line. sync(): gives the JobSync. */
-  constructor(node, { pattern, sync }) {
+  /** node: the step's element as served. shown: the step as `structure` had it then. pattern: a <template> of a log line. sync(): gives the JobSync. */
+  constructor(node, shown, { pattern, sync }) {
     this.#node = node;
     this.#pattern = pattern;
     this.#sync = sync;
-    this.#shown = this.#served();
+    this.#shown = shown;
     this.#level = this.#find("filter").querySelector("[aria-current=true]")?.dataset.levelOf ?? ALL;
     this.#onPress((level) => this.#filter(level));
   }
@@ -34,7 +34,7 @@ export class StepView {
     return this.#node.dataset.expanded === "true";
   }
 
-  /** The step as `structure` has it, or as much of that as the page was served with. */
+  /** The step as `structure` has it. */
   get shown() {
     return this.#shown;
   }
@@ -52,21 +52,6 @@ export class StepView {
   #find(name) {
     if (!this.#parts.has(name)) this.#parts.set(name, part(this.#node, name));
     return this.#parts.get(name);
-  }
-
-  #served() {
-    const { step: name, status, childCount, logCount } = this.#node.dataset;
-    const counts = (chip) => Object.fromEntries([...chip].map((node) => [node.dataset.count ?? node.dataset.levelOf, Number(node.querySelector("span").textContent.replaceAll(",", ""))]));
-    return {
-      name,
-      status,
-      child_count: Number(childCount),
-      log_count: Number(logCount),
-      children: counts(this.#find("children").children),
-      levels: counts(this.#find("filter").querySelectorAll(".level")),
-      started_at: this.#find("started").getAttribute("datetime"),
-      finished_at: this.#find("finished").getAttribute("datetime"),
-    };
   }
 
   /** Calls `action(isOpen)` when the viewer opens or closes the step, by the control or by the browser's own search in the page. */
