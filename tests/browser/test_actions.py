@@ -53,7 +53,7 @@ def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_
     tab.wait_for_step("last", expanded="true")
     assert "here I am" in [text for _, _, text in tab.lines("hard")]
     assert tab.snapshot()["job"] == as_shown(site.structure(job_id))
-    expect(tab.find("[data-part=result]")).to_contain_text("easy")
+    expect(tab.find("[data-part=result]")).to_contain_text("Easy")
     tab.check_shown()
 
 

@@ -55,7 +55,8 @@ def test_names_parameters_lines_and_errors_stay_text_as_served_and_as_patched(si
     check_that_it_is_plain(tab)
 
 
-def test_scripts_and_styles_together_are_under_40_kib_gzipped(site, tabs, hostile):
+@pytest.mark.parametrize("page", ["job", "list"])
+def test_the_scripts_and_styles_of_a_page_are_together_under_40_kib_gzipped(site, tabs, hostile, page):
     loaded = {}
 
     def note(response):
@@ -64,8 +65,7 @@ def test_scripts_and_styles_together_are_under_40_kib_gzipped(site, tabs, hostil
 
     tab = tabs.new(site)
     tab.page.on("response", note)
-    tab.open_job(hostile)
-    tab.open("/").wait_for_connection("live")
+    tab.open(f"/jobs/{hostile}" if page == "job" else "/").wait_for_connection("live")
     assert any(url.endswith(".css") for url in loaded) and any("socket.io" in url for url in loaded)
     sizes = {url: len(gzip.compress(site.get(url.removeprefix(site.url)).content)) for url in loaded}
     assert sum(sizes.values()) < MOST_BYTES, sizes
