@@ -6,10 +6,11 @@ const LOOK = 2000; // ms between two looks at the wall clock
 const SLEPT = 5000; // ms that it may jump ahead before the machine is thought to have slept
 
 /**
- * Returns what JobSync and FeedSync need from the outside. noteDate(header): takes the server's `Date`. connect(transports) opens a socket and returns it: on, off, emit, disconnect
- * as socket.io's client has them, not connecting again by itself. isOnline(): what the browser says.
+ * Returns what JobSync and FeedSync need from the outside. serverClock: a ServerClock, if the page has one. noteDate(header): takes the
+ * server's `Date`. connect(transports) opens a socket and returns it: on, off, emit, disconnect as socket.io's client has them, not
+ * connecting again by itself. isOnline(): what the browser says.
  */
-export function outside(serverClock) {
+export function outside(serverClock = { note() {} }) {
   return {
     connect: (transports) => io({ transports, tryAllTransports: true, forceNew: true, reconnection: false, timeout: 5000 }),
     fetch: (url, options) => fetch(url, options),

@@ -15,11 +15,13 @@ const page = {
     });
     document.querySelector("#steps").replaceChildren(...items);
   },
-  onResult() {},
+  onFragment() {}, // HTML that jobsync's own page puts in place: of the result, of what failed
   onConnection() {},
   onDeleted() {
     document.querySelector("#status").textContent = "deleted";
   },
 };
 
-new JobSync({ jobId, revision: 0, ...page }, outside()).start();
+const served = await (await fetch(`/api/jobs/${encodeURIComponent(jobId)}/structure`)).json(); // where it begins
+page.onStructure(served);
+new JobSync({ jobId, served, ...page }, outside()).start();
