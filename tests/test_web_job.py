@@ -75,6 +75,19 @@ def test_a_job_in_which_nothing_failed_has_no_panel(hand, browser):
     browser.get("/jobs/nope/failures", 404)
 
 
+def test_a_job_that_is_deleted_while_its_failures_are_read_is_not_found(hand, browser, monkeypatch):
+    job_id = hand.begin()
+    fail_some(hand, job_id, 1)
+    read = store.step_details
+
+    def read_too_late(job_id):
+        lifecycle.delete(job_id)
+        return read(job_id)
+
+    monkeypatch.setattr(store, "step_details", read_too_late)
+    browser.get(f"/jobs/{job_id}/failures", 404)
+
+
 def test_of_many_failed_children_the_first_five_are_told_and_how_many_there_are(hand, browser):
     job_id = hand.begin("[step.a]\nmax_child_failures = 50", number=20)
     fail_some(hand, job_id, 8, ["no"])

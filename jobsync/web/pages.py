@@ -52,7 +52,10 @@ def show_job(job_id):
 def show_failures(job_id):
     """Show what failed in a job, alone: what a page that is open puts in place when that changes."""
     structure = store.structure(job_id)
-    failures = find_failures(structure, store.step_details(job_id))
+    details = store.step_details(job_id)
+    if not details:
+        store.job_exists(job_id)  # raises: it was deleted this moment
+    failures = find_failures(structure, details)
     return render_template("jobs/_failures.html", structure=structure, failures=failures)
 
 
