@@ -21,7 +21,7 @@ def shared(tmp_path_factory):
 
     def time_ns():
         shared.moments += 1
-        return (NEW_YEAR + shared.clock.now + shared.moments) * 1_000_000
+        return (NEW_YEAR + int(shared.clock.now) + shared.moments) * 1_000_000
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "time", SimpleNamespace(time_ns=time_ns))

@@ -52,21 +52,21 @@ class Page {
   #tell;
   #steps = new Map(); // name → { status, startedAt, last, logCount, isOpen }
 
-  constructor(number, { jobId, revision, finishedAt, steps, seed, honoursAbort }) {
+  constructor(number, { jobId, served, opened, seed, honoursAbort }) {
     this.#tell = (...what) => said.push([number, this.world.clock.now(), ...what]);
     this.world = new FakeWorld({ random: chance(seed) });
     const outside = { ...this.world.outside, connect: (transports) => this.#connect(transports) };
     outside.fetch = (url, options) => this.#fetch(url, options, honoursAbort);
     const handlers = {
       onStructure: (structure) => this.#show(structure),
-      onResult: (html) => this.#tell("result", html),
+      onFragment: (name, html) => this.#tell("fragment", name, html),
       onConnection: (state) => this.#tell("state", state),
       onDeleted: (isReplaced) => this.#tell("deleted", isReplaced),
     };
-    this.sync = new JobSync({ jobId, revision, finishedAt, ...handlers }, outside);
-    for (const { name, isOpen, ...shown } of steps) {
-      this.#steps.set(name, { isOpen: false, ...shown });
-      if (isOpen) this.expand(name);
+    this.sync = new JobSync({ jobId, served, ...handlers }, outside);
+    for (const { name, status, started_at: startedAt, log_count: logCount } of served.steps) {
+      this.#steps.set(name, { status, startedAt, logCount, last: opened[name] ?? 0, isOpen: false });
+      if (name in opened) this.expand(name);
     }
   }
 

@@ -6,13 +6,16 @@ from contextlib import ExitStack
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from jobsync.lifecycle import moves
+from jobsync.status import TERMINAL
 from model.network import TROUBLES, Clock, Network
-from model.page import TERMINAL, Page
+from model.page import FRAGMENTS, Page, shape
 from model.server import Server
 from model.truth import Truth
 from model.workers import ACTIONS, DEFINITIONS, clear
 
 MOST_PAGES = 3
+FATES = 16  # yeses and noes that are drawn for what no rule decides
 PROMISE = 5000  # ms within which a page that can reach the server shows the truth
 AT_ONCE = 100  # ms for a status when nothing is lost
 COUNTED = 1200  # ms for counts and lines
@@ -21,7 +24,8 @@ RECENT = 1000  # ms: a request sent longer ago isn't waited for by a page that i
 
 places = st.integers(0, 5)  # in a list, wrapped around
 actions = st.sampled_from(ACTIONS + ("go_on",) * 14 + ("fail", "retry"))  # a job's life goes on, most of the time
-plans = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 8), st.none() | actions))
+moves_of_others = st.none() | st.sampled_from(("cancel", "retry", "delete", "go_on"))  # None: killed
+plans = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 12), moves_of_others))
 pauses = st.sampled_from((0, 20, 20, 20, 300, 300, 1200, 1200, 2500, 6000))  # ms
 lives = st.lists(st.tuples(actions, plans, pauses), min_size=1, max_size=3)
 mostly = st.sampled_from((True, True, True, False))
@@ -54,7 +58,7 @@ class Model(RuleBasedStateMachine):
     shared = None
     runs = steps = 0
 
-    @initialize(definition=st.integers(0, len(DEFINITIONS) - 1), fates=st.integers(0, 255), chance=chances, honours_abort=st.booleans())
+    @initialize(definition=st.integers(0, len(DEFINITIONS) - 1), fates=st.integers(0, (1 << FATES) - 1), chance=chances, honours_abort=st.booleans())
     def begin(self, definition, fates, chance, honours_abort):
         type(self).runs += 1
         self.shared.node.do(["reset"])
@@ -67,7 +71,7 @@ class Model(RuleBasedStateMachine):
         with self.shared.app.app_context():
             self.truth.note()
         self.stack.enter_context(self.server.watched())
-        self.network = Network(self.shared.node, self.clock, self.server)
+        self.network = Network(self.shared.node, self.clock, self.server, self.others)
         self.open_page(chance, honours_abort, None)
         self.done()
 
@@ -78,8 +82,12 @@ class Model(RuleBasedStateMachine):
 
     def fate(self):
         """Return the next of the yeses and noes that were drawn at the beginning."""
-        self.fates = (self.fates >> 1) | ((self.fates & 1) << 7)
+        self.fates = (self.fates >> 1) | ((self.fates & 1) << (FATES - 1))
         return bool(self.fates & 1)
+
+    def others(self):
+        """Do what others do all of a sudden."""
+        self.workers.do(("delete" if self.fate() else "cancel") if self.fate() else "retry" if self.fate() else "go_on")
 
     def done(self):
         """End each rule: what arrives by itself arrives, and all invariants hold."""
@@ -259,6 +267,8 @@ class Model(RuleBasedStateMachine):
 
     def calm_down(self):
         """Let the faults end: what is under way arrives, fails or is lost, and from now on the network does what it should."""
+        if self.fate():
+            self.workers.do("delete")
         self.server.start()
         self.network.troubles.clear()
         for page in self.pages:
@@ -281,7 +291,9 @@ class Model(RuleBasedStateMachine):
         return [page for page in self.network.pages if page.is_active and not page.is_resting]
 
     def assert_all_is_right(self):
-        """Assert that each page that is looked at shows the store, and says truly that it is connected."""
+        """Assert that each page that is looked at shows the store, and says truly that it is connected; and that the monitor has done its work."""
+        with self.shared.app.app_context():
+            assert not moves.advance(self.truth.job_id), "the monitor has left something undone"
         for page in self.viewed:
             self.assert_right(page)
         if self.truth.is_deleted:
@@ -299,9 +311,14 @@ class Model(RuleBasedStateMachine):
             return
         assert page.revision == self.truth.revision, f"it shows revision {page.revision} of {self.truth.revision}"
         self.assert_lines_right(page)
-        url = f"/jobs/{self.truth.job_id}/result"
-        result = self.server.get(url)[2].strip() if self.truth.now["status"] in TERMINAL else ""
-        assert page.result == result, f"it shows the result {page.result!r}, not {result!r}"
+        for name in FRAGMENTS:
+            assert page.fragments[name] == self.rendered(name), f"it shows other {name}"
+
+    def rendered(self, name):
+        """Return a fragment as the server has it now. There is no result before the end."""
+        if name == "result" and self.truth.now["status"] not in TERMINAL:
+            return ""
+        return shape(self.server.get(f"/jobs/{self.truth.job_id}/{name}")[2])
 
     def assert_lines_right(self, page):
         for name, shown in page.lines.items():
@@ -316,7 +333,7 @@ class Model(RuleBasedStateMachine):
         self.network.pass_time(COUNTED, step=100)
         for page in self.viewed:
             self.assert_right(page)
-        for action in ("cancel", "retry", "delete"):
+        for action in ("delete", "cancel", "retry") if self.fate() else ("cancel", "retry", "delete"):
             before = self.truth.revision, self.truth.is_deleted
             self.workers.do(action)
             if before != (self.truth.revision, self.truth.is_deleted):

@@ -7,10 +7,10 @@ DELAYS = (200, 900, 2500, 4500)  # ms
 BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"), (500, ""))
 TROUBLES = {  # what can happen to each kind of thing, with the number of ways in which it can
     "connect": {"fail": 1, "lose": 1, "delay": 2},
-    "emit": {"lose": 1, "delay": 2},
+    "emit": {"lose": 1, "delay": 2, "interrupt": 2},
     "ack": {"lose": 1, "delay": 2},
     "frame": {"lose": 3, "double": 1, "delay": 4},
-    "ask": {"fail": 2, "lose": 2, "delay": 2, "answer_badly": 4, "answer_from_cache": 4},
+    "ask": {"fail": 2, "lose": 2, "delay": 2, "answer_badly": 4, "answer_from_cache": 4, "interrupt": 4},
     "answer": {"fail": 1, "lose": 1, "double": 1, "delay": 4},
     "bye": {"lose": 1},
 }
@@ -44,6 +44,11 @@ class Thing:
         return self.kind in ("connect", "ack", "frame", "answer")
 
 
+def is_any_text(thing):
+    """Say whether a page can't tell a wrong answer to this request from a right one: a fragment has no revision, and may be any text."""
+    return not thing.given[1].startswith("/api/")
+
+
 class Clock:
     """The time of everything, in ms."""
 
@@ -52,10 +57,13 @@ class Clock:
 
 
 class Network:
-    """node: the Node that the pages live in. `is_flowing`: whether things arrive at once; else each waits until it is told to."""
+    """node: the Node that the pages live in. others(): does something to the job that a page's request may be interrupted by.
 
-    def __init__(self, node, clock, server):
-        self._node, self._clock, self._server = node, clock, server
+    `is_flowing`: whether things arrive at once; else each waits until it is told to.
+    """
+
+    def __init__(self, node, clock, server, others):
+        self._node, self._clock, self._server, self._others = node, clock, server, others
         self.is_flowing = True
         self.pages = []
         self.under_way = []
@@ -164,10 +172,14 @@ class Network:
         """Have a thing arrive later, and what comes after it sooner."""
         thing.not_before = self._clock.now + DELAYS[number]
 
+    def interrupt(self, thing, points):
+        """Have others do something while the server sees to a thing."""
+        self.deliver(thing, (points, self._others))
+
     def answer_badly(self, thing, number):
-        """Have a request be answered by something else than the server. A result may be any text, so that it can't be told from a false one."""
+        """Have a request be answered by something else than the server."""
         status, text = BAD_ANSWERS[number]
-        if status == 200 and thing.page.air.get(thing.given[0], "/result").endswith("/result"):
+        if status == 200 and is_any_text(thing):
             return
         self.under_way.remove(thing)
         self._answer(thing.page, thing.given[0], "answer", status, text, None)
@@ -175,7 +187,7 @@ class Network:
     def answer_from_cache(self, thing, age):
         """Have a request be answered by what was right `age` answers ago."""
         kept = self.cached.get(thing.given[1], [])
-        if not kept:
+        if not kept or is_any_text(thing):
             return
         self.under_way.remove(thing)
         status, etag, text = kept[max(0, len(kept) - 1 - age)]
@@ -294,6 +306,7 @@ class Network:
             if is_ticking and self._server.is_up and self._server.due_in == 0:
                 self._server.run_monitor()
                 self.collect()
+                self._server.check_told()
             self.settle()
             self.check()
 

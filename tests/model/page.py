@@ -7,38 +7,64 @@ TIME_OUT = 4000  # ms that an answer is waited for
 SILENCE = 5000  # ms without a hint after which a page is cut off
 POLL_EVERY = 3000  # ms
 LIVE = 4500  # ms after a hint in which a page says that it is live, at the least
-TERMINAL = ("completed", "failed", "cancelled")
+FRAGMENTS = ("result", "failures")
 
 
 def parse(html):
-    """Return what a served page says: `{"revision", "status", "finished_at", "steps", "result"}`."""
-    head = re.search(r'<article class="job" data-job-id="[^"]*" data-status="(\w+)" data-revision="(\d+)"', html)
-    finished = re.search(r'<time data-part="finished"(?: datetime="([^"]*)")?>', html)
+    """Return what a served page says: `{"job": of structure, "steps": of structure, "lines": {step: […]} of open ones, "fragments"}`."""
+    job_id, status, revision = re.search(r'<article class="job" data-job-id="([^"]*)" data-status="(\w+)" data-revision="(\d+)"', html).groups()
     pieces = re.split(r'(?=<details class="step")', html)[1:]
-    result = re.search(r'<div data-part="result">(.*?)</div>\s*</article>', html, re.DOTALL)
     return {
-        "status": head[1],
-        "revision": int(head[2]),
-        "finished_at": finished[1],
+        "job": {"job_id": job_id, "status": status, "revision": int(revision), "started_at": _time(html, "started"), "finished_at": _time(html, "finished")},
         "steps": [_parse_step(piece) for piece in pieces],
-        "result": result[1].strip(),
+        "lines": {_name(piece): _parse_lines(piece) for piece in pieces if 'data-expanded="true"' in piece},
+        "fragments": {name: inner(html, name) for name in FRAGMENTS},
     }
+
+
+def inner(html, name):
+    """Return what is inside of the <div> that is a page's part of that name, as `shape` has it."""
+    rest = html.split(f'<div data-part="{name}">', 1)[1]
+    depth = 1
+    for tag in re.finditer(r"<(/?)div\b", rest):
+        depth += -1 if tag[1] else 1
+        if depth == 0:
+            return shape(rest[: tag.start()])
+    raise AssertionError(f"the {name} have no end")
+
+
+def shape(html):
+    """Return a fragment without what a page brings along by itself, the number of failed children."""
+    return re.sub(r"[\d,]+ of [\d,]+ children failed", "", html).strip()
+
+
+def _time(html, name):
+    return re.search(rf'<time data-part="{name}"(?: datetime="([^"]*)")?>', html)[1]
+
+
+def _name(html):
+    return re.search(r'data-step="([^"]*)"', html)[1]
 
 
 def _parse_step(html):
-    pattern = r'data-step="([^"]*)" data-status="(\w+)" data-log-count="(\d+)" data-child-count="(\d+)" data-expanded="(\w+)"'
-    name, status, log_count, child_count, expanded = re.search(pattern, html).groups()
-    started = re.search(r'<time data-part="started"(?: datetime="([^"]*)")?>', html)
-    lines = re.findall(r'data-line="(\d+)".*?<span class="line-text">(.*?)</span>', html, re.DOTALL)
+    status, log_count, child_count = re.search(r'data-status="(\w+)" data-log-count="(\d+)" data-child-count="(\d+)"', html).groups()
+    children = re.findall(r'data-count="(\w+)" title="\w+".*?data-part="number">(\d+)<', html)
+    levels = re.findall(r'data-level-of="(\w+)"[^>]*>\w+ <span>(\d+)<', html)
     return {
-        "name": name,
+        "name": _name(html),
         "status": status,
         "log_count": int(log_count),
         "child_count": int(child_count),
-        "started_at": started[1],
-        "is_open": expanded == "true",
-        "lines": [[int(number), text] for number, text in lines],
+        "children": {name: int(number) for name, number in children},
+        "levels": {name: int(number) for name, number in levels},
+        "started_at": _time(html, "started"),
+        "finished_at": _time(html, "finished"),
     }
+
+
+def _parse_lines(html):
+    lines = re.findall(r'data-line="(\d+)".*?<span class="line-text">(.*?)</span>', html, re.DOTALL)
+    return [[int(number), text] for number, text in lines]
 
 
 class Page:
@@ -47,11 +73,9 @@ class Page:
     def __init__(self, number, html, truth):
         self.number, self._truth = number, truth
         born = parse(html)
-        self.revision = self.known = born["revision"]  # shown, and the newest that it was told of
-        self.result = born["result"]
-        self.steps = {step["name"]: step for step in born["steps"]}
-        self.lines = {step["name"]: step["lines"] for step in born["steps"] if step["is_open"]}
-        self.finished_at = born["finished_at"]
+        self.revision = self.known = born["job"]["revision"]  # shown, and the newest that it was told of
+        self.served = truth.at[self.revision]
+        self.fragments, self.lines = born["fragments"], born["lines"]
         self._check_born(born)
         self.now = self.at = 0  # its time, and that of what it did last
         self.state = "reconnecting"
@@ -67,30 +91,17 @@ class Page:
         self.structure_at = float("-inf")  # the last time that it began or ceased to ask for it
 
     def _check_born(self, born):
-        shown = self._truth.at[self.revision]
-        assert (born["status"], born["finished_at"]) == (shown["status"], shown["finished_at"])
-        for step, right in zip(born["steps"], shown["steps"], strict=True):
-            fields = ("name", "status", "log_count", "child_count", "started_at")
-            assert [step[name] for name in fields] == [right[name] for name in fields], f"born wrong at revision {self.revision}"
-        for name in self.lines:
-            assert len(self.lines[name]) == self.steps[name]["log_count"]
-            self._check_lines(name)
+        assert born["job"].items() <= self.served.items()
+        for step, right in zip(born["steps"], self.served["steps"], strict=True):
+            assert step.items() <= right.items(), f"born wrong at revision {self.revision}: {step}, not {right}"
+            if step["name"] in self.lines:
+                assert len(self.lines[step["name"]]) == step["log_count"]
+                self._check_lines(step["name"])
 
     def options(self, seed, honours_abort):
         """Return what driver.mjs makes the page of."""
-        steps = [
-            {
-                "name": step["name"],
-                "status": step["status"],
-                "startedAt": step["started_at"],
-                "logCount": step["log_count"],
-                "last": len(step["lines"]),
-                "isOpen": step["is_open"],
-            }
-            for step in self.steps.values()
-        ]
-        served = {"jobId": self._truth.job_id, "revision": self.revision, "finishedAt": self.finished_at, "steps": steps}
-        return {**served, "seed": seed, "honoursAbort": honours_abort}
+        opened = {name: len(lines) for name, lines in self.lines.items()}
+        return {"jobId": self._truth.job_id, "served": self.served, "opened": opened, "seed": seed, "honoursAbort": honours_abort}
 
     @property
     def may_ask(self):
@@ -152,8 +163,8 @@ class Page:
         self.revision = structure["revision"]
         self.excused_until = float("-inf")
 
-    def _take_result(self, html):
-        self.result = html.strip()
+    def _take_fragment(self, name, html):
+        self.fragments[name] = shape(html)
 
     def _take_state(self, state):
         assert state != self.state

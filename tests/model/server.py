@@ -155,6 +155,11 @@ class Server:
                 return
         raise AssertionError("the monitor doesn't come to rest")
 
+    def check_told(self):
+        """Assert that all who have subscribed were told of the last change of status: the next hint would tell them too, but later."""
+        for told in filter(None, self._told.values()):
+            assert self._truth.is_known_at(told), f"who was told of revision {told} isn't told of {self._truth.revision}"
+
     def tick(self, plan=None):
         """Tick once."""
         self._dirty_at = float("inf")
@@ -169,7 +174,7 @@ class Server:
         """Return `(status, ETag, text)`, None where it died meanwhile."""
         with self._interrupted(plan):
             answer = self._web.get(url, headers={"If-None-Match": etag} if etag else {})
-            assert answer.status_code in (200, 304, 404), (url, answer.status_code, answer.text)
+            assert answer.status_code in (200, 304, 404), (url, answer.status_code)
             return answer.status_code, answer.headers.get("ETag"), answer.text
         return None
 
@@ -193,6 +198,7 @@ class Server:
         """Return the ack of a message, None where it died meanwhile."""
         with self._interrupted(plan):
             ack = client.emit(name, payload, callback=True)
+            self._told[client] = max(self._told[client], ack.get("revision", 0))
             return ack
         return None
 

@@ -4,16 +4,18 @@ import os
 import random
 
 import hypothesis
+import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
 from model.machine import Model
 
 RUNS = 300
 BATCH = 1000  # runs: Hypothesis remembers those of a batch
-STEPS = 20
+STEPS = 16
 PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink)
 
 
+@pytest.mark.slow
 def test_no_order_of_events_leaves_a_page_wrong(shared, capsys):
     Model.shared, Model.runs, Model.steps = shared, 0, 0
     wanted = int(os.environ.get("JOBSYNC_SOAK", RUNS))

@@ -40,3 +40,13 @@ class Truth:
         if shown and message["context"] == "job_step":
             shown = next(step for step in shown["steps"] if step["name"] == message["step_name"])
         return bool(shown) and shown["status"] == status
+
+    def is_known_at(self, revision):
+        """Say whether who knows of this revision knows of all changes of status, and of the deletion."""
+        if self.is_deleted:
+            return revision > self.revision
+        return _statuses(self.at[revision]) == _statuses(self.now)
+
+
+def _statuses(structure):
+    return [structure["status"], *(step["status"] for step in structure["steps"])]
