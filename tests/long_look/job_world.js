@@ -42,6 +42,7 @@ class JobWorld {
     if (what === "structure") return answerUnlessKnown(what, `"${this.#job.revision}"`, etag, () => JSON.stringify(this.#job.structure()));
     if (what === "logs") return { what, body: JSON.stringify(this.#lines(url.searchParams)) };
     if (what === "result") return { what, body: `<section><h2>Result</h2><p>As of revision ${this.#job.revision}</p></section>` };
+    if (what === "failures") return { what, body: `<section><h2>Failures</h2><p>As of revision ${this.#job.revision}</p></section>` };
     throw new Error(`nobody answers ${url}`);
   }
 

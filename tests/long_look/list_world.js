@@ -100,6 +100,7 @@ class ListWorld {
 
   answer(url, etag) {
     if (url.pathname === "/") return answerUnlessKnown("list", `"${this.#change}"`, etag, () => this.#html());
+    if (url.pathname === "/counts") return { what: "counts", body: JSON.stringify({ change: this.#change, counts: {}, total: this.#shown.length }) };
     const job = this.#find(url.pathname.split("/").at(-2));
     if (!job) return { what: "structure", status: 404 };
     return answerUnlessKnown("structure", `"${job.id}-${job.revision}"`, etag, () => JSON.stringify(job.structure()));
