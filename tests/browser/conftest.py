@@ -68,7 +68,7 @@ class Tabs:
         return self._tabs[-1]
 
     def _new_context(self, options):
-        context = self._chromium.new_context(reduced_motion="reduce", **options)  # drawing what turns would take the tests' time
+        context = self._chromium.new_context(**{"reduced_motion": "reduce", **options})  # drawing what turns would take the tests' time
         self._contexts.append(context)
         return context
 
