@@ -6,11 +6,14 @@ from types import SimpleNamespace
 
 from flask import Blueprint, current_app, render_template
 
+from jobsync.clock import milliseconds
 from jobsync.definitions.params import Param
+from jobsync.listing import Run
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL
 from jobsync.web import graph
 from jobsync.web.result import sections
 from jobsync.web.rows import Row
+from jobsync.web.runs import Runs
 from jobsync.web.starting import field_of
 
 blueprint = Blueprint("styleguide", __name__)
@@ -40,6 +43,9 @@ def show():
         favicons=sorted(path.name for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")),
         levels=LEVELS,
         rows=[Row(job, _strip(job["status"]), ()) for job in jobs],
+        counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
+        runs=_runs(),
+        now=lambda: milliseconds(AT) + 72_000,  # what runs has run for that long each time
         terminal=TERMINAL,
         job=jobs[-1],
         steps=[_step(status) for status in STEP_STATUSES],
@@ -48,6 +54,12 @@ def show():
         results={title: sections(value) for title, value in RESULTS.items()},
         at=AT,
     )
+
+
+def _runs():
+    """Return the Runs of definitions with many runs, one and none."""
+    many = [Run("failed" if place in (5, 12) else "completed", 3000 + place * 997 % 5000) for place in range(20)]
+    return [Runs(many), Runs(many[:1]), Runs([])]
 
 
 def _icons():

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.browser
 def tab(site, tabs):
     tab = tabs.new(site).open("/?limit=7")
     tab.wait_for_connection("live")
+    tab.may_miss_network = True  # the next pages are left while they connect
     return tab
 
 
