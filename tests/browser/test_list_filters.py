@@ -80,7 +80,7 @@ def test_words_are_sent_by_enter_and_the_filters_are_cleared_by_a_link(tab):
 def test_a_status_is_chosen_beside_the_other_filters(tab):
     with changing_page(tab):
         field(tab, "definition").select_option("short")
-    tab.follow(tab.page.get_by_role("link", name="failed"))
+    tab.follow(tab.page.get_by_role("navigation", name="Filter by status").get_by_role("link", name="failed"))
     assert asked(tab) == {"limit": "7", "definition": "short", "status": "failed"}
     with changing_page(tab):
         field(tab, "definition").select_option("")
