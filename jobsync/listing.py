@@ -12,14 +12,15 @@ from sqlalchemy import desc, exists, func, select, union_all
 
 from jobsync.clock import DAY, midnight
 from jobsync.extensions import db, socketio
-from jobsync.models import Job, JobWords
+from jobsync.models import Job, JobWords, Step
 from jobsync.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
-from jobsync.store import JOB_COLUMNS, JOB_TIMES, cursor_of, place_of, read, with_times
+from jobsync.store import JOB_COLUMNS, JOB_TIMES, cursor_of, found, place_of, read, with_times
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
 COUNTED = 20_000  # entries of an index counted at a time: a millisecond
 RUNS = 20  # of a definition, that its usual duration is told by
+USUAL_RUNS = 10  # that the usual duration of a step is made of
 LANES = 400  # of one statement: SQLite takes 500
 
 JOBS = Job.__table__.c
@@ -87,8 +88,8 @@ def rows(wanted, numbers):
     """Return the jobs with these numbers as a list shows them, newest first, without those that have left it meanwhile."""
     query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
     # Looked at here: with a condition on the status SQLite might go through all jobs of that status
-    found = [row for row in db.session.execute(query) if not wanted.status or row.status in wanted.status]
-    return [with_times(row, JOB_TIMES) for row in found]
+    present = [row for row in db.session.execute(query) if not wanted.status or row.status in wanted.status]
+    return [with_times(row, JOB_TIMES) for row in present]
 
 
 def counts(wanted, statuses=JOB_STATUSES):
@@ -110,12 +111,12 @@ def _search(wanted, top, limit):
 
 
 def _search_lane(wanted, lane, top, limit):
-    found = []
+    places = []
     for walk in _walks(wanted, lane, top):
-        found += _ask(wanted, walk.order_by(desc("created_at"), desc("number")).limit(limit - len(found)))
-        if len(found) >= limit:
+        places += _ask(wanted, walk.order_by(desc("created_at"), desc("number")).limit(limit - len(places)))
+        if len(places) >= limit:
             break
-    return map(tuple, found)
+    return map(tuple, places)
 
 
 def _walk_all(wanted, top, limit):
@@ -188,7 +189,7 @@ def _ask(wanted, statement):
         return session.execute(statement).all()
 
 
-# The last runs of definitions
+# The runs of a definition
 
 
 @dataclass(frozen=True)
@@ -204,8 +205,45 @@ def recent_runs(definitions):
     runs = {definition: [] for definition in definitions}
     lanes = [[JOBS.definition == definition, JOBS.status == status] for definition in definitions for status in (COMPLETED, FAILED)]
     for start in range(0, len(lanes), LANES):
-        walks = [_walk([*lane, JOBS.started_at.is_not(None)], RUNS).with_only_columns(*RUN_COLUMNS) for lane in lanes[start : start + LANES]]
+        walks = [_walk(lane, RUNS).with_only_columns(*RUN_COLUMNS) for lane in lanes[start : start + LANES]]
         for row in db.session.execute(_merged(walks, len(walks) * RUNS)):
-            if len(runs[row.definition]) < RUNS:
+            if row.started_at is not None and len(runs[row.definition]) < RUNS:  # one that timed out waiting never ran
                 runs[row.definition].insert(0, Run(row.status, row.finished_at - row.started_at))
     return runs
+
+
+def neighbours(job_id):
+    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one, None where there is none. Raises NotFound."""
+    definition, created_at, number = _place(job_id)
+    lane = [JOBS.definition == definition]
+    above = [[*lane, JOBS.created_at == created_at, JOBS.number > number], [*lane, JOBS.created_at > created_at]]
+    oldest_first = (JOBS.created_at, JOBS.number)
+    return (
+        _first_id(_below(Wanted(), lane, (created_at, number)), NEWEST_FIRST),
+        _first_id(above, oldest_first),
+    )
+
+
+def earlier_durations(job_id):
+    """Return `{step name: [ms, …]}`: how long each step took in the last completed runs of the same definition before this one."""
+    definition, *place = _place(job_id)
+    lane = [JOBS.definition == definition, JOBS.status == COMPLETED]
+    ways = [_walk(way, USUAL_RUNS) for way in _below(Wanted(), lane, place)]
+    numbers = [row.number for row in db.session.execute(_merged(ways, USUAL_RUNS))]
+    runs = select(JOBS.id).where(JOBS.number.in_(numbers))
+    steps = select(Step.name, Step.finished_at - Step.started_at).where(Step.job_id.in_(runs), Step.status == COMPLETED)
+    durations = {}
+    for name, duration in db.session.execute(steps.where(Step.started_at.is_not(None))):
+        durations.setdefault(name, []).append(duration)
+    return durations
+
+
+def _place(job_id):
+    query = select(JOBS.definition, JOBS.created_at, JOBS.number).where(JOBS.id == job_id)
+    return found(db.session.execute(query).first(), "job", job_id)
+
+
+def _first_id(ways, order):
+    """Return the id of the first job that one of the walks finds, looking at them in turn, or None."""
+    queries = (select(JOBS.id).where(*way).order_by(*order).limit(1) for way in ways)
+    return next(filter(None, (db.session.execute(query).scalar() for query in queries)), None)

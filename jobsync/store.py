@@ -24,8 +24,6 @@ from jobsync.trouble import reason
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
 PROBED = 1.0  # the same for who only wants to know: a writer that has no processor for a while isn't a trouble yet
-USUAL_RUNS = 10  # completed runs of which the usual duration of a step is made
-RECENT_RUNS = 200  # runs among which those are looked for
 
 _log = logging.getLogger(__name__)
 _writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
@@ -121,10 +119,11 @@ JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 def job(job_id):
     """Return a job as the contract shows it. Raises NotFound."""
     row = db.session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
-    return with_times(_found(row, "job", job_id), JOB_TIMES)
+    return with_times(found(row, "job", job_id), JOB_TIMES)
 
 
-def _found(row, kind, name):
+def found(row, kind, name):
+    """Return a row that a query gave, or raise NotFound if it gave none."""
     if row is None:
         raise NotFound(f"There is no {kind} {name!r}.")
     return row
@@ -148,7 +147,7 @@ def job_head(job_id):
 
 def job_exists(job_id):
     """Raise NotFound when there is no such job."""
-    _found(job_head(job_id), "job", job_id)
+    found(job_head(job_id), "job", job_id)
 
 
 LAST_CHANGED = select(JOBS.id, JOBS.status, JOBS.revision).order_by(JOBS.change.desc()).limit(1)
@@ -162,28 +161,6 @@ def last_changed_job():
 def reruns_of(job_id):
     """Return the ids of the jobs that are reruns of this one, oldest first."""
     return list(db.session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars())
-
-
-def neighbours(job_id):
-    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one, None where there is none."""
-    number, definition = _found(db.session.execute(select(Job.number, Job.definition).where(Job.id == job_id)).first(), "job", job_id)
-    others = select(Job.id).where(Job.definition == definition).limit(1)
-    earlier = others.where(Job.number < number).order_by(Job.number.desc())
-    later = others.where(Job.number > number).order_by(Job.number)
-    return tuple(db.session.execute(query).scalar() for query in (earlier, later))
-
-
-def earlier_durations(job_id):
-    """Return `{step name: [ms, …]}`: how long each step took in the last completed runs of the same definition before this one."""
-    number, definition = _found(db.session.execute(select(Job.number, Job.definition).where(Job.id == job_id)).first(), "job", job_id)
-    before = select(Job.id, Job.status, Job.number).where(Job.definition == definition, Job.number < number)
-    recent = before.order_by(Job.number.desc()).limit(RECENT_RUNS).subquery()  # else a long row of failures would be walked to its end
-    completed = select(recent.c.id).where(recent.c.status == "completed").order_by(recent.c.number.desc()).limit(USUAL_RUNS)
-    steps = select(Step.name, Step.finished_at - Step.started_at).where(Step.job_id.in_(completed), Step.status == "completed")
-    durations = {}
-    for name, duration in db.session.execute(steps.where(Step.started_at.is_not(None))):
-        durations.setdefault(name, []).append(duration)
-    return durations
 
 
 # Steps
@@ -207,7 +184,7 @@ def structure(job_id):
     It reads one job row and its step rows: the same cost whatever number of children and lines there are.
     """
     with read() as session:
-        head = _found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id)
+        head = found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id)
         rows = session.execute(SHOWN_STEPS, {"job_id": job_id}).all()
     return {
         "job_id": head.id,
@@ -246,7 +223,7 @@ def step_details(job_id):
 def step_row(job_id, name):
     """Return the step's row (all columns) by job and name. Raises NotFound."""
     query = select(Step.__table__).where(Step.job_id == job_id, Step.name == name)
-    return _found(db.session.execute(query).first(), "step", name)
+    return found(db.session.execute(query).first(), "step", name)
 
 
 def step_strips(job_ids):

@@ -12,7 +12,7 @@ from jobsync.clock import DAY, midnight
 from jobsync.errors import BadInput
 from jobsync.extensions import db, socketio
 from jobsync.listing import Run, Wanted
-from jobsync.models import Job, JobWords
+from jobsync.models import Job, JobWords, Step
 
 MANY = 100_000
 MOST = 30  # instructions of SQLite's for each row that a statement may look at: going by an index takes about 12, matching words some more
@@ -150,6 +150,30 @@ def test_the_last_runs_of_definitions_are_told_oldest_first_and_not_more_than_so
     assert listing.recent_runs(["d", "other"]) == {"d": [Run("completed", 2), Run("failed", 3), Run("completed", 4)], "other": []}
 
 
+def test_the_runs_next_to_one_are_those_of_its_definition_by_time(hand, wordy):
+    first, second, third, fourth = (hand.submit() for _ in range(4))
+    submit(wordy)
+    for job_id, moment in ((fourth, 1000), (second, 2000), (third, 2000), (first, 3000)):
+        create_at(job_id, moment)
+    assert [listing.neighbours(job_id) for job_id in (fourth, second, third, first)] == [
+        (None, second),
+        (fourth, third),
+        (second, first),
+        (third, None),
+    ]
+
+
+def test_what_was_usual_is_of_the_runs_before_by_time(hand):
+    before, job_id, after = (hand.submit() for _ in range(3))
+    for place, run in enumerate((after, before)):
+        hand.run_out(run)
+        with store.write() as session:
+            session.execute(update(Step).where(Step.job_id == run).values(started_at=0, finished_at=100 + place))
+    create_at(after, 1000)
+    create_at(before, 10**15)
+    assert listing.earlier_durations(job_id) == {"a": [100]}
+
+
 # Many jobs
 
 
@@ -224,3 +248,13 @@ def test_a_page_of_100_000_jobs_costs_the_same_at_any_depth(many):
             assert len(listing.find(Wanted(status=("completed", "failed")), 50, cursor)[0]) == 50
         costs.append(sum(counted))
     assert max(costs) < 80, costs  # a walk along an index: the whole of it would be 10,000
+
+
+@pytest.mark.slow
+def test_a_job_among_100_000_finds_the_runs_around_it_by_walking_along_an_index(many):
+    middle = f"{MANY // 2:012x}"
+    with instructions() as counted:
+        assert all(listing.neighbours(middle))
+        listing.earlier_durations(middle)
+        listing.recent_runs(["d0", "d1", "d2"])
+    assert sum(counted) < 80, counted

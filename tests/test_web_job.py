@@ -9,7 +9,7 @@ from by_hand import line
 from conftest import wait_for
 from test_web import ROOT, browser, folder, hand, hooks, numbers, web_app  # noqa: F401 - fixtures are found by their names
 
-from jobsync import lifecycle, logs, store
+from jobsync import lifecycle, listing, logs, store
 from jobsync.clock import milliseconds, now
 from jobsync.lifecycle import work
 from jobsync.web.failures import find_failures
@@ -164,7 +164,7 @@ def test_the_head_leads_to_the_runs_before_and_after(hand, browser):
     first, second, third = (hand.submit() for _ in range(3))
     (runs,) = browser.get(f"/jobs/{second}").all("nav", aria_label="Runs of d")
     assert [(link["href"], link.text) for link in runs.all("a")] == [(f"/jobs/{first}", "← Earlier run"), (f"/jobs/{third}", "Later run →")]
-    assert store.neighbours(first) == (None, second) and store.neighbours(third) == (second, None)
+    assert listing.neighbours(first) == (None, second) and listing.neighbours(third) == (second, None)
 
 
 def test_the_head_says_how_far_the_job_is_and_how_long_it_has_run(hand, browser):
@@ -195,7 +195,7 @@ def test_a_step_shows_how_long_it_usually_takes(hand, browser):
         hand.run_out(hand.submit())
     hand.run_out(hand.submit(), "fail")
     job_id = hand.submit()
-    durations = store.earlier_durations(job_id)
+    durations = listing.earlier_durations(job_id)
     assert list(durations) == ["a"] and len(durations["a"]) == 3
     assert "usually 0.0 s" in browser.get(f"/jobs/{job_id}").one(data_step="a").text
 
@@ -204,9 +204,9 @@ def test_only_the_last_ten_completed_runs_before_a_job_say_what_is_usual(hand):
     jobs = [hand.submit() for _ in range(12)]
     for job_id in jobs:
         hand.run_out(job_id)
-    assert len(store.earlier_durations(hand.submit())["a"]) == 10
-    assert len(store.earlier_durations(jobs[2])["a"]) == 2
-    assert store.earlier_durations(jobs[0]) == {}
+    assert len(listing.earlier_durations(hand.submit())["a"]) == 10
+    assert len(listing.earlier_durations(jobs[2])["a"]) == 2
+    assert listing.earlier_durations(jobs[0]) == {}
 
 
 def test_the_lines_of_a_level_and_above_are_served_by_address(hand, browser):

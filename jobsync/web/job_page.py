@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from statistics import median
 
-from jobsync import logs, store
+from jobsync import listing, logs, store
 from jobsync.clock import milliseconds, now
 from jobsync.status import FAILED, LEVELS, RUNNING
 from jobsync.web import filters
@@ -82,7 +82,7 @@ def parts(structure, asked):
 
 def _steps(structure, details, asked, failures):
     about = {step["name"]: step for step in details}
-    usual = {name: _usual(found) for name, found in store.earlier_durations(structure["job_id"]).items()}
+    usual = {name: _usual(found) for name, found in listing.earlier_durations(structure["job_id"]).items()}
     views, served = [], 0
     for step in structure["steps"]:
         name, is_asked = step["name"], step["name"] in asked.opened

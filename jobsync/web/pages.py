@@ -5,7 +5,7 @@ import secrets
 
 from flask import Blueprint, current_app, render_template, request
 
-from jobsync import store
+from jobsync import listing, store
 from jobsync.status import TERMINAL
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
@@ -41,7 +41,7 @@ def show_job(job_id):
         structure=structure,
         **job_page.parts(structure, job_page.Asked.of(request.args)),
         reruns=store.reruns_of(job_id),
-        neighbours=store.neighbours(job_id),
+        neighbours=listing.neighbours(job_id),
         result=_result(job, structure),
         terminal=TERMINAL,
         reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
