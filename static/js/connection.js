@@ -179,7 +179,8 @@ export class Connection {
 
   #tick() {
     const now = this.#clock.now();
-    const left = [this.#heardAt, this.#answeredAt].map((at) => at + LIVE_FOR - now).filter((ms) => ms > 0);
+    // Reckoned as in #stateAt: times have fractions, and a look that comes a rounding error early would be followed by one that is late
+    const left = [this.#heardAt, this.#answeredAt].map((at) => Math.ceil(LIVE_FOR - (now - at))).filter((ms) => ms > 0);
     this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), Math.min(TICK, ...left));
     const heardAt = Math.max(this.#heardAt, this.#startedAt);
     if (!this.#isSilent && now - heardAt >= this.#suspicion) {

@@ -264,6 +264,15 @@ test("a page that was hidden while it was cut off polls on when it is seen again
   }
 });
 
+test("it ceases to say live before 5 s have passed, though times have fractions", async () => {
+  const { world, shown } = await connected();
+  await world.clock.advance(29860.000000000004);
+  await world.socket.hear("job_update", hint(5));
+  assert.equal(shown.states.at(-1), "live");
+  await world.clock.advance(4801);
+  assert.notEqual(shown.states.at(-1), "live");
+});
+
 test("it ceases to say polling before 5 s have passed since the last answer, to the millisecond", async () => {
   const { world, shown } = await connected();
   await world.clock.advance(4300);
