@@ -198,7 +198,7 @@ class Server:
         """Return the ack of a message, None where it died meanwhile."""
         with self._interrupted(plan):
             ack = client.emit(name, payload, callback=True)
-            self._told[client] = max(self._told[client], ack.get("revision", 0))
+            self._told[client] = max(self._told[client], ack["revision"]) if ack["ok"] else 0  # who is refused is in no room
             return ack
         return None
 
