@@ -24,7 +24,7 @@ def parse(html):
 
 def inner(html, name):
     """Return what is inside of the <div> that is a page's part of that name, as `shape` has it."""
-    rest = html.split(f'<div data-part="{name}">', 1)[1]
+    rest = re.split(f'<div data-part="{name}"[^>]*>', html, maxsplit=1)[1]
     depth = 1
     for tag in re.finditer(r"<(/?)div\b", rest):
         depth += -1 if tag[1] else 1
