@@ -582,16 +582,21 @@ def test_revisions_never_fall_for_viewers_that_come_and_go_while_a_job_runs(conn
     job_id = worker.begin("[step.a]\n[step.b]", children=40)
     worker.plan(job_id)
     ended = threading.Event()
+    viewers = []
 
     def work():
-        for number in range(40):
-            worker.complete(job_id, lines=[line(f"{number}.{place}") for place in range(3)])
-            worker.write(job_id, "and b", step="b")
-        ended.set()
+        try:
+            for number in range(40):
+                worker.complete(job_id, lines=[line(f"{number}.{place}") for place in range(3)])
+                worker.write(job_id, "and b", step="b")
+            deadline = time.monotonic() + 30
+            while len(viewers) <= 3 and time.monotonic() < deadline:  # however long a viewer takes to come
+                worker.write(job_id, "and b again", step="b")
+        finally:
+            ended.set()
 
     busy = threading.Thread(target=work)
     busy.start()
-    viewers = []
     try:
         while not ended.is_set():
             viewers.append(connect("polling" if len(viewers) % 4 == 3 else "websocket"))
