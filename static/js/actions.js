@@ -1,10 +1,13 @@
 // The buttons of a job: forms that work without scripts, sent to the API with them, and how that went said in words.
 
-import { setHidden, setText } from "./show.js";
+import { setAttribute, setHidden, setText } from "./show.js";
 
 const WITHIN = 15000; // ms
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
-const DONE = { cancel: "Cancelled.", retry: "It runs again: what had completed is kept." };
+const DONE = {
+  cancel: { words: "Cancelled.", isTrueIn: (status) => status === "cancelled" },
+  retry: { words: "It runs again: what had completed is kept.", isTrueIn: (status) => !TERMINAL.has(status) },
+};
 
 /** Says which actions a job of that status allows. */
 function isPossible(action, status) {
@@ -20,10 +23,17 @@ export class Actions {
   #said;
   #dialog;
   #onDone;
+  #status;
+  #isTrueIn = () => true; // of what is said
+  #isBusy = false;
 
-  /** forms: those of the page. said: where the outcome is told. dialog: asks before a job is deleted. onDone(action, answer): after a success. */
-  constructor({ jobId, forms, said, dialog, onDone }) {
+  /**
+   * status: the job's. forms: those of the page. said: where the outcome is told. dialog: asks before a job is deleted.
+   * onDone(action, answer): after a success.
+   */
+  constructor({ jobId, status, forms, said, dialog, onDone }) {
     this.#jobId = jobId;
+    this.#status = status;
     this.#forms = forms;
     this.#said = said;
     this.#dialog = dialog;
@@ -37,14 +47,30 @@ export class Actions {
     dialog.addEventListener("close", () => {
       if (dialog.returnValue === "yes") this.#run("delete");
     });
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#setBusy(false)); // back from where a rerun had led
   }
 
-  /** Shows the buttons that make sense for a job of that status. */
+  /** Shows the buttons that make sense for a job of that status, and takes back what isn't true any more. */
   show(status) {
-    for (const form of this.#forms) setHidden(form, !isPossible(form.dataset.form, status));
+    if (status === this.#status) return;
+    this.#status = status;
+    if (!this.#isTrueIn(status)) this.say("");
+    for (const form of this.#forms) {
+      const isLost = !isPossible(form.dataset.form, status);
+      if (isLost && form.contains(document.activeElement)) form.parentElement.focus(); // not on another button, which the next key would press
+      setHidden(form, isLost);
+    }
+  }
+
+  /** Says something that stays there until the status changes to one that it isn't true in. */
+  say(text, { isProblem = false, isTrueIn = () => false } = {}) {
+    this.#isTrueIn = isTrueIn;
+    setText(this.#said, text);
+    this.#said.classList.toggle("is-problem", isProblem);
   }
 
   #start(action) {
+    if (this.#isBusy) return;
     if (action !== "delete") {
       this.#run(action);
       return;
@@ -54,15 +80,16 @@ export class Actions {
   }
 
   async #run(action) {
-    this.#say("", false);
+    this.say("");
     this.#setBusy(true);
     try {
       const answer = await this.#send(action);
-      this.#say(DONE[action] ?? "", false);
+      const done = DONE[action];
+      if (done) this.say(done.words, done);
+      if (action !== "rerun") this.#setBusy(false); // else the page is left: a second one isn't meant
       this.#onDone(action, answer);
     } catch (error) {
-      this.#say(error.message, true);
-    } finally {
+      this.say(error.message, { isProblem: true });
       this.#setBusy(false);
     }
   }
@@ -83,12 +110,9 @@ export class Actions {
     return body;
   }
 
-  #say(text, isProblem) {
-    setText(this.#said, text);
-    this.#said.classList.toggle("is-problem", isProblem);
-  }
-
+  /** Not `disabled`, which would take the focus away. */
   #setBusy(isBusy) {
-    for (const form of this.#forms) form.querySelector("button").disabled = isBusy;
+    this.#isBusy = isBusy;
+    for (const form of this.#forms) setAttribute(form.querySelector("button"), "aria-disabled", isBusy);
   }
 }

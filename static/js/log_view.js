@@ -24,6 +24,8 @@ export class LogView {
   #logCount = 0;
   #isFollowing = true;
   #isHeld = false; // no trimming to the latest: the viewer has asked for others
+  #target = null; // the line to go to, until it is there
+  #isAwaited = false; // there is no such line yet
   #listeners = new AbortController();
 
   /**
@@ -63,6 +65,7 @@ export class LogView {
       this.#insert(lines);
       this.#trim();
     });
+    if (this.#isAwaited && this.#logCount >= this.#target) this.goTo(this.#target);
   }
 
   /** Shows the lines before the first one. */
@@ -77,16 +80,22 @@ export class LogView {
     this.#change(() => this.#trim());
   }
 
-  /** Goes to a line, fetching those around it. Says so when there is no such line. */
+  /** Goes to a line, fetching those around it. Says so when there is none yet, and goes there when it comes. Of two calls the later one counts. */
   async goTo(number) {
-    if (!this.#shown.has(number)) await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND }, number);
+    this.#target = number;
+    this.#isAwaited = false;
+    this.#say("");
+    if (!this.#shown.has(number) && !(await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND }, number))) return;
     const row = this.#lines.get(number);
-    if (!row) {
-      this.#say(`There is no line ${number} yet.`);
-      return;
-    }
+    this.#isAwaited = !row;
+    if (row) this.#mark(row);
+    else this.#say(`There is no line ${number} yet.`);
+  }
+
+  #mark(row) {
+    this.#target = null;
     this.#hold();
-    for (const old of this.#rows.querySelectorAll(".is-target")) old.classList.remove("is-target");
+    for (const old of document.querySelectorAll(".is-target")) old.classList.remove("is-target"); // in whichever step
     row.classList.add("is-target");
     this.#box.scrollTop = row.offsetTop - this.#box.clientHeight / 3;
     row.scrollIntoView({ block: "nearest" });
@@ -120,19 +129,25 @@ export class LogView {
     this.#isHeld = true;
   }
 
-  /** Fetches lines and shows them too. Where that makes too many, those around `centre` are kept, by default around what is in view. */
-  async #showMore(query, centre) {
+  /**
+   * Fetches lines and shows them too. Where that makes too many, those around `target` are kept, by default around what is in view.
+   * Returns whether they are shown: not when they can't be had, nor when the viewer has gone on to another target meanwhile.
+   */
+  async #showMore(query, target = null) {
     this.#say("");
+    const isWanted = () => !this.#listeners.signal.aborted && (target === null || target === this.#target);
     try {
       const page = await this.#read(query);
-      if (this.#listeners.signal.aborted) return;
+      if (!isWanted()) return false;
       if (page.items.length > 0) this.#hold();
       this.#change(() => {
         this.#insert(page.items);
-        this.#trim(centre);
+        this.#trim(target);
       });
-    } catch {
-      this.#say("These lines could not be fetched. Try again.");
+      return true;
+    } catch (error) {
+      if (isWanted()) this.#say(`These lines could not be fetched: ${error.message}. Try again.`);
+      return false;
     }
   }
 
@@ -184,12 +199,12 @@ export class LogView {
     this.#shown.add(first, last);
   }
 
-  #trim(centre) {
+  #trim(target = null) {
     const latest = [this.#shown.last - LATEST + 1, this.#shown.last];
     if (this.#isFollowing && !this.#isHeld) {
       this.#keep([latest]);
     } else if (this.#shown.size > MOST) {
-      const middle = centre ?? this.#numberInView();
+      const middle = target ?? this.#numberInView();
       const reach = (MOST - LATEST) / 2;
       this.#keep([[middle - reach, middle + reach - 1], latest]);
     }

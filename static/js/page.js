@@ -47,6 +47,7 @@ class JobPage {
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
     this.#actions = new Actions({
       jobId,
+      status: this.#shown.status,
       forms: root.querySelectorAll("form[data-form]"),
       said: part(root, "said"),
       dialog: document.querySelector("#delete-dialog"),
@@ -71,11 +72,13 @@ class JobPage {
   }
 
   #begin(step) {
-    step.expand(this.#memory.get(step.name) ?? step.isExpanded);
-    step.onToggle((isOpen) => {
+    const toggle = (isOpen) => {
       this.#memory.set(step.name, isOpen);
       step.expand(isOpen);
-    });
+    };
+    if (step.isOpen === step.isExpanded) step.expand(this.#memory.get(step.name) ?? step.isExpanded);
+    else toggle(step.isOpen); // by the viewer, before there were scripts
+    step.onToggle(toggle);
   }
 
   /** Goes to a step or a line of this page without loading it anew, even by a link that does that without scripts. */
@@ -165,7 +168,8 @@ class JobPage {
   async #askToNotify(button) {
     const { askToNotify } = await import("./notify.js");
     this.#tellOfEnd = await askToNotify();
-    setText(part(this.#root, "said"), this.#tellOfEnd ? "You will be told when it ends." : "The browser's settings forbid notifications of this page.");
+    const words = this.#tellOfEnd ? "You will be told when it ends." : "The browser's settings forbid notifications of this page.";
+    this.#actions.say(words, { isTrueIn: (status) => !TERMINAL.has(status) });
     button.disabled = this.#tellOfEnd !== null;
     this.#sync.awaitEnd();
     this.#showEnd(this.#shown.status);
@@ -189,11 +193,14 @@ class JobPage {
 
   #showDeleted(isReplaced) {
     this.#isGone = true;
+    this.#steps.forEach((step) => step.keep());
     const note = part(this.#root, "deleted");
     const reason = isReplaced ? "The database was replaced by an older one: reload the page for what it says." : "This job was deleted.";
     setText(note, `${reason} What you see is the last that was known of it.`);
     setHidden(note, false);
-    setHidden(part(this.#root, "actions"), true);
+    const actions = part(this.#root, "actions");
+    if (actions.contains(document.activeElement)) note.focus();
+    setHidden(actions, true);
     this.#indicator.hide();
     this.#root.classList.add("is-deleted");
     setAttribute(part(document, "favicon"), "href", "/static/favicons/deleted.svg");

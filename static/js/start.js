@@ -5,6 +5,7 @@ import { localizeTimes, part, setHidden, setText } from "./show.js";
 
 const PREFIX = "params.";
 const SAID = 2000; // ms
+const TWICE = 5000; // ms within which a second press of Start is taken for a part of the first
 
 const form = document.querySelector("form[data-definition]");
 const commands = document.querySelector("[data-part='commands']");
@@ -49,9 +50,17 @@ async function copy(button) {
   }, SAID);
 }
 
+let sentAt = -Infinity;
+form.addEventListener("submit", (event) => {
+  if (event.timeStamp - sentAt < TWICE) event.preventDefault();
+  else sentAt = event.timeStamp;
+});
 form.addEventListener("input", showCommands);
 form.addEventListener("change", showCommands);
-addEventListener("pageshow", showCommands); // the browser may have put back what was typed
+addEventListener("pageshow", () => {
+  sentAt = -Infinity;
+  showCommands(); // the browser may have put back what was typed
+});
 for (const button of form.querySelectorAll("[data-fill]")) {
   button.disabled = false;
   button.addEventListener("click", () => fill(button));

@@ -15,6 +15,7 @@ export class StepView {
   #level = ALL;
   #shown;
   #text = "";
+  #isKept = false;
 
   /** node: the step's element as served. shown: the step as `structure` had it then. pattern: a <template> of a log line. sync(): gives the JobSync. */
   constructor(node, shown, { pattern, sync }) {
@@ -32,6 +33,11 @@ export class StepView {
 
   get isExpanded() {
     return this.#node.dataset.expanded === "true";
+  }
+
+  /** Whether the browser has it open, which it can be before it is expanded. */
+  get isOpen() {
+    return this.#node.open;
   }
 
   /** The step as `structure` has it. */
@@ -78,8 +84,17 @@ export class StepView {
   expand(isOpen) {
     setAttribute(this.#node, "data-expanded", isOpen);
     if (this.#node.open !== isOpen) this.#node.open = isOpen;
+    if (this.#isKept) return;
     if (isOpen && !this.#log) this.#openLog();
     if (!isOpen) this.#closeLog();
+  }
+
+  /** Leaves the lines as they are from now on: those of a deleted job can't be had again. */
+  keep() {
+    this.#isKept = true;
+    for (const name of ["earlier", "later", "download", "filter"]) setHidden(this.#find(name), true);
+    for (const gap of this.#node.querySelectorAll(".log-gap button")) gap.disabled = true;
+    setText(this.#find("log-said"), "Its lines were deleted with the job: those that were here are left.");
   }
 
   /** Opens the step and goes there. */
@@ -92,7 +107,7 @@ export class StepView {
   async goTo(line) {
     if (this.#level !== ALL) this.#filter(ALL);
     this.expand(true);
-    await this.#log.goTo(line);
+    await this.#log?.goTo?.(line); // without one, or with one of a level, once the job is deleted
   }
 
   /** Shows the step as `structure` has it. Returns whether it has just started or failed. */
@@ -161,6 +176,7 @@ export class StepView {
 
   /** Shows the lines of a level and above, or all. */
   #filter(level) {
+    if (this.#isKept) return;
     const isOpen = this.isExpanded;
     this.#closeLog();
     this.#level = level;

@@ -199,6 +199,7 @@ export class JobSync {
   }
 
   async #readLines(step, query, signal) {
+    if (this.#isGone) throw new Error("the job was deleted");
     const parameters = new URLSearchParams({ step, ...query });
     const answer = await this.#read(`${this.#url}/logs?${parameters}`, { signal });
     if (answer.status !== 200) throw new Error("there are no such lines");

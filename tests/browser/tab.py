@@ -48,10 +48,10 @@ class Tab:
 
     # Going somewhere
 
-    def open(self, path):
+    def open(self, path, wait_until="domcontentloaded"):
         """Load a page of the site."""
         self._wanted_loads += 1
-        self.page.goto(self.url + path, wait_until="domcontentloaded")
+        self.page.goto(self.url + path, wait_until=wait_until)
         return self
 
     def open_job(self, job_id, path=""):

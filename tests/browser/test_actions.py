@@ -57,6 +57,55 @@ def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_
     tab.check_shown()
 
 
+def focused(tab):
+    """Return the name of the part or action that has the focus."""
+    return tab.page.evaluate("(({ dataset, tagName }) => dataset.action ?? dataset.part ?? tagName)(document.activeElement)")
+
+
+def test_by_keyboard_the_focus_stays_with_the_actions_and_what_is_said_goes_when_it_is_not_true_any_more(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("ticking", status="running")
+    tab.action("cancel").focus()
+    tab.page.keyboard.press("Enter")
+    tab.wait_for_status("cancelled")
+    assert focused(tab) == "actions"
+    expect(tab.find("[data-part=said]")).to_have_text("Cancelled.")
+    tab.page.keyboard.press("Tab")
+    assert focused(tab) in offered(tab)
+    assert site.post(f"/api/jobs/{job_id}/retry").status_code == 202
+    tab.wait_for_status("running")
+    expect(tab.find("[data-part=said]")).to_be_empty()
+    assert focused(tab) == "actions", "the button went, though nobody pressed it here"
+    site.post(f"/api/jobs/{job_id}/cancel")
+    tab.wait_for_status("cancelled")
+    tab.action("delete").focus()
+    tab.page.keyboard.press("Enter")
+    tab.find("[data-confirm=delete]").press("Enter")
+    expect(tab.find("[data-part=deleted]")).to_contain_text("deleted")
+    assert focused(tab) == "deleted"
+
+
+def test_a_double_click_starts_one_job(site, tabs):
+    def number():
+        return site.get("/api/jobs?definition=short").json()["total"]
+
+    tab = tabs.new(site).open("/definitions/short")
+    before = number()
+    tab.follow(Double(tab.page.get_by_role("button", name="Start")))
+    tab.wait_for_status("completed")
+    assert number() == before + 1
+    tab.wait_for_connection("live")
+    tab.follow(Double(tab.action("rerun")))
+    tab.wait_for_status("completed")
+    assert number() == before + 2
+
+
+class Double:
+    def __init__(self, button):
+        self.click = button.dblclick
+
+
 def test_rerun_leads_to_the_new_job(site, tabs):
     job_id = site.submit("short")
     site.wait_for_end(job_id)
@@ -73,6 +122,8 @@ def test_a_deleted_job_is_called_deleted_on_every_page_and_nothing_more_is_asked
     job_id = site.submit("short")
     site.wait_for_end(job_id)
     tab, watching = (tabs.new(site).open_job(job_id) for _ in range(2))
+    tab.toggle("left")
+    tab.wait_for_last_line("left", 30)
     tab.action("delete").click()
     tab.page.get_by_text("Keep it").click()
     assert site.get(f"/api/jobs/{job_id}").status_code == 200
@@ -85,6 +136,16 @@ def test_a_deleted_job_is_called_deleted_on_every_page_and_nothing_more_is_asked
     asked = [list(one.requests) for one in (tab, watching)]
     tab.page.wait_for_timeout(SILENCE)
     assert [one.requests for one in (tab, watching)] == asked
+    lines = tab.lines("left")
+    assert len(lines) == 30
+    for _ in range(2):  # closed, and opened again
+        tab.toggle("left")
+    tab.toggle("right")
+    tab.page.evaluate("location.hash = '#right:3'")
+    expect(tab.step("right").get_by_role("status")).to_contain_text("deleted")
+    expect(tab.step("left").get_by_role("link")).to_have_count(30)  # the numbers of the lines: nothing to fetch any more
+    assert tab.lines("left") == lines
+    assert [url for url in tab.requests if "/favicons/" not in url] == [url for url in asked[0] if "/favicons/" not in url]
 
 
 def test_the_reason_for_a_refusal_is_said_and_the_page_comes_right(site, tabs):

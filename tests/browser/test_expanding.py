@@ -51,6 +51,25 @@ def test_while_the_page_is_open_steps_open_when_they_start_and_stay_open(site, t
     assert expanded(tab) == ["three"], "at load only what runs or has failed is"
 
 
+def test_what_is_opened_before_there_are_scripts_stays_open(site, tabs):
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    tab = tabs.new(site)
+    held = []
+    tab.page.route("**/page.js", lambda route: held.append(route))
+    tab.open(f"/jobs/{job_id}", wait_until="commit")
+    tab.toggle("left")
+    tab.wait_for_step("left", expanded="false")
+    wait_for(lambda: held, what="the page's script asked for")
+    held[0].continue_()
+    tab.wait_for_connection("live")
+    tab.wait_for_last_line("left", 30)
+    assert expanded(tab) == ["left"]
+    tab.page.unroute("**/page.js")
+    tab.reload()
+    tab.wait_for_last_line("left", 30)
+
+
 def test_what_the_user_opens_and_closes_stays_so_through_a_failure_and_a_reload(site, tabs, tmp_path):
     job_id = site.submit("picky", file=str(tmp_path / "missing"))
     revision = site.wait_for_end(job_id)["revision"]

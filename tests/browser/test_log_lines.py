@@ -80,3 +80,55 @@ def test_a_link_opens_its_step_at_its_line(site, tabs):
     expect(tab.step("talk").get_by_role("status")).to_contain_text("9999")
     tab.page.evaluate("location.hash = '#nobody:1'")
     tab.check_shown()
+
+
+def target(tab):
+    return tab.find(".is-target").evaluate_all("rows => rows.map((row) => row.id)")
+
+
+def go_to(tab, hash):
+    tab.page.evaluate("hash => location.hash = hash", hash)
+
+
+def test_of_two_links_the_later_counts_whichever_answer_is_slower(site, tabs):
+    job_id = site.submit("wordy", lines=3000)
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open_job(job_id)
+    tab.toggle("talk")
+    tab.wait_for_last_line("talk", 3000)
+    held = []
+    tab.page.route("**/logs?*after=49*", lambda route: held.append(route))
+    go_to(tab, "#talk:300")
+    wait_for(lambda: tab.page.wait_for_timeout(10) or held, what="the first request")
+    go_to(tab, "#talk:1500")
+    expect(tab.find('[data-line="1500"]')).to_be_in_viewport()
+    with tab.page.expect_response("**/logs?*after=49*"):
+        held[0].continue_()
+    tab.page.wait_for_timeout(100)
+    assert target(tab) == ["talk:1500"] and not tab.find('[data-line="300"]').count()
+    expect(tab.find('[data-line="1500"]')).to_be_in_viewport()
+
+
+def test_what_is_said_of_a_line_is_true(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_last_line("ticking", 2)
+    said = tab.step("ticking").get_by_role("status")
+    tab.may_miss_network = True
+    tab.page.route("**/logs?*after=*", lambda route: route.abort() if "limit=500" in route.request.url else route.continue_())
+    go_to(tab, "#ticking:50000")
+    expect(said).to_contain_text("could not be fetched")
+    tab.page.unroute("**/logs?*after=*")
+    go_to(tab, "#ticking:1")
+    expect(said).to_be_empty()
+    assert target(tab) == ["ticking:1"]
+    soon = log_count(tab, "ticking") + 20
+    go_to(tab, f"#ticking:{soon}")
+    expect(said).to_contain_text(f"no line {soon} yet")
+    expect(tab.find(f'[data-line="{soon}"]')).to_be_in_viewport()
+    expect(said).to_be_empty()
+    assert target(tab) == [f"ticking:{soon}"]
+    go_to(tab, "#before:1")
+    expect(tab.find(".is-target")).to_have_attribute("id", "before:1")
+    assert len(target(tab)) == 1, "one in the page"
+    site.post(f"/api/jobs/{job_id}/cancel")
