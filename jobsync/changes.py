@@ -8,7 +8,7 @@ import time
 from jobsync.extensions import db, open_watcher, socketio
 from jobsync.trouble import Trouble
 
-POLL = 0.02  # seconds between two looks while the store keeps changing; a look itself costs a few microseconds
+POLL = 0.005  # seconds between two looks while the store keeps changing; a look itself costs a few microseconds
 REST = 0.05  # the same when nothing has changed for QUIET seconds: waking up is what costs an idle server
 QUIET = 2.0
 

@@ -642,6 +642,29 @@ def test_the_etag_is_strong_and_new_with_each_revision_and_honoured_with_304(cli
     assert list(tags) == sorted(tags)
 
 
+def test_an_answer_from_memory_is_the_one_that_was_made_and_what_is_refused_stays_refused(app, client, hand):
+    path = f"/api/jobs/{hand.submit()}/structure"
+    asked = [
+        {"path": path},
+        {"path": path, "headers": {"If-None-Match": client.get(path).headers["ETag"]}},
+        {"path": path, "query_string": "a=1"},
+        {"path": path, "json": {"a": 1}},
+        {"path": path, "headers": {"Host": "evil.example"}},
+        {"path": path, "method": "HEAD"},
+        {"path": path, "method": "POST"},
+        {"path": f"{path}/"},
+    ]
+    answers = []
+    for is_made in (True, False):
+        for one in asked:
+            if is_made:
+                hand.submit()  # nothing is fresh any more
+            answer = client.open(**one)
+            answers.append((answer.status_code, answer.data, sorted(answer.headers)))
+    assert answers[: len(asked)] == answers[len(asked) :]
+    assert [status for status, *_ in answers[: len(asked)]] == [200, 304, 422, 422, 403, 200, 405, 404]
+
+
 def test_two_jobs_at_the_same_revision_have_different_etags(client, hand):
     tags = {client.get(f"/api/jobs/{hand.submit()}/structure").headers["ETag"] for _ in range(2)}
     assert len(tags) == 2

@@ -147,9 +147,14 @@ export class Connection {
     socket.disconnect();
   }
 
-  /** Connects again after a pause. A connection that never brought anything is followed by one that tries the other transport first. */
-  #reopen() {
+  /** Has a connection that hung, or opened and brought nothing, be followed by one that tries the other transport first. */
+  #doubtTransport() {
     if (this.#heardAt < this.#askedAt) this.#transports = [...this.#transports].reverse();
+  }
+
+  /** Connects again after a pause. A refusal is no reason to doubt the transport: the other was refused too. */
+  #reopen() {
+    if (this.#isConnected) this.#doubtTransport();
     this.#close();
     const pause = this.#failures === 0 ? SPREAD * this.#random() : pauseAfter(this.#failures + 1, this.#random);
     this.#failures += 1;
@@ -195,7 +200,7 @@ export class Connection {
 
   #giveUp() {
     this.#patience = Math.min(MOST_PATIENCE, this.#patience * 1.5) + SUSPECT_SPREAD * this.#random();
-    if (this.#heardAt < this.#askedAt) this.#transports = [...this.#transports].reverse();
+    this.#doubtTransport();
     this.#close();
     this.#open();
   }

@@ -366,12 +366,26 @@ test("many viewers that lose the server at once come back spread out", async () 
   assert.ok(inOneTenth <= 3, String(pauses));
 });
 
-test("a connection that never brought anything is followed by one that tries the other transport first", async () => {
+test("a connection that opened or hung and brought nothing is followed by one that tries the other transport first", async () => {
   const { world } = begin();
   assert.deepEqual(world.socket.transports, ["websocket", "polling"]);
-  await world.socket.hear("connect_error", "refused");
-  await world.clock.advance(3000);
+  await world.socket.hear("connect");
+  await world.socket.hear("disconnect", "transport close");
+  await world.clock.advance(1600);
   assert.deepEqual(world.socket.transports, ["polling", "websocket"]);
+  await world.clock.advance(6000);
+  assert.equal(world.sockets.length, 3);
+  assert.deepEqual(world.socket.transports, ["websocket", "polling"]);
+});
+
+test("a refusal, which is of both transports, says nothing of either", async () => {
+  const { world } = begin();
+  for (let round = 0; round < 3; round += 1) {
+    await world.socket.hear("connect_error", "refused");
+    await world.clock.advance(3100);
+    assert.deepEqual(world.socket.transports, ["websocket", "polling"]);
+  }
+  assert.ok(world.sockets.length >= 4);
 });
 
 test("a subscription without an ack is repeated", async () => {
