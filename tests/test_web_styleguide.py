@@ -16,7 +16,7 @@ def guide(tmp_path, monkeypatch):
 
 
 def test_it_is_there_in_debug_mode_only(client, guide):
-    assert guide.one("h1").text == "Style guide"
+    assert guide.all("h1")[0].text == "Style guide"
     assert client.get("/styleguide").status_code == 404
 
 
@@ -38,6 +38,13 @@ def test_it_shows_each_kind_of_field_a_chart_a_drawing_and_log_lines_of_each_lev
     assert [field["name"] for field in guide.all(aria_invalid="true")] == ["params.rounds"]
     assert len(guide.all(class_="chart")) == 2 and guide.all(class_="edge")
     assert [line["data-level"] for line in guide.all(data_line=True)] == ["debug", "info", "warning", "error"]
+
+
+def test_it_shows_a_head_what_failed_a_timeline_with_each_status_and_sparklines(guide):
+    assert "children" in guide.one(data_part="progress").text
+    assert [failure["data-failure"] for failure in guide.all(data_failure=True)] == ["a_timed_failed_step", "a_timed_running_step"]
+    assert [row["data-row"] for row in guide.all(data_row=True)] == [f"a_timed_{status}_step" for status in STEP_STATUSES]
+    assert guide.all(class_="now") and guide.all(class_="wait") and guide.all(class_="spark")
 
 
 def test_it_has_no_id_twice_and_needs_nothing_that_the_policy_forbids(guide):

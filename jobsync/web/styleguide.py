@@ -6,15 +6,18 @@ from types import SimpleNamespace
 
 from flask import Blueprint, current_app, render_template
 
-from jobsync.clock import milliseconds
+from jobsync.clock import iso, milliseconds
 from jobsync.definitions.params import Param
 from jobsync.listing import Run
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL
 from jobsync.web import graph
+from jobsync.web.failures import FailedChild, Failure, Failures
+from jobsync.web.progress import progress
 from jobsync.web.result import sections
 from jobsync.web.rows import Row
 from jobsync.web.runs import Runs
 from jobsync.web.starting import field_of
+from jobsync.web.timeline import timeline
 
 blueprint = Blueprint("styleguide", __name__)
 
@@ -35,6 +38,9 @@ REASONS = {
 def show():
     """Show the guide."""
     jobs = [_job(place, status) for place, status in enumerate(JOB_STATUSES)]
+    moment = milliseconds(AT) + 72_000  # what runs has run for that long each time
+    timed = [_timed_step(status) for status in STEP_STATUSES]
+    structure = {**jobs[1], "job_id": jobs[1]["id"], "steps": [step.shown for step in timed]}
     return render_template(
         "styleguide.html",
         statuses=STEP_STATUSES,
@@ -45,9 +51,16 @@ def show():
         rows=[Row(job, _strip(job["status"]), ()) for job in jobs],
         counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
         runs=_runs(),
-        now=lambda: milliseconds(AT) + 72_000,  # what runs has run for that long each time
+        now=lambda: moment,
         terminal=TERMINAL,
-        job=jobs[-1],
+        job=jobs[1],
+        structure=structure,
+        neighbours=(jobs[0]["id"], jobs[2]["id"]),
+        reruns=[jobs[4]["id"]],
+        progress=progress(structure, moment),
+        failures=_failures(structure),
+        timed=timed,
+        timeline=timeline(structure, {step.about["name"]: step.about["depends"] for step in timed}, moment),
         steps=[_step(status) for status in STEP_STATUSES],
         fields=_fields(),
         drawing=graph.draw(_definition()),
@@ -149,6 +162,30 @@ def _step(status):
         failure=None,
         is_taken_up_again=False,
     )
+
+
+SPANS = {"completed": (0, 21), "failed": (21, 42), "cancelled": (25, 51), "running": (28, None)}  # s after the job's start
+
+
+def _timed_step(status):
+    """Return a step of a job that runs, with the times that `_step` leaves out."""
+    started, finished = (_after(seconds) for seconds in SPANS.get(status, (None, None)))
+    depends = [] if status == "completed" else ["a_timed_completed_step"]
+    name = f"a_timed_{status}_step"
+    shown = {**_step(status).shown, "name": name, "started_at": started, "finished_at": finished}
+    return SimpleNamespace(shown=shown, about={"name": name, "type": "command", "depends": depends})
+
+
+def _after(seconds):
+    return None if seconds is None else iso(milliseconds(AT) + 1000 * seconds)
+
+
+def _failures(structure):
+    """Return what failed in two steps: more than was tolerated, and less."""
+    failed, running = (next(step for step in structure["steps"] if step["status"] == status) for status in ("failed", "running"))
+    lines = [_line(place, level) for place, level in enumerate(("info", "warning", "error"), 1)]
+    children = [FailedChild(f"worker {number}", "exit code 3", lines if number == 1 else []) for number in (1, 2)]
+    return Failures([Failure(failed, 0, children, lines), Failure(running, 50, children)], 1, None)
 
 
 def _line(place, level):
