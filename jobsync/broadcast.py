@@ -11,6 +11,8 @@ FEED = "feed"
 DELETED = "deleted"
 _ROOM = "job:"
 
+_joined = set()  # rooms that somebody has joined since `take_joined` was called
+
 
 def room_of(job_id):
     """Return the name of a job's room."""
@@ -47,6 +49,18 @@ def _about_job(job_id, status, revision, refresh_logs):
 def _send(message, room):
     socketio.emit(EVENT, message, to=room)
     metrics.MESSAGES.labels(message["context"]).inc()
+
+
+def note_joined(room):
+    """Note that somebody has joined a room: whoever keeps rooms from being quiet takes it from here."""
+    _joined.add(room)
+
+
+def take_joined():
+    """Return the rooms that somebody has joined since the last call."""
+    joined = set(_joined)
+    _joined.difference_update(joined)
+    return joined
 
 
 def watched_jobs():

@@ -22,8 +22,8 @@ from jobsync.trouble import Trouble
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
 HEARTBEAT = 1.2  # seconds without a message after which a room gets a hint: under the contract's 2 s with LOOK and `store.BRIEFLY`
-LOOK = 0.4  # seconds between two looks at what is due while there are viewers
-REST = 1.0  # the same while there are none; one that comes then still has its first hint within 2 s
+GREETING = 0.3  # the same for a room that somebody has joined, who then need not wait to know that the page is live
+LOOK = 0.4  # seconds between two looks at what is due
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
 SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever was told
@@ -54,6 +54,7 @@ class Monitor:
         self._change = None
         self._told = {}
         self._messages_at = {}
+        self._newcomers = set()  # rooms that somebody has joined who may have had no message yet
         self._news = 0  # that the feed was told of
         self._deadlines = {}
         self._unmoved = set()
@@ -198,19 +199,19 @@ class Monitor:
 
     def _send_step(self, job_id, step, revision, told, refresh_logs):
         broadcast.tell_step(job_id, step.name, step.status, revision, refresh_logs)
-        self._messages_at[broadcast.room_of(job_id)] = self._clock()
+        self._note_message(broadcast.room_of(job_id))
         told.lines[step.name] = step.log_count
         told.waiting.discard(step.name)
 
     def _send_job(self, job_id, status, revision, refresh_logs):
         broadcast.tell_job(job_id, status, revision, refresh_logs)
-        self._messages_at[broadcast.room_of(job_id)] = self._clock()
+        self._note_message(broadcast.room_of(job_id))
 
     def _send_feed(self, job_id, status, revision, refresh_logs):
         """Tell the feed. Of the news of a job that a list doesn't show nothing else would tell, so they are counted; hints at rest are no news."""
         self._news += refresh_logs or status == broadcast.DELETED
         broadcast.tell_feed(job_id, status, revision, refresh_logs, self._news)
-        self._messages_at[broadcast.FEED] = self._clock()
+        self._note_message(broadcast.FEED)
 
     def _tell_growth(self):
         """Tell of growth that waited: of each step at most once in GROWTH seconds; to the feed (key None) of each job likewise."""
@@ -226,8 +227,7 @@ class Monitor:
         """Return the seconds until the monitor must look again even if nothing changes."""
         due = [told.grown_at.get(name, 0) + GROWTH for told in self._told.values() for name in told.waiting]
         due += [deadline for _, deadline, _ in self._deadlines.values()]
-        look = LOOK if self._messages_at else REST
-        return max(0.001, min([look, *(moment - self._clock() for moment in due)]))
+        return max(0.001, min([LOOK, *(moment - self._clock() for moment in due)]))
 
     def _tell_grown(self, job_id, told, due, moment):
         with store.read():
@@ -243,6 +243,7 @@ class Monitor:
 
     def _tell_quiet_rooms(self):
         watched = broadcast.watched_jobs()
+        self._newcomers |= broadcast.take_joined()
         quiet = [job_id for job_id in watched if self._is_quiet(broadcast.room_of(job_id))]
         for job in store.job_heads(quiet) if quiet else ():
             self._send_job(job.id, job.status, job.revision, False)
@@ -253,11 +254,17 @@ class Monitor:
         self._forget_rooms({broadcast.room_of(job_id) for job_id in watched} | {broadcast.FEED})
 
     def _is_quiet(self, room):
-        return self._clock() - self._messages_at.get(room, -HEARTBEAT) >= HEARTBEAT
+        rest = GREETING if room in self._newcomers else HEARTBEAT
+        return self._clock() - self._messages_at.get(room, -HEARTBEAT) >= rest
+
+    def _note_message(self, room):
+        self._messages_at[room] = self._clock()
+        self._newcomers.discard(room)
 
     def _forget_rooms(self, watched):
         for room in self._messages_at.keys() - watched:
             del self._messages_at[room]
+        self._newcomers &= watched
 
     def _tell_deletions(self):
         deletions = moves.untold_deletions()

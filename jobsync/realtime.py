@@ -65,6 +65,7 @@ def subscribe(*args):
 
 def _join_feed(room):
     join_room(room)
+    broadcast.note_joined(room)
     return {"ok": True}
 
 
@@ -79,6 +80,7 @@ def _join_job(job_id, room):
             leave_room(room)
     if head is None:
         return _refused(f"There is no job {job_id!r}.")
+    broadcast.note_joined(room)
     return {"ok": True, "job_id": job_id, "status": head.status, "revision": head.revision}
 
 

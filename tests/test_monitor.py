@@ -330,6 +330,23 @@ def test_the_feed_counts_its_news_and_hints_at_rest_repeat_the_count(stage):
     assert broadcast.DELETED in {message["status"] for message in messages}
 
 
+def test_one_who_joins_a_quiet_room_is_greeted_soon_and_a_crowd_that_joins_is_greeted_together(stage):
+    job_id = running(stage)
+    stage.recorder.watch(job_id, feed=True)
+    stage.tick(HEARTBEAT)
+    for room in (broadcast.room_of(job_id), broadcast.FEED):
+        broadcast.note_joined(room)
+        assert stage.tick() == [], "it has just heard something"
+        assert [to for to, _ in stage.tick(LOOK)] == [room]
+        assert stage.tick(LOOK) == [], "greeted once"
+        stage.tick(HEARTBEAT)
+    told = []
+    for _ in range(100):  # one each 10 ms
+        broadcast.note_joined(broadcast.room_of(job_id))
+        told += stage.to_job(job_id, stage.tick(0.01))
+    assert 2 <= len(told) <= 4
+
+
 def test_a_room_that_nobody_watches_gets_no_hints(stage):
     running(stage)
     assert [messages for _ in range(10) if (messages := stage.tick(1))] == []

@@ -554,6 +554,19 @@ def test_a_room_at_rest_gets_a_hint_every_two_seconds_and_so_does_the_feed(conne
     assert last == {**hint, "job_id": still, "revision": worker.revision(still), "news": last["news"]}
 
 
+def test_who_joins_hears_something_long_before_the_next_hint(connect, worker):
+    job_id = worker.begin()
+    worker.end(job_id)
+    delays = []
+    for room in (job_id, None) * 3:
+        viewer = connect()
+        viewer.subscribe(*([room] if room else []))
+        joined = time.monotonic()
+        viewer.wait_for(context="job", job_id=job_id)
+        delays.append(time.monotonic() - joined)
+    assert sorted(delays)[3] < 0.8, delays  # the median
+
+
 def test_a_deleted_job_is_told_once_to_its_room_and_the_feed(connect, worker):
     job_id = worker.begin()
     worker.end(job_id)
