@@ -221,7 +221,7 @@ export class Connection {
   #stateAt(now) {
     if (!this.#isOnline()) return "offline";
     if (now - this.#heardAt < LIVE_FOR) return "live";
-    const isAnswering = this.#answeredAt >= this.#heardAt + SUSPECT_AFTER && now - this.#answeredAt < LIVE_FOR && !this.#hasFailed;
+    const isAnswering = this.#answeredAt >= Math.max(this.#heardAt, this.#startedAt) + SUSPECT_AFTER && now - this.#answeredAt < LIVE_FOR && !this.#hasFailed;
     if (isAnswering) return "polling";
     return now - Math.max(this.#heardAt, this.#answeredAt, this.#startedAt) < OFFLINE_AFTER ? "reconnecting" : "offline";
   }

@@ -50,7 +50,7 @@ export class Indicator {
   tick() {
     const { confirmedFor, revision } = this.#sync;
     const isKnown = Number.isFinite(confirmedFor);
-    setText(part(this.#node, "connection"), WORDS[this.#state]);
+    setText(part(this.#node, "connection"), isKnown || this.#state !== "reconnecting" ? WORDS[this.#state] : "Connecting");
     setText(part(this.#node, "as-of"), this.isCurrent || !isKnown ? "" : `, as of ${ago(confirmedFor)} ago`);
     const at = isKnown ? `confirmed ${clock(new Date(this.#serverClock.now() - confirmedFor).toISOString())}` : "not confirmed yet";
     setAttribute(this.#node, "title", revision === undefined ? at : `Revision ${revision}, ${at}`);
