@@ -24,7 +24,6 @@ SPREAD = 1.5
 # sync.js
 POLL_EVERY = 3.0
 # live.js
-CONNECT_WITHIN = 5.0  # `timeout` of the socket
 
 LONG_AGO = float("-inf")
 
@@ -105,7 +104,7 @@ class Connection:
         self._job_id = job_id
         self._on_ack, self._on_hint, self._on_silence, self._on_request = on_ack, on_hint, on_silence, on_request
         self._transports = ["websocket", "polling"]
-        self._socket = self._connecting = self._opening = self._ticking = None
+        self._socket = self._opening = self._ticking = None
         self._failures = 0
         self._patience, self._suspicion = PATIENCE, SUSPECT_AFTER
         self._heard_at = self._asked_at = LONG_AGO
@@ -128,20 +127,17 @@ class Connection:
     def _open(self):
         self._opening = None
         self._asked_at = self._loop.time()
-        self._connecting = self._loop.call_later(CONNECT_WITHIN, self.reopen)
         self._socket = Socket(self._site, self._transports, self._subscribe, self._hear, self._take_ack, self.reopen, self._on_request)
 
     def _close(self):
         self.is_acked, self._subscribed_at = False, None
-        if self._connecting:
-            self._connecting.cancel()
         if self._socket:
             self._socket.cut()
             self._socket = None
 
     def reopen(self):
-        """Connect again after a pause. One that never brought anything is followed by one that tries the other transport first."""
-        if self._heard_at < self._asked_at:
+        """Connect again after a pause. One that opened and brought nothing is followed by one that tries the other transport first."""
+        if self._subscribed_at is not None and self._heard_at < self._asked_at:
             self._transports.reverse()
         self._close()
         pause = SPREAD * self._random.random() if self._failures == 0 else pause_after(self._failures + 1, self._random)
@@ -151,7 +147,6 @@ class Connection:
         self._opening = self._loop.call_later(pause, self._open)
 
     def _subscribe(self):
-        self._connecting.cancel()
         self._subscribed_at = self._loop.time()
         self.is_acked = False
         self._socket.emit("subscribe", {"job_id": self._job_id})

@@ -135,11 +135,6 @@ def test_the_viewers_wait_as_long_as_a_page_does(file, name):
     assert 1000 * getattr(_page, name) == int(re.search(rf"\bconst {name} = (\d+);", source)[1])
 
 
-def test_the_viewers_sockets_give_up_when_a_page_s_do():
-    source = (ROOT / "static" / "js" / "live.js").read_text()
-    assert int(re.search(r"timeout: (\d+)", source)[1]) == 1000 * _page.CONNECT_WITHIN
-
-
 class Half:
     """Chance that always comes to one half."""
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobsync import logs, store
 from jobsync.changes import changes
+from jobsync.cli import interrupt
 from jobsync.heartbeats import Heartbeats
 from jobsync.status import TERMINAL
 
@@ -40,7 +41,7 @@ class Follower:
                 return status
             self._look_for_workers()
             self._screen.tick()
-            time.sleep(LOOK)
+            interrupt.sleep(LOOK)
 
     def _look(self):
         """Show the job if anything was committed since the last look, and return its status then."""
@@ -86,8 +87,10 @@ def follow_lines(job_id, step_name, level, keep_on):
             version = present
             ended = store.step_row(job_id, step_name).status in TERMINAL  # before its lines are read: none comes after that
             while items := logs.page(job_id, step_name, after=last, limit=1000, level=level)["items"]:
-                yield from items
+                for item in items:
+                    interrupt.heed()
+                    yield item
                 last = items[-1]["line"]
             if ended or not keep_on:
                 return
-        time.sleep(LOOK)
+        interrupt.sleep(LOOK)

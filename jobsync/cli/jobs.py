@@ -7,7 +7,7 @@ import click
 from flask import current_app
 
 from jobsync import lifecycle, listing, store
-from jobsync.cli import report
+from jobsync.cli import interrupt, report
 from jobsync.cli.commands import Age, KeyValue, Name, Statuses, StoreGroup, as_table
 from jobsync.cli.follow import Follower, follow_lines
 from jobsync.cli.look import duration, ms_of
@@ -62,7 +62,8 @@ def _after_start(job_id, wait, as_json):
     try:
         if not as_json:
             click.echo(job_id)
-        status = _follow(job_id, sys.stderr if as_json else sys.stdout) if wait else COMPLETED
+        with interrupt.heeded():
+            status = _follow(job_id, sys.stderr if as_json else sys.stdout) if wait else COMPLETED
     except KeyboardInterrupt:
         click.echo(f"Not followed any more, but the job goes on; this cancels it: flask jobs cancel {job_id}", err=True)
         sys.exit(INTERRUPTED)
@@ -125,8 +126,9 @@ def show(job_id, as_json):
 def logs(job_id, step, follow, level):
     """Print the log lines of a step."""
     try:
-        for line in follow_lines(job_id, step, level, follow):
-            report.print_line(line)
+        with interrupt.heeded():
+            for line in follow_lines(job_id, step, level, follow):
+                report.print_line(line)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 

@@ -2,7 +2,6 @@
 
 import { setAttribute, setHidden, setText } from "./show.js";
 
-const WITHIN = 15000; // ms
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 const DONE = {
   cancel: { words: "Cancelled.", isTrueIn: (status) => status === "cancelled" },
@@ -83,7 +82,10 @@ export class Actions {
     this.say("");
     this.#setBusy(true);
     try {
-      const answer = await this.#send(action);
+      const { sendAction } = await import("./send_action.js").catch(() => {
+        throw new Error("The server can't be reached: nothing was done. Try again when the page is live.");
+      });
+      const answer = await sendAction(this.#jobId, action);
       const done = DONE[action];
       if (done) this.say(done.words, done);
       if (action !== "rerun") this.#setBusy(false); // else the page is left: a second one isn't meant
@@ -92,22 +94,6 @@ export class Actions {
       this.say(error.message, { isProblem: true });
       this.#setBusy(false);
     }
-  }
-
-  /** Returns the answer's body, null for none. Rejects with a message for people. */
-  async #send(action) {
-    const url = `/api/jobs/${encodeURIComponent(this.#jobId)}`;
-    const options = { method: action === "delete" ? "DELETE" : "POST", signal: AbortSignal.timeout(WITHIN) };
-    if (action === "rerun") Object.assign(options, { body: "{}", headers: { "Content-Type": "application/json" } });
-    let response;
-    try {
-      response = await fetch(action === "delete" ? url : `${url}/${action}`, options);
-    } catch {
-      throw new Error("The server can't be reached. It is not known whether it was done; the page will show it.");
-    }
-    const body = await response.json().catch(() => null); // 204 has none
-    if (!response.ok) throw new Error(body?.message ?? `The server answered ${response.status}.`);
-    return body;
   }
 
   /** Not `disabled`, which would take the focus away. */

@@ -161,12 +161,15 @@ export class LogView {
   #change(action) {
     const anchor = this.#isFollowing ? null : this.#rowInView();
     const place = anchor ? anchor.offsetTop - this.#box.scrollTop : 0;
-    action();
-    this.#mendGaps();
-    setHidden(this.#earlier, this.#shown.first <= 1);
-    setHidden(this.#later, this.#isFollowing);
-    if (this.#isFollowing) this.#box.scrollTop = this.#box.scrollHeight;
-    else if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
+    const changeAll = () => {
+      action();
+      this.#mendGaps();
+      setHidden(this.#earlier, this.#shown.first <= 1);
+      setHidden(this.#later, this.#isFollowing);
+    };
+    if (this.#isFollowing) stayAtEnd(this.#box, this.#rows, changeAll);
+    else changeAll();
+    if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
   }
 
   /** Returns the first row that can be seen. */
@@ -250,6 +253,32 @@ export class LogView {
     this.#rows.insertBefore(gap, this.#lines.get(before));
     this.#gaps.set(String([after, before]), gap);
   }
+}
+
+/**
+ * Changes the rows of a box that is scrolled to its end, and scrolls there again. The height of what goes away above is kept until that is
+ * painted: without it the rows wouldn't be scrolled but would move, which browsers count as unstable (CLS).
+ */
+export function stayAtEnd(box, rows, change) {
+  const last = rows.lastElementChild;
+  const before = last?.offsetTop;
+  change();
+  const gone = last?.isConnected ? before - last.offsetTop : 0;
+  if (gone > 0) pad(box, rows, gone);
+  box.scrollTop = box.scrollHeight;
+}
+
+function pad(box, rows, height) {
+  const before = parseFloat(rows.style.paddingTop) || 0;
+  rows.style.paddingTop = `${before + height}px`;
+  if (before > 0) return; // what is taken away soon takes this along
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      const top = box.scrollTop - parseFloat(rows.style.paddingTop);
+      rows.removeAttribute("style");
+      box.scrollTop = top;
+    }),
+  );
 }
 
 /** Makes the element of a line of a step from the pattern, a <template>. */

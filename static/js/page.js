@@ -4,6 +4,7 @@ import { Actions } from "./actions.js";
 import { everySecond, pageClock } from "./clock.js";
 import { Indicator } from "./indicator.js";
 import { keepRunning, outside } from "./live.js";
+import { loaded } from "./load.js";
 import { Memory } from "./memory.js";
 import { progress } from "./progress.js";
 import { elapsed, localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
@@ -185,7 +186,7 @@ class JobPage {
   }
 
   async #showFailures(html) {
-    const { Failures } = await import("./failures.js");
+    const { Failures } = await loaded(() => import("./failures.js"));
     this.#failures ??= new Failures(part(this.#root, "failures"), new Map([...this.#steps].map(([name, step]) => [name, step.failedChildren])));
     if (html === null) this.#failures.count(this.#shown);
     else this.#failures.show(html, this.#shown);

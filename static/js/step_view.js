@@ -1,5 +1,6 @@
 // Shows one step: its numbers, and when it is expanded its lines.
 
+import { loaded } from "./load.js";
 import { LogView } from "./log_view.js";
 import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
 
@@ -199,7 +200,7 @@ export class StepView {
     const [{ name }, level, known, sync] = [this, this.#level, this.#shown.log_count, this.#sync()];
     const options = { step: name, pattern: this.#pattern, level, logCount: known, read: (query) => sync.readLines(name, query) };
     if (level !== ALL) {
-      const { LevelView } = await import("./level_view.js");
+      const { LevelView } = await loaded(() => import("./level_view.js"));
       if (level !== this.#level || this.#log || !this.isExpanded) return; // the viewer has gone on
       this.#log = new LevelView(this.#node, options);
       this.#log.count(this.#shown);

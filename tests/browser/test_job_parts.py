@@ -265,6 +265,28 @@ def test_nothing_moves_while_a_job_goes_on_but_for_steps_that_open(tabs, site, g
     assert tab.page.evaluate("window.shifts") == []
 
 
+@pytest.mark.parametrize("level", [None, "info"])
+def test_nothing_moves_while_lines_come_and_the_oldest_go(tabs, site, level):
+    job_id = site.submit("test_job", lines=1000, delay_ms=3)
+    tab = tabs.new(site)
+    tab.page.add_init_script(SHIFTS)
+    tab.open_job(job_id)
+    tab.wait_for_step("prepare", status="running", expanded="true")
+    if level:
+        tab.step("prepare").locator(f"[data-level-of={level}]").click()
+    count = "document.querySelectorAll('[data-step=prepare] [data-line]').length"
+    tab.page.wait_for_function(f"() => {count} > 100", polling=50)
+    tab.page.evaluate("window.shifts = []")
+    tab.page.wait_for_function(f"() => {count} >= 490", polling=50)
+    first = tab.find("[data-step=prepare] [data-line]").first.get_attribute("data-line")
+    tab.page.wait_for_function(f"() => Number(document.querySelector('[data-step=prepare] [data-line]').dataset.line) > {first} + 500", polling=50)
+    shifts = tab.page.evaluate("window.shifts")
+    assert sum(value for value, _ in shifts) < 0.001, shifts
+    at_end = "() => (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight < 2)(document.querySelector('[data-step=prepare] [data-part=log]'))"
+    tab.page.wait_for_function(at_end, polling=50)
+    site.post(f"/api/jobs/{job_id}/cancel")
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_width_makes_the_page_scroll_sideways(tabs, site, failed, width):
     tab = tabs.new(site, viewport={"width": width, "height": 800}).open_job(failed)

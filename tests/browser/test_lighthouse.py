@@ -32,18 +32,20 @@ def test_a_page_scores_at_least_95_in_each_category(site, job_ids, tmp_path, pag
     best = dict.fromkeys(CATEGORIES, 0)
     for _ in range(ROUNDS):
         report = judge(url, tmp_path)
-        best = {name: max(best[name], report["categories"][name]["score"] or 0) for name in CATEGORIES}
+        best = {name: max(best[name], report["categories"][name]["score"] or 0) for name in CATEGORIES} if report else best
         if min(best.values()) >= LEAST:
             return
-    assert min(best.values()) >= LEAST, (best, lost(report))
+    assert min(best.values()) >= LEAST, (best, report and lost(report))
 
 
 def judge(url, folder):
-    """Return Lighthouse's report of a page."""
+    """Return Lighthouse's report of a page, None if the browser gave it no trace, which happens on a busy machine."""
     flags = "--headless=new --disable-gpu" + (" --no-sandbox" if os.geteuid() == 0 else "")
     options = ["--quiet", "--output=json", "--output-path=stdout", f"--only-categories={','.join(CATEGORIES)}", f"--chrome-flags={flags}"]
     environ = {**os.environ, "CHROME_PATH": shutil.which("chromium"), "TMPDIR": str(folder)}
     done = subprocess.run([LIGHTHOUSE, url, *options], capture_output=True, text=True, env=environ, timeout=SECONDS)
+    if "(NO_NAVSTART)" in done.stderr:
+        return None
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
