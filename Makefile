@@ -10,7 +10,7 @@ run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
 
 test: $(VENV)/test.stamp test-tools node_modules/test.stamp
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .

@@ -45,9 +45,11 @@ class Viewer:
 
     def __init__(self, url, transport="websocket"):
         self.heard = []
-        self._client = Client(reconnection=False)
+        self._session = requests.Session()
+        self._client = Client(reconnection=False, http_session=self._session)
         self._client.on("job_update", self._hear)
         self._client.connect(url, transports=[transport], wait_timeout=10)
+        self._websocket = self._client.eio.ws
         self.sid = self._client.sid
 
     def _hear(self, message):
@@ -87,6 +89,9 @@ class Viewer:
     def close(self):
         self._client.disconnect()
         self._client.wait()
+        self._session.close()
+        if self._websocket:
+            self._websocket.shutdown()  # which the client leaves to the garbage collector where the server was the first to close
 
 
 @pytest.fixture(scope="module")

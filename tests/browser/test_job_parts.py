@@ -189,6 +189,7 @@ def test_the_lines_of_a_level_keep_coming_at_most_once_a_second(tabs, site):
     starts = [call["startedAt"] for call in tab.calls("logs", "prepare", since=pressed)]
     assert all(later - earlier >= 990 for earlier, later in zip(starts, starts[1:], strict=False)), starts
     tab.check_shown()
+    site.post(f"/api/jobs/{job_id}/cancel")  # the tests to come need the workers
 
 
 def test_a_level_in_the_address_is_kept_by_scripts_and_a_link_to_a_line_ends_it(tabs, site):

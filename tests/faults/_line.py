@@ -6,6 +6,7 @@ import struct
 
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 PIECE = 256  # bytes that a slow line passes at once
+PATIENCE = 1.0  # seconds in which a line that ends may pass what it has
 
 
 class Line:
@@ -38,6 +39,16 @@ class Line:
             await self.flows["down"].wait()
             self._writer.write(piece)
             await self._writer.drain()
+
+    async def end(self):
+        """End both connections and wait until they are closed, at most until what they still had to pass is given up."""
+        self.cut(with_reset=False)
+        writers = [self._writer, *([self._server[1]] if self._server else [])]
+        closing = [asyncio.ensure_future(writer.wait_closed()) for writer in writers]
+        await asyncio.wait(closing, timeout=PATIENCE)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*closing, return_exceptions=True)
 
     def cut(self, with_reset):
         """End both connections at once: as a broken network does (RST), or as a server that closes (FIN)."""

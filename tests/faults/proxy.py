@@ -181,7 +181,7 @@ class Proxy:
             carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)
             self._lines.discard(line)
-            line.cut(with_reset=False)
+            await line.end()
 
     async def _carry_all(self, line):
         with contextlib.suppress(OSError, EOFError):
