@@ -24,6 +24,7 @@ export class FeedSync {
   #page;
   #counts;
   #countsEtag = null;
+  #countsTakenAt = -Infinity;
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
   #elsewhere = new Map(); // id → the last status that was heard of it, of jobs that aren't shown
   #deleted = new Set();
@@ -35,8 +36,9 @@ export class FeedSync {
 
   /**
    * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. countsUrl: of its
-   * numbers. statuses: those it is limited to, [] for all. handlers: onPage(html, deleted): another page; returns { jobs, isOlder }: the
-   * jobs that are shown then, and whether the page is of an earlier change than the last one, so of a database that was replaced.
+   * numbers. statuses: those it is limited to, [] for all. handlers: onPage(html, deleted, isAfterCounts): another page, asked for after the
+   * last numbers had come or not; returns { jobs, isOlder }: the jobs that are shown then, and whether the page is of an earlier change than
+   * what was known when it was asked for, so of a database that was replaced.
    * onCounts({ change, counts, total }). onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state). outside: see `outside` in live.js.
    */
   constructor({ jobs, url, etag, countsUrl, statuses, ...handlers }, outside) {
@@ -46,7 +48,7 @@ export class FeedSync {
     this.#outside = outside;
     this.#connection = new Connection(
       {
-        onAck: (room, ack) => this.#takeAck(room, ack),
+        onAck: (room, ack, askedAt) => this.#takeAck(room, ack, askedAt),
         onHint: (hint) => this.#takeHint(hint),
         onState: handlers.onConnection,
         onSilence: () => this.#poll(),
@@ -55,7 +57,10 @@ export class FeedSync {
     );
     this.#page = new Request(
       {
-        send: (signal) => read(outside, url, { signal, etag: this.#etag, as: "text" }),
+        send: async (signal) => {
+          const askedAt = outside.clock.now();
+          return { ...(await read(outside, url, { signal, etag: this.#etag, as: "text" })), askedAt };
+        },
         take: (answer) => this.#takePage(answer),
         onEnd: (ok) => this.#connection.answered(ok),
         spacing: PAGE_SPACING,
@@ -139,6 +144,7 @@ export class FeedSync {
     for (const id of [...this.#jobs.keys()]) if (!ids.has(id)) this.#remove(id);
     for (const { id, revision, status, steps } of jobs) {
       const job = this.#jobs.get(id) ?? this.#add(id);
+      if (revision > job.revision) job.shownAt = this.#outside.clock.now();
       if (revision >= job.revision) Object.assign(job, { revision, status, steps });
       this.#elsewhere.delete(id);
       this.#follow(id, job);
@@ -146,7 +152,7 @@ export class FeedSync {
   }
 
   #add(id) {
-    const job = { revision: 0, wanted: 0, status: null, steps: {}, etag: null, request: null };
+    const job = { revision: 0, wanted: 0, shownAt: -Infinity, status: null, steps: {}, etag: null, request: null };
     const url = `/api/jobs/${encodeURIComponent(id)}/structure`;
     job.request = new Request(
       {
@@ -175,9 +181,11 @@ export class FeedSync {
 
   // What the server says
 
-  #takeAck(room, ack) {
+  #takeAck(room, ack, askedAt) {
     if (room !== FEED) {
       const job = this.#jobs.get(room);
+      const isReplaced = job && ack.revision < job.revision && job.shownAt < askedAt; // see JobSync
+      if (isReplaced) Object.assign(job, { revision: -1, wanted: -1, etag: null });
       if (job && ack.ok) this.#want(job, ack.revision, false);
       else if (job && this.#mayAsk) this.#page.askAgain();
       return;
@@ -254,18 +262,18 @@ export class FeedSync {
     if (status === 304 || body.revision <= job.revision) return false;
     const steps = Object.fromEntries(body.steps.map((step) => [step.name, step.status]));
     const isNew = body.status !== job.status;
-    Object.assign(job, { revision: body.revision, status: body.status, steps, etag });
+    Object.assign(job, { revision: body.revision, shownAt: this.#outside.clock.now(), status: body.status, steps, etag });
     this.#handlers.onStructure(body);
     this.#follow(id, job);
     if (isNew) (this.#mayBelong(body) ? this.#counts : this.#page).askAgain();
     return true;
   }
 
-  #takePage({ status, etag, body }) {
+  #takePage({ status, etag, body, askedAt }) {
     this.#confirmedAt = this.#outside.clock.now();
     if (status !== 200) return false;
     this.#etag = etag;
-    const { jobs, isOlder } = this.#handlers.onPage(body, this.#deleted);
+    const { jobs, isOlder } = this.#handlers.onPage(body, this.#deleted, this.#countsTakenAt < askedAt);
     if (isOlder) this.#forgetAll();
     this.show(jobs);
     return true;
@@ -274,6 +282,7 @@ export class FeedSync {
   #takeCounts({ status, etag, body }) {
     if (status !== 200) return false;
     this.#countsEtag = etag;
+    this.#countsTakenAt = this.#outside.clock.now();
     this.#handlers.onCounts(body);
     return true;
   }

@@ -32,7 +32,7 @@ class ListPage {
       statuses: root.dataset.statuses.split(",").filter(Boolean),
     };
     const handlers = {
-      onPage: (html, deleted) => this.#takePage(html, deleted),
+      onPage: (...page) => this.#takePage(...page),
       onCounts: (counted) => this.#takeCounts(counted),
       onStructure: (structure) => this.#showJob(structure),
       onDeleted: (jobId) => this.#showDeleted(jobId),
@@ -81,12 +81,15 @@ class ListPage {
 
   // The list's own page
 
-  /** Takes over another page of the list, or has it wait. A page of an earlier change than the last one is of another database: nothing stays. */
-  #takePage(html, deleted) {
+  /**
+   * Takes over another page of the list, or has it wait. A page of an earlier change than what was known when it was asked for is of another
+   * database: nothing stays.
+   */
+  #takePage(html, deleted, isAfterCounts) {
     const page = new DOMParser().parseFromString(html, "text/html");
     const list = page.querySelector("[data-list]");
     localizeTimes(list);
-    const isOlder = changeOf(list) < changeOf(this.#root);
+    const isOlder = changeOf(list) < (isAfterCounts ? this.#countedAt : changeOf(this.#root));
     if (isOlder || changeOf(list) >= this.#countedAt) {
       this.#countedAt = changeOf(list);
       for (const name of ["counts", "total", "definitions"]) patch(part(document, name), part(page, name));

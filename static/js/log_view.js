@@ -164,12 +164,16 @@ export class LogView {
     const changeAll = () => {
       action();
       this.#mendGaps();
-      setHidden(this.#earlier, this.#shown.first <= 1);
+      if (!this.#isFollowing) this.#offerEarlier();
       setHidden(this.#later, this.#isFollowing);
     };
-    if (this.#isFollowing) stayAtEnd(this.#box, this.#rows, changeAll);
+    if (this.#isFollowing) stayAtEnd(this.#box, this.#rows, changeAll, () => this.#offerEarlier());
     else changeAll();
     if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
+  }
+
+  #offerEarlier() {
+    setHidden(this.#earlier, this.#shown.first <= 1);
   }
 
   /** Returns the first row that can be seen. */
@@ -257,28 +261,39 @@ export class LogView {
 
 /**
  * Changes the rows of a box that is scrolled to its end, and scrolls there again. The height of what goes away above is kept until that is
- * painted: without it the rows wouldn't be scrolled but would move, which browsers count as unstable (CLS).
+ * painted, and what `changeAbove` does there waits as well: else the rows wouldn't be scrolled but would move, which browsers count as
+ * unstable (CLS).
  */
-export function stayAtEnd(box, rows, change) {
+export function stayAtEnd(box, rows, change, changeAbove = () => {}) {
   const last = rows.lastElementChild;
   const before = last?.offsetTop;
   change();
   const gone = last?.isConnected ? before - last.offsetTop : 0;
-  if (gone > 0) pad(box, rows, gone);
   box.scrollTop = box.scrollHeight;
+  if (gone > 0) pad(box, rows, gone, changeAbove);
+  else changeAbove();
 }
 
-function pad(box, rows, height) {
+async function pad(box, rows, height, changeAbove) {
   const before = parseFloat(rows.style.paddingTop) || 0;
   rows.style.paddingTop = `${before + height}px`;
+  box.scrollTop = box.scrollHeight;
   if (before > 0) return; // what is taken away soon takes this along
-  requestAnimationFrame(() =>
-    requestAnimationFrame(() => {
-      const top = box.scrollTop - parseFloat(rows.style.paddingTop);
-      rows.removeAttribute("style");
-      box.scrollTop = top;
-    }),
-  );
+  await frames(2);
+  shift(box, () => rows.removeAttribute("style"));
+  await frames(1);
+  shift(box, changeAbove);
+}
+
+/** Changes what is above, and scrolls by as much as that grows or shrinks. */
+function shift(box, change) {
+  const { scrollTop, scrollHeight } = box;
+  change();
+  box.scrollTop = scrollTop + box.scrollHeight - scrollHeight;
+}
+
+async function frames(count) {
+  for (let left = count; left > 0; left -= 1) await new Promise(requestAnimationFrame);
 }
 
 /** Makes the element of a line of a step from the pattern, a <template>. */

@@ -81,6 +81,20 @@ def test_a_job_of_which_the_database_holds_an_older_state_than_is_shown_is_said_
     job.check_all()
 
 
+def test_a_list_takes_back_what_another_database_does_not_say_even_of_jobs_that_had_ended(mortal, running, tabs):
+    listing = tabs.new(mortal).open("/")
+    listing.wait_for_connection("live")
+    wait_for(lambda: listing.snapshot(running.job_id)["job"]["status"] == "running")
+    backup = saved_database(mortal)
+    mortal.post(f"/api/jobs/{running.job_id}/cancel")
+    wait_for(lambda: listing.snapshot(running.job_id)["job"]["status"] == "cancelled", what="the end, from `structure`")
+    mortal.kill()
+    replace_database(mortal, backup)
+    start_again(mortal)
+    Healing(mortal, "an older database").check((listing, running.job_id))
+    assert mortal.structure(running.job_id)["status"] == "running"
+
+
 def saved_database(server):
     """Return the bytes of the database of a server that runs."""
     with closing(sqlite3.connect(server.folder / "data" / "jobsync.db")) as connection:

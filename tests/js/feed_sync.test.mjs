@@ -20,8 +20,9 @@ function begin({ jobs = [RUNNING, DONE], statuses = [], pages = {} } = {}) {
     countsUrl: "/counts?status=x",
     etag: '"born"',
     statuses,
-    onPage: (html) => {
+    onPage: (html, _, isAfterCounts) => {
       shown.pages.push(html);
+      shown.isAfterCounts = isAfterCounts;
       return { jobs: pages[html] ?? jobs, isOlder: html.startsWith("older") };
     },
     onCounts: (body) => shown.counts.push(body),
@@ -294,4 +295,48 @@ test("a page of an earlier change is of another database: nothing that was known
   await world.inAir("/?status=x")[0].answer(200, "older");
   await world.socket.hear("job_update", hint(RUNNING.id, 4));
   assert.equal(world.inAir(`${RUNNING.id}/structure`).length, 1);
+});
+
+test("an ack with an older revision than was shown by then is of another database, whose structure is shown", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("job_update", hint("r", 8));
+  await world.request.answer(200, structure("r", 8));
+  await world.socket.hear("disconnect", "transport close");
+  await world.clock.advance(1600);
+  await world.socket.hear("connect");
+  await world.socket.ack({ job_id: "r" }, { ok: true, job_id: "r", status: "running", revision: 7 });
+  await world.clock.advance(1000);
+  const [request] = world.inAir("/api/jobs/r/structure");
+  assert.equal(request.headers["If-None-Match"], undefined);
+  await request.answer(200, structure("r", 7));
+  assert.deepEqual(shown.structures, [["r", 8], ["r", 7]]);
+});
+
+test("an ack that was asked for before a newer revision came proves nothing", async () => {
+  const { world, shown } = await connected();
+  await world.socket.hear("disconnect", "transport close");
+  await world.clock.advance(1600);
+  await world.socket.hear("connect");
+  await world.socket.hear("job_update", hint("r", 8));
+  await world.inAir("/api/jobs/r/structure")[0].answer(200, structure("r", 8));
+  await world.clock.advance(1);
+  await world.socket.ack({ job_id: "r" }, { ok: true, job_id: "r", status: "running", revision: 7 });
+  await world.clock.advance(2000);
+  assert.deepEqual(world.inAir("/api/jobs/r/structure"), []);
+  assert.deepEqual(shown.structures, [["r", 8]]);
+});
+
+test("a page says whether it was asked for after the last numbers had come", async () => {
+  const { world, shown } = await connected({ pages: { late: [RUNNING, DONE] } });
+  await world.socket.hear("job_update", hint("r", 6, { status: "failed" }));
+  await world.request.answer(200, structure("r", 6, { status: "failed" }));
+  await world.socket.hear("job_update", hint("n", 1, { status: "pending" }));
+  await world.clock.advance(1);
+  await world.inAir("/counts?status=x")[0].answer(200, { change: 7, counts: {}, total: 2 });
+  await world.inAir("/?status=x")[0].answer(200, "late");
+  assert.equal(shown.isAfterCounts, false);
+  await world.socket.hear("job_update", hint("m", 1, { status: "pending" }));
+  await world.clock.advance(600);
+  await world.inAir("/?status=x")[0].answer(200, "late");
+  assert.equal(shown.isAfterCounts, true);
 });
