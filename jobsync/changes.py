@@ -1,15 +1,21 @@
-"""Tells this process's loops that the store may have changed: at once for its own commits, within `POLL` for other processes'."""
+"""Tells this process's loops that the store may have changed: at once for its own commits, and for other processes' as soon as they are written.
+
+Where the system doesn't tell of writings (`jobsync.alarm`) they are looked for every `POLL`.
+"""
 
 import logging
+import os
 import sqlite3
 import threading
 import time
 
+from jobsync.alarm import Alarm
 from jobsync.extensions import db, open_watcher, socketio
 from jobsync.trouble import Trouble
 
-POLL = 0.005  # seconds between two looks while the store keeps changing; a look itself costs a few microseconds
-REST = 0.05  # the same when nothing has changed for QUIET seconds: waking up is what costs an idle server
+SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)  # seconds to the next looks after a writing: its commit may take a moment yet
+POLL = 0.02  # seconds between two looks while the store keeps changing, without an alarm; a look itself costs a few microseconds
+REST = 0.05  # the same when nothing has changed for QUIET seconds, and with an alarm, lest it be missed: waking up is what costs an idle server
 QUIET = 2.0
 
 _log = logging.getLogger(__name__)
@@ -21,12 +27,15 @@ class Changes:
     def __init__(self):
         self._subscribers = []
         self._watcher = None
+        self._folder = None  # the database's
+        self._seen, self._seen_at = None, 0.0
         self._trouble = Trouble(_log, "The database can't be watched for the moment")
 
     def init_app(self, app):
         """Open the connection that sees other connections' commits. Needs the database's folder to exist."""
         with app.app_context():
             self._watcher = open_watcher(db.engine)
+            self._folder = os.path.dirname(db.engine.url.database)
 
     def subscribe(self):
         """Return an Event that is set after each change; the subscriber clears it before it looks at the store."""
@@ -49,13 +58,39 @@ class Changes:
 
     def watch(self):
         """Notify whenever the store has changed. Runs for ever: start it in the background."""
-        seen, seen_at = None, 0.0
+        alarm = self._alarm()
+        self._see()
         while True:
-            version = self._look()
-            if version != seen:
-                seen, seen_at = version, time.monotonic()
-                self.notify()
-            socketio.sleep(POLL if time.monotonic() - seen_at < QUIET else REST)
+            if alarm is None:
+                socketio.sleep(POLL if time.monotonic() - self._seen_at < QUIET else REST)
+                self._see()
+            elif alarm.wait(REST):
+                self._see_soon()
+            else:
+                self._see()
+
+    def _alarm(self):
+        try:
+            return Alarm(self._folder)
+        except OSError as error:
+            _log.info("Other processes' commits are looked for every %.0f ms: %s", 1000 * POLL, error)
+            return None
+
+    def _see_soon(self):
+        """Look until the commit is seen that something written belongs to."""
+        for seconds in SETTLING:
+            socketio.sleep(seconds)
+            if self._see():
+                break
+
+    def _see(self):
+        """Notify if the store has changed since the last look, and return whether it has."""
+        version = self._look()
+        if version == self._seen:
+            return False
+        self._seen, self._seen_at = version, time.monotonic()
+        self.notify()
+        return True
 
     def _look(self):
         """Return the version; one that can't be read counts as a change, so that nobody misses one."""

@@ -15,6 +15,7 @@ FLOORS = [
     [{"jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.text", "jobsync.placeholders"}, "jobsync.trouble"],
     [
         {"jobsync.extensions", "jobsync.metrics"},
+        "jobsync.alarm",
         "jobsync.changes",
         "jobsync.models",
         "jobsync.store",

@@ -2,13 +2,17 @@
 
 import json
 import sqlite3
+import sys
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from by_hand import line, recount, statements
 from sqlalchemy import insert, update
 
 from jobsync import lifecycle, listing, logs, store
+from jobsync.alarm import Alarm
 from jobsync.changes import Changes, changes
 from jobsync.errors import BadInput, NotFound
 from jobsync.extensions import socketio
@@ -386,7 +390,34 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
         event.clear()
 
     monkeypatch.setattr(watch, "version", version)
+    def no_alarm(folder):
+        raise OSError("there is none")
+
+    monkeypatch.setattr("jobsync.changes.Alarm", no_alarm)
     monkeypatch.setattr(socketio, "sleep", sleep)
     with pytest.raises(Enough):
         watch.watch()
     assert woken == [True, True, False, True, False]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of writings")
+def test_an_alarm_tells_of_what_another_connection_writes_and_of_nothing_else(hand):
+    folder = Path(hand.app.config["DATA_DIR"])
+    alarm = Alarm(folder)
+    try:
+        assert not alarm.wait(0)
+        store.structure(hand.submit())
+        assert alarm.wait(5) and not alarm.wait(0)
+        changes.version()
+        assert not alarm.wait(0), "reading writes nothing"
+        with closing(sqlite3.connect(folder / "jobsync.db", isolation_level=None)) as other:
+            other.execute("UPDATE jobs SET name = 'other'")
+            assert alarm.wait(5)
+    finally:
+        alarm.close()
+
+
+def test_without_inotify_there_is_no_alarm(monkeypatch):
+    monkeypatch.setattr("jobsync.alarm.ctypes.CDLL", lambda *_, **__: object())
+    with pytest.raises(OSError):
+        Alarm("/tmp")
