@@ -393,7 +393,7 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
     def no_alarm(folder):
         raise OSError("there is none")
 
-    monkeypatch.setattr("jobsync.changes.Alarm", no_alarm)
+    monkeypatch.setattr(sys.modules["jobsync.changes"], "Alarm", no_alarm)
     monkeypatch.setattr(socketio, "sleep", sleep)
     with pytest.raises(Enough):
         watch.watch()
