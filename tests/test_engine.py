@@ -510,9 +510,11 @@ def test_workers_of_a_killed_server_end_by_themselves_and_a_restart_goes_on_with
 def test_what_died_with_its_server_is_found_by_the_next_one(fresh, tmp_path):
     """Server and workers are all killed at once, as when the machine goes off: nobody has given anything back."""
     job_id, *_ = start_script(fresh, "tried_again", tmp_path)
-    sessions = workers_of(fresh)
+    pids = in_sessions(workers_of(fresh))
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)  # or they would notice that the server is gone before their turn comes
     fresh.kill()
-    for pid in in_sessions(sessions):
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
     fresh.start()
     assert fresh.wait_for_end(job_id)["status"] == "completed"

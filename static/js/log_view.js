@@ -271,7 +271,7 @@ export function stayAtEnd(box, rows, change, changeAbove = () => {}) {
   const gone = last?.isConnected ? before - last.offsetTop : 0;
   box.scrollTop = box.scrollHeight;
   if (gone > 0) pad(box, rows, gone, changeAbove);
-  else changeAbove();
+  else changeLater(box, changeAbove);
 }
 
 async function pad(box, rows, height, changeAbove) {
@@ -281,8 +281,12 @@ async function pad(box, rows, height, changeAbove) {
   if (before > 0) return; // what is taken away soon takes this along
   await frames(2);
   shift(box, () => rows.removeAttribute("style"));
+  await changeLater(box, changeAbove);
+}
+
+async function changeLater(box, change) {
   await frames(1);
-  shift(box, changeAbove);
+  shift(box, change);
 }
 
 /** Changes what is above, and scrolls by as much as that grows or shrinks. */

@@ -66,6 +66,7 @@ class JobPage {
     part(this.#root, "notify").addEventListener("click", (event) => this.#askToNotify(event.target));
     this.#showEnd(this.#shown.status);
     this.#root.addEventListener("click", (event) => this.#follow(event));
+    this.#makeSortable();
     if (part(this.#root, "failures").firstElementChild) this.#showFailures(null); // as served
     addEventListener("hashchange", () => this.#goToHash());
     keepRunning(this.#sync);
@@ -183,6 +184,11 @@ class JobPage {
 
   #showResult(html) {
     part(this.#root, "result").innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
+    this.#makeSortable();
+  }
+
+  #makeSortable() {
+    if (part(this.#root, "result").querySelector("table")) loaded(() => import("./tables.js"));
   }
 
   async #showFailures(html) {

@@ -9,8 +9,10 @@ from conftest import ROOT, Server
 from playwright.sync_api import expect, sync_playwright
 
 from browser.gates import DEFINITIONS
-from browser.tab import Tab
+from browser.tab import LOOKS, Tab
 
+# What people do with the pages is done on a desk and on a phone, in the light and in the dark
+FLOWS = ("test_actions", "test_expanding", "test_list", "test_list_filters", "test_log_lines", "test_result", "test_start_form", "test_start_page")
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -19,6 +21,18 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def pytest_generate_tests(metafunc):
+    """Have the flows run in each look; a test that says how wide its tabs are has its own."""
+    if "tabs" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in FLOWS:
+        metafunc.parametrize("look", LOOKS, indirect=True)
+
+
+@pytest.fixture
+def look(request):
+    """Options of a browser's context."""
+    return LOOKS[getattr(request, "param", "desk")]
 
 
 @pytest.fixture(scope="package")
@@ -56,8 +70,9 @@ class Tabs:
 
     kind = Tab
 
-    def __init__(self, chromium):
+    def __init__(self, chromium, look=LOOKS["desk"]):
         self._chromium = chromium
+        self._look = look
         self._contexts = []
         self._tabs = []
 
@@ -68,7 +83,7 @@ class Tabs:
         return self._tabs[-1]
 
     def _new_context(self, options):
-        context = self._chromium.new_context(**{"reduced_motion": "reduce", **options})  # drawing what turns would take the tests' time
+        context = self._chromium.new_context(**{"reduced_motion": "reduce", **self._look, **options})  # drawing what turns would take the tests' time
         self._contexts.append(context)
         return context
 
@@ -82,8 +97,8 @@ class Tabs:
 
 
 @pytest.fixture
-def tabs(chromium):
-    tabs = Tabs(chromium)
+def tabs(chromium, look):
+    tabs = Tabs(chromium, look)
     yield tabs
     tabs.close()
     tabs.check()

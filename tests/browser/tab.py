@@ -7,6 +7,10 @@ from playwright.sync_api import expect
 
 RECORDER = (Path(__file__).parent / "recorder.js").read_text()
 NETWORK_TROUBLE = ("Failed to load resource", "WebSocket connection to")  # what the browser itself says of it
+LOOKS = {
+    "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
+}
 LATEST = 500  # lines that an expanded step holds while nobody has asked for others
 
 

@@ -7,6 +7,7 @@ from conftest import ROOT, Server
 from playwright.sync_api import expect
 
 from browser.gates import DEFINITIONS
+from browser.tab import LOOKS
 
 pytestmark = pytest.mark.browser
 
@@ -15,10 +16,6 @@ JUDGE = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
   return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 200)} ${node.failureSummary.split("\\n")[1] ?? ""}`));
 }"""
-LOOKS = {
-    "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
-}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from by_hand import hand_on, line
 from conftest import Server, make_app
 from PIL import Image, ImageChops
 
+from browser.tab import LOOKS
 from jobsync import clock, lifecycle, store
 from jobsync.lifecycle import work
 
@@ -25,10 +26,6 @@ pytestmark = pytest.mark.browser
 PICTURES = Path(__file__).parent / "pictures"
 MADE_WITH = PICTURES / "made_with.json"
 RENEW = "JOBSYNC_RENEW_PICTURES"
-LOOKS = {
-    "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
-}
 VISIBLE = 40  # of 255: what a pixel may differ by
 MOST = 0.002  # of all pixels may differ by more
 START = 1_795_000_000_000_000_000  # ns: a day in November 2026
