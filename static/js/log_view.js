@@ -285,7 +285,7 @@ async function pad(box, rows, height, changeAbove) {
 }
 
 async function changeLater(box, change) {
-  await frames(1);
+  await frames(2); // the next one may still show what has changed now
   shift(box, change);
 }
 

@@ -26,11 +26,11 @@ ARGUMENTS = (
 def pytest_generate_tests(metafunc):
     """Have the flows run in each look; a test that says how wide its tabs are has its own."""
     if "tabs" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in FLOWS:
-        metafunc.parametrize("look", LOOKS, indirect=True)
+        metafunc.parametrize("flow_look", LOOKS, indirect=True)
 
 
 @pytest.fixture
-def look(request):
+def flow_look(request):
     """Options of a browser's context."""
     return LOOKS[getattr(request, "param", "desk")]
 
@@ -97,8 +97,8 @@ class Tabs:
 
 
 @pytest.fixture
-def tabs(chromium, look):
-    tabs = Tabs(chromium, look)
+def tabs(chromium, flow_look):
+    tabs = Tabs(chromium, flow_look)
     yield tabs
     tabs.close()
     tabs.check()
