@@ -23,7 +23,6 @@ MOST_PATIENCE = 10.0
 SPREAD = 1.5
 # sync.js
 POLL_EVERY = 3.0
-# live.js
 
 LONG_AGO = float("-inf")
 

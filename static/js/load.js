@@ -7,7 +7,8 @@ export async function loaded(load) {
   for (;;) {
     try {
       return await load();
-    } catch {
+    } catch (error) {
+      console.info("A part of the page is still to be loaded:", error.message);
       await new Promise((done) => setTimeout(done, AGAIN));
     }
   }
