@@ -88,6 +88,8 @@ class Tabs:
         return context
 
     def close(self):
+        for tab in self._tabs:
+            tab.close()
         for context in self._contexts:
             context.close()
 

@@ -1,5 +1,6 @@
 """A browser tab that keeps account: what its page was told, asked for and showed, and whether anything went wrong in it."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,6 +8,7 @@ from playwright.sync_api import expect
 
 RECORDER = (Path(__file__).parent / "recorder.js").read_text()
 NETWORK_TROUBLE = ("Failed to load resource", "WebSocket connection to")  # what the browser itself says of it
+HUNG_UP = "WebSocket is closed before the connection is established."  # what it says of a page that is left while it connects
 LOOKS = {
     "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"},
@@ -26,6 +28,7 @@ class Tab:
         self.may_miss_network = False
         self.requests = []  # addresses, in order
         self._troubles = []
+        self._is_leaving = False
         self._loads = 0
         self._wanted_loads = 0
         self._listen()
@@ -42,8 +45,8 @@ class Tab:
         self._loads += 1
 
     def _note_console(self, kind, text):
-        is_network = text.startswith(NETWORK_TROUBLE)
-        if kind in ("error", "warning", "assert") and not (is_network and self.may_miss_network):
+        is_excused = self._is_leaving and text.endswith(HUNG_UP) or self.may_miss_network and text.startswith(NETWORK_TROUBLE)
+        if kind in ("error", "warning", "assert") and not is_excused:
             self._troubles.append((kind, text))
 
     def _note_dialog(self, dialog):
@@ -52,10 +55,17 @@ class Tab:
 
     # Going somewhere
 
+    @contextmanager
+    def _leaving(self):
+        self._is_leaving = True
+        yield
+        self._is_leaving = False
+
     def open(self, path, wait_until="domcontentloaded"):
         """Load a page of the site."""
         self._wanted_loads += 1
-        self.page.goto(self.url + path, wait_until=wait_until)
+        with self._leaving():
+            self.page.goto(self.url + path, wait_until=wait_until)
         return self
 
     def open_job(self, job_id, path=""):
@@ -66,12 +76,13 @@ class Tab:
 
     def reload(self):
         self._wanted_loads += 1
-        self.page.reload(wait_until="domcontentloaded")
+        with self._leaving():
+            self.page.reload(wait_until="domcontentloaded")
 
     def follow(self, locator):
         """Click what leads to another page."""
         self._wanted_loads += 1
-        with self.page.expect_event("domcontentloaded"):
+        with self._leaving(), self.page.expect_event("domcontentloaded"):
             locator.click()
 
     # Looking
@@ -144,6 +155,13 @@ class Tab:
         expect(self.find(f'[data-step="{step}"] [data-line="{number}"]')).to_have_count(1, timeout=seconds * 1000)
 
     # Judging
+
+    def close(self):
+        """Leave the site for good, once all that the page has said so far has been noted."""
+        if not self.page.is_closed():
+            self.page.evaluate("0")
+        self._is_leaving = True
+        self.page.close()
 
     def check(self):
         """Assert that nothing went wrong: no error, no warning, no broken policy, no foreign host, no load that nobody asked for."""

@@ -44,10 +44,12 @@ def test_a_table_is_sorted_by_its_heads_with_the_mouse(shared_server, tabs, repo
 
 def test_a_table_is_sorted_with_the_keyboard_and_the_focus_stays(shared_server, tabs, report):
     tab = tabs.new(shared_server).open_job(report)
-    button = languages(tab).get_by_role("button", name="Name")
+    head = languages(tab).get_by_role("columnheader", name="Name")
+    button = head.get_by_role("button")
     button.focus()
     tab.page.keyboard.press("Enter")
     tab.page.keyboard.press("Space")
+    expect(head).to_have_attribute("aria-sort", "descending")
     assert names(tab) == ["Python", "Markdown", "JavaScript"]
     expect(button).to_be_focused()
 
@@ -60,6 +62,7 @@ def test_a_result_that_comes_while_the_page_is_open_can_be_sorted_too(shared_ser
     head = languages(tab).get_by_role("columnheader", name="Lines")
     head.get_by_role("button").click()
     head.get_by_role("button").click()
+    expect(head).to_have_attribute("aria-sort", "ascending")
     assert names(tab) == ["Python", "JavaScript"]
     tab.check_shown()
 
