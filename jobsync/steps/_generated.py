@@ -4,7 +4,7 @@ import re
 
 MARKS = ("generated", "minified", "long_lines")
 
-# Longer than what people write by a margin; lexers are slow on such lines.
+# Longer than what people write by a margin.
 LONG_LINE = 5_000
 # A minified file's lines are long on average, and one of them is longer than what an editor shows.
 MINIFIED_LANGUAGES = {"JavaScript", "CSS"}
