@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from folder_steps import FakeContext, planned_paths, run_step, write_tree
 from marshmallow import ValidationError
+from pygments.lexers import get_all_lexers
 
 from jobsync.errors import StepFailed, Stopped
 from jobsync.steps import _count
+from jobsync.steps._language import CSV, DATA, PROSE, kind_of_language
 from jobsync.steps.code_map import code_map
 
 STDLIB = sysconfig.get_paths()["stdlib"]
@@ -147,6 +149,14 @@ def test_it_tells_generated_and_minified_files_and_long_lines_apart_and_counts_t
         "b/long.py": "long_lines",
         "b/minified.js": "minified, long_lines",
     }
+
+
+def test_the_kinds_of_language_are_known_by_the_names_that_files_get():
+    names = {name for name, _, globs, _ in get_all_lexers(plugins=False) if globs}
+    assert (PROSE | DATA) - names == {CSV}
+    assert [kind_of_language(name) for name in ("Python", "HTML", "Markdown", "JSON", "(unknown)", "(binary)", None)] == [
+        *("code", "code", "prose", "data", "other", "other", "other")
+    ]
 
 
 def test_it_tells_the_encodings_of_what_it_read(tmp_path):

@@ -37,7 +37,7 @@ GENERATED_NAME = re.compile(r"_pb2(_grpc)?\.pyi?\Z|\.pb(\.gw)?\.(go|cc|h)\Z|\.(j
 
 # A mark stands in a comment at the head of a file. Elsewhere, and in a string, it is what a generator writes into other files.
 HEAD = 40
-LONGEST_SAYING = 200
+LONGEST_SAYING = 300
 COMMENT = re.compile(r"/[/*!]|\*|#|--|;|%|<!--|'''|\"\"\"|\.\.|\(\*|(?i:rem|dnl)\b")
 DECORATION = " \t*#/!-="
 SAYINGS = (
@@ -74,9 +74,9 @@ def is_generated(name, text):
 
 def comment_of(line):
     """Return the beginning of what a line says that begins with a comment, else ""."""
-    line = line[:LONG_LINE].lstrip()
+    line = line[:LONGEST_SAYING].lstrip()
     mark = COMMENT.match(line)
-    return line[mark.end() :].lstrip(DECORATION)[:LONGEST_SAYING] if mark else ""
+    return line[mark.end() :].lstrip(DECORATION) if mark else ""
 
 
 def is_minified(name, language, text, longest):
