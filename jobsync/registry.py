@@ -76,13 +76,22 @@ class Context(Protocol):
         """Yield the ids of the completed children of another step of the job, in the order they were planned."""
 
     def result(self, child_id: str) -> Any:
-        """Return the result of such a child."""
+        """Return the result of such a child; None if it is gone."""
 
     def step_result(self, step_name: str) -> Any:
         """Return the result of another step of the job, or None."""
 
     def step_type(self, step_name: str) -> str:
         """Return the type of another step of the job."""
+
+    def last_run(self) -> dict | None:
+        """Return the latest run of this step by another job, of the same type with the same options, that completed with all its children.
+
+        {"id", "job_id", "started_at": ms, "child_count"}; None if there is none. Deleting its job takes it away, also while it is looked at.
+        """
+
+    def run_children(self, run_id: str) -> Iterator[tuple[str, dict]]:
+        """Yield `(id, input)` of the completed children of such a run, in the order they were planned; `result` takes their ids too."""
 
 
 class StepType:

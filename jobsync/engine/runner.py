@@ -81,6 +81,13 @@ class TaskContext:
     def step_type(self, step_name):
         return self._step(step_name).type
 
+    def last_run(self):
+        run = store.last_run_like(self.task.step_pk)
+        return run and {"id": str(run.pk), "job_id": run.job_id, "started_at": run.started_at, "child_count": run.completed}
+
+    def run_children(self, run_id):
+        return ((str(pk), given) for pk, given in store.completed_inputs(int(run_id)))
+
     def _step(self, step_name):
         with store.read():  # which ends here: the worker's view of the store must not stand still while the work goes on
             return store.step_row(self.job_id, step_name)

@@ -16,6 +16,8 @@ from jobsync.steps._ignore import Ignore, parse_exclude
 from jobsync.text import path_to_text, text_to_path
 
 CHECK_EVERY = 200
+LARGEST_BATCH = 10
+STEPS_OF_GROWTH = 20
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
 EXTENSION_REASON = "must be an extension such as .py"
 
@@ -61,10 +63,12 @@ def root_of(options):
 def plan_batches(context, files, size):
     """Yield Units of at most `files` files and about `size` bytes that are to be read, going on after `context.last_input`.
 
-    Input: {"root", "start": number of files in earlier Units, "files": [path texts], and "cut": True on the last if there are more}.
+    Large folders come in larger Units, of up to LARGEST_BATCH times as many files, since each costs some time of its own.
+    Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True on the last, and "cut": True on it if
+    there are more}.
     """
     last = context.last_input
-    if last and last.get("cut"):
+    if last and last.get("last"):
         return
     root = root_of(context.options)
     start, after = (last["start"] + len(last["files"]), text_to_path(last["files"][-1])) if last else (0, "")
@@ -73,15 +77,15 @@ def plan_batches(context, files, size):
         for entry in wanted(context, folder, tuple(after.split("/")) if after else ()):
             if start + len(batch) == context.options["max_files"]:
                 context.log(f"more than {context.options['max_files']:,} files (max_files): the rest is left out", level="warning")
-                yield batch_unit(root, start, batch, cut=True)
+                yield batch_unit(root, start, batch, last=True, cut=True)
                 return
-            if len(batch) == files or weight >= size:
+            if len(batch) >= max(files, min(LARGEST_BATCH * files, start // STEPS_OF_GROWTH)) or weight >= size:
                 yield batch_unit(root, start, batch)
                 start, batch, weight = start + len(batch), [], 0
             batch.append(path_to_text("/".join(entry.parts)))
             weight += entry.size if entry.size <= context.options["max_file_size"] else 0
     if batch:
-        yield batch_unit(root, start, batch)
+        yield batch_unit(root, start, batch, last=True)
 
 
 def batch_unit(root, start, batch, **more):

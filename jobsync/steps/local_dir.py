@@ -1,12 +1,13 @@
 """Step type `local_dir`: imports a folder, in batches of files.
 
 A line is what `wc -l` counts: a newline character. Binary files (a NUL byte in the first 8 KiB, and no UTF-16 or UTF-32 mark) have none.
+A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
 """
 
 import hashlib
 
-from jobsync.clock import iso
 from jobsync.registry import step
+from jobsync.steps._before import READER, Before, add_up_changes, tell_before, when
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._language import is_binary, language_of
 from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
@@ -28,12 +29,12 @@ class LocalDirOptions(FolderOptions):
 def local_dir(context, unit):
     """Import one batch of files.
 
-    Returns {"root", "files", "others", "totals", "cut"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
+    Returns {"root", "files", "others", "totals", "cut", "changes", "reader"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
     "sha256", "binary"}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
     `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
-    folders that can't be read, and files that have vanished.
+    folders that can't be read, and files that have vanished. changes: see `Before.compare`. reader: what the records depend on besides.
     """
-    files, others = [], []
+    files, others, before = [], [], Before(context, unit)
     with Folder(text_to_path(unit["root"])) as folder:
         for path in unit["files"]:
             context.check()
@@ -41,18 +42,27 @@ def local_dir(context, unit):
             if found.reason:
                 tell(context, path, found.reason, found.trouble)
             if found.is_file:
-                files.append(import_file(context, folder, found))
+                files.append(before.record_of(path, found.size, found.mtime) or import_file(context, folder, found))
             else:
                 others.append(describe_other(found))
-    totals = add_up(files, others)
-    context.log(f"imported {counted(totals['files'], 'file')}, {counted(totals['lines'], 'line')}{unread_note(totals)}")
-    return {"root": unit["root"], "files": files, "others": others, "totals": totals, "cut": unit.get("cut", False)}
+    totals = add_up(files, others) | {"reused": before.reused}
+    context.log(f"imported {counted(totals['files'], 'file')}, {counted(totals['lines'], 'line')}{notes(totals)}")
+    return {
+        "root": unit["root"],
+        "files": files,
+        "others": others,
+        "totals": totals,
+        "cut": unit.get("cut", False),
+        "changes": before.compare(files),
+        "reader": READER,
+    }
 
 
 @local_dir.plan
 def plan_import(context):
-    """Yield batches of files; input as `plan_batches` makes it."""
-    yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
+    """Yield batches of files; input as `plan_batches` and `tell_before` make it."""
+    root = path_to_text(root_of(context.options))
+    yield from tell_before(context, root, plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD))
 
 
 def import_file(context, folder, found):
@@ -104,14 +114,6 @@ def describe_other(found):
     return record if found.target is None else record | {"target": found.target}
 
 
-def when(mtime):
-    """Return a modification time as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
-    try:
-        return iso(mtime)
-    except OverflowError:
-        return None
-
-
 def add_up(files, others):
     """Return the totals of one batch."""
     return {
@@ -123,8 +125,10 @@ def add_up(files, others):
     }
 
 
-def unread_note(totals):
-    return f"; {totals['skipped']:,} not read" if totals["skipped"] else ""
+def notes(totals):
+    """Return what else is to be said of a batch: "; 48 as they were; 2 not read"."""
+    told = {"as they were": totals["reused"], "not read": totals["skipped"]}
+    return "".join(f"; {number:,} {words}" for words, number in told.items() if number)
 
 
 def reason_unread(file):
@@ -141,17 +145,18 @@ def language_label(file):
 def sum_up(context, results):
     """Return the totals, the same per language and per top folder, the largest files, and what wasn't read and why.
 
-    {"root", "files", "bytes", "lines", "binary", "languages": {name: {"files", "bytes", "lines"}}, "directories": the same by top
+    {"root", "files", "bytes", "lines", "binary", "reused": files that weren't read again, "languages": {name: {"files", "bytes", "lines"}}, "directories": the same by top
     folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number, "skipped_reasons":
-    {reason: number}, "skipped_examples": [{"path", "reason"}], "cut"}. `files` are plain files, read or not; `skipped` are those of
+    {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, "cut"}. `files` are plain files, read or not; `skipped` are those of
     them that weren't read, and all that is no file.
     """
-    totals = dict.fromkeys(("files", "bytes", "lines", "binary"), 0)
+    totals, changes = dict.fromkeys(("files", "bytes", "lines", "binary", "reused"), 0), []
     languages, folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
     largest, unread, cut = Largest(MAX_LARGEST, by="bytes"), Unread(), False
     for result in results:
         context.check()
         cut = cut or result["cut"]
+        changes.append(result["changes"])
         for name in totals:
             totals[name] += result["totals"][name]
         for file in result["files"]:
@@ -170,5 +175,6 @@ def sum_up(context, results):
         "directories": folders.report(MAX_FOLDERS),
         "largest": largest.rows(),
         **unread.report(),
+        "changes": add_up_changes(changes),
         "cut": cut,
     }
