@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, latency, main_job, painted, storm, structure, viewers, weight
+from benchmarks import idle, import_folder, latency, main_job, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "idle": idle,
     "weight": weight,
     "main_job": main_job,
+    "import_folder": import_folder,
 }
 
 

@@ -97,7 +97,7 @@ class Context(Protocol):
 class StepType:
     """A step type: `run`, and what its decorators added. Call it to call `run`."""
 
-    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=None, check=None):
+    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=None, check=None, sums=None):
         self.name = name
         self.run = run
         self.options = options
@@ -106,6 +106,7 @@ class StepType:
         self.templates = frozenset(templates)
         self.placeholders = dict(placeholders or {})
         self.check = check
+        self.sums = sums
         self.planner = single_child
         self.summary = None
 
@@ -137,6 +138,7 @@ def step(name, **options):
     templates: options that stay as written because `run` fills them in; placeholders: the names it adds to the parameters,
     each with the option that it needs.
     check(options, params): returns a list of reasons why these parameters can't be used (checked before a job is accepted).
+    sums: a key of the results whose value is all that `summarize` wants to get of each; by default it gets whole results.
     """
     return lambda run: StepType(name, run, **options)
 

@@ -365,10 +365,11 @@ def last_run_like(step_pk):
         return next((row for row in session.execute(query) if row.options == step.options), None)
 
 
-def child_result(pk):
-    """Return the result of a child."""
+def child_result(pk, key=None):
+    """Return the result of a child, or what it has under a key; the rest isn't even decoded then."""
+    wanted = Child.result if key is None else Child.result[key]
     with read() as session:
-        return session.execute(select(Child.result).where(Child.pk == pk)).scalar()
+        return session.execute(select(wanted).where(Child.pk == pk)).scalar()
 
 
 # What the monitor and the engine look for

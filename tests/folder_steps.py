@@ -59,7 +59,7 @@ def run_step(step_type, **options):
     context = FakeContext(step_type, **options)
     units = [Unit(unit.name, json.loads(json.dumps(unit.input))) for unit in step_type.planner(context)]
     results = [json.loads(json.dumps(step_type.run(context, unit.input))) for unit in units]
-    summary = step_type.summary(context, iter(results))
+    summary = step_type.summary(context, iter(result[step_type.sums] if step_type.sums else result for result in results))
     json.dumps(summary)
     return Done(units, results, summary, context)
 

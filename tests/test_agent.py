@@ -25,7 +25,7 @@ def imported(path, size=100, lines=5, binary=False):
 
 
 def an_import(*batches, skipped=0, cut=False):
-    return {"import_files": ("local_dir", [{"files": list(files), "totals": {"skipped": skipped}, "cut": cut} for files in batches])}
+    return {"import_files": ("local_dir", [{"files": list(files), "sums": {"skipped": skipped, "cut": cut}} for files in batches])}
 
 
 def classify(files, **options):

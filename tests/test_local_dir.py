@@ -121,13 +121,19 @@ def test_it_makes_batches_of_files_and_of_bytes(tmp_path):
     write_tree(tmp_path, {f"{number:03}": "" for number in range(120)})
     assert [len(unit.input["files"]) for unit in run(tmp_path).units] == [50, 50, 20]
     assert run(tmp_path).units[1].name == "files 51 to 100"
-    write_tree(tmp_path, {f"{number:03}": b"x" * 1_000_000 for number in range(12)})
-    assert [len(unit.input["files"]) for unit in run(tmp_path).units] == [5, 5, 50, 50, 10]
+    write_tree(tmp_path, {f"{number:03}": b"x" * 1_000_000 for number in range(40)})
+    assert [len(unit.input["files"]) for unit in run(tmp_path).units] == [17, 17, 50, 36]
+
+
+def test_large_folders_come_in_larger_batches(tmp_path):
+    write_tree(tmp_path, {f"{number:04}": "" for number in range(2000)})
+    sizes = [len(unit.input["files"]) for unit in run(tmp_path).units]
+    assert sum(sizes) == 2000 and sizes[:20] == [50] * 20 and sizes[-2] > 80 and max(sizes) <= 100
 
 
 def test_a_file_too_large_to_be_read_weighs_nothing_in_a_batch(tmp_path):
-    write_tree(tmp_path, {f"{number:03}": b"x" * 100_000 for number in range(50)})
-    assert len(run(tmp_path, max_file_size=99_999).units) == 1
+    write_tree(tmp_path, {f"{number:03}": b"x" * 400_000 for number in range(50)})
+    assert len(run(tmp_path, max_file_size=399_999).units) == 1
     assert len(run(tmp_path).units) == 2
 
 
@@ -178,7 +184,7 @@ def test_a_cut_walk_says_so_once(tmp_path):
     assert paths_of(done) == [f"{number:03}" for number in range(120)]
     assert done.log.warnings() == ["more than 120 files (max_files): the rest is left out"]
     assert (done.summary["files"], done.summary["lines"], done.summary["cut"]) == (120, 120, True)
-    assert [result["cut"] for result in done.results] == [False, False, True]
+    assert [result["sums"]["cut"] for result in done.results] == [False, False, True]
 
 
 def test_a_walk_that_ends_at_the_limit_is_not_cut(tmp_path):
@@ -447,7 +453,7 @@ def test_it_survives_a_file_that_fails_while_it_is_read():
     result = local_dir(context, {"root": "/proc/self", "files": ["mem", "stat"]})
     assert [file.get("error") for file in result["files"]] == ["Input/output error", None]
     assert context.warnings() == ["mem: Input/output error"]
-    assert result["totals"]["skipped"] == 1
+    assert result["sums"]["skipped"] == 1
     assert result["files"][1]["size"] > 0  # /proc says 0: what was read counts
 
 

@@ -144,7 +144,11 @@ def run_plan(context, outbox, between=lambda: None):
 def run_summary(context, outbox):
     """Make a step's result of its completed children's."""
     pks = store.completed_children(context.task.step_pk)
-    result, error = _attempt(context, lambda step_type: step_type.summary(context, map(store.child_result, pks)))
+
+    def sum_up(step_type):
+        return step_type.summary(context, (store.child_result(pk, step_type.sums) for pk in pks))
+
+    result, error = _attempt(context, sum_up)
     outbox.flush()
     if error is None and not isinstance(result, dict):
         error = f"a summary must be a table (dict), not {type(result).__name__}"

@@ -83,16 +83,21 @@ class RunBefore:
         return [batch.id for batch in self._open]
 
 
-def tell_before(context, root, units):
-    """Yield the Units of a walk, each with a `before` in its input; as they are if the folder wasn't walked over before.
+def find_run(context):
+    """Return the run before that this one is compared with (see `Context.last_run`), the same one all along; None if there is none."""
+    given = context.last_input
+    return given.get("before", {}).get("run") if given else context.last_run()
+
+
+def tell_before(context, run, root, units):
+    """Yield the Units of a walk, each with a `before` in its input; as they are if the run before was one over another folder.
 
     before: {"run": see `Context.last_run`, "children": [ids], "after": path or None: where the Unit's part begins, "known_to": path or None:
     beyond it the run before knows nothing, because it was cut there, "is_gone": whether that run was deleted meanwhile}.
     """
     given = context.last_input
-    run = given.get("before", {}).get("run") if given else context.last_run()
-    batches = run and RunBefore(context, run)
-    if not run or batches.root not in (None, root):
+    batches = RunBefore(context, run)
+    if batches.root not in (None, root):
         yield from units
         return
     after = given["files"][-1] if given and given["files"] else None

@@ -26,6 +26,11 @@ class Sums:
         for at, amount in enumerate(amounts):
             row[at] += amount
 
+    def add_rows(self, rows):
+        """Add the `rows` of other Sums of the same fields."""
+        for name, amounts in rows.items():
+            self.add(name, *amounts)
+
     def total(self):
         """Return {field: amount} of all rows."""
         return dict(zip(self.fields, self._add_up(self.rows.values()), strict=True))
@@ -72,6 +77,11 @@ class Unread:
         self.reasons[reason] += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append({"path": shorten(path), "reason": reason})
+
+    def add_report(self, report):
+        """Add what another one reported."""
+        self.reasons.update(report["skipped_reasons"])
+        self.examples += report["skipped_examples"][: MAX_EXAMPLES - len(self.examples)]
 
     def report(self):
         """Return {"skipped": number, "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}]}."""

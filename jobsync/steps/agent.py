@@ -52,7 +52,7 @@ def agent(context, unit):
         context.check()
         files.append(classify(rules, file))
     context.log(f"classified {counted(len(files), 'file')}{listing(Counter(file['category'] for file in files))}")
-    return {"files": files, "skipped": imported["totals"]["skipped"], "cut": imported["cut"]}
+    return {"files": files, "skipped": imported["sums"]["skipped"], "cut": imported["sums"]["cut"]}
 
 
 @agent.plan
