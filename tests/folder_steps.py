@@ -11,16 +11,17 @@ STARTED_BEFORE = 4_000_000_000_000  # ms: the year 2096, so files that tests wri
 
 
 class FakeContext:
-    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of the steps this one depends on. before: the
+    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of the steps this one depends on; summaries: {step name: its result}. before: the
     Done of the last run of this step, which began at `STARTED_BEFORE`."""
 
-    def __init__(self, step_type, last_input=None, imports=None, stop_after=None, before=None, **options):
+    def __init__(self, step_type, last_input=None, imports=None, stop_after=None, before=None, summaries=None, **options):
         self.job_id, self.step_name, self.attempt, self.params = "job", step_type.name, 1, {}
         self.options = json.loads(json.dumps(step_type.options().load(options)))
         self.last_input = last_input
         self.imports = imports or {}
         self.depends = list(self.imports)
         self.before = before
+        self.summaries = summaries or {}
         self.lines = []
         self.checks = 0
         self.stop_after = stop_after
@@ -46,6 +47,9 @@ class FakeContext:
 
     def run_children(self, run_id):
         return ((f"{run_id}-{number}", unit.input) for number, unit in enumerate(self.before.units))
+
+    def step_result(self, step_name):
+        return self.summaries.get(step_name)
 
     def step_type(self, step_name):
         return self.imports[step_name][0]
