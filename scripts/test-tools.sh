@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs what the tests of the pages and examples need and the machine lacks: Chromium, Node with npm, curl. Elsewhere it says what to install.
+# Installs what the tests of the pages, examples and counts need and the machine lacks: Chromium, Node with npm, curl, cloc. Elsewhere it says what to install.
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="chromium"
 command -v node >/dev/null 2>&1 || missing="$missing nodejs"
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
+command -v cloc >/dev/null 2>&1 || missing="$missing cloc"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "Installing $missing …"

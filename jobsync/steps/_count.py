@@ -1,28 +1,24 @@
-"""Telling code from comments, by Pygments' lexers.
+"""Telling code from comments, by Pygments' lexers, so that the counts agree with those of `cloc`.
 
-A line is what `wc -l` counts, and is of one kind: blank (nothing but white space, wherever it stands), code (anything that is
-neither white space nor comment), or else comment. Docstrings are comments; so is prose: Markdown, plain text, text in no known language.
+A line ends with a newline or with the text. It is of one kind: blank (nothing but white space, wherever it stands), comment (nothing but
+comments and white space), or else code. Docstrings are comments, a `#!` line is code; prose and data are code but for their comments.
+docs/counting.md says why, and where `cloc` counts otherwise.
 """
 
-import codecs
+import re
 from functools import cache
 from typing import NamedTuple
 
 from pygments.lexers import find_lexer_class
 from pygments.token import Comment, String
 
-PROSE = {None, "Text only", "Markdown", "reStructuredText", "ASCII armored"}
-NO_COMMENTS = {"JSON", "JSON-LD", "Diff"}
-# Minified code: its lines have no comments to speak of, and many lexers are slow on long lines.
-LONG_LINE = 5_000
+from jobsync.steps._generated import LONG_LINE
+from jobsync.steps._language import CSV
+
+NO_COMMENTS = {None, "Text only", "ASCII armored", "JSON", "JSON-LD", "Diff", CSV}
+MARKDOWN, RST = "Markdown", "reStructuredText"
+HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 CHECK_EVERY = 5_000
-MARKS = [
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-]
 
 
 class Lines(NamedTuple):
@@ -33,35 +29,62 @@ class Lines(NamedTuple):
     blank: int
 
 
-def decode(raw):
-    """Return bytes as text: by their byte-order mark, as UTF-8, or else as Latin-1, which takes anything. Line ends become `\\n`."""
-    encoding = next((name for mark, name in MARKS if raw.startswith(mark)), "utf-8")
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", " ")
-
-
 def count_lines(text, language, check):
     """Return the Lines of a text in a language. check() is called now and then. Raises whatever the lexer does."""
-    text = text[: text.rfind("\n") + 1]
-    lines = text.split("\n")[:-1]
-    filled = sum(1 for line in lines if line.strip())
-    blank = len(lines) - filled
-    if language in PROSE:
-        return Lines(0, filled, blank)
+    lines = lines_of(text)
+    filled = count_filled(lines)
     if language in NO_COMMENTS or not filled or max(map(len, lines)) > LONG_LINE:
-        return without_comments(text)
-    code = min(count_code(lexer_of(language).get_tokens(text), check), filled)
-    return Lines(code, filled - code, blank)
+        code = filled
+    elif language == MARKDOWN:
+        code = count_filled(lines_of(HTML_COMMENT.sub(only_newlines, text)))
+    elif language == RST:
+        code = count_outside_markup(lines)
+    else:
+        code = min(count_code_below_first(text, language, check), filled)
+    return Lines(code, filled - code, len(lines) - filled)
 
 
 def without_comments(text):
     """Return the Lines of a text as if it had no comments."""
-    lines = text.split("\n")[:-1]
-    code = sum(1 for line in lines if line.strip())
+    lines = lines_of(text)
+    code = count_filled(lines)
     return Lines(code, 0, len(lines) - code)
+
+
+def lines_of(text):
+    """Return the lines of a text; what stands behind the last newline is one too, if there is anything."""
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def count_filled(lines):
+    return sum(1 for line in lines if line.strip())
+
+
+def only_newlines(match):
+    return "\n" * match[0].count("\n")
+
+
+def count_outside_markup(lines):
+    """Return on how many filled lines of reStructuredText there is text that isn't part of a `..` block at the left margin.
+
+    Such a block is a comment, a directive, a target or a footnote; it goes on for as long as lines are indented or begin with a dot.
+    """
+    inside, code = False, 0
+    for line in lines:
+        if not line.strip():
+            continue
+        inside = line.startswith("..") or inside and line[0] in " \t\f."
+        code += not inside
+    return code
+
+
+def count_code_below_first(text, language, check):
+    """Return on how many lines of a text there is code; a `#!` line is, whatever the lexer calls it."""
+    if not text.startswith("#!"):
+        return count_code(lexer_of(language).get_tokens(text), check)
+    rest = text.partition("\n")[2]
+    return 1 + count_code(lexer_of(language).get_tokens(rest), check)
 
 
 def count_code(tokens, check):
@@ -70,6 +93,11 @@ def count_code(tokens, check):
     for turn, (kind, text) in enumerate(tokens):
         if turn % CHECK_EVERY == 0:
             check()
+        if "\n" not in text:  # most tokens by far: this way is quicker
+            if line != last and text and not text.isspace() and not is_comment(kind):
+                last = line
+                code += 1
+            continue
         if is_comment(kind):
             line += text.count("\n")
             continue

@@ -11,14 +11,18 @@ from functools import cache, lru_cache
 from pygments.lexers import find_lexer_class, find_lexer_class_by_name, get_all_lexers
 from pygments.util import ClassNotFound
 
+from jobsync.steps._encoding import utf16_without_mark
+
 WILD = re.compile(r"[*?\[]")
 UTF16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 HEAD = 8192
 
 # Without the content Pygments prefers rare languages: Prolog for .pl, Transact-SQL for .sql. The first of these that claims a name has it.
 COMMON = ["Perl", "SQL", "PHP", "F#", "GAS", "S", "XSLT", "Common Lisp", "C++", "C"]
-# What Pygments' patterns get wrong: .r is R (which it calls S, after R's elder), go.mod isn't Modula-2.
-MORE = {".r": ("S", "*.r")}
+# What Pygments' patterns get wrong or lack: .r is R (which it calls S, after R's elder), .gyp is Python, go.mod isn't Modula-2.
+CSV = "CSV"
+MORE = {".r": ("S", "*.r"), ".gyp": ("Python", "*.gyp"), ".gypi": ("Python", "*.gypi"), ".csv": (CSV, "*.csv")}
+MORE_PATTERNS = [("Docker", "Dockerfile.*")]
 NO_LANGUAGE = {"go.mod"}
 PROGRAMS = {
     "node": "javascript",
@@ -31,10 +35,28 @@ PROGRAMS = {
     "tclsh": "tcl",
 }
 
+# Languages that no one programs in, which `cloc` counts as code all the same.
+PROSE = {"Groff", "Markdown", "Org Mode", "Rd", "Text only", "TeX", "Typst", "reStructuredText", "scdoc", "tiddler"}
+DATA = {
+    *("ASCII armored", "BibTeX", CSV, "Darcs Patch", "Desktop file", "Diff", "E-mail", "Gettext Catalog", "INI", "IRC logs", "JSON", "JSON-LD"),
+    *("JSON5", "Kernel log", "LDIF", "NestedText", "Properties", "SNBT", "TAP", "TOML", "Todotxt", "Turtle", "WDiff", "XML", "YAML", "reg"),
+}
+CODE_KIND, PROSE_KIND, DATA_KIND, OTHER_KIND = KINDS = ("code", "prose", "data", "other")
+
+
+def kind_of_language(name):
+    """Return what is written in a language: "code" (programs, and markup such as HTML), "prose", "data", or "other" for what is in none."""
+    if name in PROSE:
+        return PROSE_KIND
+    if name in DATA:
+        return DATA_KIND
+    return OTHER_KIND if name is None or name.startswith("(") else CODE_KIND
+
 
 def is_binary(head):
-    """Return whether a file that begins with these bytes is binary: a NUL in its first 8 KiB, and no UTF-16 or UTF-32 mark."""
-    return b"\x00" in head[:HEAD] and not head.startswith(UTF16_OR_32)
+    """Return whether a file that begins with these bytes is binary: it has a NUL in its first 8 KiB, and isn't in UTF-16 or UTF-32."""
+    head = head[:HEAD]
+    return b"\x00" in head and not head.startswith(UTF16_OR_32) and not utf16_without_mark(head)
 
 
 def language_of(name, head=b""):
@@ -90,6 +112,7 @@ def patterns():
                 endings.setdefault(glob[1:], []).append(claim)
             else:
                 others.append((re.compile(translate(glob)), claim))
+    others += [(re.compile(translate(glob)), (language, glob)) for language, glob in MORE_PATTERNS]
     return exact, endings, others
 
 

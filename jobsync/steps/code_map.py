@@ -1,15 +1,20 @@
 """Step type `code_map`: a map of a folder's code: lines of code, comment and blank lines per language and folder, biggest files, depth.
 
 It walks the folder by itself, so it can run beside an import. What a line is, and which kind, `_count.py` says; binary files,
-and those that aren't read, have none. Files are counted as they are: copies and generated ones too.
+and those that aren't read, have none. Files are counted as they are, copies, generated and minified ones too; how much of the whole is
+generated, minified or has very long lines is told beside it (`_generated.py`), and so are the encodings (`_encoding.py`).
 """
+
+from typing import NamedTuple
 
 from jobsync.definitions.fields import WholeNumber
 from jobsync.errors import Stopped
 from jobsync.registry import step
-from jobsync.steps._count import Lines, count_lines, decode, without_comments
+from jobsync.steps._count import Lines, count_lines, without_comments
+from jobsync.steps._encoding import decode
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
-from jobsync.steps._language import is_binary, language_of
+from jobsync.steps._generated import MARKS, marks_of
+from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
 from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, shorten
 from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
@@ -21,9 +26,22 @@ LARGEST_PER_CHILD = MAX_LARGEST = 20
 MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_FOLDER_LANGUAGES = 5
+MAX_ENCODINGS = 20
 FIELDS = ("files", "bytes", "lines", "code", "comment", "blank")
+MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
+
+
+class Examined(NamedTuple):
+    """What is known of a file. encoding: None for a binary file and one that wasn't read; reason: why it wasn't, or None."""
+
+    language: str
+    size: int
+    lines: Lines = NO_LINES
+    marks: tuple = ()
+    encoding: str | None = None
+    reason: str | None = None
 
 
 class CodeMapOptions(FolderOptions):
@@ -37,28 +55,55 @@ def code_map(context, unit):
     """Count the lines of one batch of files.
 
     Returns {"rows": one {"directory", "language", "files", "bytes", "lines", "code", "comment", "blank"} per folder and language,
-    "largest": [{"path", "language", "bytes", "lines", "code"}], "deepest": path or None, "unread": [{"path", "reason"}], "cut"}.
+    "generated", "minified", "long_lines": {"files", "lines", "code"} of the files that are so, "encodings": {name: files},
+    "largest": [{"path", "language", "bytes", "lines", "code", "marks"}], "deepest": path or None, "unread": [{"path", "reason"}], "cut"}.
+    marks: "generated, long_lines", "" for a file that is none of these.
     """
-    rows, largest, paths, unread = Sums(*FIELDS), Largest(LARGEST_PER_CHILD, by="lines"), [], []
+    rows, marked, encodings = Sums(*FIELDS), Sums(*MARKED), Sums("files")
+    largest, paths, unread = Largest(LARGEST_PER_CHILD, by="lines"), [], []
     with Folder(text_to_path(unit["root"])) as folder:
         for path in unit["files"]:
             context.check()
             found = look(folder, path, context.options["max_file_size"])
-            language, size, lines, reason = examine(context, folder, found)
-            if reason:
-                unread.append({"path": path, "reason": reason})
-            if found.is_file:
-                paths.append(path)
-                rows.add((folder_of(path), language), 1, size, sum(lines), *lines)
-                largest.offer({"path": path, "language": language, "bytes": size, "lines": sum(lines), "code": lines.code})
+            seen = examine(context, folder, found)
+            if seen.reason:
+                unread.append({"path": path, "reason": seen.reason})
+            if not found.is_file:
+                continue
+            paths.append(path)
+            rows.add((folder_of(path), seen.language), 1, seen.size, sum(seen.lines), *seen.lines)
+            for mark in seen.marks:
+                marked.add(mark, 1, sum(seen.lines), seen.lines.code)
+            if seen.encoding:
+                encodings.add(seen.encoding, 1)
+            largest.offer(row_of(path, seen))
     log_counts(context, rows)
     return {
         "rows": [{"directory": at, "language": name, **dict(zip(FIELDS, row, strict=True))} for (at, name), row in rows.rows.items()],
+        **report_marks(marked),
+        "encodings": report_encodings(encodings),
         "largest": largest.rows(),
         "deepest": deepest(paths),
         "unread": unread,
         "cut": unit.get("cut", False),
     }
+
+
+def row_of(path, seen):
+    """Return the row of a file among the largest."""
+    row = {"path": path, "language": seen.language, "bytes": seen.size, "lines": sum(seen.lines), "code": seen.lines.code}
+    return row | {"marks": ", ".join(seen.marks)}
+
+
+def report_marks(marked):
+    """Return {mark: {"files", "lines", "code"}} of Sums by mark, all the marks of `_generated.py`."""
+    none = [0] * len(MARKED)
+    return {mark: dict(zip(MARKED, marked.rows.get(mark, none), strict=True)) for mark in MARKS}
+
+
+def report_encodings(encodings):
+    """Return {name: files} of Sums by encoding, the most common first."""
+    return {name: row["files"] for name, row in encodings.report(MAX_ENCODINGS, by="files").items()}
 
 
 @code_map.plan
@@ -68,28 +113,31 @@ def plan_map(context):
 
 
 def examine(context, folder, found):
-    """Return (language, bytes, Lines, reason why it wasn't read or None) of what a look found. Trouble costs a warning line."""
+    """Return what a look found as Examined. Trouble costs a warning line."""
     name = found.parts[-1]
     reason, trouble = found.reason, found.trouble
     if not reason:
         try:
             with folder.open(found.parts) as file:
                 raw = b"".join(read_chunks(file, context.options["max_file_size"]))
-            return *classify(context, found, raw), None
+            return classify(context, found, raw)
         except TooLarge as error:
             reason = error.message
         except OSError as error:
             reason, trouble = reason_of(error), True
     tell(context, found.path, reason, trouble)
-    return language_of(name) or UNKNOWN, found.size, NO_LINES, reason
+    return Examined(language_of(name) or UNKNOWN, found.size, reason=reason)
 
 
 def classify(context, found, raw):
-    """Return (language, bytes, Lines) of a file's bytes."""
+    """Return a file's bytes as Examined."""
     if is_binary(raw):
-        return BINARY, len(raw), NO_LINES
-    language = language_of(found.parts[-1], raw)
-    return language or UNKNOWN, len(raw), count_or_guess(context, found, decode(raw), language)
+        return Examined(BINARY, len(raw))
+    name = found.parts[-1]
+    text, encoding = decode(raw)
+    language = language_of(name, raw)
+    lines = count_or_guess(context, found, text, language)
+    return Examined(language or UNKNOWN, len(raw), lines, marks_of(name, language, text), encoding if raw else None)
 
 
 def count_or_guess(context, found, text, language):
@@ -121,12 +169,16 @@ def log_counts(context, rows):
 def sum_up(context, results):
     """Return the whole map.
 
-    {"root", "files", "bytes", "lines", "code", "comment", "blank", "languages": {name: those six}, "directories": {path: those six
-    and "languages"}, "directory_count", "largest": [{"path", "language", "bytes", "lines", "code"}], "depth", "deepest": path,
-    "skipped": number, "skipped_reasons", "skipped_examples", "cut"}. A folder's numbers are those of the files right in it, "." is the
-    root; the folders with the most lines are shown, the others added up. depth: number of folders above the deepest file.
+    {"root", "files", "bytes", "lines", "code", "comment", "blank", "languages": {name: those six}, "kinds": {"code", "prose", "data",
+    "other": those six}, "directories": {path: those six and "languages"}, "directory_count", "generated", "minified", "long_lines":
+    {"files", "lines", "code"}, "encodings": {name: files}, "largest": [{"path", "language", "bytes", "lines", "code", "marks"}],
+    "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples", "cut"}.
+
+    A folder's numbers are those of the files right in it, "." is the root; the folders with the most lines are shown, the others added
+    up. kinds: where the code is, as "code" has the lines of prose and data too. generated, minified, long_lines: how much of the whole
+    is in files that are so. encodings: of the text files that were read and aren't empty. depth: number of folders above the deepest file.
     """
-    languages, folders = Sums(*FIELDS), {}
+    languages, folders, marked, encodings = Sums(*FIELDS), {}, Sums(*MARKED), Sums("files")
     largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, False
     for result in results:
         context.check()
@@ -135,6 +187,10 @@ def sum_up(context, results):
             amounts = [row[name] for name in FIELDS]
             languages.add(row["language"], *amounts)
             folders.setdefault(row["directory"], Sums(*FIELDS)).add(row["language"], *amounts)
+        for mark in MARKS:
+            marked.add(mark, *result.get(mark, {}).values())  # children that ended before an upgrade told no marks
+        for name, files in result.get("encodings", {}).items():
+            encodings.add(name, files)
         for row in result["largest"]:
             largest.offer(row | {"path": shorten(row["path"])})
         for row in result["unread"]:
@@ -144,14 +200,25 @@ def sum_up(context, results):
         "root": shorten(path_to_text(root_of(context.options))),
         **languages.total(),
         "languages": languages.report(MAX_LANGUAGES),
+        "kinds": report_kinds(languages),
         "directories": report_folders(folders),
         "directory_count": len(folders),
+        **report_marks(marked),
+        "encodings": report_encodings(encodings),
         "largest": largest.rows(),
         "depth": bottom.count("/") if bottom else 0,
         "deepest": bottom and shorten(bottom),
         **unread.report(),
         "cut": cut,
     }
+
+
+def report_kinds(languages):
+    """Return {kind: row} of Sums by language, the kinds that there are, with the most lines first."""
+    kinds = Sums(*FIELDS)
+    for name, row in languages.rows.items():
+        kinds.add(kind_of_language(name), *row)
+    return kinds.report(len(KINDS))
 
 
 def report_folders(folders):
