@@ -50,8 +50,8 @@ def project(tmp_path):
 def test_it_says_in_one_sentence_what_a_tree_is(project):
     summary = report(project)[0]["summary"]
     assert summary == (
-        "A Python project (Python 71 %, JavaScript 14 %, CSS 14 %): 7 lines of code, 2 lines of tests (0.29 to each line of code), 1 document; "
-        "13 files in 228 bytes."
+        "A Python project (Python 71 %, CSS 14 %, JavaScript 14 %): 7 lines of code, 2 lines of tests (0.29 to each line of code), 3 documents; "
+        "13 files in 162 bytes."
     )
 
 
@@ -71,7 +71,7 @@ def test_it_has_a_sentence_for_every_kind_of_tree(tmp_path, files, summary):
 def test_tests_are_counted_against_code(project):
     found = report(project)[0]
     assert (found["code"], found["test_code"], found["tests_to_code"]) == (7, 2, 0.29)
-    assert found["categories"]["source"] == {"files": 4, "bytes": 114, "lines": 12, "code": 7}
+    assert found["categories"]["source"] == {"files": 4, "bytes": 98, "lines": 12, "code": 7}
 
 
 def test_it_says_where_the_code_is_with_all_that_lies_below_a_folder(project):
@@ -139,7 +139,7 @@ def test_it_says_what_changed_since_the_last_run(project):
 
 def test_it_names_the_largest_and_the_most_deeply_nested_with_the_rule_that_decided(project):
     found = report(project)[0]
-    assert found["largest"][0] == {"path": "src/app/main.py", "bytes": 57, "lines": 7, "code": 3, "category": "source", "rule": "python"}
+    assert found["largest"][0] == {"path": "src/app/main.py", "bytes": 51, "lines": 7, "code": 3, "category": "source", "rule": "python"}
     assert found["deepest"][0] == {"path": "src/app/main.py", "depth": 2}
 
 

@@ -169,11 +169,13 @@ class Before:
         """
         if not self._about or self._is_gone:
             return None
-        numbers, examples = dict.fromkeys((ADDED, REMOVED, MODIFIED, UNCHANGED), 0), []
+        numbers, changed = dict.fromkeys((ADDED, REMOVED, MODIFIED, UNCHANGED), 0), []
         for path, change in self._changes(files):
             numbers[change] += 1
-            if change != UNCHANGED and len(examples) < MAX_EXAMPLES:
-                examples.append({"path": shorten(path), "change": change})
+            if change != UNCHANGED:
+                changed.append((path, change))
+        changed.sort(key=lambda pair: place(pair[0]))
+        examples = [{"path": shorten(path), "change": change} for path, change in changed[:MAX_EXAMPLES]]
         run = self._about["run"]
         since = {"job_id": run["job_id"], "at": iso(run["started_at"])}
         return {"since": since, **numbers, "examples": examples}
