@@ -9,6 +9,7 @@ import hashlib
 from jobsync.registry import step
 from jobsync.steps._before import READER, Before, add_up_changes, find_run, tell_before, when
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
+from jobsync.steps._generated import looks_generated
 from jobsync.steps._language import is_binary, language_of
 from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
 from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
@@ -30,7 +31,7 @@ def local_dir(context, unit):
     """Import one batch of files.
 
     Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
-    "sha256", "binary"}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
+    "sha256", "binary", "generated": whether its name or head says that a program wrote it}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
     `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
     folders that can't be read, and files that have vanished. reader: what the records depend on besides.
     sums: see `add_up`; it is all that the step's summary needs.
@@ -71,6 +72,7 @@ def import_file(context, folder, found):
         "lines": None,
         "sha256": None,
         "binary": None,
+        "generated": None,
     }
     if found.reason:
         return record | {"skipped": found.reason}
@@ -101,6 +103,7 @@ def read(context, file, name):
         "lines": 0 if binary else lines,
         "sha256": digest.hexdigest(),
         "binary": binary,
+        "generated": looks_generated(name, b"" if binary else head),
     }
 
 
