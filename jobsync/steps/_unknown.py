@@ -36,7 +36,9 @@ class Unknown:
         if not found["files"]:
             return None
         first = found["rules"][0]
-        which = "all of them" if first["files"] == found["files"] else "most of them" if 2 * first["files"] > found["files"] else "the most"
+        if len(found["rules"]) == 1:
+            return f"{counted(found['files'], 'file')}: {first['for']}"
+        which = "most of them" if 2 * first["files"] > found["files"] else "the most"
         return f"{counted(found['files'], 'file')}, {which} {first['for']}"
 
     def report(self):

@@ -39,7 +39,7 @@ def codebase_report(context, unit):
     for result in results_of(context, steps["local_dir"]):
         for file in result["files"]:
             duplicates.add(file)
-    report = survey.table(classified, mapped, imported, duplicates)
+    report = survey.table(classified, mapped, imported, duplicates) | {"files_listed_by": steps["agent"]}
     context.log(report["summary"])
     return report
 
@@ -54,7 +54,8 @@ def sum_up(context, results):
     tests with all below, the most first, "treemap": [{"path", "parent", "code", "test_code"}] of the same, each below its parent,
     "changes": see `Before.compare`, "largest": [{"path", "bytes", "lines", "code", "category", "rule"}], "deepest": [{"path", "depth"}],
     "unknown": {"files", "examples": [paths], "rules": [{"files", "for", "rule": TOML}]}, "duplicates": see `Duplicates.report`,
-    "generated", "minified", "long_lines", "encodings": see `code_map`, "subcategories", "importance", "rules", "skipped", "cut": see `agent`}.
+    "generated", "minified", "long_lines", "encodings": see `code_map`, "subcategories", "importance", "rules", "skipped", "cut": see `agent`,
+    "files_listed_by": the step whose children list all files, each with the rule that decided; pages link to that list}.
     """
     return next(results)
 
