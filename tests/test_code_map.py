@@ -42,6 +42,7 @@ def count(tmp_path, name, content):
         ("a.go", "// a\npackage a\n/*\nb\n*/\n", ("Go", 1, 4, 0)),
         ("a.sh", "#!/bin/sh\n# a\necho '# b'\n", ("Bash", 2, 1, 0)),
         ("a.toml", "# a\n[b]\nc = 1\n", ("TOML", 2, 1, 0)),
+        ("a.pl", "#!/usr/bin/perl\n# a\nf();\n=head1 B\n\nc\n\n=cut\ng();\n__END__\nd\n", ("Perl", 3, 6, 2)),
         ("a.json", '{\n  "a": 1\n}\n\n', ("JSON", 3, 0, 1)),
         ("a.md", "# Title\n\nText.\n", ("Markdown", 2, 0, 1)),
         ("a.md", "a <!-- b\n\nc --> d\n<!-- e -->\n<!-- no end\n", ("Markdown", 2, 2, 1)),
@@ -97,11 +98,25 @@ def test_a_lone_carriage_return_ends_no_line(tmp_path):
     assert count(tmp_path, "a.py", "x = 1\ry = 2\n# a\rb\n")[1:] == (1, 1, 0)
 
 
-def test_minified_code_is_counted_without_being_lexed(tmp_path, monkeypatch):
-    monkeypatch.setattr(_count, "lexer_of", None)
-    done = run(write_tree(tmp_path, {"a.js": "/* a */\n" + "f();" * 2000 + "\n\n"}))
+def test_a_lexer_is_spared_the_middle_of_long_lines(tmp_path, monkeypatch):
+    lexed = []
+    monkeypatch.setattr(_count, "count_code", lambda tokens, check: lexed.extend(tokens) or 2)
+    done = run(write_tree(tmp_path, {"a.js": "/* a */\n" + "f();" * 100_000 + "\n\n"}))
+    assert 2000 < sum(len(text) for _, text in lexed) < 2100
     assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (2, 0, 1)
-    assert done.log.warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.js", "/*! a\n * b */\n" + "f('');" * 2000 + "\n//# sourceMappingURL=" + "A1b/" * 5000 + "\n", (1, 3, 0)),
+        ("a.py", "x = '" + "a" * 10_000 + "'\n# b\n\n", (1, 1, 1)),
+        ("Makefile", "# a\n" + "a b $(c) " * 100_000 + "\n", (1, 1, 0)),
+        ("a.c", "x" + " " * 100_000 + "y\n// a\n", (1, 1, 0)),
+    ],
+)
+def test_files_with_long_lines_are_counted_like_others_and_in_no_more_time(tmp_path, name, content, expected):
+    assert count(tmp_path, name, content)[1:] == expected
 
 
 def test_it_tells_generated_and_minified_files_and_long_lines_apart_and_counts_them_all(tmp_path):

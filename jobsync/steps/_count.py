@@ -17,8 +17,10 @@ from jobsync.steps._language import CSV
 
 NO_COMMENTS = {None, "Text only", "ASCII armored", "JSON", "JSON-LD", "Diff", CSV}
 MARKDOWN, RST = "Markdown", "reStructuredText"
+PERL_END = re.compile(r"^__(?:END|DATA)__$", re.MULTILINE)
 HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 CHECK_EVERY = 5_000
+KEPT_OF_LONG_LINE = 1_000
 
 
 class Lines(NamedTuple):
@@ -33,14 +35,14 @@ def count_lines(text, language, check):
     """Return the Lines of a text in a language. check() is called now and then. Raises whatever the lexer does."""
     lines = lines_of(text)
     filled = count_filled(lines)
-    if language in NO_COMMENTS or not filled or max(map(len, lines)) > LONG_LINE:
+    if language in NO_COMMENTS or not filled:
         code = filled
     elif language == MARKDOWN:
         code = count_filled(lines_of(HTML_COMMENT.sub(only_newlines, text)))
     elif language == RST:
         code = count_outside_markup(lines)
     else:
-        code = min(count_code_below_first(text, language, check), filled)
+        code = min(count_code_below_first(for_lexer(lines, language), language, check), filled)
     return Lines(code, filled - code, len(lines) - filled)
 
 
@@ -77,6 +79,16 @@ def count_outside_markup(lines):
         inside = line.startswith("..") or inside and line[0] in " \t\f."
         code += not inside
     return code
+
+
+def for_lexer(lines, language):
+    """Return as text what a lexer is to read of some lines: without the middle of very long ones, for which some lexers take minutes."""
+    text = "\n".join(line if len(line) <= LONG_LINE else without_middle(line) for line in lines)
+    return PERL_END.split(text, 1)[0] if language == "Perl" else text  # below that mark is what Perl doesn't run, manuals for the most part
+
+
+def without_middle(line):
+    return line[:KEPT_OF_LONG_LINE] + line[-KEPT_OF_LONG_LINE:]
 
 
 def count_code_below_first(text, language, check):
