@@ -4,18 +4,20 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, latency, main_job, painted, storm, structure, viewers, weight
+from benchmarks import idle, import_folder, latency, main_job, page, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
     "latency": latency,
     "painted": painted,
+    "page": page,
     "structure": structure,
     "viewers": viewers,
     "storm": storm,
     "idle": idle,
     "weight": weight,
     "main_job": main_job,
+    "import_folder": import_folder,
 }
 
 

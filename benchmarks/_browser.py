@@ -43,13 +43,20 @@ new MutationObserver((records) => {
 
 
 @contextmanager
-def a_page():
-    """Give a page of a Chromium without a window. Raises OSError when there is none, or when the page doesn't do what is expected."""
+def a_browser():
+    """Give a Chromium without a window. Raises OSError when there is none, or when a page doesn't do what is expected."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
     with sync_playwright() as playwright:
         try:
             with playwright.chromium.launch(executable_path=program, args=arguments) as browser:
-                yield browser.new_page()
+                yield browser
         except Error as error:
             raise OSError(f"Chromium: {error.message.splitlines()[0]}") from error
+
+
+@contextmanager
+def a_page():
+    """Give a page of such a browser."""
+    with a_browser() as browser:
+        yield browser.new_page()

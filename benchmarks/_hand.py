@@ -5,13 +5,14 @@ It uses the store as a worker does, so that the moment of a commit is known to t
 - `{"begin": job, "children": m, "ready": n}`: takes the job in hand. Steps are planned with m children each as they begin; it waits until n
   of them are, and the first child of each is begun (without children: until they can be ended). Answers `{"ready": n}`.
 - `{"end": true}`: ends one more of the steps that can be ended. Answers `{"step", "at"}`.
-- `{"mix": rate, "steps": n, "lines": k}`: works n steps off at so many commits a second: each writes a line of a child, and ends the child with
-  its k-th, or ends a step when its children have ended. Answers `{"lines": [[at, step, log_count]], "ends": [[at, step]], "seconds"}`.
+- `{"mix": rate, "steps": n, "lines": k, "seconds": s or null}`: works n steps off at so many commits a second, for s seconds at most: each writes
+  a line of a child, and ends the child with its k-th, or ends a step when its children have ended. Answers `{"lines": [[at, step, log_count]], "ends": [[at, step]], "seconds"}`.
 - `{"grow": rate, "seconds": s}`: writes a line at a time, to the steps in turns. Answers `{"revisions": [[revision, at]]}`.
 
 Steps are of the type `test_job_generator`, so that each is ended by its summing up.
 """
 
+import math
 import secrets
 import time
 from collections import deque
@@ -68,10 +69,10 @@ class Hand:
         """End one more step: the commit is the one that makes the monitor complete it."""
         return self._end(next(lane for lane in self._lanes if lane.summary))
 
-    def mix(self, rate, steps, of_child):
+    def mix(self, rate, steps, of_child, seconds):
         """Work so many steps off at a pace, and return what was committed when."""
         lines, ends, started = [], [], time.monotonic()
-        while len(ends) < steps:
+        while len(ends) < steps and time.monotonic() - started < (seconds or math.inf):
             self._wait_until(started + (len(lines) + len(ends)) / rate)
             lane = self._next_ready()
             if lane.tasks:
@@ -167,7 +168,7 @@ def do(hand, question):
     if "begin" in question:
         return hand.begin(question["begin"], question["children"], question["ready"])
     if "mix" in question:
-        return hand.mix(question["mix"], question["steps"], question["lines"])
+        return hand.mix(question["mix"], question["steps"], question["lines"], question.get("seconds"))
     return hand.grow(question["grow"], question["seconds"]) if "grow" in question else hand.end()
 
 

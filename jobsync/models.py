@@ -40,6 +40,7 @@ class Job(db.Model):
         Index("ix_jobs_status_created", "status", "created_at", "number"),
         Index("ix_jobs_definition_created", "definition", "created_at", "number"),
         Index("ix_jobs_definition_status_created", "definition", "status", "created_at", "number"),
+        Index("ix_jobs_rerun_of", "rerun_of", sqlite_where=text("rerun_of IS NOT NULL"), postgresql_where=text("rerun_of IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 

@@ -76,7 +76,7 @@ class Context(Protocol):
         """Yield the ids of the completed children of another step of the job, in the order they were planned."""
 
     def result(self, child_id: str) -> Any:
-        """Return the result of such a child."""
+        """Return the result of such a child; None if it is gone."""
 
     def step_result(self, step_name: str) -> Any:
         """Return the result of another step of the job, or None."""
@@ -84,11 +84,20 @@ class Context(Protocol):
     def step_type(self, step_name: str) -> str:
         """Return the type of another step of the job."""
 
+    def last_run(self) -> dict | None:
+        """Return the latest run of this step by another job, of the same type with the same options, that completed with all its children.
+
+        {"id", "job_id", "started_at": ms, "child_count"}; None if there is none. Deleting its job takes it away, also while it is looked at.
+        """
+
+    def run_children(self, run_id: str) -> Iterator[tuple[str, dict]]:
+        """Yield `(id, input)` of the completed children of such a run, in the order they were planned; `result` takes their ids too."""
+
 
 class StepType:
     """A step type: `run`, and what its decorators added. Call it to call `run`."""
 
-    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=None, check=None):
+    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=None, check=None, sums=None):
         self.name = name
         self.run = run
         self.options = options
@@ -97,6 +106,7 @@ class StepType:
         self.templates = frozenset(templates)
         self.placeholders = dict(placeholders or {})
         self.check = check
+        self.sums = sums
         self.planner = single_child
         self.summary = None
 
@@ -128,6 +138,7 @@ def step(name, **options):
     templates: options that stay as written because `run` fills them in; placeholders: the names it adds to the parameters,
     each with the option that it needs.
     check(options, params): returns a list of reasons why these parameters can't be used (checked before a job is accepted).
+    sums: a key of the results whose value is all that `summarize` wants to get of each; by default it gets whole results.
     """
     return lambda run: StepType(name, run, **options)
 

@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from contextlib import contextmanager
+from itertools import islice
 
 from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -18,7 +19,7 @@ from jobsync.clock import iso, now
 from jobsync.errors import BadInput, NotFound, StoreBusy
 from jobsync.extensions import db, socketio
 from jobsync.models import Child, Counter, Job, Step, Worker
-from jobsync.status import CHILD_STATUSES, UNFINISHED, StepFacts
+from jobsync.status import CHILD_STATUSES, COMPLETED, UNFINISHED, StepFacts
 from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
@@ -336,10 +337,39 @@ def completed_children(step_pk):
         last = found[-1]
 
 
-def child_result(pk):
-    """Return the result of a child."""
+def completed_inputs(step_pk):
+    """Yield `(pk, input)` of a step's completed children in the order they were planned, a few at a time."""
+    pks = completed_children(step_pk)
+    while some := list(islice(pks, 20)):
+        with read() as session:
+            rows = session.execute(select(Child.pk, Child.input).where(Child.pk.in_(some)).order_by(Child.pk)).all()
+        yield from rows
+
+
+RUNS_LOOKED_AT = 200
+
+
+def last_run_like(step_pk):
+    """Return the latest step of another job that has this one's type and options and completed with all its children.
+
+    A row `(pk, job_id, started_at: ms, completed: number of its children)`; None if there is none among the last few hundred steps of that type.
+    """
     with read() as session:
-        return session.execute(select(Child.result).where(Child.pk == pk)).scalar()
+        step = session.execute(select(Step.job_id, Step.type, Step.options).where(Step.pk == step_pk)).one()
+        query = (
+            select(Step.pk, Step.job_id, Step.started_at, Step.completed, Step.options)
+            .where(Step.status == COMPLETED, Step.type == step.type, Step.failed == 0, Step.job_id.is_not(None), Step.job_id != step.job_id)
+            .order_by(Step.pk.desc())
+            .limit(RUNS_LOOKED_AT)
+        )
+        return next((row for row in session.execute(query) if row.options == step.options), None)
+
+
+def child_result(pk, key=None):
+    """Return the result of a child, or what it has under a key; the rest isn't even decoded then."""
+    wanted = Child.result if key is None else Child.result[key]
+    with read() as session:
+        return session.execute(select(wanted).where(Child.pk == pk)).scalar()
 
 
 # What the monitor and the engine look for

@@ -44,16 +44,20 @@ def _json_size(line):
 
 
 def path_to_text(path):
-    """Return a file name as text that `text_to_path` turns back into the same name.
+    """Return a file name (str or bytes) as text that `text_to_path` turns back into the same name.
 
     Linux names are bytes: what isn't UTF-8 is written `\\xff`, and a backslash is doubled.
     """
+    if isinstance(path, str) and path.isascii() and "\\" not in path:
+        return path  # as nearly all are
     raw = os.fsencode(path).replace(b"\\", b"\\\\")
     return raw.decode("utf-8", "backslashreplace")
 
 
 def text_to_path(text):
     """Return the file name (str, as `os` functions take it) that `path_to_text` wrote."""
+    if text.isascii() and "\\" not in text:
+        return text
     parts = re.split(rb"(\\\\|\\x[0-9a-f]{2})", text.encode())
     raw = b"".join(_unescape(part) for part in parts)
     return os.fsdecode(raw)

@@ -4,19 +4,24 @@ import json
 from collections import namedtuple
 
 from jobsync.errors import Stopped
+from jobsync.registry import Unit
 
 Done = namedtuple("Done", "units results summary log")
+STARTED_BEFORE = 4_000_000_000_000  # ms: the year 2096, so files that tests write are old by then
 
 
 class FakeContext:
-    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of the steps this one depends on."""
+    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of the steps this one depends on; summaries: {step name: its result}. before: the
+    Done of the last run of this step, which began at `STARTED_BEFORE`."""
 
-    def __init__(self, step_type, last_input=None, imports=None, stop_after=None, **options):
+    def __init__(self, step_type, last_input=None, imports=None, stop_after=None, before=None, summaries=None, **options):
         self.job_id, self.step_name, self.attempt, self.params = "job", step_type.name, 1, {}
         self.options = json.loads(json.dumps(step_type.options().load(options)))
         self.last_input = last_input
         self.imports = imports or {}
         self.depends = list(self.imports)
+        self.before = before
+        self.summaries = summaries or {}
         self.lines = []
         self.checks = 0
         self.stop_after = stop_after
@@ -34,7 +39,17 @@ class FakeContext:
 
     def result(self, child_id):
         name, _, number = child_id.rpartition("-")
-        return self.imports[name][1][int(number)]
+        return self.before.results[int(number)] if name == "before" else self.imports[name][1][int(number)]
+
+    def last_run(self):
+        run = {"id": "before", "job_id": "job before", "started_at": STARTED_BEFORE}
+        return self.before and run | {"child_count": len(self.before.units)}
+
+    def run_children(self, run_id):
+        return ((f"{run_id}-{number}", unit.input) for number, unit in enumerate(self.before.units))
+
+    def step_result(self, step_name):
+        return self.summaries.get(step_name)
 
     def step_type(self, step_name):
         return self.imports[step_name][0]
@@ -46,9 +61,9 @@ class FakeContext:
 def run_step(step_type, **options):
     """Plan a step, run its children, sum them up, everything through JSON as the store would have it."""
     context = FakeContext(step_type, **options)
-    units = list(step_type.planner(context))
-    results = [json.loads(json.dumps(step_type.run(context, json.loads(json.dumps(unit.input))))) for unit in units]
-    summary = step_type.summary(context, iter(results))
+    units = [Unit(unit.name, json.loads(json.dumps(unit.input))) for unit in step_type.planner(context)]
+    results = [json.loads(json.dumps(step_type.run(context, unit.input))) for unit in units]
+    summary = step_type.summary(context, iter(result[step_type.sums] if step_type.sums else result for result in results))
     json.dumps(summary)
     return Done(units, results, summary, context)
 

@@ -18,14 +18,14 @@ from jobsync.steps.local_dir import local_dir
 STDLIB = sysconfig.get_paths()["stdlib"]
 
 
-def imported(path, size=100, lines=5, binary=False):
+def imported(path, size=100, lines=5, binary=False, generated=False):
     """Return a file as local_dir's result has it."""
     language = None if binary else language_of(path.rpartition("/")[2])
-    return {"path": path, "size": size, "lines": 0 if binary else lines, "language": language, "binary": binary}
+    return {"path": path, "size": size, "lines": 0 if binary else lines, "language": language, "binary": binary, "generated": generated}
 
 
 def an_import(*batches, skipped=0, cut=False):
-    return {"import_files": ("local_dir", [{"files": list(files), "totals": {"skipped": skipped}, "cut": cut} for files in batches])}
+    return {"import_files": ("local_dir", [{"files": list(files), "sums": {"skipped": skipped, "cut": cut}} for files in batches])}
 
 
 def classify(files, **options):
@@ -64,7 +64,7 @@ EXPECTED = {
     """,
     "docs": """
         README.md README docs/index.rst CHANGELOG.md LICENSE LICENSE.txt COPYING CONTRIBUTING.md doc/guide.md AUTHORS notes.txt manual.pdf
-        docs/images/a.png examples/hello.py tests/README.md a.tex man/tool.1 tool.1 SECURITY.md NEWS CODE_OF_CONDUCT.md architecture.adoc
+        examples/hello.py tests/README.md a.tex man/tool.1 tool.1 SECURITY.md NEWS CODE_OF_CONDUCT.md architecture.adoc
     """,
     "config": """
         .gitignore .editorconfig .eslintrc.json .prettierrc tsconfig.json settings.ini app.yaml.bak.cfg config.yml .env .env.local mypy.ini
@@ -85,10 +85,10 @@ EXPECTED = {
     "generated": """
         package-lock.json yarn.lock Cargo.lock poetry.lock uv.lock go.sum app.min.js app.min.css app.js.map a_pb2.py api.pb.go a.pyc
         __pycache__/a.cpython-311.pyc a.o liba.so libz.so.1.2 Foo.class dist/app.js target/debug/app foo.egg-info/PKG-INFO error.log a.py~
-        src/generated/api.ts src/__snapshots__/a.snap model.g.dart .mypy_cache/a.json Form1.Designer.cs
+        src/generated/api.ts src/__snapshots__/a.snap model.g.dart prebuilds/linux/x.napi addon.node a.c.sha256 .mypy_cache/a.json Form1.Designer.cs
     """,
     "vendored": """
-        node_modules/react/index.js vendor/github.com/a/b.go third_party/zlib/zlib.c lib/python3.11/site-packages/a.py jquery.min.js jquery-3.6.0.js
+        node_modules/react/index.js vendor/github.com/a/b.go third_party/zlib/zlib.c deps/zlib/test/a_test.c lib/python3.11/site-packages/a.py jquery.min.js jquery-3.6.0.js
         gradle/wrapper/gradle-wrapper.jar app/vendor/a_test.go .venv/bin/activate venv/lib/python3/a.py vendor/LICENSE
     """,
     "unknown": "mystery strange.xyzzy folder/what.qqq",
@@ -104,6 +104,14 @@ def test_the_rules_that_ship_put_files_where_people_would(category):
     done = classify([imported(path, binary=path.rpartition(".")[2] in BINARY) for path in paths])
     wrong = [f"{file['path']}: {file['category']} by {file['rule']}" for file in done.results[0]["files"] if file["category"] != category]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("path", "category"), [("src/a.c", "generated"), ("tests/test_a.py", "test"), ("docs/a.svg", "asset"), ("deps/a/a.c", "vendored"), ("docs/api.md", "generated")]
+)
+def test_what_says_of_itself_that_a_program_wrote_it_is_generated_unless_its_place_says_more(path, category):
+    (file,) = classify([imported(path, generated=True)]).results[0]["files"]
+    assert file["category"] == category
 
 
 def test_the_table_above_has_every_category():
@@ -137,7 +145,7 @@ def test_no_rule_that_ships_is_hidden_by_one_above_it():
                 path = name if extension is None else f"{name}.{extension}"
                 for language in [language_of(path.rpartition("/")[2]), *rule.get("language", [])]:
                     for binary in (False, True):
-                        file = imported(path, rule.get("min_size", 100), rule.get("min_lines", 5), binary) | {"language": language}
+                        file = imported(path, rule.get("min_size", 100), rule.get("min_lines", 5), binary, rule.get("generated", False)) | {"language": language}
                         winner = rules.match(file)
                         winners.add(winner and winner["name"])
     assert {rule["name"] for rule in rules.rules} - winners == set()
@@ -265,9 +273,9 @@ def test_all_mistakes_in_rules_are_told_at_once(tmp_path):
             "rule 2: language: 'Pyhton' is not a language that Pygments knows",
             "rule 2: min_size: Must be greater than or equal to 0.",
             "rule 2: max_lines: Not a valid integer.",
-            "rule 2: binary: Not a valid boolean.",
+            "rule 2: binary: must be true or false",
             "rule 3 (three): has no condition: give at least one of "
-            "path, extension, language, binary, min_size, max_size, min_lines, max_lines",
+            "path, extension, language, binary, generated, min_size, max_size, min_lines, max_lines",
             "rule 4 (one): path: Shorter than minimum length 1.",
             "rule 4 (one): name: an earlier rule has this name",
         ]
@@ -314,7 +322,7 @@ def test_bad_rules_fail_the_planning_with_all_mistakes(tmp_path):
         list(agent.planner(context))
     mistakes = [
         "own.toml: rule 1 (a): category: is required",
-        "own.toml: rule 1 (a): has no condition: give at least one of path, extension, language, binary, min_size, max_size, min_lines, max_lines",
+        "own.toml: rule 1 (a): has no condition: give at least one of path, extension, language, binary, generated, min_size, max_size, min_lines, max_lines",
         "own.toml: rule 2 (a): name: an earlier rule has this name",
     ]
     assert sorted(context.warnings()) == mistakes

@@ -227,6 +227,52 @@ def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbo
     assert not seen["open"]
 
 
+def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by_another_job(hand, outbox):
+    found = []
+    behaviour.plan = lambda context: [Unit("c1", {"n": 1}), Unit("c2", {"n": 2})]
+
+    def run(context, unit):
+        run = context.last_run()
+        found.append(run and (run["job_id"], run["child_count"], [given for _, given in context.run_children(run["id"])]))
+        found.append(run and [context.result(child) for child, _ in context.run_children(run["id"])])
+        return {"of": context.job_id, **unit}
+
+    def look_back(text=ODD):
+        """Run a job to its end and return its id and what its first child found."""
+        found.clear()
+        behaviour.run = run
+        job_id = hand.submit(text)
+        hand.advance(job_id)
+        for _ in range(4):
+            do(hand, outbox, job_id)
+        assert hand.statuses(job_id) == {"a": "completed"}
+        return job_id, *found[:2]
+
+    first, about, _ = look_back()
+    assert about is None
+    second, about, results = look_back()
+    assert about == (first, 2, [{"n": 1}, {"n": 2}]) and results == [{"of": first, "n": 1}, {"of": first, "n": 2}]
+    failing = hand.submit(ODD + "\nmax_child_failures = 1")
+    behaviour.run = lambda context, unit: {} if unit["n"] == 1 else 1 / 0
+    hand.advance(failing)
+    for _ in range(4):
+        do(hand, outbox, failing)
+    assert hand.statuses(failing) == {"a": "completed"}, "with a child that failed"
+    third, about, _ = look_back()
+    assert about[0] == second
+    lifecycle.delete(third)
+    assert look_back()[1][0] == second, "a deleted job is none"
+
+
+def test_a_summary_may_want_one_part_of_each_result_only(hand, outbox, monkeypatch):
+    monkeypatch.setattr(odd, "sums", "small")
+    behaviour.run = lambda context, unit: {"small": {"n": 1}, "large": "x"}
+    job_id = start(hand, outbox)
+    for _ in range(2):
+        do(hand, outbox, job_id)
+    assert store.job(job_id)["result"] == {"results": [{"n": 1}]}
+
+
 def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, outbox, monkeypatch):
     job_id = hand.submit(ODD)
     hand.advance(job_id)

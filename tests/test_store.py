@@ -15,7 +15,7 @@ from jobsync import lifecycle, listing, logs, store
 from jobsync.alarm import Alarm
 from jobsync.changes import Changes, changes
 from jobsync.errors import BadInput, NotFound
-from jobsync.extensions import socketio
+from jobsync.extensions import db, socketio
 from jobsync.lifecycle import work
 from jobsync.models import Child, LogLine, Step
 
@@ -170,6 +170,13 @@ def fill(step_pk, children=0, lines=0):
             values = [{"step_pk": step_pk, "line": n, "at": 0, "level": 1, "message": "x"} for n in range(start, min(start + 20_000, lines + 1))]
             session.execute(insert(LogLine), values)
         session.execute(update(Step).where(Step.pk == step_pk).values(log_count=lines, info=lines))
+
+
+def test_the_reruns_of_a_job_are_found_without_looking_at_all_jobs(hand):
+    with statements() as sent:
+        assert store.reruns_of("nobody") == []
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", ("nobody",))
+    assert "ix_jobs_rerun_of" in str(plan.all())
 
 
 @pytest.mark.parametrize("ask", ["structure", "job", "head", "lines", "last lines", "errors"])

@@ -179,6 +179,32 @@ def test_the_whole_result_is_a_json_file(hand, browser):
     assert "Привет".encode() in response.data
 
 
+def test_every_file_that_a_step_lists_is_in_one_csv(hand, browser):
+    job_id = hand.begin("[step.a]", number=3)
+    files = [{"path": f"{number}.py", "rule": "=python"} for number in range(4)]
+    for task, found in zip(hand.claim(number=3), ({"files": files[:1]}, {"files": []}, {"files": files[1:]}), strict=True):
+        hand.complete(task, found)
+    hand.advance(job_id)
+    answer = browser.client.get(f"/jobs/{job_id}/steps/a/files.csv")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="d-{job_id}-files.csv"'
+    assert answer.data.startswith(b"\xef\xbb\xbf")
+    assert rows_of(answer) == [["path", "rule"], *([f"{number}.py", "'=python"] for number in range(4))]
+    assert browser.client.get(f"/jobs/{job_id}/steps/b/files.csv").status_code == 404
+
+
+def test_a_result_that_names_a_step_which_lists_all_files_links_to_that_list(web_app):
+    def links(value):
+        return [link["href"] for link in render(web_app, {**REPORT, "files_listed_by": value}).all("a") if "files.csv" in link["href"]]
+
+    assert links("classify") == ["/jobs/j/steps/classify/files.csv"]
+    assert links(None) == links({"a": 1}) == []
+
+
+def test_what_a_report_does_not_know_is_left_out_of_its_facts(web_app):
+    assert "Changed" not in [term.text for term in render(web_app, {**REPORT, "changed": None}).all("dt")]
+    assert "Changed" in [term.text for term in render(web_app, {**REPORT, "changed": "1 added"}).all("dt")]
+
+
 @pytest.mark.parametrize("table", ["", "/", "/nope", "languages", "/languages/Python", "/languages/Python/files", "/summary", "/languages/~2", "%00", "%ff", "//", "/" * 3000])
 def test_a_table_that_is_not_there_is_not_found(hand, browser, table):
     job_id = finish(hand, REPORT)

@@ -70,7 +70,7 @@ class Outbox:
     def add_planned(self, child):
         """Gather a child that planning found."""
         self._gather("_planned", [child])
-        if len(self._planned) >= MOST_LINES:
+        if len(self._planned) >= MOST_LINES or self.age() >= SHORT:  # other workers may be waiting for it
             self.flush()
 
     def _gather(self, box, items):

@@ -81,6 +81,13 @@ class TaskContext:
     def step_type(self, step_name):
         return self._step(step_name).type
 
+    def last_run(self):
+        run = store.last_run_like(self.task.step_pk)
+        return run and {"id": str(run.pk), "job_id": run.job_id, "started_at": run.started_at, "child_count": run.completed}
+
+    def run_children(self, run_id):
+        return ((str(pk), given) for pk, given in store.completed_inputs(int(run_id)))
+
     def _step(self, step_name):
         with store.read():  # which ends here: the worker's view of the store must not stand still while the work goes on
             return store.step_row(self.job_id, step_name)
@@ -137,7 +144,11 @@ def run_plan(context, outbox, between=lambda: None):
 def run_summary(context, outbox):
     """Make a step's result of its completed children's."""
     pks = store.completed_children(context.task.step_pk)
-    result, error = _attempt(context, lambda step_type: step_type.summary(context, map(store.child_result, pks)))
+
+    def sum_up(step_type):
+        return step_type.summary(context, (store.child_result(pk, step_type.sums) for pk in pks))
+
+    result, error = _attempt(context, sum_up)
     outbox.flush()
     if error is None and not isinstance(result, dict):
         error = f"a summary must be a table (dict), not {type(result).__name__}"

@@ -2,8 +2,9 @@
 
 from jobsync.steps.agent import agent
 from jobsync.steps.code_map import code_map
+from jobsync.steps.codebase_report import codebase_report
 from jobsync.steps.command import command
 from jobsync.steps.local_dir import local_dir
 from jobsync.steps.test_job_generator import test_job_generator
 
-BUILT_IN = (local_dir, code_map, agent, command, test_job_generator)
+BUILT_IN = (local_dir, code_map, agent, codebase_report, command, test_job_generator)

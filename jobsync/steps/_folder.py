@@ -7,6 +7,7 @@ Every name is opened relative to the folder above it, so that a folder that is s
 import errno
 import os
 import stat
+from operator import attrgetter
 from typing import NamedTuple
 
 from jobsync.errors import JobsyncError, StepFailed
@@ -54,11 +55,12 @@ class Folder:
         self._close_inner()
         os.close(self._root)
 
-    def entries(self, parts):
-        """Return the Entries of a folder, sorted by name."""
+    def entries(self, parts, sized=True):
+        """Return the Entries of a folder, sorted by name. Without `sized` files needn't be asked for their sizes, which are 0 then."""
         descriptor = self._open_folder(parts)
         with os.scandir(descriptor) as found:
-            return sorted(Entry((*parts, item.name), kind, size) for item in found for kind, size in kind_and_size(item))
+            items = sorted(found, key=attrgetter("name"))
+            return [Entry((*parts, item.name), *about) for item in items if (about := kind_and_size(item, sized))]
 
     def stat(self, parts):
         """Return `os.lstat` of a path inside the folder."""
@@ -125,21 +127,22 @@ def shown(path):
     return printable(storable(path)).replace("\n", "\\n")
 
 
-def kind_and_size(item):
-    """Yield the kind and size of an `os.DirEntry`; nothing if it vanished meanwhile."""
+def kind_and_size(item, sized):
+    """Return the kind and size of an `os.DirEntry`; None if it vanished meanwhile."""
     try:
+        if not sized and item.is_file(follow_symlinks=False):
+            return FILE, 0
         if item.is_dir(follow_symlinks=False):
-            yield FOLDER, 0
-        elif item.is_symlink():
-            yield LINK, 0
-        else:
-            info = item.stat(follow_symlinks=False)
-            yield kind_of(info), info.st_size
+            return FOLDER, 0
+        if item.is_symlink():
+            return LINK, 0
+        info = item.stat(follow_symlinks=False)
+        return kind_of(info), info.st_size
     except FileNotFoundError:
-        return
+        return None
     except OSError:
         # A folder that may be listed but not entered. Whoever comes to read the file gets the same error and reports it.
-        yield FILE, 0
+        return FILE, 0
 
 
 def kind_of(info):

@@ -6,6 +6,7 @@ OTHER = "(other)"
 LONGEST_TEXT = 200
 MAX_EXAMPLES = 20
 MAX_REASONS = 20
+UNITS = ("kB", "MB", "GB", "TB")
 
 
 class Sums:
@@ -25,6 +26,11 @@ class Sums:
             row = self.rows[name] = [0] * len(self.fields)
         for at, amount in enumerate(amounts):
             row[at] += amount
+
+    def add_rows(self, rows):
+        """Add the `rows` of other Sums of the same fields."""
+        for name, amounts in rows.items():
+            self.add(name, *amounts)
 
     def total(self):
         """Return {field: amount} of all rows."""
@@ -73,6 +79,11 @@ class Unread:
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append({"path": shorten(path), "reason": reason})
 
+    def add_report(self, report):
+        """Add what another one reported."""
+        self.reasons.update(report["skipped_reasons"])
+        self.examples += report["skipped_examples"][: MAX_EXAMPLES - len(self.examples)]
+
     def report(self):
         """Return {"skipped": number, "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}]}."""
         return {
@@ -100,6 +111,20 @@ def folder_of(path):
     return path.rpartition("/")[0] or "."
 
 
-def counted(number, thing):
-    """Return "1 file" or "1,234 files"."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+def counted(number, thing, things=None):
+    """Return "1 file" or "1,234 files"; `things` is the plural where that isn't made by an s."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"
+
+
+def share(part, whole):
+    """Return a share as people say it: "under 1 %" for what would be rounded to nothing."""
+    percent = round(100 * part / whole)
+    return f"{percent} %" if percent else "under 1 %"
+
+
+def readable(size):
+    """Return a number of bytes as "12.3 MB"."""
+    if size < 1000:
+        return counted(size, "byte")
+    power = min((len(str(size)) - 1) // 3, len(UNITS))
+    return f"{size / 1000**power:,.1f} {UNITS[power - 1]}"

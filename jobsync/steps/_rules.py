@@ -16,6 +16,7 @@ from pathspec import GitIgnoreSpec
 from pathspec.patterns.gitignore import GitIgnorePatternError
 from pygments.lexers import get_all_lexers
 
+from jobsync.definitions.fields import TrueOrFalse
 from jobsync.errors import JobsyncError
 from jobsync.steps._folder import shown
 from jobsync.steps._walk import EXTENSION, EXTENSION_REASON
@@ -28,7 +29,8 @@ LISTS = ("path", "extension", "language")
 LIMITS = ("min_size", "max_size", "min_lines", "max_lines")
 KINDER = {"Unknown field.": "is not known", "Missing data for required field.": "is required", "Invalid input type.": "must be a table"}
 WILD = re.compile(r"[*?\[]")
-CONDITIONS = (*LISTS, "binary", *LIMITS)
+FACTS = ("binary", "generated")
+CONDITIONS = (*LISTS, *FACTS, *LIMITS)
 
 
 class BadRules(JobsyncError):
@@ -84,7 +86,8 @@ class RuleSchema(Schema):
     path = texts(check_glob)
     extension = texts(validate.Regexp(EXTENSION, error=EXTENSION_REASON))
     language = texts(check_language)
-    binary = fields.Boolean(truthy={True}, falsy={False})
+    binary = TrueOrFalse()
+    generated = TrueOrFalse()
     min_size = limit()
     max_size = limit()
     min_lines = limit()
@@ -292,7 +295,7 @@ def fits(rule, file):
     """Return whether the conditions hold that depend on a file's content. One that wasn't read fits none on what only reading tells."""
     lines = file["lines"]
     return (
-        ("binary" not in rule or rule["binary"] == file["binary"])
+        all(rule[fact] == file[fact] for fact in FACTS if fact in rule)
         and rule.get("min_size", 0) <= file["size"] <= rule.get("max_size", file["size"])
         and ("min_lines" not in rule or lines is not None and lines >= rule["min_lines"])
         and ("max_lines" not in rule or lines is not None and lines <= rule["max_lines"])

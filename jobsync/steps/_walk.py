@@ -3,6 +3,7 @@
 The order is that of the names, folder by folder, so a walk can go on after any path, exactly.
 """
 
+import math
 import os
 from itertools import count
 
@@ -16,6 +17,8 @@ from jobsync.steps._ignore import Ignore, parse_exclude
 from jobsync.text import path_to_text, text_to_path
 
 CHECK_EVERY = 200
+LARGEST_BATCH = 20
+STEPS_OF_GROWTH = 20
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
 EXTENSION_REASON = "must be an extension such as .py"
 
@@ -58,30 +61,32 @@ def root_of(options):
     return os.path.abspath(options["dir_path"])
 
 
-def plan_batches(context, files, size):
-    """Yield Units of at most `files` files and about `size` bytes that are to be read, going on after `context.last_input`.
+def plan_batches(context, files, size=None):
+    """Yield Units of at most `files` files and about `size` bytes that are to be read (None: any), going on after `context.last_input`.
 
-    Input: {"root", "start": number of files in earlier Units, "files": [path texts], and "cut": True on the last if there are more}.
+    Large folders come in larger Units, of up to LARGEST_BATCH times as many files, since each costs some time of its own.
+    Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True on the last, and "cut": True on it if
+    there are more}.
     """
     last = context.last_input
-    if last and last.get("cut"):
+    if last and last.get("last"):
         return
     root = root_of(context.options)
     start, after = (last["start"] + len(last["files"]), text_to_path(last["files"][-1])) if last else (0, "")
     batch, weight = [], 0
     with Folder(root) as folder:
-        for entry in wanted(context, folder, tuple(after.split("/")) if after else ()):
+        for entry in wanted(context, folder, tuple(after.split("/")) if after else (), sized=size is not None):
             if start + len(batch) == context.options["max_files"]:
                 context.log(f"more than {context.options['max_files']:,} files (max_files): the rest is left out", level="warning")
-                yield batch_unit(root, start, batch, cut=True)
+                yield batch_unit(root, start, batch, last=True, cut=True)
                 return
-            if len(batch) == files or weight >= size:
+            if len(batch) >= max(files, min(LARGEST_BATCH * files, start // STEPS_OF_GROWTH)) or weight >= (size or math.inf):
                 yield batch_unit(root, start, batch)
                 start, batch, weight = start + len(batch), [], 0
             batch.append(path_to_text("/".join(entry.parts)))
             weight += entry.size if entry.size <= context.options["max_file_size"] else 0
     if batch:
-        yield batch_unit(root, start, batch)
+        yield batch_unit(root, start, batch, last=True)
 
 
 def batch_unit(root, start, batch, **more):
@@ -89,18 +94,18 @@ def batch_unit(root, start, batch, **more):
     return Unit(name, {"root": path_to_text(root), "start": start, "files": batch, **more})
 
 
-def wanted(context, folder, after):
+def wanted(context, folder, after, sized):
     """Yield the Entries of a walk that have one of the extensions; a folder, which is one that can't be read, needs none."""
     extensions = tuple(context.options["extensions"])
     ignore = Ignore(parse_exclude(context.options["exclude_paths"]), context.options["gitignore"])
-    for entry in walk(context, folder, ignore, after):
+    for entry in walk(context, folder, ignore, after, sized):
         if not extensions or entry.kind == FOLDER or entry.parts[-1].lower().endswith(extensions):
             yield entry
 
 
-def walk(context, folder, ignore, after=()):
+def walk(context, folder, ignore, after=(), sized=True):
     """Yield the Entries after the path `after` that are not ignored, in order: all but folders, and folders that can't be read."""
-    top = listing(context, folder, (), ignore, after)
+    top = listing(context, folder, (), ignore, after, sized)
     if top is None:
         raise StepFailed(f"{shown(root_of(context.options))}: can't be listed")
     levels = [top]
@@ -115,17 +120,17 @@ def walk(context, folder, ignore, after=()):
             levels.pop()
         elif ignore.hides(entry):
             continue
-        elif entry.kind == FOLDER and (level := listing(context, folder, entry.parts, ignore, after)):
+        elif entry.kind == FOLDER and (level := listing(context, folder, entry.parts, ignore, after, sized)):
             levels.append(level)
         elif entry.parts > after:
             yield entry
 
 
-def listing(context, folder, parts, ignore, after):
+def listing(context, folder, parts, ignore, after, sized):
     """Return (the Ignore that holds in a folder, its Entries that aren't wholly before `after`), None if it can't be read."""
     context.check()
     try:
-        entries = folder.entries(parts)
+        entries = folder.entries(parts, sized)
     except OSError:
         return None
     ignore = ignore.below(folder, parts, entries, context.log)

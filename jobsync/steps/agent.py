@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 
 from jobsync.errors import StepFailed
 from jobsync.registry import Unit, step
-from jobsync.steps._report import Largest, Sums, counted, shorten, top_folder
+from jobsync.steps._report import Largest, Sums, counted, readable, share, shorten, top_folder
 from jobsync.steps._rules import BadRules, load_rules
 
 MAX_NAMES = 60
@@ -19,7 +19,6 @@ MAX_LARGEST = 20
 MAX_EXAMPLES = 20
 MAX_EXTENSIONS = 20
 MAX_RULES = 30
-UNITS = ("kB", "MB", "GB", "TB")
 UNKNOWN = {"category": "unknown", "subcategory": "", "importance": "low", "name": None}
 
 
@@ -52,7 +51,7 @@ def agent(context, unit):
         context.check()
         files.append(classify(rules, file))
     context.log(f"classified {counted(len(files), 'file')}{listing(Counter(file['category'] for file in files))}")
-    return {"files": files, "skipped": imported["totals"]["skipped"], "cut": imported["cut"]}
+    return {"files": files, "skipped": imported["sums"]["skipped"], "cut": imported["sums"]["cut"]}
 
 
 @agent.plan
@@ -189,16 +188,3 @@ def sentence(totals, categories):
         f"{counted(totals['files'], 'file')} with {counted(totals['lines'], 'line')} in {readable(totals['bytes'])}: {', '.join(shares)}."
     )
 
-
-def share(part, whole):
-    """Return a share as people say it: "under 1 %" for what would be rounded to nothing."""
-    percent = round(100 * part / whole)
-    return f"{percent} %" if percent else "under 1 %"
-
-
-def readable(size):
-    """Return a number of bytes as "12.3 MB"."""
-    if size < 1000:
-        return counted(size, "byte")
-    power = min((len(str(size)) - 1) // 3, len(UNITS))
-    return f"{size / 1000**power:,.1f} {UNITS[power - 1]}"

@@ -56,11 +56,12 @@ def code_map(context, unit):
 
     Returns {"rows": one {"directory", "language", "files", "bytes", "lines", "code", "comment", "blank"} per folder and language,
     "generated", "minified", "long_lines": {"files", "lines", "code"} of the files that are so, "encodings": {name: files},
-    "largest": [{"path", "language", "bytes", "lines", "code", "marks"}], "deepest": path or None, "unread": [{"path", "reason"}], "cut"}.
+    "largest": [{"path", "language", "bytes", "lines", "code", "marks"}], "deepest": path or None, "unread": [{"path", "reason"}],
+    "code": {path: lines of code} of the files that have any, "cut"}.
     marks: "generated, long_lines", "" for a file that is none of these.
     """
     rows, marked, encodings = Sums(*FIELDS), Sums(*MARKED), Sums("files")
-    largest, paths, unread = Largest(LARGEST_PER_CHILD, by="lines"), [], []
+    largest, paths, unread, codes = Largest(LARGEST_PER_CHILD, by="lines"), [], [], {}
     with Folder(text_to_path(unit["root"])) as folder:
         for path in unit["files"]:
             context.check()
@@ -71,6 +72,8 @@ def code_map(context, unit):
             if not found.is_file:
                 continue
             paths.append(path)
+            if seen.lines.code:
+                codes[path] = seen.lines.code
             rows.add((folder_of(path), seen.language), 1, seen.size, sum(seen.lines), *seen.lines)
             for mark in seen.marks:
                 marked.add(mark, 1, sum(seen.lines), seen.lines.code)
@@ -85,6 +88,7 @@ def code_map(context, unit):
         "largest": largest.rows(),
         "deepest": deepest(paths),
         "unread": unread,
+        "code": codes,
         "cut": unit.get("cut", False),
     }
 

@@ -1,20 +1,22 @@
 """Step type `local_dir`: imports a folder, in batches of files.
 
 A line is what `wc -l` counts: a newline character. Binary files (a NUL byte in the first 8 KiB, and no UTF-16 or UTF-32 mark) have none.
+A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
 """
 
 import hashlib
 
-from jobsync.clock import iso
 from jobsync.registry import step
+from jobsync.steps._before import READER, Before, add_up_changes, find_run, tell_before, when
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
+from jobsync.steps._generated import looks_generated
 from jobsync.steps._language import is_binary, language_of
 from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
 from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
 FILES_PER_CHILD = 50
-BYTES_PER_CHILD = 4 << 20
+BYTES_PER_CHILD = 16 << 20
 MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_LARGEST = 20
@@ -24,16 +26,17 @@ class LocalDirOptions(FolderOptions):
     """The options of `local_dir`: those of the walk."""
 
 
-@step("local_dir", options=LocalDirOptions, batch=True, resumes=True)
+@step("local_dir", options=LocalDirOptions, batch=True, resumes=True, sums="sums")
 def local_dir(context, unit):
     """Import one batch of files.
 
-    Returns {"root", "files", "others", "totals", "cut"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
-    "sha256", "binary"}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
+    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
+    "sha256", "binary", "generated": whether its name or head says that a program wrote it}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
     `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
-    folders that can't be read, and files that have vanished.
+    folders that can't be read, and files that have vanished. reader: what the records depend on besides.
+    sums: see `add_up`; it is all that the step's summary needs.
     """
-    files, others = [], []
+    files, others, before = [], [], Before(context, unit)
     with Folder(text_to_path(unit["root"])) as folder:
         for path in unit["files"]:
             context.check()
@@ -41,18 +44,22 @@ def local_dir(context, unit):
             if found.reason:
                 tell(context, path, found.reason, found.trouble)
             if found.is_file:
-                files.append(import_file(context, folder, found))
+                files.append(before.record_of(path, found.size, found.mtime) or import_file(context, folder, found))
             else:
                 others.append(describe_other(found))
-    totals = add_up(files, others)
-    context.log(f"imported {counted(totals['files'], 'file')}, {counted(totals['lines'], 'line')}{unread_note(totals)}")
-    return {"root": unit["root"], "files": files, "others": others, "totals": totals, "cut": unit.get("cut", False)}
+    sums = add_up(context, files, others) | {"reused": before.reused, "changes": before.compare(files), "cut": unit.get("cut", False)}
+    context.log(f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}")
+    return {"root": unit["root"], "files": files, "others": others, "reader": READER, "sums": sums}
 
 
 @local_dir.plan
 def plan_import(context):
-    """Yield batches of files; input as `plan_batches` makes it."""
-    yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
+    """Yield batches of files; input as `plan_batches` and `tell_before` make it."""
+    run = find_run(context)
+    if run is None:
+        yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
+    else:  # most files won't be read, so their sizes say little of the time that a batch takes
+        yield from tell_before(context, run, path_to_text(root_of(context.options)), plan_batches(context, FILES_PER_CHILD))
 
 
 def import_file(context, folder, found):
@@ -65,6 +72,7 @@ def import_file(context, folder, found):
         "lines": None,
         "sha256": None,
         "binary": None,
+        "generated": None,
     }
     if found.reason:
         return record | {"skipped": found.reason}
@@ -95,6 +103,7 @@ def read(context, file, name):
         "lines": 0 if binary else lines,
         "sha256": digest.hexdigest(),
         "binary": binary,
+        "generated": looks_generated(name, b"" if binary else head),
     }
 
 
@@ -104,27 +113,31 @@ def describe_other(found):
     return record if found.target is None else record | {"target": found.target}
 
 
-def when(mtime):
-    """Return a modification time as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
-    try:
-        return iso(mtime)
-    except OverflowError:
-        return None
+def add_up(context, files, others):
+    """Return the sums of one batch.
+
+    {"files", "bytes", "lines", "binary", "languages": {name: [files, bytes, lines]}, "directories": the same by top folder, "largest", and as
+    `Unread.report` has it what wasn't read}.
+    """
+    languages, folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
+    largest, unread = Largest(MAX_LARGEST, by="bytes"), Unread()
+    for file in files:
+        lines, label = file["lines"] or 0, language_label(file)
+        languages.add(label, 1, file["size"], lines)
+        folders.add(top_folder(file["path"]), 1, file["size"], lines)
+        largest.offer({"path": shorten(file["path"]), "bytes": file["size"], "lines": lines, "language": label})
+        if reason_unread(file):
+            unread.add(file["path"], reason_unread(file))
+    for other in others:
+        unread.add(other["path"], other["reason"])
+    binary = sum(1 for file in files if file["binary"])
+    return {**languages.total(), "binary": binary, "languages": languages.rows, "directories": folders.rows, "largest": largest.rows(), **unread.report()}
 
 
-def add_up(files, others):
-    """Return the totals of one batch."""
-    return {
-        "files": len(files),
-        "bytes": sum(file["size"] for file in files),
-        "lines": sum(file["lines"] or 0 for file in files),
-        "binary": sum(1 for file in files if file["binary"]),
-        "skipped": len(others) + sum(1 for file in files if reason_unread(file)),
-    }
-
-
-def unread_note(totals):
-    return f"; {totals['skipped']:,} not read" if totals["skipped"] else ""
+def notes(sums):
+    """Return what else is to be said of a batch: "; 48 as they were; 2 not read"."""
+    told = {"as they were": sums["reused"], "not read": sums["skipped"]}
+    return "".join(f"; {number:,} {words}" for words, number in told.items() if number)
 
 
 def reason_unread(file):
@@ -139,30 +152,27 @@ def language_label(file):
 
 @local_dir.summarize
 def sum_up(context, results):
-    """Return the totals, the same per language and per top folder, the largest files, and what wasn't read and why.
+    """Return the totals, the same per language and per top folder, the largest files, what wasn't read and why, and what changed.
 
-    {"root", "files", "bytes", "lines", "binary", "languages": {name: {"files", "bytes", "lines"}}, "directories": the same by top
-    folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number, "skipped_reasons":
-    {reason: number}, "skipped_examples": [{"path", "reason"}], "cut"}. `files` are plain files, read or not; `skipped` are those of
-    them that weren't read, and all that is no file.
+    {"root", "files", "bytes", "lines", "binary", "reused": files that weren't read again, "languages": {name: {"files", "bytes", "lines"}},
+    "directories": the same by top folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number,
+    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, "cut"}. `files` are plain
+    files, read or not; `skipped` are those of them that weren't read, and all that is no file.
     """
-    totals = dict.fromkeys(("files", "bytes", "lines", "binary"), 0)
+    totals, changes = dict.fromkeys(("files", "bytes", "lines", "binary", "reused"), 0), []
     languages, folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
     largest, unread, cut = Largest(MAX_LARGEST, by="bytes"), Unread(), False
-    for result in results:
+    for sums in results:
         context.check()
-        cut = cut or result["cut"]
+        cut = cut or sums["cut"]
+        changes.append(sums["changes"])
         for name in totals:
-            totals[name] += result["totals"][name]
-        for file in result["files"]:
-            lines, label = file["lines"] or 0, language_label(file)
-            languages.add(label, 1, file["size"], lines)
-            folders.add(top_folder(file["path"]), 1, file["size"], lines)
-            largest.offer({"path": shorten(file["path"]), "bytes": file["size"], "lines": lines, "language": label})
-            if reason_unread(file):
-                unread.add(file["path"], reason_unread(file))
-        for other in result["others"]:
-            unread.add(other["path"], other["reason"])
+            totals[name] += sums[name]
+        for kept, added in ((languages, sums["languages"]), (folders, sums["directories"])):
+            kept.add_rows(added)
+        for row in sums["largest"]:
+            largest.offer(row)
+        unread.add_report(sums)
     return {
         "root": shorten(path_to_text(root_of(context.options))),
         **totals,
@@ -170,5 +180,6 @@ def sum_up(context, results):
         "directories": folders.report(MAX_FOLDERS),
         "largest": largest.rows(),
         **unread.report(),
+        "changes": add_up_changes(changes),
         "cut": cut,
     }

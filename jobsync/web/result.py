@@ -16,6 +16,7 @@ DEEPEST = 5
 MOST_NAMED = 8  # values of what is nested in a cell
 LONG = 160  # characters from which a text gets a place of its own
 CHARTED = {"categories": "lines", "languages": "lines"}  # tables that are also drawn, by a column of theirs
+LISTED = "files_listed_by"  # names a step; a link is made of it
 LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 UNITS = ("kB", "MB", "GB", "TB")
 
@@ -49,7 +50,7 @@ class Section:
 
     path: a JSON pointer to it. lead: its summary in a sentence. figures, facts: `(name, Cell)`. texts: `(name, text)`, longer ones.
     At most one table, drawn as `chart` too where that says more. sections: what is nested deeper; folded: the same, of less weight;
-    steps: the results of other steps.
+    steps: the results of other steps. files_listed_by: a step whose children list all files, if a result names one.
     """
 
     title: str
@@ -63,12 +64,16 @@ class Section:
     sections: list = field(default_factory=list)
     folded: list = field(default_factory=list)
     steps: list = field(default_factory=list)
+    files_listed_by: str = ""
 
     @property
     def label(self):
         """Return its title, with its step's name where it is another step's: there may be two of a title on a page."""
         of_step = re.match("/steps/([^/]+)/", self.path)
         return f"{self.title} of {of_step[1]}" if of_step else self.title or "the result"
+
+
+NOTHING = Cell("–")
 
 
 def sections(value):
@@ -82,7 +87,7 @@ def sections(value):
 
 def _whole(value):
     """Return the Section of a result that is a dict: its numbers are the figures that are read first, most of its parts are folded."""
-    inner = dict(value)
+    inner = {key: part for key, part in value.items() if key != LISTED}
     steps = inner.pop("steps", None) if isinstance(value.get("steps"), dict) and _are_results(value["steps"]) else None
     whole = _section("", inner, 0, "")
     figures = [fact for fact in whole.facts if fact[1].is_number and fact[1].text != "0"][:MOST_FIGURES]
@@ -92,11 +97,12 @@ def _whole(value):
         title="",
         lead=whole.lead,
         figures=[(name, _rounded(name, cell)) for name, cell in figures] + counts,
-        facts=[fact for fact in whole.facts if fact not in figures],
+        facts=[fact for fact in whole.facts if fact not in figures and fact[1] != NOTHING],
         texts=whole.texts,
         sections=whole.sections[:MOST_OPEN],
         folded=whole.sections[MOST_OPEN:],
         steps=others,
+        files_listed_by=listed_by if isinstance(listed_by := value.get(LISTED), str) else "",
     )
 
 
@@ -229,7 +235,7 @@ def _cell(value):
     if isinstance(value, float):
         return Cell(f"{value:,.10g}", True)
     if value is None or value == [] or value == {}:
-        return Cell("–")
+        return NOTHING
     if isinstance(value, str):
         return Cell(value)
     return Cell(_gist(value))

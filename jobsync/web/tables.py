@@ -5,10 +5,11 @@ import io
 import json
 import re
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, stream_with_context
 
 from jobsync import store
 from jobsync.errors import NotFound
+from jobsync.extensions import socketio
 from jobsync.web.result import grid
 
 blueprint = Blueprint("tables", __name__)
@@ -35,6 +36,27 @@ def download_table(job_id):
         raise NotFound(f"There is no table {pointer!r} in the result of job {job_id!r}.")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", pointer).strip("-") or "result"
     return _file(BOM + as_csv(*found), "text/csv", f"{job['definition']}-{job_id}-{name}.csv")
+
+
+@blueprint.get("/jobs/<job_id>/steps/<step_name>/files.csv")
+def download_files(job_id, step_name):
+    """Send all files that the children of a step list in their results, as they are found: there may be very many."""
+    job, step = store.job(job_id), store.step_row(job_id, step_name)
+    chunks = stream_with_context(_file_rows(step.pk))
+    return _file(chunks, "text/csv", f"{job['definition']}-{job_id}-files.csv")
+
+
+def _file_rows(step_pk):
+    """Yield a CSV of the `files` of all completed children of a step. Its head has the keys of the first file."""
+    names = None
+    for pk in store.completed_children(step_pk):
+        files = store.child_result(pk, "files")
+        socketio.sleep(0)  # each takes some milliseconds; others have their turn between
+        if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
+            continue
+        is_first, names = names is None, names or list(files[0])
+        text = as_csv(names, [[file.get(name) for name in names] for file in files])
+        yield (BOM + text if is_first else text.partition("\n")[2]).encode("utf-8", "replace")
 
 
 def _result(job):
@@ -80,6 +102,7 @@ def _harmless(text):
 
 
 def _file(text, mimetype, name):
-    body = text.encode("utf-8", "replace")  # a result may hold half a surrogate pair, which no encoding can say
+    """Return a download of a text, or of chunks of bytes as they come."""
+    body = text.encode("utf-8", "replace") if isinstance(text, str) else text  # a result may hold half a surrogate pair, which no encoding can say
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
     return Response(body, content_type=f"{mimetype}; charset=utf-8", headers=headers)

@@ -1,0 +1,210 @@
+"""What the last run over the same folder knew, so that unchanged files aren't read again and a result can say what changed since.
+
+The plan tells each batch which children of that run to look at: both runs list their files in the same order, so the two lists are gone
+through side by side. A batch stands for the part of the order that follows the batch before it, up to its own last file, and the last batch
+for all the rest. So a file that is gone belongs to exactly one batch, and is missed there.
+"""
+
+from typing import NamedTuple
+
+import pygments
+
+from jobsync.clock import iso
+from jobsync.registry import Unit
+from jobsync.steps._report import shorten
+from jobsync.text import text_to_path
+
+MAX_EXAMPLES = 20
+# ms: some file systems keep times no finer than this, so a file that was written so shortly before it was read may have changed since, unseen
+COARSE = 2000
+# What a record says depends on these: the first number is raised when `local_dir` comes to say something else of the same bytes
+READER = f"1, Pygments {pygments.__version__}"
+ADDED, REMOVED, MODIFIED, UNCHANGED = "added", "removed", "modified", "unchanged"
+
+
+def place(path):
+    """Return the place of a path text in the order of a walk, to be compared."""
+    return tuple(text_to_path(path).split("/"))
+
+
+def when(mtime):
+    """Return a modification time (ms) as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
+    try:
+        return iso(mtime)
+    except OverflowError:
+        return None
+
+
+# Planning
+
+
+class Batch(NamedTuple):
+    """A child of the run before: its id, and the places of its first and its last file."""
+
+    id: str
+    first: tuple
+    last: tuple
+
+
+class RunBefore:
+    """The batches of the run before, gone through once, in order. run: what `Context.last_run` says of it."""
+
+    def __init__(self, context, run):
+        self._children = context.run_children(run["id"])
+        self._to_come = run["child_count"]
+        self._open = []
+        self._ahead = None
+        self._advance()
+        self.root = self._ahead and self._ahead[1]["root"]
+        self.known_to = None  # the last path it listed, if it was cut there
+
+    @property
+    def is_gone(self):
+        """Say whether some of it was missing: its job is being deleted."""
+        return self._ahead is None and self._to_come > 0
+
+    def _advance(self):
+        """Go to the next batch that has files."""
+        self._ahead = None
+        for child, given in self._children:
+            self._to_come -= 1
+            if given["files"]:
+                self._ahead = (child, given)
+                return
+
+    def among(self, after, upto):
+        """Return the ids of the batches with files in the part of the order after the place `after`, up to `upto`; None: from the begin, to the end."""
+        while self._ahead and (upto is None or place(self._ahead[1]["files"][0]) <= upto):
+            child, given = self._ahead
+            self._open.append(Batch(child, place(given["files"][0]), place(given["files"][-1])))
+            self.known_to = given["files"][-1] if given.get("cut") else None
+            self._advance()
+        self._open = [batch for batch in self._open if after is None or batch.last > after]
+        return [batch.id for batch in self._open]
+
+
+def find_run(context):
+    """Return the run before that this one is compared with (see `Context.last_run`), the same one all along; None if there is none."""
+    given = context.last_input
+    return given.get("before", {}).get("run") if given else context.last_run()
+
+
+def tell_before(context, run, root, units):
+    """Yield the Units of a walk, each with a `before` in its input; as they are if the run before was one over another folder.
+
+    before: {"run": see `Context.last_run`, "children": [ids], "after": path or None: where the Unit's part begins, "known_to": path or None:
+    beyond it the run before knows nothing, because it was cut there, "is_gone": whether that run was deleted meanwhile}.
+    """
+    given = context.last_input
+    batches = RunBefore(context, run)
+    if batches.root not in (None, root):
+        yield from units
+        return
+    after = given["files"][-1] if given and given["files"] else None
+    for unit in at_least_one(units, root) if not given else units:
+        end = end_of(unit.input)
+        children = batches.among(after and place(after), end and place(end))
+        before = {"run": run, "children": children, "after": after, "known_to": batches.known_to, "is_gone": batches.is_gone}
+        yield Unit(unit.name, unit.input | {"before": before})
+        after = end
+
+
+def at_least_one(units, root):
+    """Yield the Units, or one without files: somebody has to miss what was in a folder that is empty by now."""
+    first = next(units, None)
+    yield first or Unit("no files", {"root": root, "start": 0, "files": [], "last": True})
+    yield from units
+
+
+def end_of(unit):
+    """Return the path at which a batch's part of the order ends; None: with the order."""
+    return None if unit.get("last") and not unit.get("cut") else unit["files"][-1]
+
+
+# Doing a batch
+
+
+class Before:
+    """What the run before knew of one batch's part of the order."""
+
+    def __init__(self, context, unit):
+        self._about = unit.get("before")
+        self._files, self._missing = {}, []
+        self._is_gone = bool(self._about and self._about["is_gone"])
+        self.reused = 0  # records that were taken over
+        if self._about:
+            self._load(context, unit)
+
+    def _load(self, context, unit):
+        listed = set(unit["files"])
+        after, upto = self._about["after"], end_of(unit)
+        for child in self._about["children"]:
+            context.check()
+            result = context.result(child)
+            if result is None:
+                self._is_gone = True
+                continue
+            is_same_reader = result.get("reader") == READER
+            for file in result["files"]:
+                if file["path"] in listed:
+                    self._files[file["path"]] = (file, is_same_reader)
+                elif (after is None or place(file["path"]) > place(after)) and (upto is None or place(file["path"]) <= place(upto)):
+                    self._missing.append(file["path"])
+
+    def record_of(self, path, size, mtime):
+        """Take over the record of a file that was read then and has kept its size (bytes) and time (ms); None if there is no such."""
+        file, is_same_reader = self._files.get(path, (None, False))
+        if not is_same_reader or file["sha256"] is None or mtime > self._about["run"]["started_at"] - COARSE:
+            return None
+        if (file["size"], file["mtime"]) != (size, when(mtime)):
+            return None
+        self.reused += 1
+        return file
+
+    def compare(self, files):
+        """Return what changed in this part, given its files' records now.
+
+        {"since": {"job_id", "at"}, "added", "removed", "modified", "unchanged": numbers, "examples": [{"path", "change"}]}. None without a run
+        before, or when its job was deleted meanwhile. A file is modified if its bytes are others, or, where they weren't read, its size or time.
+        """
+        if not self._about or self._is_gone:
+            return None
+        numbers, changed = dict.fromkeys((ADDED, REMOVED, MODIFIED, UNCHANGED), 0), []
+        for path, change in self._changes(files):
+            numbers[change] += 1
+            if change != UNCHANGED:
+                changed.append((path, change))
+        changed.sort(key=lambda pair: place(pair[0]))
+        examples = [{"path": shorten(path), "change": change} for path, change in changed[:MAX_EXAMPLES]]
+        run = self._about["run"]
+        since = {"job_id": run["job_id"], "at": iso(run["started_at"])}
+        return {"since": since, **numbers, "examples": examples}
+
+    def _changes(self, files):
+        """Yield (path, change). What the run before can't know, since it was cut before it came there, is left out."""
+        known_to, listed = self._about["known_to"], set()
+        for file in files:
+            path = file["path"]
+            listed.add(path)
+            if path in self._files:
+                yield path, change_between(self._files[path][0], file)
+            elif known_to is None or place(path) <= place(known_to):
+                yield path, ADDED
+        for path in (*self._missing, *self._files.keys() - listed):
+            yield path, REMOVED
+
+
+def change_between(before, after):
+    """Return whether a file's record tells of other bytes than the one before it."""
+    told = ("sha256",) if before["sha256"] and after["sha256"] else ("size", "mtime")
+    return UNCHANGED if all(before[name] == after[name] for name in told) else MODIFIED
+
+
+def add_up_changes(parts):
+    """Return the changes of a whole folder from those of its batches (see `Before.compare`), None if one of them isn't known."""
+    parts = list(parts)
+    if not parts or None in parts:
+        return None
+    numbers = {name: sum(part[name] for part in parts) for name in (ADDED, REMOVED, MODIFIED, UNCHANGED)}
+    examples = [example for part in parts for example in part["examples"]]
+    return {"since": parts[0]["since"], **numbers, "examples": examples[:MAX_EXAMPLES]}

@@ -1,0 +1,49 @@
+"""Files of the same bytes, found by their hashes."""
+
+from jobsync.steps._report import counted, readable, shorten
+
+MAX_GROUPS = 20
+MAX_PATHS = 5
+
+
+class Duplicates:
+    """Groups of files with the same hash. Empty files, and files that weren't read, are no one's copies."""
+
+    def __init__(self):
+        self._first = {}  # hash → path
+        self._groups = {}  # hash → [bytes of one, number of files, first paths]
+
+    def add(self, file):
+        """Add a file of an import."""
+        digest, path = file["sha256"], file["path"]
+        if not digest or not file["size"]:
+            return
+        group = self._groups.get(digest)
+        if group:
+            group[1] += 1
+            if len(group[2]) < MAX_PATHS:
+                group[2].append(path)
+        elif digest in self._first:
+            self._groups[digest] = [file["size"], 2, [self._first[digest], path]]
+        else:
+            self._first[digest] = path
+
+    @property
+    def copies(self):
+        """Return the number of files that are copies of another one."""
+        return sum(number - 1 for _, number, _ in self._groups.values())
+
+    @property
+    def wasted(self):
+        """Return the bytes of these copies."""
+        return sum(size * (number - 1) for size, number, _ in self._groups.values())
+
+    def words(self):
+        """Return "12 copies of 5 files, 34.5 kB", None if there are none."""
+        return f"{counted(self.copies, 'copy', 'copies')} of {counted(len(self._groups), 'file')}, {readable(self.wasted)}" if self._groups else None
+
+    def report(self):
+        """Return {"copies", "of": files, "bytes": of the copies, "examples": [{"files", "bytes": of one, "paths": the first few}]}, the heaviest first."""
+        heaviest = sorted(self._groups.values(), key=lambda group: (-group[0] * (group[1] - 1), group[2]))[:MAX_GROUPS]
+        examples = [{"files": number, "bytes": size, "paths": [shorten(path) for path in paths]} for size, number, paths in heaviest]
+        return {"copies": self.copies, "of": len(self._groups), "bytes": self.wasted, "examples": examples}
