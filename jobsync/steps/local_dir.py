@@ -1,6 +1,6 @@
 """Step type `local_dir`: imports a folder, in batches of files.
 
-A line is what `wc -l` counts: a newline character. Binary files (a NUL byte in the first 8 KiB, and no UTF-16 or UTF-32 mark) have none.
+A line is what `wc -l` counts: a newline character. Binary files (see `is_binary`) have none.
 A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
 """
 

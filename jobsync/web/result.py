@@ -120,7 +120,7 @@ def _names(table):
 
 def _rounded(name, cell):
     """Return a number of bytes as people say it, anything else as it is."""
-    if name.lower().rpartition(" ")[2] != "bytes":
+    if name.lower().rpartition(" ")[2] != "bytes" or not cell.is_number:
         return cell
     amount = float(cell.text.replace(",", ""))
     power = min((len(str(int(amount))) - 1) // 3, len(UNITS))
@@ -222,7 +222,7 @@ def _is_counts(value):
 
 
 def _table(names, rows):
-    cells = [[_cell(value) for value in row] for row in rows[:MOST_ROWS]]
+    cells = [[_rounded(name, _cell(value)) for name, value in zip(names, row, strict=True)] for row in rows[:MOST_ROWS]]
     columns = [(_words(name), all(row[place].is_number for row in cells)) for place, name in enumerate(names)]
     return Table(columns, cells, max(0, len(rows) - MOST_ROWS))
 

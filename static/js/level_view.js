@@ -1,7 +1,7 @@
 // Shows the last lines of a step of one level and above, in the place of all of them. Loaded only when somebody asks for that.
 
 import { LevelFeed, atLeast } from "./level_feed.js";
-import { AT_END, rowOf, stayAtEnd } from "./log_view.js";
+import { isAtEnd, rowOf, stayAtEnd } from "./log_view.js";
 import { number, part, setText } from "./show.js";
 
 const WORDS = { info: "Showing all but debug lines", warning: "Showing warnings and errors only", error: "Showing errors only" };
@@ -26,9 +26,8 @@ export class LevelView {
 
   /** Shows these lines and no others, and leaves those alone that are there. A viewer at the end stays there. */
   add(lines) {
-    const { scrollTop, scrollHeight, clientHeight } = this.#box;
-    if (scrollHeight - scrollTop - clientHeight <= AT_END) stayAtEnd(this.#box, this.#rows, () => this.#replace(lines));
-    else this.#box.scrollTop = scrollTop - this.#replace(lines);
+    if (isAtEnd(this.#box)) stayAtEnd(this.#box, this.#rows, () => this.#replace(lines));
+    else this.#box.scrollTop -= this.#replace(lines);
   }
 
   /** Returns the height of what went away. */

@@ -64,7 +64,7 @@ export class LogView {
     this.#change(() => {
       this.#insert(lines);
       this.#trim();
-    });
+    }, lines.length);
     if (this.#isAwaited && this.#logCount >= this.#target) this.goTo(this.#target);
   }
 
@@ -158,7 +158,7 @@ export class LogView {
   // The document
 
   /** Changes the lines, mends what stands between them, and leaves in view what was in view. */
-  #change(action) {
+  #change(action, growth = 0) {
     const anchor = this.#isFollowing ? null : this.#rowInView();
     const place = anchor ? anchor.offsetTop - this.#box.scrollTop : 0;
     const changeAll = () => {
@@ -167,13 +167,23 @@ export class LogView {
       if (!this.#isFollowing) this.#offerEarlier();
       setHidden(this.#later, this.#isFollowing);
     };
-    if (this.#isFollowing) stayAtEnd(this.#box, this.#rows, changeAll, () => this.#offerEarlier());
-    else changeAll();
+    if (this.#isFollowing) {
+      stayAtEnd(this.#box, this.#rows, changeAll, {
+        isTrimmed: this.#lines.size + growth > LATEST,
+        isWanted: () => this.#isFollowing,
+        changeAbove: () => (this.#isOfferOpen() ? () => this.#offerEarlier() : null),
+      });
+    } else changeAll();
     if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
   }
 
   #offerEarlier() {
     setHidden(this.#earlier, this.#shown.first <= 1);
+  }
+
+  /** Whether earlier lines are to be offered that aren't, or the other way round. */
+  #isOfferOpen() {
+    return this.#earlier.hidden !== this.#shown.first <= 1;
   }
 
   /** Returns the first row that can be seen. */
@@ -259,19 +269,38 @@ export class LogView {
   }
 }
 
+const ending = new Map(); // boxes that are scrolled to their ends in the next frame → isWanted()
+
+/** Scrolls a box to its end before the next painting, if that is still wanted: all boxes together, so that they are laid out once. */
+function scrollToEnd(box, isWanted) {
+  if (ending.size === 0) requestAnimationFrame(() => {
+    for (const [each, isStillWanted] of ending) if (isStillWanted()) each.scrollTop = each.scrollHeight;
+    ending.clear();
+  });
+  ending.set(box, isWanted);
+}
+
+/** Returns whether a box is scrolled to its end, or will be in the next frame. */
+export function isAtEnd(box) {
+  return ending.has(box) || box.scrollHeight - box.scrollTop - box.clientHeight <= AT_END;
+}
+
 /**
- * Changes the rows of a box that is scrolled to its end, and scrolls there again. The height of what goes away above is kept until that is
- * painted, and what `changeAbove` does there waits as well: else the rows wouldn't be scrolled but would move, which browsers count as
- * unstable (CLS).
+ * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed: whether rows may go away
+ * above; their height is kept until that is painted, and what `changeAbove` does there (null: nothing) waits as well: else the rows wouldn't
+ * be scrolled but would move, which browsers count as unstable (CLS).
  */
-export function stayAtEnd(box, rows, change, changeAbove = () => {}) {
-  const last = rows.lastElementChild;
+export function stayAtEnd(box, rows, change, { isTrimmed = true, isWanted = () => true, changeAbove = () => null } = {}) {
+  const last = isTrimmed ? rows.lastElementChild : null;
   const before = last?.offsetTop;
   change();
   const gone = last?.isConnected ? before - last.offsetTop : 0;
-  box.scrollTop = box.scrollHeight;
-  if (gone > 0) pad(box, rows, gone, changeAbove);
-  else changeLater(box, changeAbove);
+  const above = changeAbove();
+  if (gone > 0) pad(box, rows, gone, above);
+  else {
+    if (rows.lastElementChild) scrollToEnd(box, isWanted);
+    if (above) changeLater(box, above);
+  }
 }
 
 async function pad(box, rows, height, changeAbove) {
@@ -281,7 +310,7 @@ async function pad(box, rows, height, changeAbove) {
   if (before > 0) return; // what is taken away soon takes this along
   await frames(2);
   shift(box, () => rows.removeAttribute("style"));
-  await changeLater(box, changeAbove);
+  if (changeAbove) await changeLater(box, changeAbove);
 }
 
 async function changeLater(box, change) {

@@ -4,9 +4,9 @@ const order = new Intl.Collator(undefined, { numeric: true }).compare;
 
 /** Returns a cell's value: a number, a text, or null for none, which stays last. */
 function valueOf(cell) {
-  const text = cell.textContent;
+  const text = cell.title || cell.textContent; // the title has what a rounded number stands for
   if (text === "–" || text === "") return null;
-  return cell.classList.contains("number") ? Number(text.replaceAll(",", "")) : text;
+  return cell.classList.contains("number") ? parseFloat(text.replaceAll(",", "")) : text;
 }
 
 /** Sorts by the column of `head`, a <th>: pressed again, the other way round. */
