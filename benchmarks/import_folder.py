@@ -12,7 +12,7 @@ from benchmarks._server import CORES, ROOT, Server, a_folder
 from benchmarks._tree import make_tree
 
 FILES = 100_000
-RUNS = 1
+RUNS = 3
 PATIENCE = 300  # seconds that a job gets
 DEFINITION = """
 id = "import"

@@ -6,6 +6,7 @@ then writes over it; a short busy time-out, because SQLite sleeps in C and would
 
 import json
 import sqlite3
+from dataclasses import dataclass
 
 from flask_migrate import Migrate
 from flask_socketio import SocketIO
@@ -31,8 +32,22 @@ socketio = SocketIO()
 migrate = Migrate()
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A value that is JSON already: a large one needn't be encoded once to see that it can be, and again to store it."""
+
+    text: str
+
+
+def encoded(value):
+    """Return a value as Encoded; None, which is stored as NULL, as it is. Raises as `json_text`."""
+    return None if value is None else Encoded(json_text(value))
+
+
 def json_text(value):
     """Return `value` as the JSON that is stored. Raises TypeError or ValueError (NaN too) for what JSON can't say."""
+    if isinstance(value, Encoded):
+        return value.text
     return storable(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 

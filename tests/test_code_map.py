@@ -15,6 +15,7 @@ from pygments.lexers import get_all_lexers
 
 from jobsync.errors import StepFailed, Stopped
 from jobsync.steps import _count
+from jobsync.steps._folder import Folder
 from jobsync.steps._language import CSV, DATA, PROSE, kind_of_language
 from jobsync.steps.code_map import code_map
 
@@ -169,15 +170,7 @@ def test_it_tells_the_encodings_of_what_it_read(tmp_path):
         },
     )
     done = run(tmp_path, max_file_size=99)
-    assert done.summary["encodings"] == done.results[0]["encodings"] == {"utf-8": 2, "cp932": 1, "utf-16": 1, "utf-8-sig": 1}
-
-
-def test_results_of_children_from_before_there_were_marks_and_encodings_are_summed_up(tmp_path):
-    done = run(write_tree(tmp_path, {"a.py": "x = 1\n", "package-lock.json": "{}\n"}))
-    (result,) = done.results
-    old = {name: value for name, value in result.items() if name not in ("generated", "minified", "long_lines", "encodings")}
-    summary = code_map.summary(done.log, iter([old, result]))
-    assert (summary["files"], summary["generated"]["files"], summary["encodings"]) == (4, 1, {"utf-8": 2})
+    assert done.summary["encodings"] == done.results[0]["sums"]["encodings"] == {"utf-8": 2, "cp932": 1, "utf-16": 1, "utf-8-sig": 1}
 
 
 def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypatch):
@@ -276,8 +269,8 @@ def test_it_survives_files_that_vanish_between_plan_and_run(tmp_path):
     (unit,) = code_map.planner(context)
     (tmp_path / "a.py").unlink()
     result = code_map(context, unit.input)
-    assert result["unread"] == [{"path": "a.py", "reason": "vanished"}]
-    assert [row["files"] for row in result["rows"]] == [1]
+    assert result["sums"]["unread"] == [{"path": "a.py", "reason": "vanished"}]
+    assert [row["files"] for row in result["sums"]["rows"]] == [1]
     assert context.warnings() == ["a.py: vanished"]
 
 
@@ -285,7 +278,7 @@ def test_it_survives_files_that_vanish_between_plan_and_run(tmp_path):
 def test_it_survives_a_file_that_fails_while_it_is_read():
     context = FakeContext(code_map, dir_path="/proc/self")
     result = code_map(context, {"root": "/proc/self", "files": ["mem"]})
-    assert result["unread"] == [{"path": "mem", "reason": "Input/output error"}]
+    assert result["sums"]["unread"] == [{"path": "mem", "reason": "Input/output error"}]
     assert context.warnings() == ["mem: Input/output error"]
 
 
@@ -359,3 +352,30 @@ def code_lines(text):
 
 
 LAYOUT = {getattr(tokenize, name) for name in ("ENCODING", "COMMENT", "NL", "NEWLINE", "INDENT", "DEDENT", "ENDMARKER")}
+
+
+# The second time
+
+
+def test_an_unchanged_folder_is_not_read_again_and_has_the_same_map(tmp_path, monkeypatch):
+    write_tree(tmp_path, {"a/a.py": "x = 1\n# c\n", "b.min.js": "x" * 2000, "c.bin": b"\x00", "d.txt": "é\n".encode("latin-1"), "e.py": "y = 1\n" * 9})
+    first = run(tmp_path)
+    opened = []
+    open_one = Folder.open
+    monkeypatch.setattr(Folder, "open", lambda self, parts: opened.append("/".join(parts)) or open_one(self, parts))
+    second = run_step(code_map, dir_path=str(tmp_path), before=first)
+    assert opened == [] and second.summary == first.summary
+    assert "5 as they were" in second.log.lines[-1][1]
+    (tmp_path / "e.py").write_text("# all new\n")
+    third = run_step(code_map, dir_path=str(tmp_path), before=first)
+    assert opened == ["e.py"]
+    assert third.summary == run(tmp_path).summary != first.summary
+
+
+def test_what_another_version_counted_is_counted_again(tmp_path, monkeypatch):
+    write_tree(tmp_path, {"a.py": "x = 1\n"})
+    first = run(tmp_path)
+    for result in first.results:
+        result["reader"] = "0"
+        result["files"][0]["code"] = 7
+    assert run_step(code_map, dir_path=str(tmp_path), before=first).summary["code"] == 1

@@ -9,7 +9,7 @@ from jobsync import registry, store
 from jobsync.clock import now
 from jobsync.engine.outbox import insist
 from jobsync.errors import StepFailed, Stopped
-from jobsync.extensions import json_text
+from jobsync.extensions import encoded, json_text
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
 from jobsync.status import COMPLETED, FAILED, LEVELS
@@ -108,7 +108,7 @@ def is_batch(task):
 def run_child(context, outbox):
     """Do one child's attempt and leave its end in the outbox. A stopped one has no end, unless it was out of time."""
     task, started_at = context.task, now()
-    result, error = _attempt(context, lambda step_type: step_type.run(context, task.input))
+    result, error = _attempt(context, lambda step_type: encoded(step_type.run(context, task.input)))
     if error is None and context.stop_reason in (None, LATE):
         outbox.add_end(work.End(task, COMPLETED, result, None, started_at))
     elif context.stop_reason in (None, LATE):
@@ -146,12 +146,13 @@ def run_summary(context, outbox):
     pks = store.completed_children(context.task.step_pk)
 
     def sum_up(step_type):
-        return step_type.summary(context, (store.child_result(pk, step_type.sums) for pk in pks))
+        result = step_type.summary(context, (store.child_result(pk, step_type.sums) for pk in pks))
+        if not isinstance(result, dict):
+            raise StepFailed(f"a summary must be a table (dict), not {type(result).__name__}")
+        return encoded(result)
 
     result, error = _attempt(context, sum_up)
     outbox.flush()
-    if error is None and not isinstance(result, dict):
-        error = f"a summary must be a table (dict), not {type(result).__name__}"
     if error and not context.stop_reason:
         insist(lambda: work.break_unit(context.task, f"summing up failed: {error}"))
     elif not context.stop_reason:
@@ -161,9 +162,7 @@ def run_summary(context, outbox):
 def _attempt(context, do):
     """Return `(result, None)` or `(None, error)`. Whatever a step type raises is its child's failure, never the worker's."""
     try:
-        result = do(_step_type(context.task))
-        json_text(result)
-        return result, None
+        return do(_step_type(context.task)), None
     except Stopped:
         return None, _out_of_time(context.task) if context.stop_reason == LATE else "stopped"
     except StepFailed as error:

@@ -7,8 +7,6 @@ for all the rest. So a file that is gone belongs to exactly one batch, and is mi
 
 from typing import NamedTuple
 
-import pygments
-
 from jobsync.clock import iso
 from jobsync.registry import Unit
 from jobsync.steps._report import shorten
@@ -17,8 +15,6 @@ from jobsync.text import text_to_path
 MAX_EXAMPLES = 20
 # ms: some file systems keep times no finer than this, so a file that was written so shortly before it was read may have changed since, unseen
 COARSE = 2000
-# What a record says depends on these: the first number is raised when `local_dir` comes to say something else of the same bytes
-READER = f"1, Pygments {pygments.__version__}"
 ADDED, REMOVED, MODIFIED, UNCHANGED = "added", "removed", "modified", "unchanged"
 
 
@@ -125,9 +121,14 @@ def end_of(unit):
 
 
 class Before:
-    """What the run before knew of one batch's part of the order."""
+    """What the run before knew of one batch's part of the order.
 
-    def __init__(self, context, unit):
+    reader: what a record depends on besides its file; those of another reader aren't taken over. was_read(file): whether a record is of a file
+    that was read.
+    """
+
+    def __init__(self, context, unit, reader, was_read):
+        self._reader, self._was_read = reader, was_read
         self._about = unit.get("before")
         self._files, self._missing = {}, []
         self._is_gone = bool(self._about and self._about["is_gone"])
@@ -144,7 +145,7 @@ class Before:
             if result is None:
                 self._is_gone = True
                 continue
-            is_same_reader = result.get("reader") == READER
+            is_same_reader = result["reader"] == self._reader
             for file in result["files"]:
                 if file["path"] in listed:
                     self._files[file["path"]] = (file, is_same_reader)
@@ -154,7 +155,7 @@ class Before:
     def record_of(self, path, size, mtime):
         """Take over the record of a file that was read then and has kept its size (bytes) and time (ms); None if there is no such."""
         file, is_same_reader = self._files.get(path, (None, False))
-        if not is_same_reader or file["sha256"] is None or mtime > self._about["run"]["started_at"] - COARSE:
+        if not is_same_reader or not self._was_read(file) or mtime > self._about["run"]["started_at"] - COARSE:
             return None
         if (file["size"], file["mtime"]) != (size, when(mtime)):
             return None

@@ -3,13 +3,18 @@
 It walks the folder by itself, so it can run beside an import. What a line is, and which kind, `_count.py` says; binary files,
 and those that aren't read, have none. Files are counted as they are, copies, generated and minified ones too; how much of the whole is
 generated, minified or has very long lines is told beside it (`_generated.py`), and so are the encodings (`_encoding.py`).
+A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
 """
 
 from typing import NamedTuple
 
+import chardet
+import pygments
+
 from jobsync.definitions.fields import WholeNumber
 from jobsync.errors import Stopped
 from jobsync.registry import step
+from jobsync.steps._before import Before, find_run, tell_before, when
 from jobsync.steps._count import Lines, count_lines, without_comments
 from jobsync.steps._encoding import decode
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
@@ -31,6 +36,8 @@ FIELDS = ("files", "bytes", "lines", "code", "comment", "blank")
 MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
+# What a record says depends on these: the first number is raised when files come to be counted in another way
+READER = f"1, Pygments {pygments.__version__}, chardet {chardet.__version__}"
 
 
 class Examined(NamedTuple):
@@ -50,53 +57,71 @@ class CodeMapOptions(FolderOptions):
     max_file_size = WholeNumber(1, 64 << 20, load_default=1 << 20)
 
 
-@step("code_map", options=CodeMapOptions, batch=True, resumes=True)
+@step("code_map", options=CodeMapOptions, batch=True, resumes=True, sums="sums")
 def code_map(context, unit):
     """Count the lines of one batch of files.
 
-    Returns {"rows": one {"directory", "language", "files", "bytes", "lines", "code", "comment", "blank"} per folder and language,
-    "generated", "minified", "long_lines": {"files", "lines", "code"} of the files that are so, "encodings": {name: files},
-    "largest": [{"path", "language", "bytes", "lines", "code", "marks"}], "deepest": path or None, "unread": [{"path", "reason"}],
-    "code": {path: lines of code} of the files that have any, "cut"}.
-    marks: "generated, long_lines", "" for a file that is none of these.
+    Returns {"files": [{"path", "size": bytes, "mtime", "language", "code", "comment", "blank": lines, "marks", "encoding", "reason"}], "reader",
+    "sums"}. marks: "generated, long_lines", "" for a file that is none of these; encoding: None for a binary file and one that wasn't
+    read; reason: why it wasn't, or None; reader: what the records depend on besides; sums: see `add_up`; it is all that the summary needs.
     """
-    rows, marked, encodings = Sums(*FIELDS), Sums(*MARKED), Sums("files")
-    largest, paths, unread, codes = Largest(LARGEST_PER_CHILD, by="lines"), [], [], {}
+    files, unread, before = [], [], Before(context, unit, READER, was_read)
     with Folder(text_to_path(unit["root"])) as folder:
         for path in unit["files"]:
             context.check()
             found = look(folder, path, context.options["max_file_size"])
-            seen = examine(context, folder, found)
-            if seen.reason:
-                unread.append({"path": path, "reason": seen.reason})
-            if not found.is_file:
-                continue
-            paths.append(path)
-            if seen.lines.code:
-                codes[path] = seen.lines.code
-            rows.add((folder_of(path), seen.language), 1, seen.size, sum(seen.lines), *seen.lines)
-            for mark in seen.marks:
-                marked.add(mark, 1, sum(seen.lines), seen.lines.code)
-            if seen.encoding:
-                encodings.add(seen.encoding, 1)
-            largest.offer(row_of(path, seen))
-    log_counts(context, rows)
+            file = before.record_of(path, found.size, found.mtime) or record_of(found, examine(context, folder, found))
+            if file["reason"]:
+                unread.append({"path": path, "reason": file["reason"]})
+            if found.is_file:
+                files.append(file)
+    sums = add_up(files) | {"unread": unread, "cut": unit.get("cut", False)}
+    log_counts(context, sums["rows"], before.reused)
+    return {"files": files, "reader": READER, "sums": sums}
+
+
+def was_read(file):
+    return file["reason"] is None
+
+
+def record_of(found, seen):
+    """Return what a result says of one plain file."""
+    return {
+        "path": found.path,
+        "size": seen.size,
+        "mtime": when(found.mtime),
+        "language": seen.language,
+        **seen.lines._asdict(),
+        "marks": ", ".join(seen.marks),
+        "encoding": seen.encoding,
+        "reason": seen.reason,
+    }
+
+
+def add_up(files):
+    """Return the sums of one batch.
+
+    {"rows": one {"directory", "language", "files", "bytes", "lines", "code", "comment", "blank"} per folder and language,
+    "generated", "minified", "long_lines": {"files", "lines", "code"} of the files that are so, "encodings": {name: files},
+    "largest": [{"path", "language", "bytes", "lines", "code", "marks"}], "deepest": path or None}.
+    """
+    rows, marked, encodings, largest = Sums(*FIELDS), Sums(*MARKED), Sums("files"), Largest(LARGEST_PER_CHILD, by="lines")
+    for file in files:
+        kinds = (file["code"], file["comment"], file["blank"])
+        rows.add((folder_of(file["path"]), file["language"]), 1, file["size"], sum(kinds), *kinds)
+        for mark in filter(None, file["marks"].split(", ")):
+            marked.add(mark, 1, sum(kinds), file["code"])
+        if file["encoding"]:
+            encodings.add(file["encoding"], 1)
+        row = {"path": file["path"], "language": file["language"], "bytes": file["size"], "lines": sum(kinds)}
+        largest.offer(row | {"code": file["code"], "marks": file["marks"]})
     return {
         "rows": [{"directory": at, "language": name, **dict(zip(FIELDS, row, strict=True))} for (at, name), row in rows.rows.items()],
         **report_marks(marked),
         "encodings": report_encodings(encodings),
         "largest": largest.rows(),
-        "deepest": deepest(paths),
-        "unread": unread,
-        "code": codes,
-        "cut": unit.get("cut", False),
+        "deepest": deepest([file["path"] for file in files]),
     }
-
-
-def row_of(path, seen):
-    """Return the row of a file among the largest."""
-    row = {"path": path, "language": seen.language, "bytes": seen.size, "lines": sum(seen.lines), "code": seen.lines.code}
-    return row | {"marks": ", ".join(seen.marks)}
 
 
 def report_marks(marked):
@@ -112,8 +137,9 @@ def report_encodings(encodings):
 
 @code_map.plan
 def plan_map(context):
-    """Yield batches of files; input as `plan_batches` makes it."""
-    yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
+    """Yield batches of files; input as `plan_batches` and `tell_before` make it."""
+    batches, run = plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD), find_run(context)
+    yield from tell_before(context, run, path_to_text(root_of(context.options)), batches) if run else batches
 
 
 def examine(context, folder, found):
@@ -161,12 +187,10 @@ def deepest(paths):
     return min(paths, key=lambda path: (-path.count("/"), path), default=None)
 
 
-def log_counts(context, rows):
-    total = rows.total()
-    context.log(
-        f"mapped {counted(total['files'], 'file')}, {counted(total['lines'], 'line')}: "
-        f"{total['code']:,} code, {total['comment']:,} comment, {total['blank']:,} blank"
-    )
+def log_counts(context, rows, reused):
+    files, lines, *kinds = (sum(row[name] for row in rows) for name in ("files", "lines", "code", "comment", "blank"))
+    told = ", ".join(f"{number:,} {name}" for number, name in zip(kinds, ("code", "comment", "blank"), strict=True))
+    context.log(f"mapped {counted(files, 'file')}, {counted(lines, 'line')}: {told}{f'; {reused:,} as they were' if reused else ''}")
 
 
 @code_map.summarize
@@ -184,22 +208,22 @@ def sum_up(context, results):
     """
     languages, folders, marked, encodings = Sums(*FIELDS), {}, Sums(*MARKED), Sums("files")
     largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, False
-    for result in results:
+    for sums in results:
         context.check()
-        cut = cut or result["cut"]
-        for row in result["rows"]:
+        cut = cut or sums["cut"]
+        for row in sums["rows"]:
             amounts = [row[name] for name in FIELDS]
             languages.add(row["language"], *amounts)
             folders.setdefault(row["directory"], Sums(*FIELDS)).add(row["language"], *amounts)
         for mark in MARKS:
-            marked.add(mark, *result.get(mark, {}).values())  # children that ended before an upgrade told no marks
-        for name, files in result.get("encodings", {}).items():
+            marked.add(mark, *sums[mark].values())
+        for name, files in sums["encodings"].items():
             encodings.add(name, files)
-        for row in result["largest"]:
+        for row in sums["largest"]:
             largest.offer(row | {"path": shorten(row["path"])})
-        for row in result["unread"]:
+        for row in sums["unread"]:
             unread.add(row["path"], row["reason"])
-        bottom = deepest([path for path in (bottom, result["deepest"]) if path])
+        bottom = deepest([path for path in (bottom, sums["deepest"]) if path])
     return {
         "root": shorten(path_to_text(root_of(context.options))),
         **languages.total(),

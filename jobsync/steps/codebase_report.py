@@ -71,7 +71,7 @@ def codes_of(context, name):
     """Return {path: lines of code} of a map."""
     codes = {}
     for result in results_of(context, name):
-        codes.update(result["code"])
+        codes.update((file["path"], file["code"]) for file in result["files"] if file["code"])
     return codes
 
 

@@ -6,8 +6,10 @@ A file whose size and modification time are those that the last run over the sam
 
 import hashlib
 
+import pygments
+
 from jobsync.registry import step
-from jobsync.steps._before import READER, Before, add_up_changes, find_run, tell_before, when
+from jobsync.steps._before import Before, add_up_changes, find_run, tell_before, when
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._generated import looks_generated
 from jobsync.steps._language import is_binary, language_of
@@ -20,6 +22,8 @@ BYTES_PER_CHILD = 16 << 20
 MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_LARGEST = 20
+# What a record says depends on these: the first number is raised when something else comes to be said of the same bytes
+READER = f"1, Pygments {pygments.__version__}"
 
 
 class LocalDirOptions(FolderOptions):
@@ -36,7 +40,7 @@ def local_dir(context, unit):
     folders that can't be read, and files that have vanished. reader: what the records depend on besides.
     sums: see `add_up`; it is all that the step's summary needs.
     """
-    files, others, before = [], [], Before(context, unit)
+    files, others, before = [], [], Before(context, unit, READER, was_read)
     with Folder(text_to_path(unit["root"])) as folder:
         for path in unit["files"]:
             context.check()
@@ -60,6 +64,10 @@ def plan_import(context):
         yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
     else:  # most files won't be read, so their sizes say little of the time that a batch takes
         yield from tell_before(context, run, path_to_text(root_of(context.options)), plan_batches(context, FILES_PER_CHILD))
+
+
+def was_read(file):
+    return file["sha256"] is not None
 
 
 def import_file(context, folder, found):
