@@ -9,7 +9,8 @@ import os
 import sys
 import time
 
-from jobsync.steps._count import count_lines, decode
+from jobsync.steps._count import count_lines
+from jobsync.steps._encoding import decode
 from jobsync.steps._language import is_binary, language_of
 
 
@@ -31,7 +32,7 @@ def add(totals, path):
     totals["bytes"] += len(raw)
     if not is_binary(raw):
         totals["lines"] += raw.count(b"\n")
-        totals["code"] += count_lines(decode(raw), language_of(os.path.basename(path), raw), lambda: None).code
+        totals["code"] += count_lines(decode(raw)[0], language_of(os.path.basename(path), raw), lambda: None).code
 
 
 if __name__ == "__main__":
