@@ -26,7 +26,7 @@ export class LevelView {
 
   /** Shows these lines and no others, and leaves those alone that are there. A viewer at the end stays there. */
   add(lines) {
-    if (isAtEnd(this.#box)) stayAtEnd(this.#box, this.#rows, () => this.#replace(lines));
+    if (isAtEnd(this.#box)) stayAtEnd(this.#box, this.#rows, () => void this.#replace(lines));
     else this.#box.scrollTop -= this.#replace(lines);
   }
 

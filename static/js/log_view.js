@@ -5,9 +5,9 @@ import { Ranges } from "./ranges.js";
 import { clock, part, plain, setHidden, setText, showTime } from "./show.js";
 
 export const LATEST = 500; // lines
-export const MOST = 2000; // lines in the document
+const MOST = 2000; // lines in the document
 const AROUND = 250; // lines on either side of one that is gone to
-export const AT_END = 24; // pixels from the end that still count as the end
+const AT_END = 24; // pixels from the end that still count as the end
 
 export class LogView {
   #step;
@@ -118,8 +118,7 @@ export class LogView {
   }
 
   #noteScroll() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#box;
-    this.#isFollowing = scrollHeight - scrollTop - clientHeight <= AT_END;
+    this.#isFollowing = isNearEnd(this.#box);
     if (this.#isFollowing) this.#isHeld = false;
     setHidden(this.#later, this.#isFollowing);
   }
@@ -157,33 +156,21 @@ export class LogView {
 
   // The document
 
-  /** Changes the lines, mends what stands between them, and leaves in view what was in view. */
+  /** Changes the lines, by `growth` more at most, mends what stands between them, and leaves in view what was in view. */
   #change(action, growth = 0) {
     const anchor = this.#isFollowing ? null : this.#rowInView();
     const place = anchor ? anchor.offsetTop - this.#box.scrollTop : 0;
+    const offerEarlier = () => setHidden(this.#earlier, this.#shown.first <= 1);
     const changeAll = () => {
       action();
       this.#mendGaps();
-      if (!this.#isFollowing) this.#offerEarlier();
       setHidden(this.#later, this.#isFollowing);
+      if (!this.#isFollowing) offerEarlier();
+      else if (this.#earlier.hidden !== this.#shown.first <= 1) return offerEarlier;
     };
-    if (this.#isFollowing) {
-      stayAtEnd(this.#box, this.#rows, changeAll, {
-        isTrimmed: this.#lines.size + growth > LATEST,
-        isWanted: () => this.#isFollowing,
-        changeAbove: () => (this.#isOfferOpen() ? () => this.#offerEarlier() : null),
-      });
-    } else changeAll();
+    if (this.#isFollowing) stayAtEnd(this.#box, this.#rows, changeAll, this.#lines.size + growth > LATEST, () => this.#isFollowing);
+    else changeAll();
     if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
-  }
-
-  #offerEarlier() {
-    setHidden(this.#earlier, this.#shown.first <= 1);
-  }
-
-  /** Whether earlier lines are to be offered that aren't, or the other way round. */
-  #isOfferOpen() {
-    return this.#earlier.hidden !== this.#shown.first <= 1;
   }
 
   /** Returns the first row that can be seen. */
@@ -280,27 +267,26 @@ function scrollToEnd(box, isWanted) {
   ending.set(box, isWanted);
 }
 
+const isNearEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight <= AT_END;
+
 /** Returns whether a box is scrolled to its end, or will be in the next frame. */
 export function isAtEnd(box) {
-  return ending.has(box) || box.scrollHeight - box.scrollTop - box.clientHeight <= AT_END;
+  return ending.has(box) || isNearEnd(box);
 }
 
 /**
  * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed: whether rows may go away
- * above; their height is kept until that is painted, and what `changeAbove` does there (null: nothing) waits as well: else the rows wouldn't
- * be scrolled but would move, which browsers count as unstable (CLS).
+ * above; their height is kept until that is painted, and what `change()` returns to be done above waits as well: else the rows wouldn't be
+ * scrolled but would move, which browsers count as unstable (CLS).
  */
-export function stayAtEnd(box, rows, change, { isTrimmed = true, isWanted = () => true, changeAbove = () => null } = {}) {
-  const last = isTrimmed ? rows.lastElementChild : null;
+export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => true) {
+  const last = isTrimmed && rows.lastElementChild;
   const before = last?.offsetTop;
-  change();
+  const changeAbove = change();
   const gone = last?.isConnected ? before - last.offsetTop : 0;
-  const above = changeAbove();
-  if (gone > 0) pad(box, rows, gone, above);
-  else {
-    if (rows.lastElementChild) scrollToEnd(box, isWanted);
-    if (above) changeLater(box, above);
-  }
+  if (gone > 0) return pad(box, rows, gone, changeAbove);
+  if (rows.lastElementChild) scrollToEnd(box, isWanted);
+  if (changeAbove) changeLater(box, changeAbove);
 }
 
 async function pad(box, rows, height, changeAbove) {
