@@ -118,7 +118,7 @@ export class LogView {
   }
 
   #noteScroll() {
-    this.#isFollowing = isNearEnd(this.#box);
+    this.#isFollowing = isAtEnd(this.#box);
     if (this.#isFollowing) this.#isHeld = false;
     setHidden(this.#later, this.#isFollowing);
   }
@@ -257,29 +257,34 @@ export class LogView {
 }
 
 const ending = new Map(); // boxes that are scrolled to their ends in the next frame → isWanted()
+const ends = new WeakMap(); // boxes → where their ends are; what has grown since doesn't count until it is scrolled to
+
+function endOf(box) {
+  if (!ending.has(box)) ends.set(box, box.scrollHeight);
+  return ends.get(box) ?? box.scrollHeight;
+}
 
 /** Scrolls a box to its end before the next painting, if that is still wanted: all boxes together, so that they are laid out once. */
 function scrollToEnd(box, isWanted) {
   if (ending.size === 0) requestAnimationFrame(() => {
-    for (const [each, isStillWanted] of ending) if (isStillWanted()) each.scrollTop = each.scrollHeight;
+    const wanted = [...ending].filter(([, isStillWanted]) => isStillWanted());
     ending.clear();
+    for (const [each] of wanted) each.scrollTop = endOf(each);
   });
   ending.set(box, isWanted);
 }
 
-const isNearEnd = (box) => box.scrollHeight - box.scrollTop - box.clientHeight <= AT_END;
-
-/** Returns whether a box is scrolled to its end, or will be in the next frame. */
+/** Returns whether a box is scrolled to its end, but for what has come since the last frame: that is no one's scrolling up. */
 export function isAtEnd(box) {
-  return ending.has(box) || isNearEnd(box);
+  return endOf(box) - box.scrollTop - box.clientHeight <= AT_END;
 }
 
 /**
- * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed: whether rows may go away
- * above; their height is kept until that is painted, and what `change()` returns to be done above waits as well: else the rows wouldn't be
- * scrolled but would move, which browsers count as unstable (CLS).
+ * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still, by default if nobody has scrolled
+ * away. isTrimmed: whether rows may go away above; their height is kept until that is painted, and what `change()` returns to be done above
+ * waits as well: else the rows wouldn't be scrolled but would move, which browsers count as unstable (CLS).
  */
-export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => true) {
+export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => isAtEnd(box)) {
   const last = isTrimmed && rows.lastElementChild;
   const before = last?.offsetTop;
   const changeAbove = change();
@@ -292,7 +297,8 @@ export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => 
 async function pad(box, rows, height, changeAbove) {
   const before = parseFloat(rows.style.paddingTop) || 0;
   rows.style.paddingTop = `${before + height}px`;
-  box.scrollTop = box.scrollHeight;
+  ending.delete(box);
+  box.scrollTop = endOf(box);
   if (before > 0) return; // what is taken away soon takes this along
   await frames(2);
   shift(box, () => rows.removeAttribute("style"));
@@ -307,8 +313,11 @@ async function changeLater(box, change) {
 /** Changes what is above, and scrolls by as much as that grows or shrinks. */
 function shift(box, change) {
   const { scrollTop, scrollHeight } = box;
+  const end = endOf(box);
   change();
-  box.scrollTop = scrollTop + box.scrollHeight - scrollHeight;
+  const growth = box.scrollHeight - scrollHeight;
+  box.scrollTop = scrollTop + growth;
+  ends.set(box, end + growth);
 }
 
 async function frames(count) {

@@ -132,3 +132,57 @@ def test_what_is_said_of_a_line_is_true(site, tabs):
     expect(tab.find(".is-target")).to_have_attribute("id", "before:1")
     assert len(target(tab)) == 1, "one in the page"
     site.post(f"/api/jobs/{job_id}/cancel")
+
+
+# Shows lines in a log of its own, more of them after each frame: between a frame's scrolling and the event that tells of it
+FAST = """async (frames) => {
+  const { LogView } = await import("/static/js/log_view.js");
+  const body = document.getElementById("step-talk").cloneNode(true);
+  body.querySelector("[data-part=rows]").replaceChildren();
+  body.open = true;
+  document.querySelector("main").append(body);
+  const view = new LogView(body, { step: "fast", pattern: document.querySelector("#line-pattern"), read: async () => ({ items: [] }), logCount: 0 });
+  const box = body.querySelector("[data-part=log]");
+  window.fast = { box, fromEnd: () => box.scrollHeight - box.clientHeight - box.scrollTop, rows: () => box.querySelectorAll("[data-line]").length };
+  const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  let last = 0;
+  window.fast.grow = async (frames) => {
+    for (let turn = 0; turn < frames; turn += 1) {
+      const lines = Array.from({ length: 7 }, () => ({ line: (last += 1), level: "info", at: new Date().toISOString(), message: `line ${last}` }));
+      view.add(lines, last);
+      await frame();
+    }
+    for (let left = 4; left > 0; left -= 1) await frame(); // what waits for frames of its own
+  };
+  await window.fast.grow(frames);
+}"""
+
+
+@pytest.fixture
+def fast(site, tabs):
+    """A page with a log that follows its end, and has not yet been given more lines than it holds."""
+    job_id = site.submit("wordy", lines=1)
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open_job(job_id)
+    tab.page.evaluate(FAST, 60)
+    return tab.page
+
+
+def test_a_log_follows_its_end_however_fast_lines_come(fast):
+    assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [420, True]
+    fast.evaluate("fast.grow(120)")
+    assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [LATEST, True]
+
+
+@pytest.mark.parametrize("held", [420, LATEST], ids=["with room for more lines", "trimmed"])
+def test_a_viewer_who_scrolls_up_stays_there_however_fast_lines_come(fast, held):
+    if held == LATEST:
+        fast.evaluate("fast.grow(120)")
+    fast.evaluate("(async () => { const growing = fast.grow(60); fast.box.scrollBy(0, -200); await growing; })()")
+    row = "Array.from(fast.box.querySelectorAll('[data-line]')).find((row) => row.offsetTop + row.offsetHeight > fast.box.scrollTop).dataset.line"
+    before = fast.evaluate(row)
+    rows = fast.evaluate("fast.rows()")
+    assert rows in (held + 420, held + 413), "but for the seven lines that came before the viewer scrolled, nothing is trimmed under their eyes"
+    assert fast.evaluate("fast.fromEnd() > 1000")
+    fast.evaluate("fast.grow(20)")
+    assert fast.evaluate(row) == before
