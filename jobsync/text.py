@@ -10,7 +10,8 @@ LONE = re.compile(r"[\ud800-\udfff]")
 
 def storable(text):
     """Return `text` without what UTF-8 or a database can't hold: lone surrogates and NUL become U+FFFD."""
-    return LONE.sub("\ufffd", text).replace("\x00", "\ufffd")
+    paired = text if text.isascii() else LONE.sub("\ufffd", text)  # most text is, and large results are
+    return paired.replace("\x00", "\ufffd")
 
 
 def printable(text):

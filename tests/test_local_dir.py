@@ -140,7 +140,7 @@ def test_it_makes_batches_of_files_and_of_bytes(tmp_path):
 def test_large_folders_come_in_larger_batches(tmp_path):
     write_tree(tmp_path, {f"{number:04}": "" for number in range(2000)})
     sizes = [len(unit.input["files"]) for unit in run(tmp_path).units]
-    assert sum(sizes) == 2000 and sizes[:20] == [50] * 20 and sizes[-2] > 80 and max(sizes) <= 100
+    assert sum(sizes) == 2000 and sizes[:10] == [50] * 10 and sizes[-2] > 160 and max(sizes) <= 200
 
 
 def test_a_file_too_large_to_be_read_weighs_nothing_in_a_batch(tmp_path):

@@ -120,6 +120,16 @@ def test_all_that_was_in_a_folder_that_is_empty_now_is_missed(tmp_path):
     assert numbers_of(third) == changed()
 
 
+def test_what_is_no_file_is_summed_up_anew(tmp_path):
+    write_tree(tmp_path, {"a": "1\n", "b": "1\n"})
+    (tmp_path / "c").symlink_to("b")
+    first = run(tmp_path)
+    assert first.summary["skipped_reasons"] == {"symbolic link": 1}
+    (tmp_path / "c").unlink()
+    os.mkfifo(tmp_path / "c")
+    assert run(tmp_path, before=first).summary["skipped_reasons"] == {"named pipe": 1}
+
+
 def test_a_file_that_became_a_folder_or_a_link_is_removed(tmp_path):
     write_tree(tmp_path, {"a": "1\n", "b": "1\n", "c": "1\n"})
     first = run(tmp_path)
@@ -146,7 +156,13 @@ def test_any_changes_are_found(tmp_path, seed):
     rng = random.Random(seed)
     names = [f"{rng.choice('abcd')}/{rng.choice(['', 'in/', 'é/'])}{number}" for number in range(300)]
     write_tree(tmp_path, dict.fromkeys(names, "old\n"))
-    first = run(tmp_path)
+    links = [tmp_path / folder / "link" for folder in "abcd" if rng.random() < 0.5]
+    for link in links:
+        link.symlink_to("nowhere")
+    write_tree(tmp_path, {"d/large": "x" * 100})
+    first = run(tmp_path, max_file_size=50)
+    for link in links[::2]:
+        link.unlink()
     gone, changes = set(rng.sample(names, rng.choice([0, 3, 250]))), {}
     for name in gone:
         (tmp_path / name).unlink()
@@ -158,9 +174,10 @@ def test_any_changes_are_found(tmp_path, seed):
         name = f"{rng.choice('abcde')}/new{number}"
         write_tree(tmp_path, {name: "new\n"})
         changes[name] = "added"
-    second = run(tmp_path, before=first)
+    second = run(tmp_path, before=first, max_file_size=50)
     kinds = list(changes.values())
-    assert numbers_of(second) == changed(*(kinds.count(kind) for kind in ("added", "removed", "modified")), 300 - len(gone) - kinds.count("modified"))
+    assert numbers_of(second) == changed(*(kinds.count(kind) for kind in ("added", "removed", "modified")), 301 - len(gone) - kinds.count("modified"))
+    assert {**second.summary, "changes": None, "reused": 0} == run(tmp_path, max_file_size=50).summary, "as if it were the first"
     assert all(changes[path] == change for path, change in examples_of(second).items())
 
 

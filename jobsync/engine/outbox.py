@@ -13,6 +13,7 @@ from jobsync.trouble import Trouble
 
 MOST_LINES = 500
 LONGEST = 0.2  # seconds that a line may wait
+WAITED_FOR = 0.02  # seconds that a child that planning found stays here: other workers may have nothing to do
 SHORT = 0.05  # seconds: children that end faster than this may share a transaction
 
 _log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Outbox:
     def add_planned(self, child):
         """Gather a child that planning found."""
         self._gather("_planned", [child])
-        if len(self._planned) >= MOST_LINES or self.age() >= SHORT:  # other workers may be waiting for it
+        if len(self._planned) >= MOST_LINES or self.age() >= WAITED_FOR:
             self.flush()
 
     def _gather(self, box, items):

@@ -130,7 +130,7 @@ class Before:
     def __init__(self, context, unit, reader, was_read):
         self._reader, self._was_read = reader, was_read
         self._about = unit.get("before")
-        self._files, self._missing = {}, []
+        self._files, self._usable, self._missing, self._results = {}, {}, [], []
         self._is_gone = bool(self._about and self._about["is_gone"])
         self.reused = 0  # records that were taken over
         if self._about:
@@ -138,29 +138,38 @@ class Before:
 
     def _load(self, context, unit):
         listed = set(unit["files"])
-        after, upto = self._about["after"], end_of(unit)
+        after, upto = (path and place(path) for path in (self._about["after"], end_of(unit)))
         for child in self._about["children"]:
             context.check()
             result = context.result(child)
             if result is None:
                 self._is_gone = True
                 continue
-            is_same_reader = result["reader"] == self._reader
-            for file in result["files"]:
-                if file["path"] in listed:
-                    self._files[file["path"]] = (file, is_same_reader)
-                elif (after is None or place(file["path"]) > place(after)) and (upto is None or place(file["path"]) <= place(upto)):
-                    self._missing.append(file["path"])
+            self._results.append(result)
+            records = {file["path"]: file for file in result["files"]}
+            self._files.update(records)
+            if result["reader"] == self._reader:
+                self._usable.update(records)
+        unlisted = self._files.keys() - listed
+        self._missing = [path for path in unlisted if (after is None or place(path) > after) and (upto is None or place(path) <= upto)]
+        for path in unlisted:
+            del self._files[path]
 
     def record_of(self, path, size, mtime):
         """Take over the record of a file that was read then and has kept its size (bytes) and time (ms); None if there is no such."""
-        file, is_same_reader = self._files.get(path, (None, False))
-        if not is_same_reader or not self._was_read(file) or mtime > self._about["run"]["started_at"] - COARSE:
+        file = self._usable.get(path)
+        if not file or not self._was_read(file) or mtime > self._about["run"]["started_at"] - COARSE:
             return None
-        if (file["size"], file["mtime"]) != (size, when(mtime)):
+        if file["size"] != size or file["mtime"] != when(mtime):
             return None
         self.reused += 1
         return file
+
+    def result_of(self, files):
+        """Return the result of that run's batch of which all the records were taken over, and no others; None if there is no such batch."""
+        if len(self._results) != 1 or self.reused != len(files) or len(self._results[0]["files"]) != len(files):
+            return None
+        return self._results[0]
 
     def compare(self, files):
         """Return what changed in this part, given its files' records now.
@@ -170,7 +179,7 @@ class Before:
         """
         if not self._about or self._is_gone:
             return None
-        numbers, changed = dict.fromkeys((ADDED, REMOVED, MODIFIED, UNCHANGED), 0), []
+        numbers, changed = dict.fromkeys((ADDED, REMOVED, MODIFIED), 0) | {UNCHANGED: self.reused}, []
         for path, change in self._changes(files):
             numbers[change] += 1
             if change != UNCHANGED:
@@ -182,16 +191,20 @@ class Before:
         return {"since": since, **numbers, "examples": examples}
 
     def _changes(self, files):
-        """Yield (path, change). What the run before can't know, since it was cut before it came there, is left out."""
-        known_to, listed = self._about["known_to"], set()
+        """Yield (path, change) of all but the records that were taken over.
+
+        What the run before can't know, since it was cut before it came there, is left out.
+        """
+        known_to = self._about["known_to"]
         for file in files:
-            path = file["path"]
-            listed.add(path)
-            if path in self._files:
-                yield path, change_between(self._files[path][0], file)
+            path, before = file["path"], self._files.get(file["path"])
+            if before is file:
+                continue
+            if before:
+                yield path, change_between(before, file)
             elif known_to is None or place(path) <= place(known_to):
                 yield path, ADDED
-        for path in (*self._missing, *self._files.keys() - listed):
+        for path in (*self._missing, *self._files.keys() - {file["path"] for file in files}):
             yield path, REMOVED
 
 

@@ -3,7 +3,6 @@
 The order is that of the names, folder by folder, so a walk can go on after any path, exactly.
 """
 
-import math
 import os
 from itertools import count
 
@@ -18,7 +17,7 @@ from jobsync.text import path_to_text, text_to_path
 
 CHECK_EVERY = 200
 LARGEST_BATCH = 20
-STEPS_OF_GROWTH = 20
+STEPS_OF_GROWTH = 10
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
 EXTENSION_REASON = "must be an extension such as .py"
 
@@ -73,20 +72,26 @@ def plan_batches(context, files, size=None):
         return
     root = root_of(context.options)
     start, after = (last["start"] + len(last["files"]), text_to_path(last["files"][-1])) if last else (0, "")
-    batch, weight = [], 0
+    batch, weight, limit = [], 0, limit_from(files, start)
     with Folder(root) as folder:
         for entry in wanted(context, folder, tuple(after.split("/")) if after else (), sized=size is not None):
             if start + len(batch) == context.options["max_files"]:
                 context.log(f"more than {context.options['max_files']:,} files (max_files): the rest is left out", level="warning")
                 yield batch_unit(root, start, batch, last=True, cut=True)
                 return
-            if len(batch) >= max(files, min(LARGEST_BATCH * files, start // STEPS_OF_GROWTH)) or weight >= (size or math.inf):
+            if len(batch) >= limit or (size and weight >= size):
                 yield batch_unit(root, start, batch)
                 start, batch, weight = start + len(batch), [], 0
+                limit = limit_from(files, start)
             batch.append(path_to_text("/".join(entry.parts)))
             weight += entry.size if entry.size <= context.options["max_file_size"] else 0
     if batch:
         yield batch_unit(root, start, batch, last=True)
+
+
+def limit_from(files, start):
+    """Return how many files the batch that begins with the file number `start` may have."""
+    return max(files, min(LARGEST_BATCH * files, start // STEPS_OF_GROWTH))
 
 
 def batch_unit(root, start, batch, **more):
@@ -95,12 +100,13 @@ def batch_unit(root, start, batch, **more):
 
 
 def wanted(context, folder, after, sized):
-    """Yield the Entries of a walk that have one of the extensions; a folder, which is one that can't be read, needs none."""
+    """Return an iterator of the Entries of a walk that have one of the extensions; a folder, which is one that can't be read, needs none."""
     extensions = tuple(context.options["extensions"])
     ignore = Ignore(parse_exclude(context.options["exclude_paths"]), context.options["gitignore"])
-    for entry in walk(context, folder, ignore, after, sized):
-        if not extensions or entry.kind == FOLDER or entry.parts[-1].lower().endswith(extensions):
-            yield entry
+    entries = walk(context, folder, ignore, after, sized)
+    if not extensions:
+        return entries
+    return (entry for entry in entries if entry.kind == FOLDER or entry.parts[-1].lower().endswith(extensions))
 
 
 def walk(context, folder, ignore, after=(), sized=True):

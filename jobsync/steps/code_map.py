@@ -36,7 +36,7 @@ FIELDS = ("files", "bytes", "lines", "code", "comment", "blank")
 MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
-# What a record says depends on these: the first number is raised when files come to be counted in another way
+# What a record and the sums say depends on these: the first number is raised when files come to be counted in another way
 READER = f"1, Pygments {pygments.__version__}, chardet {chardet.__version__}"
 
 
@@ -75,7 +75,8 @@ def code_map(context, unit):
                 unread.append({"path": path, "reason": file["reason"]})
             if found.is_file:
                 files.append(file)
-    sums = add_up(files) | {"unread": unread, "cut": unit.get("cut", False)}
+    then = before.result_of(files)
+    sums = (then["sums"] if then else add_up(files)) | {"unread": unread, "cut": unit.get("cut", False)}
     log_counts(context, sums["rows"], before.reused)
     return {"files": files, "reader": READER, "sums": sums}
 

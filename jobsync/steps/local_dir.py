@@ -22,7 +22,7 @@ BYTES_PER_CHILD = 16 << 20
 MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_LARGEST = 20
-# What a record says depends on these: the first number is raised when something else comes to be said of the same bytes
+# What a record and the sums say depends on these: the first number is raised when something else comes to be said of the same bytes
 READER = f"1, Pygments {pygments.__version__}"
 
 
@@ -51,7 +51,9 @@ def local_dir(context, unit):
                 files.append(before.record_of(path, found.size, found.mtime) or import_file(context, folder, found))
             else:
                 others.append(describe_other(found))
-    sums = add_up(context, files, others) | {"reused": before.reused, "changes": before.compare(files), "cut": unit.get("cut", False)}
+    then = before.result_of(files)
+    sums = then["sums"] if then and then["others"] == others else add_up(files, others)
+    sums |= {"reused": before.reused, "changes": before.compare(files), "cut": unit.get("cut", False)}
     context.log(f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}")
     return {"root": unit["root"], "files": files, "others": others, "reader": READER, "sums": sums}
 
@@ -121,7 +123,7 @@ def describe_other(found):
     return record if found.target is None else record | {"target": found.target}
 
 
-def add_up(context, files, others):
+def add_up(files, others):
     """Return the sums of one batch.
 
     {"files", "bytes", "lines", "binary", "languages": {name: [files, bytes, lines]}, "directories": the same by top folder, "largest", and as
