@@ -15,31 +15,32 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "screenshots"
-EXAMPLE = Path(tempfile.gettempdir()) / "bookshop"  # a copy of jobsync's own code under a name that anybody's machine could have
+EXAMPLE = Path(tempfile.gettempdir()) / "bookshop"  # a copy of jobsync's own tree under a name that anybody's machine could have
+NOT_PART_OF_IT = shutil.ignore_patterns(".*", "node_modules", "instance", "__pycache__", "results")
 
 
 def main():
     """Write all pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(EXAMPLE, ignore_errors=True)
-    shutil.copytree(ROOT / "jobsync", EXAMPLE, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT, EXAMPLE, ignore=NOT_PART_OF_IT)
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "JOBSYNC_DATA_DIR": folder, "JOBSYNC_PORT": "0"}
         flask = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py")]
-        subprocess.run([*flask, "seed"], cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
         server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
         try:
             url = re.search(r"http://\S+", server.stdout.readline()).group().rstrip("/")
-            _take_all(url)
+            _take_all(url, lambda: subprocess.run([*flask, "seed"], cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL))
         finally:
             server.terminate()
             server.wait()
             shutil.rmtree(EXAMPLE)
 
 
-def _take_all(url):
+def _take_all(url, seed):
     report = _submit(url, "codebase_classify", folder=str(EXAMPLE))
     _wait(url, report, lambda job: job["status"] == "completed")
+    seed()  # after that: its long job keeps workers
     running = _submit(url, "test_job", workers=6, failure_rate=0.0)
     _wait(url, running, lambda job: any(step["name"] == "build" and step["log_count"] > 300 for step in job["steps"]))
     with sync_playwright() as playwright:

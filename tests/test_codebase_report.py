@@ -29,9 +29,9 @@ PROJECT = {
 }
 
 
-def report(root, before=None):
-    imported = run_step(local_dir, dir_path=str(root), before=before)
-    mapped = run_step(code_map, dir_path=str(root))
+def report(root, before=None, **options):
+    imported = run_step(local_dir, dir_path=str(root), before=before, **options)
+    mapped = run_step(code_map, dir_path=str(root), **options)
     classified = run_step(agent, agent_type="rule_classifier", imports={"import_files": ("local_dir", imported.results)})
     steps = {"import_files": ("local_dir", imported), "code_map": ("code_map", mapped), "classify": ("agent", classified)}
     done = run_step(
@@ -68,6 +68,17 @@ def test_it_has_a_sentence_for_every_kind_of_tree(tmp_path, files, summary):
     assert report(write_tree(tmp_path, files))[0]["summary"] == summary
 
 
+def test_it_says_what_it_knows_nothing_of(tmp_path):
+    write_tree(tmp_path, {"a.py": "x = 1\n", "b.py": "y = 1\n", "large.py": "x" * 100})
+    (tmp_path / "link").symlink_to("a.py")
+    assert report(tmp_path)[0]["left_out"] == "1 not read"
+    assert report(tmp_path, max_file_size=50)[0]["left_out"] == "2 not read"
+    assert report(tmp_path, max_files=1)[0]["left_out"] == "all beyond max_files"
+    assert report(tmp_path, max_files=3, max_file_size=50)[0]["left_out"] == "1 not read, all beyond max_files"
+    (tmp_path / "link").unlink()
+    assert report(tmp_path)[0]["left_out"] is None
+
+
 def test_tests_are_counted_against_code(project):
     found = report(project)[0]
     assert (found["code"], found["test_code"], found["tests_to_code"]) == (7, 2, 0.29)
@@ -78,7 +89,6 @@ def test_it_says_where_the_code_is_with_all_that_lies_below_a_folder(project):
     found = report(project)[0]
     assert found["where_the_code_is"] == "src 78 %, tests 22 %"
     assert found["directories"] == {
-        ".": {"files": 5, "code": 7, "test_code": 2},
         "src": {"files": 4, "code": 7, "test_code": 0},
         "src/app": {"files": 2, "code": 5, "test_code": 0},
         "src/web": {"files": 2, "code": 2, "test_code": 0},

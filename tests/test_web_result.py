@@ -66,6 +66,12 @@ def test_the_numbers_of_a_report_come_first_and_noughts_among_the_facts(web_app)
     assert page.one(class_="lead").text == "Six files."
 
 
+def test_a_part_in_which_nothing_was_found_is_left_out_but_one_that_says_so_in_numbers_is_not(web_app):
+    unknown = {"files": 0, "examples": [], "rules": []}
+    page = render(web_app, {"unknown": unknown, "errors": {"lint": 0}, "copies": {"files": 2, "examples": []}, "text": {"a": None, "b": "x"}})
+    assert [heading.text for heading in page.all("h3")] == ["Errors", "Copies", "Text"]
+
+
 def test_lines_by_language_are_a_bar_whose_legend_says_it_all_in_words(web_app):
     page = render(web_app, REPORT)
     legend = page.one(class_="legend small")

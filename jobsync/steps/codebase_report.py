@@ -49,12 +49,13 @@ def sum_up(context, results):
     """Return the report of the one child.
 
     {"summary": a sentence, "files", "bytes", "lines", "code": lines of code of programs, "test_code": those of tests, "tests_to_code": lines of
-    tests to a line of source or None, "where_the_code_is", "changed", "duplicated", "unclassified", "not_by_hand": a few words each or None,
-    "categories", "languages": {name: {"files", "bytes", "lines", "code"}}, "directories": {path: {"files", "code", "test_code"}} of source and
-    tests with all below, the most first, "treemap": [{"path", "parent", "code", "test_code"}] of the same, each below its parent,
+    tests to a line of source or None, "where_the_code_is", "changed", "duplicated", "unclassified", "not_by_hand", "left_out": a few words each
+    or None, "categories", "languages": {name: {"files", "bytes", "lines", "code"}}, "directories": {path: {"files", "code", "test_code"}} of
+    source and tests with all below, the most first, "treemap": [{"path", "parent", "code", "test_code"}] of the tree (".") and these, each
+    below its parent,
     "changes": see `Before.compare`, "largest": [{"path", "bytes", "lines", "code", "category", "rule"}], "deepest": [{"path", "depth"}],
     "unknown": {"files", "examples": [paths], "rules": [{"files", "for", "rule": TOML}]}, "duplicates": see `Duplicates.report`,
-    "generated", "minified", "long_lines", "encodings": see `code_map`, "subcategories", "importance", "rules", "skipped", "cut": see `agent`,
+    "generated", "minified", "long_lines", "encodings": see `code_map`, "subcategories", "importance", "rules": see `agent`,
     "files_listed_by": the step whose children list all files, each with the rule that decided; pages link to that list}.
     """
     return next(results)
@@ -132,6 +133,7 @@ class Survey:
             "duplicated": duplicates.words(),
             "unclassified": self.unknown.words(),
             "not_by_hand": words_of_marks(marks),
+            "left_out": words_of_limits(classified),
             "categories": categories,
             "languages": languages,
             "directories": self._directories(),
@@ -142,7 +144,7 @@ class Survey:
             "deepest": self.deepest.rows(),
             "treemap": self._treemap(),
             **marks,
-            **{name: classified.get(name) for name in ("subcategories", "importance", "rules", "skipped", "cut")},
+            **{name: classified.get(name) for name in ("subcategories", "importance", "rules")},
         }
 
     def _sentence(self, totals, categories):
@@ -173,8 +175,8 @@ class Survey:
         return ", ".join(f"{shorten(path)} {share(lines, code)}" for path, lines in largest if lines) or None
 
     def _directories(self):
-        rows = self._most(MAX_FOLDERS)
-        return {shorten(path): dict(zip(self.folders.fields, row, strict=True)) for path, row in rows}
+        rows = self._most(MAX_FOLDERS + 1)
+        return {shorten(path): dict(zip(self.folders.fields, row, strict=True)) for path, row in rows if path != "."}
 
     def _most(self, limit):
         """Return (path, row) of the folders with the most code in and below them."""
@@ -210,4 +212,13 @@ def words_of_changes(changes):
 def words_of_marks(marks):
     """Return "3 files are generated, 1 is minified", None where there are none."""
     said = [f"{marks[name]['files']:,} {name}" for name in ("generated", "minified") if marks[name] and marks[name]["files"]]
+    return ", ".join(said) or None
+
+
+def words_of_limits(classified):
+    """Return "3 not read, all beyond max_files", None where everything was read."""
+    skipped = classified.get("skipped")
+    said = [f"{skipped:,} not read"] if skipped else []
+    if classified.get("cut"):
+        said.append("all beyond max_files")
     return ", ".join(said) or None

@@ -67,6 +67,12 @@ class Section:
     files_listed_by: str = ""
 
     @property
+    def is_blank(self):
+        """Say whether nothing was found that it could tell of: there is no part, and of the facts only zeros are known."""
+        said = [cell.text for _, cell in self.facts if cell != NOTHING]
+        return len(said) < len(self.facts) and set(said) <= {"0"} and not (self.lead or self.texts or self.table or self.sections)
+
+    @property
     def label(self):
         """Return its title, with its step's name where it is another step's: there may be two of a title on a page."""
         of_step = re.match("/steps/([^/]+)/", self.path)
@@ -91,7 +97,8 @@ def _whole(value):
     steps = inner.pop("steps", None) if isinstance(value.get("steps"), dict) and _are_results(value["steps"]) else None
     whole = _section("", inner, 0, "")
     figures = [fact for fact in whole.facts if fact[1].is_number and fact[1].text != "0"][:MOST_FIGURES]
-    counts = [(part.title, Cell(number(_names(value[key])), True)) for key, part in _charted(value, whole.sections)]
+    parts = [part for part in whole.sections if not part.is_blank]
+    counts = [(part.title, Cell(number(_names(value[key])), True)) for key, part in _charted(value, parts)]
     others = [_section(name, part, 1, f"/steps/{escaped(name)}") for name, part in list((steps or {}).items())[:MOST_SECTIONS]]
     return Section(
         title="",
@@ -99,8 +106,8 @@ def _whole(value):
         figures=[(name, _rounded(name, cell)) for name, cell in figures] + counts,
         facts=[fact for fact in whole.facts if fact not in figures and fact[1] != NOTHING],
         texts=whole.texts,
-        sections=whole.sections[:MOST_OPEN],
-        folded=whole.sections[MOST_OPEN:],
+        sections=parts[:MOST_OPEN],
+        folded=parts[MOST_OPEN:],
         steps=others,
         files_listed_by=listed_by if isinstance(listed_by := value.get(LISTED), str) else "",
     )
