@@ -30,21 +30,20 @@ export class LevelView {
     else this.#box.scrollTop -= this.#replace(lines);
   }
 
-  /** Returns the height of what went away. */
+  /** Returns the height of what went away. It goes last: an empty box would forget where it was scrolled to. */
   #replace(lines) {
     const wanted = new Set(lines.map(({ line }) => line));
-    let above = 0;
-    for (const [number, row] of this.#shown) {
-      if (wanted.has(number)) continue;
-      above += row.offsetHeight;
-      row.remove();
-      this.#shown.delete(number);
-    }
+    const gone = [...this.#shown].filter(([number]) => !wanted.has(number));
+    const above = gone.reduce((height, [, row]) => height + row.offsetHeight, 0);
     for (const line of lines) {
       if (this.#shown.has(line.line)) continue;
       const row = this.#make(line);
       this.#shown.set(line.line, row);
       this.#rows.append(row);
+    }
+    for (const [number, row] of gone) {
+      row.remove();
+      this.#shown.delete(number);
     }
     return above;
   }
@@ -57,9 +56,5 @@ export class LevelView {
   /** Begins to follow the step by a JobSync. */
   follow(sync, step) {
     sync.follow(step, { level: this.#level, onLines: (lines) => this.add(lines) }, LevelFeed);
-  }
-
-  close() {
-    this.#rows.replaceChildren();
   }
 }

@@ -42,12 +42,15 @@ export class LogView {
     this.#earlier = part(body, "earlier");
     this.#later = part(body, "later");
     this.#said = part(body, "log-said");
-    for (const row of this.#rows.children) this.#lines.set(Number(row.dataset.line), row);
+    for (const row of this.#rows.children) {
+      this.#lines.set(Number(row.dataset.line), row);
+      row.firstElementChild.tabIndex = -1; // see line_keys.js
+    }
     const numbers = [...this.#lines.keys()];
     if (numbers.length > 0) this.#shown.add(numbers.at(0), numbers.at(-1));
     if (numbers.length > 0 && numbers.at(-1) < logCount) this.#hold(); // the address asked for earlier ones
     const { signal } = this.#listeners;
-    this.#box.addEventListener("scroll", () => this.#noteScroll(), { signal, passive: true });
+    for (const name of ["scroll", "focusin"]) this.#box.addEventListener(name, () => this.#notePlace(), { signal, passive: true });
     this.#earlier.addEventListener("click", (event) => this.#onClick(event, () => this.showEarlier()), { signal });
     this.#later.addEventListener("click", (event) => this.#onClick(event, () => this.showLatest()), { signal });
     this.#change(() => {});
@@ -78,6 +81,7 @@ export class LogView {
     this.#isFollowing = true;
     this.#isHeld = false;
     this.#change(() => this.#trim());
+    goToEnd(this.#box); // at once: until then an event of some earlier scrolling would say that the viewer is elsewhere
   }
 
   /** Goes to a line, fetching those around it. Says so when there is none yet, and goes there when it comes. Of two calls the later one counts. */
@@ -101,12 +105,9 @@ export class LogView {
     row.scrollIntoView({ block: "nearest" });
   }
 
-  /** Takes all lines out of the document and stops listening. */
+  /** Stops listening, and says nothing any more. */
   close() {
     this.#listeners.abort();
-    this.#rows.replaceChildren();
-    this.#lines.clear();
-    this.#gaps.clear();
     setHidden(this.#earlier, true);
     setHidden(this.#later, true);
     this.#say("");
@@ -117,13 +118,15 @@ export class LogView {
     action();
   }
 
-  #noteScroll() {
-    this.#isFollowing = isAtEnd(this.#box);
+  /** Has the log follow its end while the viewer is there, unless a line has the focus, which could go away with it. */
+  #notePlace() {
+    this.#isFollowing = isAtEnd(this.#box) && !this.#rows.contains(document.activeElement);
     if (this.#isFollowing) this.#isHeld = false;
     setHidden(this.#later, this.#isFollowing);
   }
 
   #hold() {
+    ending.delete(this.#box); // or where the end was would be taken for where it is
     this.#isFollowing = false;
     this.#isHeld = true;
   }
@@ -264,12 +267,24 @@ function endOf(box) {
   return ends.get(box) ?? box.scrollHeight;
 }
 
+/** Takes all lines out of the document. The end is where the box is scrolled to then, for whoever fills it again. */
+export function empty(box, rows) {
+  rows.replaceChildren();
+  goToEnd(box);
+}
+
+function goToEnd(box) {
+  ending.delete(box);
+  box.scrollTop = endOf(box);
+}
+
 /** Scrolls a box to its end before the next painting, if that is still wanted: all boxes together, so that they are laid out once. */
 function scrollToEnd(box, isWanted) {
   if (ending.size === 0) requestAnimationFrame(() => {
-    const wanted = [...ending].filter(([, isStillWanted]) => isStillWanted());
-    ending.clear();
-    for (const [each] of wanted) each.scrollTop = endOf(each);
+    for (const [each, isStillWanted] of ending) {
+      if (isStillWanted()) goToEnd(each);
+      else ending.delete(each);
+    }
   });
   ending.set(box, isWanted);
 }
@@ -280,11 +295,11 @@ export function isAtEnd(box) {
 }
 
 /**
- * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still, by default if nobody has scrolled
- * away. isTrimmed: whether rows may go away above; their height is kept until that is painted, and what `change()` returns to be done above
- * waits as well: else the rows wouldn't be scrolled but would move, which browsers count as unstable (CLS).
+ * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed: whether rows may go away
+ * above; their height is kept until that is painted, and what `change()` returns to be done above waits as well: else the rows wouldn't be
+ * scrolled but would move, which browsers count as unstable (CLS).
  */
-export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => isAtEnd(box)) {
+export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => true) {
   const last = isTrimmed && rows.lastElementChild;
   const before = last?.offsetTop;
   const changeAbove = change();
@@ -297,8 +312,7 @@ export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => 
 async function pad(box, rows, height, changeAbove) {
   const before = parseFloat(rows.style.paddingTop) || 0;
   rows.style.paddingTop = `${before + height}px`;
-  ending.delete(box);
-  box.scrollTop = endOf(box);
+  goToEnd(box);
   if (before > 0) return; // what is taken away soon takes this along
   await frames(2);
   shift(box, () => rows.removeAttribute("style"));

@@ -1,7 +1,7 @@
 // Shows one step: its numbers, and when it is expanded its lines.
 
 import { loaded } from "./load.js";
-import { LogView } from "./log_view.js";
+import { LogView, empty } from "./log_view.js";
 import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
 
 const BAR = ["completed", "failed", "cancelled", "running"];
@@ -26,6 +26,7 @@ export class StepView {
     this.#shown = shown;
     this.#level = this.#find("filter").querySelector("[aria-current=true]")?.dataset.levelOf ?? ALL;
     this.#onPress((level) => this.#filter(level));
+    this.#find("log").addEventListener("focusin", () => this.#listenToKeys(), { once: true });
   }
 
   get name() {
@@ -79,6 +80,11 @@ export class StepView {
       event.preventDefault();
       action(link.dataset.levelOf === this.#level ? ALL : link.dataset.levelOf);
     });
+  }
+
+  async #listenToKeys() {
+    const { goThroughLines } = await loaded(() => import("./line_keys.js"));
+    goThroughLines(this.#find("log"), this.#find("rows"));
   }
 
   /** Opens or closes the step. A closed one holds no lines and fetches none. */
@@ -213,8 +219,8 @@ export class StepView {
 
   #closeLog() {
     this.#sync().unfollow(this.name);
-    this.#log?.close();
+    this.#log?.close?.();
     this.#log = null;
-    this.#find("rows").replaceChildren();
+    empty(this.#find("log"), this.#find("rows"));
   }
 }

@@ -12,7 +12,7 @@ from browser.gates import DEFINITIONS
 from browser.tab import LOOKS, Tab
 
 # What people do with the pages is done on a desk and on a phone, in the light and in the dark
-FLOWS = ("test_actions", "test_expanding", "test_list", "test_list_filters", "test_log_lines", "test_result", "test_start_form", "test_start_page")
+FLOWS = ("test_actions", "test_expanding", "test_keyboard", "test_list", "test_list_filters", "test_log_lines", "test_result", "test_start_form", "test_start_page")
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",

@@ -136,16 +136,24 @@ def test_what_is_said_of_a_line_is_true(site, tabs):
 
 # Shows lines in a log of its own, more of them after each frame: between a frame's scrolling and the event that tells of it
 FAST = """async (frames) => {
-  const { LogView } = await import("/static/js/log_view.js");
+  const { LogView, empty } = await import("/static/js/log_view.js");
   const body = document.getElementById("step-talk").cloneNode(true);
   body.querySelector("[data-part=rows]").replaceChildren();
   body.open = true;
   document.querySelector("main").append(body);
-  const view = new LogView(body, { step: "fast", pattern: document.querySelector("#line-pattern"), read: async () => ({ items: [] }), logCount: 0 });
+  const open = () => new LogView(body, { step: "fast", pattern: document.querySelector("#line-pattern"), read: async () => ({ items: [] }), logCount: 0 });
   const box = body.querySelector("[data-part=log]");
+  let view = open();
   window.fast = { box, fromEnd: () => box.scrollHeight - box.clientHeight - box.scrollTop, rows: () => box.querySelectorAll("[data-line]").length };
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   let last = 0;
+  window.fast.showLatest = () => view.showLatest();
+  window.fast.closeAndOpen = () => {
+    view.close();
+    empty(box, body.querySelector("[data-part=rows]"));
+    view = open();
+    return box.scrollTop; // has the box laid out meanwhile, as other parts of a page do
+  };
   window.fast.grow = async (frames) => {
     for (let turn = 0; turn < frames; turn += 1) {
       const lines = Array.from({ length: 7 }, () => ({ line: (last += 1), level: "info", at: new Date().toISOString(), message: `line ${last}` }));
@@ -186,3 +194,13 @@ def test_a_viewer_who_scrolls_up_stays_there_however_fast_lines_come(fast, held)
     assert fast.evaluate("fast.fromEnd() > 1000")
     fast.evaluate("fast.grow(20)")
     assert fast.evaluate(row) == before
+
+
+def test_who_goes_back_to_the_end_follows_it_though_the_log_is_still_being_scrolled(fast):
+    fast.evaluate("(async () => { fast.box.scrollTop = 100; await fast.grow(1); fast.box.scrollTop = 200; fast.showLatest(); await fast.grow(120); })()")
+    assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [LATEST, True]
+
+
+def test_a_log_that_is_opened_again_follows_its_end(fast):
+    fast.evaluate("(async () => { fast.closeAndOpen(); await fast.grow(120); })()")
+    assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [LATEST, True]
