@@ -42,10 +42,7 @@ export class LogView {
     this.#earlier = part(body, "earlier");
     this.#later = part(body, "later");
     this.#said = part(body, "log-said");
-    for (const row of this.#rows.children) {
-      this.#lines.set(Number(row.dataset.line), row);
-      row.firstElementChild.tabIndex = -1; // see line_keys.js
-    }
+    for (const row of this.#rows.children) this.#lines.set(Number(row.dataset.line), row);
     const numbers = [...this.#lines.keys()];
     if (numbers.length > 0) this.#shown.add(numbers.at(0), numbers.at(-1));
     if (numbers.length > 0 && numbers.at(-1) < logCount) this.#hold(); // the address asked for earlier ones

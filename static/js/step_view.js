@@ -26,6 +26,7 @@ export class StepView {
     this.#shown = shown;
     this.#level = this.#find("filter").querySelector("[aria-current=true]")?.dataset.levelOf ?? ALL;
     this.#onPress((level) => this.#filter(level));
+    for (const link of this.#find("rows").querySelectorAll("a")) link.tabIndex = -1; // as served it is a stop; with scripts see line_keys.js
     this.#find("log").addEventListener("focusin", () => this.#listenToKeys(), { once: true });
   }
 

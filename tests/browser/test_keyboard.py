@@ -101,7 +101,7 @@ def focused_line(tab):
     return tab.page.evaluate("Number(document.activeElement.closest('li')?.dataset.line)")
 
 
-def test_a_log_is_one_stop_its_lines_are_gone_through_by_arrows_and_none_goes_away_with_the_focus(keyboard, site):
+def test_a_log_is_one_stop_and_its_lines_are_gone_through_by_arrows(keyboard, site):
     job_id = site.submit("wordy", lines=1100)
     site.wait_for_end(job_id)
     tab, keys = keyboard(f"/jobs/{job_id}")
@@ -117,6 +117,15 @@ def test_a_log_is_one_stop_its_lines_are_gone_through_by_arrows_and_none_goes_aw
         assert focused_line(tab) == line
     keys.press("Tab")
     assert tab.page.evaluate("document.activeElement.dataset.part") in ("later", "download"), "behind the log"
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_lines_that_were_served_are_no_stops_either(keyboard, site, level):
+    job_id = site.submit("wordy", lines=40)
+    site.wait_for_end(job_id)
+    tab, _ = keyboard(f"/jobs/{job_id}?open=talk&level={level}")
+    tab.wait_for_last_line("talk", 40)
+    assert tab.find('[data-step="talk"] .line-number').evaluate_all("links => links.length > 0 && links.every((link) => link.tabIndex === -1)")
 
 
 def test_lines_that_come_take_no_line_away_that_has_the_focus(keyboard, site):
