@@ -6,7 +6,7 @@ import random
 LINE = b"    value = compute(one, two)  # a line of code\n"
 ENDINGS = ("py", "js", "md", "c", "json")
 FILES_PER_FOLDER = 50
-LONG_AGO = 1_700_000_000  # s: the files' time, so that none is too young to be trusted
+LONG_AGO = 1_700_000_000  # s: the first file's time, so that none is too young to be trusted
 
 
 def make_tree(root, files, mean=8.9, spread=1.1):
@@ -20,4 +20,4 @@ def make_tree(root, files, mean=8.9, spread=1.1):
         path = os.path.join(folder, f"file{place:02}.{ENDINGS[place % len(ENDINGS)]}")
         with open(path, "wb") as file:
             file.write(b"%d\n" % number + LINE * (int(sizes.lognormvariate(mean, spread)) // len(LINE)))
-        os.utime(path, (LONG_AGO, LONG_AGO))
+        os.utime(path, (LONG_AGO + 7 * number,) * 2)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 DAY = 86_400_000  # ms
 
 
@@ -15,7 +16,7 @@ def now():
 
 def milliseconds(text):
     """Return the stored time for an ISO 8601 text with a zone. Raises ValueError for what isn't one."""
-    return (datetime.fromisoformat(text) - EPOCH) // timedelta(milliseconds=1)
+    return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
 
 
 def midnight(day):
@@ -33,4 +34,4 @@ def iso(milliseconds):
 
 @lru_cache(maxsize=1024)
 def _iso_second(seconds):
-    return (EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()  # strftime takes longer, and writes year 1 as "1"

@@ -3,12 +3,16 @@
 import os
 import random
 import shutil
+import sys
 
 import pytest
 from folder_steps import STARTED_BEFORE, FakeContext, planned_paths, run_step, write_tree
 
 from jobsync.steps import _folder
+from jobsync.steps.code_map import code_map
 from jobsync.steps.local_dir import local_dir
+
+MODULES = {step_type: sys.modules[f"jobsync.steps.{step_type.name}"] for step_type in (local_dir, code_map)}
 
 MANY = {f"{folder}/{number:03}.py": f"x = {number}\n" for folder in ("a", "b", "c") for number in range(70)}
 
@@ -109,6 +113,20 @@ def test_a_file_that_was_too_large_to_read_is_compared_by_size_and_time(tmp_path
     assert examples_of(run(tmp_path, max_file_size=50, before=first)) == {"grown": "modified"}
 
 
+UNREAD = {"sha256": None, "lines": None, "binary": None, "generated": None}
+
+
+@pytest.mark.parametrize("record", [{"mtime": None}, UNREAD | {"error": "Permission denied"}], ids=["no time", "not read"])
+def test_a_file_of_which_not_all_is_known_is_read(tmp_path, reads, record):
+    """A time beyond the calendar isn't written down; and a file that may be read by now has the size and time that it had."""
+    write_tree(tmp_path, {"a": "1\n", "b": "1\n"})
+    first = run(tmp_path)
+    first.results[0]["files"][0].update(record)
+    reads.clear()
+    run(tmp_path, before=first)
+    assert reads == ["a"]
+
+
 def test_all_that_was_in_a_folder_that_is_empty_now_is_missed(tmp_path):
     write_tree(tmp_path, MANY)
     first = run(tmp_path)
@@ -152,8 +170,9 @@ def test_what_a_run_that_was_cut_never_saw_is_neither_added_nor_removed(tmp_path
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_any_changes_are_found(tmp_path, seed):
+def test_any_changes_are_found(tmp_path, monkeypatch, seed):
     rng = random.Random(seed)
+    monkeypatch.setattr(MODULES[local_dir], "FILES_LOOKED_AT_PER_CHILD", rng.choice([(1, 7), (60, 100), (400, 4000)]))
     names = [f"{rng.choice('abcd')}/{rng.choice(['', 'in/', 'é/'])}{number}" for number in range(300)]
     write_tree(tmp_path, dict.fromkeys(names, "old\n"))
     links = [tmp_path / folder / "link" for folder in "abcd" if rng.random() < 0.5]
@@ -182,7 +201,8 @@ def test_any_changes_are_found(tmp_path, seed):
 
 
 @pytest.mark.parametrize("stored", [1, 3, 5])
-def test_an_interrupted_plan_goes_on_with_the_same_run_before(tmp_path, stored):
+def test_an_interrupted_plan_goes_on_with_the_same_run_before(tmp_path, monkeypatch, stored):
+    monkeypatch.setattr(MODULES[local_dir], "FILES_LOOKED_AT_PER_CHILD", (50, 1000))
     write_tree(tmp_path, {f"{number:04}": "" for number in range(400)})
     first = run(tmp_path)
     (tmp_path / "0399").unlink()
@@ -224,3 +244,45 @@ def test_the_plan_lists_each_file_once(tmp_path):
     write_tree(tmp_path, MANY)
     first = run(tmp_path)
     assert planned_paths(run(tmp_path, before=first).units) == sorted(MANY)
+
+
+def count_sums(monkeypatch, step_type):
+    """Return a list that gets the number of files of each batch whose sums are made from its files' records."""
+    numbers, add_up = [], MODULES[step_type].add_up
+
+    def note(files, *others):
+        numbers.append(len(files))
+        return add_up(files, *others)
+
+    monkeypatch.setattr(MODULES[step_type], "add_up", note)
+    return numbers
+
+
+def ends_of(done):
+    return [unit.input["files"][-1] for unit in done.units]
+
+
+@pytest.mark.parametrize("step_type", [local_dir, code_map])
+def test_the_sums_of_what_is_unchanged_are_taken_over_wherever_files_came_and_went(tmp_path, monkeypatch, step_type):
+    write_tree(tmp_path, {f"{folder}/{number:03}.py": f"x = {number}\n" for folder in "abcdef" for number in range(200)})
+    monkeypatch.setattr(MODULES[local_dir], "FILES_LOOKED_AT_PER_CHILD", (100, 4000))
+    first = run_step(step_type, dir_path=str(tmp_path))
+    write_tree(tmp_path, {"a/0.py": "first\n"})
+    (tmp_path / "f/111.py").unlink()
+    made = count_sums(monkeypatch, step_type)
+    second = run_step(step_type, dir_path=str(tmp_path), before=first)
+    assert set(ends_of(second)) <= set(ends_of(first)), "batches end where they did, so that they stand for the same files"
+    assert 2 <= len(made) < len(second.units) and sum(made) < 400, "only where a file came or went"
+    made.clear()
+    third = run_step(step_type, dir_path=str(tmp_path), before=second)
+    assert made == [] and ends_of(third) == ends_of(second)
+    anew = run_step(step_type, dir_path=str(tmp_path)).summary
+    assert {**third.summary, **{name: anew[name] for name in ("changes", "reused") if name in anew}} == anew
+
+
+def test_where_nothing_is_as_it_was_batches_do_not_grow_without_end(tmp_path):
+    write_tree(tmp_path, {"z": "1\n"})
+    first = run(tmp_path)
+    write_tree(tmp_path, {f"{number:04}": "" for number in range(2000)})
+    second = run(tmp_path, before=first)
+    assert [len(unit.input["files"]) for unit in second.units] == [800, 800, 401]

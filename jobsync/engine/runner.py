@@ -9,7 +9,7 @@ from jobsync import registry, store
 from jobsync.clock import now
 from jobsync.engine.outbox import insist
 from jobsync.errors import StepFailed, Stopped
-from jobsync.extensions import encoded, json_text
+from jobsync.extensions import encoded
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
 from jobsync.status import COMPLETED, FAILED, LEVELS
@@ -95,8 +95,7 @@ class TaskContext:
 
 def _new_child(key, unit):
     """Return the NewChild of a Unit. What can't be stored is its step type's mistake, found here and not in the outbox."""
-    json_text(unit.input)
-    return work.NewChild(key, one_line(str(unit.name), 1000), unit.input)
+    return work.NewChild(key, one_line(str(unit.name), 1000), encoded(unit.input))
 
 
 def is_batch(task):

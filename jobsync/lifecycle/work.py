@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, or_, select, update
 
 from jobsync import logs, store
 from jobsync.clock import now
+from jobsync.extensions import Encoded
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Job, Step, Worker
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
@@ -67,7 +68,7 @@ class NewChild:
 
     key: str
     name: str
-    input: dict
+    input: dict | Encoded
 
 
 # Workers

@@ -2,25 +2,21 @@
 
 The plan tells each batch which children of that run to look at: both runs list their files in the same order, so the two lists are gone
 through side by side. A batch stands for the part of the order that follows the batch before it, up to its own last file, and the last batch
-for all the rest. So a file that is gone belongs to exactly one batch, and is missed there.
+for all the rest. So a file that is gone belongs to exactly one batch, and is missed there. Batches end where some of that run did: then
+they stand for the same files, and where none of these has changed the sums are taken over too.
 """
 
 from typing import NamedTuple
 
-from jobsync.clock import iso
+from jobsync.clock import iso, milliseconds
 from jobsync.registry import Unit
+from jobsync.steps._folder import parts_of
 from jobsync.steps._report import shorten
-from jobsync.text import text_to_path
 
 MAX_EXAMPLES = 20
 # ms: some file systems keep times no finer than this, so a file that was written so shortly before it was read may have changed since, unseen
 COARSE = 2000
 ADDED, REMOVED, MODIFIED, UNCHANGED = "added", "removed", "modified", "unchanged"
-
-
-def place(path):
-    """Return the place of a path text in the order of a walk, to be compared."""
-    return tuple(text_to_path(path).split("/"))
 
 
 def when(mtime):
@@ -35,10 +31,9 @@ def when(mtime):
 
 
 class Batch(NamedTuple):
-    """A child of the run before: its id, and the places of its first and its last file."""
+    """A child of the run before: its id, and the parts of the path of its last file."""
 
     id: str
-    first: tuple
     last: tuple
 
 
@@ -46,6 +41,7 @@ class RunBefore:
     """The batches of the run before, gone through once, in order. run: what `Context.last_run` says of it."""
 
     def __init__(self, context, run):
+        self.run = run
         self._children = context.run_children(run["id"])
         self._to_come = run["child_count"]
         self._open = []
@@ -68,40 +64,50 @@ class RunBefore:
                 self._ahead = (child, given)
                 return
 
-    def among(self, after, upto):
-        """Return the ids of the batches with files in the part of the order after the place `after`, up to `upto`; None: from the begin, to the end."""
-        while self._ahead and (upto is None or place(self._ahead[1]["files"][0]) <= upto):
+    def _open_to(self, upto):
+        """Open the batches that begin in the part of the order up to `upto`; None: to the end."""
+        while self._ahead and (upto is None or parts_of(self._ahead[1]["files"][0]) <= upto):
             child, given = self._ahead
-            self._open.append(Batch(child, place(given["files"][0]), place(given["files"][-1])))
+            self._open.append(Batch(child, parts_of(given["files"][-1])))
             self.known_to = given["files"][-1] if given.get("cut") else None
             self._advance()
+
+    def is_seam(self, last, following):
+        """Say whether a batch of it ended after the file `last` and before the `following` one, given their parts: its sums can be taken over then."""
+        self._open_to(last)
+        return any(last <= batch.last < following for batch in self._open)
+
+    def among(self, after, upto):
+        """Return the ids of the batches with files in the part of the order after the parts `after`, up to `upto`; None: from the begin, to the end."""
+        self._open_to(upto)
         self._open = [batch for batch in self._open if after is None or batch.last > after]
         return [batch.id for batch in self._open]
 
 
-def find_run(context):
-    """Return the run before that this one is compared with (see `Context.last_run`), the same one all along; None if there is none."""
+def find_run(context, root):
+    """Return the RunBefore that this one is compared with (see `Context.last_run`), the same one all along; None if there is none.
+
+    root: the folder, as text. A run over another one is none.
+    """
     given = context.last_input
-    return given.get("before", {}).get("run") if given else context.last_run()
+    run = given.get("before", {}).get("run") if given else context.last_run()
+    found = run and RunBefore(context, run)
+    return found if found and found.root in (None, root) else None
 
 
-def tell_before(context, run, root, units):
-    """Yield the Units of a walk, each with a `before` in its input; as they are if the run before was one over another folder.
+def tell_before(context, before, root, units):
+    """Yield the Units of a walk, each with a `before` in its input.
 
     before: {"run": see `Context.last_run`, "children": [ids], "after": path or None: where the Unit's part begins, "known_to": path or None:
     beyond it the run before knows nothing, because it was cut there, "is_gone": whether that run was deleted meanwhile}.
     """
     given = context.last_input
-    batches = RunBefore(context, run)
-    if batches.root not in (None, root):
-        yield from units
-        return
     after = given["files"][-1] if given and given["files"] else None
     for unit in at_least_one(units, root) if not given else units:
         end = end_of(unit.input)
-        children = batches.among(after and place(after), end and place(end))
-        before = {"run": run, "children": children, "after": after, "known_to": batches.known_to, "is_gone": batches.is_gone}
-        yield Unit(unit.name, unit.input | {"before": before})
+        children = before.among(after and parts_of(after), end and parts_of(end))
+        about = {"run": before.run, "children": children, "after": after, "known_to": before.known_to, "is_gone": before.is_gone}
+        yield Unit(unit.name, unit.input | {"before": about})
         after = end
 
 
@@ -128,48 +134,46 @@ class Before:
     """
 
     def __init__(self, context, unit, reader, was_read):
-        self._reader, self._was_read = reader, was_read
         self._about = unit.get("before")
         self._files, self._usable, self._missing, self._results = {}, {}, [], []
         self._is_gone = bool(self._about and self._about["is_gone"])
         self.reused = 0  # records that were taken over
         if self._about:
-            self._load(context, unit)
+            self._trusted_to = self._about["run"]["started_at"] - COARSE
+            self._load(context, unit, reader, was_read)
 
-    def _load(self, context, unit):
+    def _load(self, context, unit, reader, was_read):
         listed = set(unit["files"])
-        after, upto = (path and place(path) for path in (self._about["after"], end_of(unit)))
+        after, upto = (path and parts_of(path) for path in (self._about["after"], end_of(unit)))
         for child in self._about["children"]:
             context.check()
             result = context.result(child)
             if result is None:
                 self._is_gone = True
                 continue
-            self._results.append(result)
             records = {file["path"]: file for file in result["files"]}
             self._files.update(records)
-            if result["reader"] == self._reader:
-                self._usable.update(records)
+            if result["reader"] == reader:
+                self._results.append(result)
+                self._usable.update((path, file) for path, file in records.items() if was_read(file) and file["mtime"])
         unlisted = self._files.keys() - listed
-        self._missing = [path for path in unlisted if (after is None or place(path) > after) and (upto is None or place(path) <= upto)]
+        self._missing = [path for path in unlisted if (after is None or parts_of(path) > after) and (upto is None or parts_of(path) <= upto)]
         for path in unlisted:
             del self._files[path]
 
     def record_of(self, path, size, mtime):
         """Take over the record of a file that was read then and has kept its size (bytes) and time (ms); None if there is no such."""
         file = self._usable.get(path)
-        if not file or not self._was_read(file) or mtime > self._about["run"]["started_at"] - COARSE:
-            return None
-        if file["size"] != size or file["mtime"] != when(mtime):
+        if not file or file["size"] != size or mtime > self._trusted_to or milliseconds(file["mtime"]) != mtime:
             return None
         self.reused += 1
         return file
 
-    def result_of(self, files):
-        """Return the result of that run's batch of which all the records were taken over, and no others; None if there is no such batch."""
-        if len(self._results) != 1 or self.reused != len(files) or len(self._results[0]["files"]) != len(files):
-            return None
-        return self._results[0]
+    def results_of(self, files):
+        """Return the results of those batches of that run whose records are all of these, each taken over; none if some of these aren't from there."""
+        if self.reused == len(files) == sum(len(result["files"]) for result in self._results):
+            return self._results
+        return []
 
     def compare(self, files):
         """Return what changed in this part, given its files' records now.
@@ -184,7 +188,7 @@ class Before:
             numbers[change] += 1
             if change != UNCHANGED:
                 changed.append((path, change))
-        changed.sort(key=lambda pair: place(pair[0]))
+        changed.sort(key=lambda pair: parts_of(pair[0]))
         examples = [{"path": shorten(path), "change": change} for path, change in changed[:MAX_EXAMPLES]]
         run = self._about["run"]
         since = {"job_id": run["job_id"], "at": iso(run["started_at"])}
@@ -202,7 +206,7 @@ class Before:
                 continue
             if before:
                 yield path, change_between(before, file)
-            elif known_to is None or place(path) <= place(known_to):
+            elif known_to is None or parts_of(path) <= parts_of(known_to):
                 yield path, ADDED
         for path in (*self._missing, *self._files.keys() - {file["path"] for file in files}):
             yield path, REMOVED

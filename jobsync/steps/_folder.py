@@ -107,6 +107,11 @@ class Folder:
         self._inner_parts = ()
 
 
+def parts_of(path):
+    """Return the parts of a path text. Those of several paths compare as their places in the order of a walk do."""
+    return tuple(text_to_path(path).split("/"))
+
+
 def open_root(path):
     """Return a descriptor of the folder at `path`. Raises StepFailed with one line that names it."""
     try:
@@ -174,7 +179,7 @@ class Look(NamedTuple):
 
 def look(folder, path, max_size):
     """Return the Look of a path text inside the folder."""
-    parts = tuple(text_to_path(path).split("/"))
+    parts = parts_of(path)
     try:
         info = folder.stat(parts)
         kind = kind_of(info)

@@ -42,7 +42,7 @@ class Ignore:
     def hides(self, entry):
         """Return whether an Entry is left out, given that the folders above it are not."""
         is_folder = entry.kind == FOLDER
-        if verdict(self.exclude, "/".join(entry.parts), is_folder):
+        if self.exclude and verdict(self.exclude, "/".join(entry.parts), is_folder):
             return True
         if self.gitignore and entry.parts[-1] == ".git":
             return True

@@ -11,12 +11,11 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 from jobsync.definitions.fields import TrueOrFalse, WholeNumber
 from jobsync.errors import StepFailed
 from jobsync.registry import Unit
-from jobsync.steps._folder import FOLDER, Folder, shown
+from jobsync.steps._folder import FOLDER, Folder, parts_of, shown
 from jobsync.steps._ignore import Ignore, parse_exclude
 from jobsync.text import path_to_text, text_to_path
 
 CHECK_EVERY = 200
-LARGEST_BATCH = 20
 STEPS_OF_GROWTH = 10
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
 EXTENSION_REASON = "must be an extension such as .py"
@@ -60,10 +59,11 @@ def root_of(options):
     return os.path.abspath(options["dir_path"])
 
 
-def plan_batches(context, files, size=None):
-    """Yield Units of at most `files` files and about `size` bytes that are to be read (None: any), going on after `context.last_input`.
+def plan_batches(context, files, size=None, is_seam=None):
+    """Yield Units of some files, or `size` bytes that are to be read (None: any), going on after `context.last_input`.
 
-    Large folders come in larger Units, of up to LARGEST_BATCH times as many files, since each costs some time of its own.
+    files: (least, most). The further the walk, the more: each Unit costs some time of its own, but a small folder needs some for all workers.
+    is_seam(last, next): whether a Unit may well end between two files, given their parts; one of twice as many files ends anywhere.
     Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True on the last, and "cut": True on it if
     there are more}.
     """
@@ -71,15 +71,16 @@ def plan_batches(context, files, size=None):
     if last and last.get("last"):
         return
     root = root_of(context.options)
-    start, after = (last["start"] + len(last["files"]), text_to_path(last["files"][-1])) if last else (0, "")
+    start, after = (last["start"] + len(last["files"]), parts_of(last["files"][-1])) if last else (0, ())
     batch, weight, limit = [], 0, limit_from(files, start)
     with Folder(root) as folder:
-        for entry in wanted(context, folder, tuple(after.split("/")) if after else (), sized=size is not None):
+        for entry in wanted(context, folder, after, sized=size is not None):
             if start + len(batch) == context.options["max_files"]:
                 context.log(f"more than {context.options['max_files']:,} files (max_files): the rest is left out", level="warning")
                 yield batch_unit(root, start, batch, last=True, cut=True)
                 return
-            if len(batch) >= limit or (size and weight >= size):
+            is_full = len(batch) >= limit or (size and weight >= size)
+            if is_full and (is_seam is None or len(batch) >= 2 * limit or is_seam(parts_of(batch[-1]), entry.parts)):
                 yield batch_unit(root, start, batch)
                 start, batch, weight = start + len(batch), [], 0
                 limit = limit_from(files, start)
@@ -90,8 +91,9 @@ def plan_batches(context, files, size=None):
 
 
 def limit_from(files, start):
-    """Return how many files the batch that begins with the file number `start` may have."""
-    return max(files, min(LARGEST_BATCH * files, start // STEPS_OF_GROWTH))
+    """Return how many files the batch that begins with the file number `start` is to have."""
+    least, most = files
+    return max(least, min(most, start // STEPS_OF_GROWTH))
 
 
 def batch_unit(root, start, batch, **more):

@@ -24,7 +24,7 @@ from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_
 from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
-FILES_PER_CHILD = 50
+FILES_PER_CHILD = (50, 1000)  # least and most
 # A lexer reads about 1 MB a second: this keeps a child under a second or so.
 BYTES_PER_CHILD = 512 << 10
 LARGEST_PER_CHILD = MAX_LARGEST = 20
@@ -75,8 +75,8 @@ def code_map(context, unit):
                 unread.append({"path": path, "reason": file["reason"]})
             if found.is_file:
                 files.append(file)
-    then = before.result_of(files)
-    sums = (then["sums"] if then else add_up(files)) | {"unread": unread, "cut": unit.get("cut", False)}
+    then = before.results_of(files)
+    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {"unread": unread, "cut": unit.get("cut", False)}
     log_counts(context, sums["rows"], before.reused)
     return {"files": files, "reader": READER, "sums": sums}
 
@@ -139,8 +139,10 @@ def report_encodings(encodings):
 @code_map.plan
 def plan_map(context):
     """Yield batches of files; input as `plan_batches` and `tell_before` make it."""
-    batches, run = plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD), find_run(context)
-    yield from tell_before(context, run, path_to_text(root_of(context.options)), batches) if run else batches
+    root = path_to_text(root_of(context.options))
+    run = find_run(context, root)
+    batches = plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD, run and run.is_seam)
+    yield from tell_before(context, run, root, batches) if run else batches
 
 
 def examine(context, folder, found):

@@ -10,14 +10,15 @@ import pygments
 
 from jobsync.registry import step
 from jobsync.steps._before import Before, add_up_changes, find_run, tell_before, when
-from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
+from jobsync.steps._folder import Folder, TooLarge, look, parts_of, read_chunks, reason_of
 from jobsync.steps._generated import looks_generated
 from jobsync.steps._language import is_binary, language_of
 from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
 from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
-FILES_PER_CHILD = 50
+FILES_PER_CHILD = (50, 1000)  # least and most
+FILES_LOOKED_AT_PER_CHILD = (400, 4000)
 BYTES_PER_CHILD = 16 << 20
 MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
@@ -51,8 +52,11 @@ def local_dir(context, unit):
                 files.append(before.record_of(path, found.size, found.mtime) or import_file(context, folder, found))
             else:
                 others.append(describe_other(found))
-    then = before.result_of(files)
-    sums = then["sums"] if then and then["others"] == others else add_up(files, others)
+    then = before.results_of(files)
+    if then and others == [other for result in then for other in result["others"]]:
+        sums = add_together(result["sums"] for result in then)
+    else:
+        sums = add_up(files, others)
     sums |= {"reused": before.reused, "changes": before.compare(files), "cut": unit.get("cut", False)}
     context.log(f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}")
     return {"root": unit["root"], "files": files, "others": others, "reader": READER, "sums": sums}
@@ -61,11 +65,12 @@ def local_dir(context, unit):
 @local_dir.plan
 def plan_import(context):
     """Yield batches of files; input as `plan_batches` and `tell_before` make it."""
-    run = find_run(context)
+    root = path_to_text(root_of(context.options))
+    run = find_run(context, root)
     if run is None:
         yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
     else:  # most files won't be read, so their sizes say little of the time that a batch takes
-        yield from tell_before(context, run, path_to_text(root_of(context.options)), plan_batches(context, FILES_PER_CHILD))
+        yield from tell_before(context, run, root, plan_batches(context, FILES_LOOKED_AT_PER_CHILD, is_seam=run.is_seam))
 
 
 def was_read(file):
@@ -136,12 +141,43 @@ def add_up(files, others):
         languages.add(label, 1, file["size"], lines)
         folders.add(top_folder(file["path"]), 1, file["size"], lines)
         largest.offer({"path": shorten(file["path"]), "bytes": file["size"], "lines": lines, "language": label})
-        if reason_unread(file):
-            unread.add(file["path"], reason_unread(file))
-    for other in others:
-        unread.add(other["path"], other["reason"])
+    left_out = [(file["path"], reason_unread(file)) for file in files if reason_unread(file)] + [(other["path"], other["reason"]) for other in others]
+    for path, reason in sorted(left_out, key=lambda pair: parts_of(pair[0])):
+        unread.add(path, reason)
     binary = sum(1 for file in files if file["binary"])
     return {**languages.total(), "binary": binary, "languages": languages.rows, "directories": folders.rows, "largest": largest.rows(), **unread.report()}
+
+
+def add_together(batches):
+    """Return the sums of several batches as those of one."""
+    totals = Totals()
+    for sums in batches:
+        totals.add(sums)
+    return totals.sums()
+
+
+class Totals:
+    """The sums of several batches (see `add_up`), added up."""
+
+    def __init__(self):
+        self.numbers = dict.fromkeys(("files", "bytes", "lines", "binary"), 0)
+        self.languages, self.folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
+        self.largest, self.unread = Largest(MAX_LARGEST, by="bytes"), Unread()
+
+    def add(self, sums):
+        """Add those of one batch."""
+        for name in self.numbers:
+            self.numbers[name] += sums[name]
+        self.languages.add_rows(sums["languages"])
+        self.folders.add_rows(sums["directories"])
+        for row in sums["largest"]:
+            self.largest.offer(row)
+        self.unread.add_report(sums)
+
+    def sums(self):
+        """Return them as those of one batch."""
+        rows = {"languages": self.languages.rows, "directories": self.folders.rows}
+        return {**self.numbers, **rows, "largest": self.largest.rows(), **self.unread.report()}
 
 
 def notes(sums):
@@ -169,27 +205,20 @@ def sum_up(context, results):
     "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, "cut"}. `files` are plain
     files, read or not; `skipped` are those of them that weren't read, and all that is no file.
     """
-    totals, changes = dict.fromkeys(("files", "bytes", "lines", "binary", "reused"), 0), []
-    languages, folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
-    largest, unread, cut = Largest(MAX_LARGEST, by="bytes"), Unread(), False
+    totals, reused, changes, cut = Totals(), 0, [], False
     for sums in results:
         context.check()
-        cut = cut or sums["cut"]
+        totals.add(sums)
+        reused, cut = reused + sums["reused"], cut or sums["cut"]
         changes.append(sums["changes"])
-        for name in totals:
-            totals[name] += sums[name]
-        for kept, added in ((languages, sums["languages"]), (folders, sums["directories"])):
-            kept.add_rows(added)
-        for row in sums["largest"]:
-            largest.offer(row)
-        unread.add_report(sums)
     return {
         "root": shorten(path_to_text(root_of(context.options))),
-        **totals,
-        "languages": languages.report(MAX_LANGUAGES),
-        "directories": folders.report(MAX_FOLDERS),
-        "largest": largest.rows(),
-        **unread.report(),
+        **totals.numbers,
+        "reused": reused,
+        "languages": totals.languages.report(MAX_LANGUAGES),
+        "directories": totals.folders.report(MAX_FOLDERS),
+        "largest": totals.largest.rows(),
+        **totals.unread.report(),
         "changes": add_up_changes(changes),
         "cut": cut,
     }
