@@ -27,6 +27,18 @@ hypothesis.settings.register_profile("jobsync", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("jobsync")
 
 
+def pytest_collection_modifyitems(items):
+    """Have files of tests that mostly wait take turns with those that mostly compute.
+
+    Two that compute side by side are too many for two processors, and two that wait leave them idle.
+    """
+    files = dict.fromkeys(item.path for item in items)
+    waiting = [file for file in files if file.parent.name == "faults"]
+    computing = [file for file in files if file not in waiting]
+    place = {file: number / len(group) for group in (waiting, computing) for number, file in enumerate(group)}
+    items.sort(key=lambda item: place[item.path])
+
+
 def wait_for(condition, seconds=15, what="it"):
     """Return what `condition()` returns as soon as that is true."""
     deadline = time.monotonic() + seconds

@@ -314,7 +314,7 @@ def test_a_full_disk_is_waited_for_in_words_and_the_work_goes_on_by_itself_when_
     pages.open(job_id)
     wait_for(lambda: server.structure(job_id)["steps"][0]["log_count"], 30, "the first lines")
     filler = fill(small_disk)
-    seconds = 20  # longer than the lease of a worker that can't say that it lives
+    seconds = 18  # longer than the lease of a worker that can't say that it lives
     wait_for(lambda: fill(small_disk) and reasons_with(server, "full"), 15, "a full disk")
     hold(seconds, server, listener, "full")
     assert server.get(f"/jobs/{job_id}").status_code == 200
