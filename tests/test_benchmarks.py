@@ -168,7 +168,7 @@ def test_a_socket_subscribes_and_hears_whichever_transport_comes_first(told, tra
     acks, hints, requests = asyncio.run(follow_a_job(server, job_id, transports))
     assert acks[0]["ok"] and acks[0]["job_id"] == job_id
     assert [(name, hint["job_id"]) for name, hint in hints[:2]] == 2 * [("job_update", job_id)]
-    assert requests >= 1 if transports[0] == "websocket" else requests >= 5
+    assert requests >= 1 if transports[0] == "websocket" else requests >= 4, "two polls, the connect and the websocket at least"
 
 
 async def follow_a_job(server, job_id, transports):
