@@ -60,6 +60,7 @@ def test_it_says_in_one_sentence_what_a_tree_is(project):
     [
         ({}, "There is nothing in this folder."),
         ({"README.md": "x\n", "a.csv": "1,2\n"}, "No program: 2 files in 6 bytes, of which 1 document."),
+        ({"vendor/a.js": "x = 1\n"}, "No program of its own: 1 file in 6 bytes, of which 1 vendored file and 0 documents."),
         ({"a.rs": "fn main() {}\n"}, "A Rust project: 1 line of code, none of tests, 0 documents; 1 file in 13 bytes."),
         ({"tests/test_a.py": "x = 1\n"}, "Tests alone: 1 line of tests, 0 documents; 1 file in 6 bytes."),
     ],

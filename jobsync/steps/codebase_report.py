@@ -152,8 +152,11 @@ class Survey:
         if not totals["files"]:
             return "There is nothing in this folder."
         size = f"{counted(totals['files'], 'file')} in {readable(totals['bytes'])}"
-        docs = counted(categories.get("docs", {"files": 0})["files"], "document")
+        docs, vendored = (categories.get(name, {"files": 0})["files"] for name in ("docs", "vendored"))
+        docs = counted(docs, "document")
         source, tests = self.totals["source"], self.totals["test"]
+        if not source + tests and vendored:
+            return f"No program of its own: {size}, of which {counted(vendored, 'vendored file')} and {docs}."
         if not source + tests:
             return f"No program: {size}, of which {docs}."
         tested = f"{counted(tests, 'line') if tests else 'none'} of tests"
