@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -507,15 +508,20 @@ def test_workers_of_a_killed_server_end_by_themselves_and_a_restart_goes_on_with
     assert [child["attempt"] for child in children(fresh, job_id)] == [2]
 
 
+def send(pids, number):
+    """Send a signal to processes. One that a worker's script had started may have ended by itself."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def test_what_died_with_its_server_is_found_by_the_next_one(fresh, tmp_path):
     """Server and workers are all killed at once, as when the machine goes off: nobody has given anything back."""
     job_id, *_ = start_script(fresh, "tried_again", tmp_path)
     pids = in_sessions(workers_of(fresh))
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)  # or they would notice that the server is gone before their turn comes
+    send(pids, signal.SIGSTOP)  # or they would notice that the server is gone before their turn comes
     fresh.kill()
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    send(pids, signal.SIGKILL)
     fresh.start()
     assert fresh.wait_for_end(job_id)["status"] == "completed"
     assert "Lost during attempt 1: the worker was gone when the server started." in [line["message"] for line in lines(fresh, job_id)]
