@@ -5,6 +5,8 @@ import os
 import re
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# CSI sequences (colours, the cursor), OSC and its like with their text (titles, links), and the two- and three-character ones (ECMA-48)
+CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 LONE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -22,16 +24,21 @@ def printable(text):
     return LONE.sub(_escaped, CONTROL.sub(_escaped, text))
 
 
+def without_escapes(text):
+    """Return `text` without terminal escapes (colours, links, moves of the cursor), as pages show it."""
+    return CONTROL_SEQUENCE.sub("", text) if "\x1b" in text else text
+
+
 def _escaped(match):
     return match.group().encode("unicode_escape").decode()
 
 
 def one_line(text, size=160):
-    """Return the first words of `text` on one line of at most `size` bytes (3 or more) as it stands in JSON.
+    """Return the first words of `text`, without terminal escapes, on one line of at most `size` bytes (3 or more) as it stands in JSON.
 
     The contract has 600 bytes for a whole step.
     """
-    line = " ".join(CONTROL.sub(" ", storable(text)).split())
+    line = " ".join(CONTROL.sub(" ", storable(without_escapes(text))).split())
     if _json_size(line) <= size:
         return line
     line = line[:size]

@@ -17,8 +17,8 @@ from marshmallow import ValidationError
 from jobsync import registry
 from jobsync.definitions import Definitions
 from jobsync.errors import StepFailed, Stopped
-from jobsync.steps import _process
-from jobsync.steps._lines import PIECE, level_of
+from jobsync.steps import _pipes, _process
+from jobsync.steps._lines import PIECE, LineSplitter, level_of
 from jobsync.steps.command import CommandOptions, command
 
 DEFINITIONS = Path(__file__).parent.parent / "definitions"
@@ -421,6 +421,102 @@ def test_stdout_is_info_and_stderr_a_warning_unless_a_line_names_its_level():
     assert sorted(lines) == [("debug", "DEBUG: detail"), ("error", "ERROR: bad"), ("info", "plain"), ("warning", "odd")]
 
 
+IN_TURN = "n=0; while [ $n -lt 200 ]; do echo out $n; echo err $n >&2; n=$((n+1)); done"
+BURSTS = "for n in $(seq 40); do seq $n; seq $((n % 7)) >&2; printf 'a b' >&2; echo; printf 'c\\n' >&2; done"
+TRACED = "set -x\necho building\nls /nonexistent\necho done"
+
+
+def bash(script):
+    return ["bash", "-c", doubled(script)]
+
+
+@pytest.mark.parametrize("script", [IN_TURN, TRACED])
+def test_lines_of_both_pipes_come_in_the_order_in_which_they_were_written(script):
+    _, lines = run(run=bash(script))
+    merged = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+    assert [line for _, line in lines] == merged.splitlines()
+
+
+def test_lines_keep_their_order_while_others_need_the_processor():
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+    try:
+        _, lines = run(run=bash(IN_TURN))
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert [line for _, line in lines] == [f"{pipe} {n}" for n in range(200) for pipe in ("out", "err")]
+
+
+@pytest.mark.parametrize("script", [IN_TURN, BURSTS, TRACED])
+def test_merged_output_is_exactly_what_one_pipe_gets(script):
+    result, lines = run(run=bash(script), stderr="merge")
+    merged = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+    assert [line for _, line in lines] == merged.splitlines()
+    assert result["lines"] == len(lines)
+
+
+def test_merged_output_is_info_unless_a_line_names_its_level_and_its_last_line_is_the_reason():
+    script = "echo plain >&2; echo 'error: bad' >&2; echo the reason; exit 3"
+    context = FakeContext(run=bash(script), stderr="merge")
+    with pytest.raises(StepFailed, match="exit code 3: the reason"):
+        command(context, {})
+    assert context.lines == [("info", "plain"), ("error", "error: bad"), ("info", "the reason")]
+
+
+def test_stderr_is_separate_or_merge():
+    assert refusal(run=["true"], stderr="stdout") == {"stderr": ["Must be one of: separate, merge."]}
+
+
+def test_pipes_of_another_kind_lose_nothing(monkeypatch):
+    """Where pipes can't hold packets, or hold several, only the order between two pipes is a guess."""
+    for kind in (lambda: (*os.pipe(), False), lambda: (*os.pipe2(os.O_DIRECT), False)):
+        monkeypatch.setattr(_pipes, "_open_pipe", kind)
+        _, lines = run(run=bash(IN_TURN))
+        assert [line for level, line in lines if level == "info"] == [f"out {n}" for n in range(200)]
+        assert [line for level, line in lines if level == "warning"] == [f"err {n}" for n in range(200)]
+
+
+def test_a_line_without_an_end_shows_after_a_second(tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    script = 'printf "Password: "; read -r word <"$PARAM_GATE"; echo; printf "again "; read -r word <"$PARAM_GATE"; echo "was right"; printf last'
+    context = FakeContext({"gate": str(gate)}, run=shell(script))
+    running = Running(context)
+    for shown in ("Password: ", "again "):
+        context.await_line(shown)
+        assert running.is_alive()
+        gate.write_text("x\n")
+    running.end()
+    assert context.messages() == ["Password: ", "again ", "was right", "last"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([b"a", None, b"\nb\n"], ["a", "b"]),
+        ([b"a", None, b"\r\nb\n"], ["a", "b"]),
+        ([b"a", None, b"b\n"], ["a", "b"]),
+        ([b"a", None, b"\n\nb\n"], ["a", "", "b"]),
+        ([b"a", None, b"b", None, b"\n", b"c"], ["a", "b", "c"]),
+        ([b"a", None], ["a"]),
+        ([b"a", None, b"\r"], ["a"]),
+        (["€".encode()[:2], None, "€".encode()[2:] + b"\n"], ["€"]),
+        ([b"x" + "😀".encode()[:3], None, "😀".encode()[3:] + b"\n"], ["x", "😀"]),
+        ([b"10 %\r", None, b"20 %\r", None, b"100 %\n"], ["100 %"]),
+        ([b"10 %\r20 %", None, b"\r30 %", None, b"\nend", None, b"\n"], ["30 %", "end"]),
+        ([b"\xff", None, b"\n"], ["\ufffd"]),
+        ([b"\x80\x80\x80\x80", None, b"\n"], ["\ufffd" * 4]),
+    ],
+)
+def test_a_partial_line_is_handed_out_once(pieces, lines):
+    """None stands for a second without output."""
+    splitter, shown = LineSplitter(), []
+    for piece in pieces:
+        shown += splitter.feed(piece) if piece else splitter.partial() if splitter.has_partial else []
+    assert shown + splitter.end() == lines
+
+
 def test_much_output_on_both_pipes_arrives_whole_and_in_order():
     script = "import sys\nfor i in range(20000):\n print('out', i)\n print('err', i, file=sys.stderr)"
     result, lines = run(run=python(script))
@@ -487,6 +583,47 @@ def test_a_long_progress_bar_is_one_line():
         ("info", "web | INFO | started"),
         ("debug", "[debug] x = 5"),
         ("debug", "TRACE: entered"),
+        ("error", "src/app.ts(12,5): error TS2304: Cannot find name 'foo'."),
+        ("error", "Program.cs(10,13): error CS0103: The name 'x' does not exist"),
+        ("warning", "Program.cs(10,13): warning CS0168: never used"),
+        ("error", "error LNK2019: unresolved external symbol"),
+        ("error", "main.c:1:10: fatal error: missing.h: No such file or directory"),
+        ("error", "clang: fatal error: no input files"),
+        ("error", "fatal error: runtime: out of memory"),
+        ("error", "npm ERR! code ELIFECYCLE"),
+        ("error", "npm error code ENOENT"),
+        ("warning", "npm WARN deprecated request@2.88.2"),
+        ("error", "::error file=app.js,line=1::Missing semicolon"),
+        ("error", "::error::Missing semicolon"),
+        ("warning", "::warning file=app.js,line=1::Deprecated"),
+        ("error", "##[error]Process completed with exit code 1."),
+        ("error", "E0102 15:04:05.678901       1 reflector.go:138] Failed to watch"),
+        ("info", "I0102 15:04:05.678901       1 main.go:70] started"),
+        ("error", "2026-01-01 00:00:00.000 UTC [123] ERROR:  relation does not exist"),
+        ("error", "SEVERE: Servlet threw exception"),
+        ("error", '{"levelname": "ERROR", "message": "boom"}'),
+        ("error", '{"log.level":"error","message":"boom"}'),
+        ("error", "E, [2026-01-01T00:00:00.000000 #123] ERROR -- : boom"),
+        ("debug", "D, [2026-01-01T00:00:00.000000 #123] -- : boom"),
+        ("error", "Jan  2 15:04:05 host app[123]: ERROR: boom"),
+        ("error", "Mon Jan 01 00:00:00 2026 [error] [client 1.2.3.4] boom"),
+        ("error", "01-Jan-2026 10:00:00.123 SEVERE [main] org.apache.catalina.startup"),
+        ("error", '[2026-01-01 00:00:00] production.ERROR: boom {"exception":"x"}'),
+        ("error", "error: none of the files was found"),
+        ("error", "error: 3 files could not be read"),
+        ("warning", "\x1b]8;;http://x.example\x07WARN\x1b]8;;\x07 linked"),
+        ("default", "error: 0, warning: 0"),
+        ("default", "ERROR: 0"),
+        ("default", "Warning: 3"),
+        ("default", "critical: 0, high: 0, moderate: 0"),
+        ("default", "lint: error: 0"),
+        ("default", "Alert: none"),
+        ("default", "debug: false"),
+        ("default", "Error rate: 0.0 %"),
+        ("default", "critical path: 12 ms"),
+        ("default", "ERROR_COUNT=0"),
+        ("default", "Downloading error-prone 2.3.4"),
+        ("default", "Exit 1234 5"),
         ("default", "0 errors, 2 warnings"),
         ("default", "Error handling is on"),
         ("default", "ValueError: bad"),
@@ -512,6 +649,11 @@ def test_exit_code_0_is_success():
 def test_another_exit_code_fails_with_the_last_line_of_stderr():
     assert failure(run=shell("echo first >&2; echo 'no space left' >&2; echo >&2; echo out; exit 3")) == "exit code 3: no space left"
     assert failure(run=shell("echo out; exit 1")) == "exit code 1"
+
+
+def test_an_error_has_no_terminal_escapes():
+    script = "printf '\\033[31mError: \\033[1mbad thing\\033[0m \\033]8;;http://x.example\\007happened\\033]8;;\\007\\n' >&2; exit 2"
+    assert failure(run=shell(script)) == "exit code 2: Error: bad thing happened"
 
 
 def test_a_signal_is_named():

@@ -2,30 +2,41 @@
 
 import re
 
+from jobsync.text import without_escapes
+
 PIECE = 32 * 1024  # bytes of one line; a longer one goes on in the next
 
 WORDS = {
     "debug": ("trace", "debug"),
     "info": ("info", "notice"),
     "warning": ("warn", "warning"),
-    "error": ("err", "error", "crit", "critical", "fatal", "panic", "alert", "emerg", "emergency"),
+    "error": ("err", "error", "crit", "critical", "fatal", "severe", "panic", "alert", "emerg", "emergency"),
 }
 LEVEL_OF = {word: level for level, words in WORDS.items() for word in words}
+LEVEL_OF |= {"d": "debug", "i": "info", "w": "warning", "e": "error", "f": "error"}  # the letters that klog and Ruby's Logger begin with
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-WORD = f"({'|'.join(LEVEL_OF)})"
-SHOUTED = f"({'|'.join(LEVEL_OF).upper()})"
-STAMP = r"[^A-Za-z]*(?:(?<=\d)[TZ][^A-Za-z]*){0,2}"  # whatever comes before the first word: a time stamp, a bracket, nothing
+WORD = rf"({'|'.join(word for words in WORDS.values() for word in words)})"
+SHOUTED = WORD.upper()
+NAME = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|UTC|GMT)\b|(?<=\d)[TZ]"
+STAMP = rf"[^A-Za-z]*(?:(?:{NAME})[^A-Za-z]*){{0,3}}"  # whatever comes before the first word: a time stamp, a bracket, nothing
+CODE = r"(?:\[\w+\]| [A-Z]{1,8}\d{1,6})?"  # error[E0308]: mismatched types; error TS2304: cannot find …
+VALUE = r"(?i:\s*(?:\d[\d.]*\s?%?|none|no|n/a|false|true|null|off|on|ok)\s*(?:[,;|)\]]|$))"
+COLON = rf":(?!{VALUE})"  # "error: 0, warning: 0" counts, and "debug: false" sets: neither names a level
 FIRST = (
-    re.compile(rf"{STAMP}\b{SHOUTED}\b(?!-)"),  # ERROR no space left; 2026-01-02T03:04:05Z WARN slow; INFO:root:started
+    re.compile(rf"{STAMP}\b{SHOUTED}\b(?!-|:{VALUE})"),  # ERROR no space left; 2026-01-02T03:04:05Z WARN slow; INFO:root:started
     re.compile(rf"{STAMP}[\[<(]\s*{WORD}\s*[\])>]", re.IGNORECASE),  # [error] no space left; 12:00:01 <info> started
-    re.compile(rf"{STAMP}\b{WORD}(?:\[\w+\])?:", re.IGNORECASE),  # warning: unused; error[E0308]: mismatched types
+    re.compile(rf"{STAMP}\b(?:fatal )?{WORD}{CODE}{COLON}", re.IGNORECASE),  # warning: unused; fatal error: no input files
+    re.compile(rf"{STAMP}(?:npm|pnpm|yarn|lerna) {WORD}(?:!|\b)", re.IGNORECASE),  # npm ERR! code ELIFECYCLE
+    re.compile(rf"\s*::{WORD}(?: |::)"),  # ::error file=app.js,line=1::missing semicolon
+    re.compile(r"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] "),  # E0102 15:04:05.678901       1 watch.go:138] failed
+    re.compile(r"([DIWEF]), \[\d{4}-\d\d-\d\dT"),  # E, [2026-01-02T03:04:05.000000 #123] ERROR -- : no space left
 )
 EARLY = (
-    re.compile(rf"(?:: | - |\| ?|\] ?){WORD}(?:\[\w+\])?\s*(?::| -|\||\])", re.IGNORECASE),  # a.c:3: error: …; … - app - INFO - …
-    re.compile(rf"\] ?{SHOUTED}\b"),  # 12:00:01 [main] WARN org.example - …
+    # a.c:3: error: …; a.ts(3,5): error TS2304: …; … - app - INFO - …
+    re.compile(rf"(?:: | - |\| ?|\] ?)(?:fatal )?{WORD}{CODE}\s*(?:{COLON}| -|\||\])", re.IGNORECASE),
+    re.compile(rf"\] (?:\w{{1,40}}\.)?{SHOUTED}\b(?!:{VALUE})"),  # 12:00:01 [main] WARN org.example - …; [2026-01-02 03:04:05] production.ERROR: …
 )
-FIELD = re.compile(rf"\b(?:level|lvl|severity)\"?\s?[=:]\s?\"?{WORD}\b", re.IGNORECASE)  # level=info msg=…; {"level": "error", …}
+FIELD = re.compile(rf"\b(?:level|levelname|lvl|severity)\"?\s?[=:]\s?\"?{WORD}\b", re.IGNORECASE)  # level=info msg=…; {{"level": "error", …}}
 
 
 def level_of(line, default):
@@ -34,7 +45,7 @@ def level_of(line, default):
     A level counts only where programs put it: first in the line but for a time stamp, in capitals, in brackets or before a colon; between
     separators a little later; or as `level=…`. So "0 errors" and "Error handling is on" name none. `fatal` and its like are errors.
     """
-    start = COLOUR.sub("", line[:1000])
+    start = without_escapes(line[:1000])
     matches = [pattern.match(start) for pattern in FIRST] + [pattern.search(start[:160]) for pattern in EARLY] + [FIELD.search(start)]
     return next((LEVEL_OF[match.group(1).lower()] for match in matches if match), default)
 
@@ -44,18 +55,39 @@ class LineSplitter:
 
     def __init__(self):
         self._rest = b""
+        self._is_bar = False
+        self._is_continued = False  # the beginning of the present line was handed out as a partial one
+
+    @property
+    def has_partial(self):
+        """Whether text without an end is held back. What a carriage return may still overwrite, as in a progress bar, doesn't count."""
+        return bool(_without_cut_character(self._rest)) and not self._is_bar
 
     def feed(self, data):
         """Return the lines that `data` completes."""
         *lines, rest = (self._rest + data).split(b"\n")
-        pieces = [piece for line in lines for piece in _pieces(_shown(line))]
+        self._is_bar = b"\r" in rest or (self._is_bar and not lines)
+        pieces = [piece for line in self._without_known_beginning(lines) for piece in _pieces(_shown(line))]
         *full, self._rest = _pieces(_without_overwritten(rest))
         return [_decode(piece) for piece in pieces + full]
+
+    def partial(self):
+        """Return what is held back as a line of its own: its end may never come. What follows becomes the next line."""
+        complete = _without_cut_character(self._rest)
+        self._rest, self._is_continued = self._rest[len(complete) :], True
+        return [_decode(complete)]
 
     def end(self):
         """Return what is left: the last line, if it has no end."""
         rest, self._rest = self._rest, b""
-        return [_decode(piece) for piece in _pieces(_shown(rest))] if rest else []
+        lines = self._without_known_beginning([rest]) if rest else []
+        return [_decode(piece) for line in lines for piece in _pieces(_shown(line))]
+
+    def _without_known_beginning(self, lines):
+        """Return complete lines without the first if all of it was handed out as a partial one, so that only its end was missing."""
+        is_known = bool(lines) and self._is_continued and not _shown(lines[0])
+        self._is_continued = self._is_continued and not lines
+        return lines[1:] if is_known else lines
 
 
 def _without_overwritten(line):
@@ -75,6 +107,16 @@ def _pieces(line):
         pieces.append(line[:end])
         line = line[end:]
     return [*pieces, line]
+
+
+def _without_cut_character(piece):
+    """Return bytes without the beginning of a UTF-8 character at their end whose other bytes haven't come."""
+    for size in range(1, min(4, len(piece) + 1)):
+        byte = piece[-size]
+        if byte & 0xC0 != 0x80:  # not a character's second, third or fourth byte
+            expected = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+            return piece[:-size] if size < expected else piece
+    return piece
 
 
 def _character_end(line):

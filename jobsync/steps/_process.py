@@ -5,44 +5,41 @@ the group on purpose (a daemon) is out of reach.
 """
 
 import os
-import selectors
 import signal
-import socket
 import subprocess
 import threading
 import time
 from contextlib import suppress
 
 from jobsync.errors import StepFailed
-from jobsync.steps._lines import LineSplitter
+from jobsync.steps._pipes import OutputReader
 
 GRACE = 1.5  # seconds from SIGTERM to SIGKILL
 LINGER = 1.0  # seconds that background processes may go on after the program itself has ended
 KILLED = 2.0  # seconds to wait for killed processes to be gone; more would help only against a broken disk
 TICK = 0.05  # seconds between looks whether a group still exists
-CHUNK = 64 * 1024
 
 
 class Program:
-    """One run of a program. `on_line(text, pipe)` is called in the thread that runs it; `pipe` is "stdout" or "stderr"."""
+    """One run of a program. `on_line(text, pipe)` is called in the thread that runs it; `pipe` is "stdout" or "stderr".
 
-    def __init__(self, argv, env, cwd, on_line):
+    merged: stderr's lines come as stdout's, in the exact order in which both were written.
+    """
+
+    def __init__(self, argv, env, cwd, on_line, merged=False):
         self.left_behind = False  # processes in the background had to be ended
-        self._how = {"args": argv, "env": env, "cwd": cwd, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self._how = {"args": argv, "env": env, "cwd": cwd}
         self._on_line = on_line
         self._process = None
-        self._splitters = {}
         self._stopping = False
         self._exited = False
         self._broken = None
-        self._selector = selectors.DefaultSelector()
-        self._bell, self._waker = socket.socketpair()
-        self._lock = threading.Lock()
+        self._output = OutputReader(self._take_line, merged)
 
     def stop(self):
         """Have the program ended. From any thread, at any time, before `run` and after it too."""
         self._stopping = True
-        self._wake()
+        self._output.wake()
 
     def run(self):
         """Run the program to its end and return its exit code: minus the signal's number if one killed it, None if nothing could end it.
@@ -60,7 +57,7 @@ class Program:
                 self._end_group()
             self._read_rest()
         finally:
-            self._close()
+            self._output.close()
         if self._broken:
             raise self._broken
         return self._process.returncode
@@ -68,7 +65,8 @@ class Program:
     def _start(self):
         name = f"the program {self._how['args'][0]!r}"
         try:
-            return subprocess.Popen(**self._how, stdin=subprocess.DEVNULL, bufsize=0, process_group=0)
+            stdout, stderr = self._output.write_ends()
+            return subprocess.Popen(**self._how, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, process_group=0)
         except FileNotFoundError as error:
             raise StepFailed(f"{name} was not found (or the interpreter that it names)") from error
         except OSError as error:
@@ -77,11 +75,7 @@ class Program:
             raise StepFailed(f"{name} can't be run: an argument or a variable is not text that a program can be given") from error
 
     def _watch(self):
-        for name, file in (("stdout", self._process.stdout), ("stderr", self._process.stderr)):
-            os.set_blocking(file.fileno(), False)
-            self._splitters[name] = LineSplitter()
-            self._selector.register(file, selectors.EVENT_READ, name)
-        self._selector.register(self._bell, selectors.EVENT_READ)
+        self._output.close_write_ends()
         threading.Thread(target=self._await_exit, name="await-exit", daemon=True).start()
 
     def _await_exit(self):
@@ -89,45 +83,22 @@ class Program:
         with suppress(ChildProcessError):  # reaped already, so it has ended
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._exited = True
-        self._wake()
-
-    def _wake(self):
-        with self._lock:  # never a socket that is closed, whose number may be another file's by now
-            if self._waker.fileno() >= 0:
-                self._waker.send(b"\0")
+        self._output.wake()
 
     def _follow(self):
         while not (self._exited or self._stopping):
-            self._pump(None)
+            self._output.read()
         deadline = time.monotonic() + LINGER
         while not (self._stopping or self._is_gone()) and time.monotonic() < deadline:
-            self._pump(TICK)
+            self._output.read(TICK)
 
-    def _pump(self, seconds):
-        """Wait at most so long for output, hand it out, and say whether there was any."""
-        pipes = 0
-        for key, _ in self._selector.select(seconds):
-            if key.data is None:
-                self._bell.recv(CHUNK)
-            else:
-                pipes += 1
-                self._read(key.fileobj, key.data)
-        return pipes > 0
-
-    def _read(self, file, name):
-        data = os.read(file.fileno(), CHUNK)
-        lines = self._splitters[name].feed(data)
-        if not data:
-            self._selector.unregister(file)
-            lines = self._splitters.pop(name).end()
-        self._hand_out(lines, name)
-
-    def _hand_out(self, lines, name):
-        for line in lines:
-            try:
-                self._on_line(line, name)
-            except Exception as error:  # noqa: BLE001 - `run` raises it when the group has ended
-                self._broken, self._on_line, self._stopping = error, _discard, True
+    def _take_line(self, line, pipe):
+        if self._broken:
+            return
+        try:
+            self._on_line(line, pipe)
+        except Exception as error:  # noqa: BLE001 - `run` raises it when the group has ended
+            self._broken, self._stopping = error, True
 
     def _end_group(self):
         if self._exited and self._is_gone():
@@ -143,7 +114,7 @@ class Program:
         while not self._is_gone():
             if time.monotonic() > deadline:
                 return False
-            self._pump(TICK)
+            self._output.read(TICK)
         return True
 
     def _is_gone(self):
@@ -162,23 +133,9 @@ class Program:
 
     def _read_rest(self):
         deadline = time.monotonic() + LINGER  # a process that has left the group may go on writing for ever
-        while self._splitters and time.monotonic() < deadline and self._pump(0):
+        while self._output.is_open and time.monotonic() < deadline and self._output.read(0):
             pass
-        for name, splitter in self._splitters.items():
-            self._hand_out(splitter.end(), name)
-
-    def _close(self):
-        with self._lock:
-            self._waker.close()
-        self._bell.close()
-        self._selector.close()
-        if self._process:
-            self._process.stdout.close()
-            self._process.stderr.close()
-
-
-def _discard(line, pipe):
-    """Drop a line."""
+        self._output.end()
 
 
 def _has_living(group):

@@ -55,7 +55,7 @@ class CommandOptions(Schema):
     `{item}` the item. In a script for a shell (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the
     environment. A program that is not a shell but is given a script (`python -c`) is the definition's own risk.
     for_each: the items, one child for each: a list, or a glob relative to `cwd`.
-    env: more variables. cwd: the folder to run in; the one that jobsync was started in by default.
+    env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come in exact order. cwd: the folder to run in; the one that jobsync was started in by default.
     """
 
     run = fields.List(
@@ -66,6 +66,7 @@ class CommandOptions(Schema):
     )
     for_each = Items(load_default=None, allow_none=False)
     env = fields.Dict(keys=fields.String(validate=_check_variable), values=fields.String(), load_default=dict)
+    stderr = fields.String(load_default="separate", validate=validate.OneOf(["separate", "merge"]))
     cwd = fields.String(load_default="", validate=validate.Length(min=1, error="must not be empty"))
 
     @validates_schema
@@ -89,8 +90,10 @@ def command(context, unit):
     reasons = check_values(context.options["run"], values)
     if reasons:
         raise StepFailed(reasons[0])
-    output = Output(context)
-    program = Program(fill_arguments(context.options["run"], values), _environment(context, values), _folder(context, values), output.write)
+    is_merged = context.options["stderr"] == "merge"
+    output = Output(context, {"stdout"} if is_merged else {"stderr"})
+    arguments, environment = fill_arguments(context.options["run"], values), _environment(context, values)
+    program = Program(arguments, environment, _folder(context, values), output.write, is_merged)
     context.on_stop(program.stop)
     started = time.monotonic()
     code = program.run()
@@ -137,16 +140,20 @@ def sum_up(context, results):
 
 
 class Output:
-    """Takes a program's lines into the log, and remembers what the child's result or error needs of them."""
+    """Takes a program's lines into the log, and remembers what the child's result or error needs of them.
 
-    def __init__(self, context):
+    error_pipes: the pipes whose last line says best why a program failed.
+    """
+
+    def __init__(self, context, error_pipes):
         self._log = context.log
+        self._error_pipes = error_pipes
         self.lines = 0
         self.last_error = ""
 
     def write(self, line, pipe):
         self.lines += 1
-        if pipe == "stderr" and line.strip():
+        if pipe in self._error_pipes and line.strip():
             self.last_error = line
         self._log(line, level_of(line, LEVELS[pipe]))
 

@@ -4,8 +4,8 @@ import re
 from datetime import UTC, datetime
 
 from jobsync.clock import milliseconds, now
+from jobsync.text import without_escapes
 
-CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 DELETE = "\u2421"  # the picture of \x7f; those of the others follow U+2400
@@ -64,7 +64,7 @@ def elapsed(start, end, at):
 
 def plain(text):
     """Return a log line's text without terminal escapes; other control characters become their pictures (U+2400 and on)."""
-    return CONTROL.sub(_picture, CONTROL_SEQUENCE.sub("", text))
+    return CONTROL.sub(_picture, without_escapes(text))
 
 
 def times(step):
