@@ -48,6 +48,7 @@ class Context(Protocol):
 
     options: the step's options, checked and filled in (those named in `StepType.templates` still as written).
     params: the job's parameters. depends: names of the steps this one depends on. attempt: 1 for a child's first attempt.
+    attempt_id: names the attempt among all of the database, as `job/child/attempt`.
     last_input: in `plan`, the input of the last child an interrupted planning stored, else None. The engine passes over as many
     units as were stored; a plan that can resume better says `resumes=True` and yields only what comes after `last_input`.
     """
@@ -58,6 +59,7 @@ class Context(Protocol):
     params: dict
     depends: list
     attempt: int
+    attempt_id: str
     last_input: dict | None
 
     def log(self, message: str, level: str = "info", at: int | None = None) -> None:

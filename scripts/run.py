@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+OF_MAKE = {"FOLDER", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR"}  # no job's command is to find them
 PATIENCE = 30  # seconds that the workers get to start
 
 
@@ -20,7 +21,8 @@ def main():
     folder = os.path.abspath(os.environ.get("FOLDER") or ROOT)
     if not os.path.isdir(folder):
         sys.exit(f"FOLDER={folder} is not a folder.")
-    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    environ = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
     for number in (signal.SIGINT, signal.SIGTERM):  # a terminal's Ctrl-C reaches the server by itself; twice does no harm
         signal.signal(number, lambda *_: server.terminate())
     url = _wait_for_address(server)

@@ -1,6 +1,5 @@
 """The step type `command`, with real processes and a context made by hand."""
 
-import ctypes
 import json
 import os
 import signal
@@ -8,13 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from marshmallow import ValidationError
 
-from jobsync import registry
+from jobsync import processes, registry
 from jobsync.definitions import Definitions
 from jobsync.errors import StepFailed, Stopped
 from jobsync.steps import _pipes, _process
@@ -29,9 +27,10 @@ SHOW_ARGUMENTS = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.
 class FakeContext:
     """A Context that keeps what it is told. `on_log(message)` may be set, to be called at each line."""
 
-    job_id, step_name, depends, attempt, last_input = "job", "build", [], 1, None
+    job_id, step_name, depends, last_input = "job", "build", [], None
 
-    def __init__(self, params=None, **options):
+    def __init__(self, params=None, attempt=1, **options):
+        self.attempt, self.attempt_id = attempt, f"job-{os.getpid()}/1/{attempt}"
         self.options = CommandOptions().load(options)
         self.params = params or {}
         self.lines = []
@@ -391,6 +390,47 @@ def test_it_runs_in_the_folder_that_it_is_told(tmp_path):
     (tmp_path / "inner").mkdir()
     _, lines = run({"item": "inner"}, {"top": str(tmp_path)}, run=["pwd", "-P"], cwd="{top}/{item}", for_each=["inner"])
     assert lines == [("info", os.path.realpath(tmp_path / "inner"))]
+
+
+def environment_of(**options):
+    """Return what a command finds in its environment."""
+    _, lines = run(run=python("import json, os; print(json.dumps(dict(os.environ)))"), **options)
+    return json.loads(lines[0][1])
+
+
+def test_its_environment_says_where_it_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PWD", "/elsewhere")
+    monkeypatch.setenv("OLDPWD", "/before")
+    environ = environment_of(cwd=str(tmp_path))
+    assert environ["PWD"] == str(tmp_path)
+    assert "OLDPWD" not in environ
+    assert environment_of()["PWD"] == os.getcwd()
+    assert run(run=["bash", "-c", "echo $PWD"], cwd=str(tmp_path))[1] == [("info", str(tmp_path))]
+
+
+@pytest.mark.parametrize("name", ["JOBSYNC_PORT", "JOBSYNC_SECRET_KEY", "FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_FROM_CLI"])
+def test_it_gets_no_setting_of_jobsync(name, monkeypatch):
+    monkeypatch.setenv(name, "x")
+    assert name not in environment_of()
+
+
+def test_a_virtual_environment_of_jobsync_is_not_the_command_s_but_another_one_is(monkeypatch):
+    own = f"{sys.prefix}/bin"
+    monkeypatch.setenv("PATH", f"{own}:/usr/bin:/bin")
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    environ = environment_of()
+    assert "VIRTUAL_ENV" not in environ
+    assert environ["PATH"] == "/usr/bin:/bin"
+    monkeypatch.setenv("VIRTUAL_ENV", "/another")
+    environ = environment_of()
+    assert environ["VIRTUAL_ENV"] == "/another"
+    assert environ["PATH"] == f"{own}:/usr/bin:/bin"
+
+
+def test_python_writes_its_lines_as_they_come_unless_the_step_says_otherwise(monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    assert environment_of()["PYTHONUNBUFFERED"] == "1"
+    assert environment_of(env={"PYTHONUNBUFFERED": ""})["PYTHONUNBUFFERED"] == ""
 
 
 def test_it_is_in_a_group_of_its_own_and_in_the_session_of_the_worker():
@@ -795,7 +835,8 @@ def test_a_background_process_that_keeps_the_output_open_is_ended(monkeypatch):
     result, lines = run(run=shell("sleep 600 & echo pid $!"))
     assert result["exit_code"] == 0
     assert not is_running(int(lines[0][1].split()[1]))
-    assert lines[1] == ("warning", "the program has ended, what it left running in the background was ended too")
+    pid = lines[0][1].split()[1]
+    assert lines[1] == ("warning", f"the program has ended, what it left running was ended too: {pid} (sleep 600)")
 
 
 def test_a_background_process_that_gave_up_the_output_is_ended_too(monkeypatch):
@@ -810,53 +851,163 @@ def test_what_a_background_process_writes_soon_after_the_end_is_kept(monkeypatch
     assert lines == [("info", "early"), ("info", "late")]
 
 
-def test_a_daemon_that_left_the_group_is_not_waited_for():
-    fork = "import os, time\nif os.fork(): os._exit(0)\nos.setsid()\n"
-    script = fork + "print('pid', os.getpid(), '\\nbye', end='', flush=True)\ntime.sleep(600)"
-    started = time.monotonic()
-    context = FakeContext(run=shell('"$0" -c "$1" & wait; sleep 0.5', sys.executable, script))
-    result = command(context, {})
+DAEMON = """
+import os, sys, time
+heard, told = os.pipe()
+if os.fork():
+    os.read(heard, 1)
+    os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+print(f"pid {os.getpid()}", flush=True)
+os.write(told, b"!")
+time.sleep(600)
+"""
+IGNORING = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(f'pid {os.getpid()}', flush=True); time.sleep(600)"
+CHAIN = """
+import os, signal, time
+print(f"pid {os.getpid()}", flush=True)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+end = time.monotonic() + 30
+while time.monotonic() < end:
+    if os.fork():
+        os._exit(0)
+    time.sleep(0.002)
+"""
+ESCAPES = {
+    "timeout": ["timeout", "600", "sh", "-c", "echo pid $$; sleep 600; true"],
+    "timeout that kills": ["timeout", "-k", "1", "600", "sh", "-c", "trap '' TERM; echo pid $$; sleep 600; true"],
+    "setsid": ["setsid", "--wait", "sh", "-c", "echo pid $$; sleep 600; true"],
+    "job control": ["bash", "-c", "set -m; (echo pid $BASHPID; sleep 600; true) & wait"],
+    "nohup": ["sh", "-c", "nohup sh -c 'echo pid $$; sleep 600; true' & wait"],
+    "daemon": ["sh", "-c", '"$0" -c "$1"; sleep 600', sys.executable, DAEMON],
+    "daemon without its environment": ["sh", "-c", 'env -i "$0" -c "$1"; sleep 600', sys.executable, DAEMON],
+    "ignores SIGTERM": [sys.executable, "-c", IGNORING],
+    "session that ignores SIGTERM": ["setsid", "--wait", sys.executable, "-c", IGNORING],
+    "chain of forks": [sys.executable, "-c", CHAIN],
+    "chain of forks in a session": ["setsid", "--wait", sys.executable, "-c", CHAIN],
+}
+
+
+def marked():
+    return processes.marked(processes.ATTEMPT_MARK, *(f"job-{os.getpid()}/1/{attempt}" for attempt in range(1, 4)))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """Whatever a test did: no process of its commands is left, looked up in the process table by their mark."""
+    yield
+    assert not processes.kill_all(marked)
+
+
+@pytest.mark.parametrize("argv", ESCAPES.values(), ids=ESCAPES)
+def test_stop_ends_the_whole_tree_whatever_groups_and_sessions_it_makes(argv, monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 0.3)
+    context = FakeContext(run=[argv[0], *map(doubled, argv[1:])])
+    before = set(processes.living())
+    running = Running(context)
+    pid = int(context.await_line("pid "))
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert not is_running(pid)
+    assert not marked()
+    own = processes.tree([os.getpid()], processes.living())
+    assert own.keys() <= before
+
+
+LEAVING = {
+    "in its group": ["sh", "-c", "sleep 600 >/dev/null 2>&1 & echo pid $!"],
+    "with the output": ["sh", "-c", "sleep 600 & echo pid $!"],
+    "in a session": ["sh", "-c", "setsid sh -c 'echo pid $$; exec sleep 600' & sleep 0.3"],
+    "by job control": ["bash", "-c", "set -m; sleep 600 >/dev/null & echo pid $!"],
+    "as a daemon": [sys.executable, "-c", DAEMON],
+    "as a daemon without its environment": ["env", "-i", sys.executable, "-c", DAEMON],
+}
+
+
+@pytest.mark.parametrize("argv", LEAVING.values(), ids=LEAVING)
+def test_what_a_completed_program_leaves_running_is_ended_and_named(argv, monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    context = FakeContext(run=[argv[0], *map(doubled, argv[1:])])
+    assert command(context, {})["exit_code"] == 0
+    pid = int(context.await_line("pid "))
+    assert not is_running(pid)
+    level, warning = context.lines[-1]
+    assert level == "warning"
+    assert warning.startswith("the program has ended, what it left running was ended too: ")
+    assert f"{pid} (" in warning
+
+
+@pytest.mark.parametrize("argv", LEAVING.values(), ids=LEAVING)
+def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", PATIENCE)
+    context = FakeContext(run=[argv[0], *map(doubled, argv[1:])], leave_running=True)
+    assert command(context, {})["seconds"] < PATIENCE
     pid = int(context.await_line("pid "))
     try:
         assert is_running(pid)
-        assert context.messages()[-1] == "bye"
-        assert result["exit_code"] == 0
-        assert time.monotonic() - started < PATIENCE
+        assert context.messages() == [f"pid {pid}"]
+        _, lines = run(run=shell("echo another command"))
+        assert lines == [("info", "another command")]
+        assert is_running(pid)
+        assert os.getsid(pid) != os.getsid(0)
     finally:
         os.kill(pid, signal.SIGKILL)
     await_end(pid)
 
 
-@pytest.fixture
-def no_init():
-    """Have orphans come to this process, which reaps none: as in a container without an init."""
-    libc, set_child_subreaper = ctypes.CDLL(None), 36
-    assert libc.prctl(set_child_subreaper, 1, 0, 0, 0) == 0
-    yield
-    libc.prctl(set_child_subreaper, 0, 0, 0, 0)
+def test_what_a_stopped_program_may_leave_running_ends_all_the_same(monkeypatch):
+    monkeypatch.setattr(_process, "GRACE", 0.3)
+    context = FakeContext(run=shell("setsid sleep 600 & echo pid $!; wait"), leave_running=True)
+    running = Running(context)
+    pid = int(context.await_line("pid "))
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert not is_running(pid)
 
 
-def test_an_orphan_that_has_ended_is_not_waited_for_where_nobody_reaps_it(no_init, monkeypatch):
+def test_an_attempt_begins_when_nothing_of_the_earlier_ones_runs():
+    """Another worker may still be stopping the last one."""
+    mark = {processes.ATTEMPT_MARK: f"job-{os.getpid()}/1/1"}
+    earlier = subprocess.Popen([sys.executable, "-c", IGNORING], env=mark, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        pid = int(earlier.stdout.readline().split()[1])
+        context = FakeContext(run=shell(f"kill -0 {pid} || echo gone"), attempt=2)
+        threading.Thread(target=earlier.wait, daemon=True).start()
+        command(context, {})
+        assert "gone" in context.messages()
+    finally:
+        earlier.kill()
+        earlier.stdout.close()
+
+
+def test_processes_of_another_job_with_the_same_numbers_are_left_alone():
+    other = subprocess.Popen(["sleep", "600"], env={processes.ATTEMPT_MARK: "another-job/1/1"})
+    try:
+        run_attempt = FakeContext(run=["true"], attempt=2)
+        command(run_attempt, {})
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_an_orphan_that_has_ended_is_reaped_and_not_waited_for(monkeypatch):
     monkeypatch.setattr(_process, "LINGER", PATIENCE)
     result, lines = run(run=shell("sleep 0.2 & echo $!"))
-    pid = int(lines[0][1])
-    os.waitid(os.P_PID, pid, os.WEXITED)
     assert len(lines) == 1
     assert result["seconds"] < PATIENCE
+    assert not Path(f"/proc/{lines[0][1]}").exists()
 
 
-def test_a_dead_process_that_nobody_reaps_does_not_count_as_left_behind():
-    process = subprocess.Popen(["sleep", "600"], process_group=0)
+def test_children_of_this_process_from_before_are_left_alone():
+    mine = subprocess.Popen(["sleep", "600"])
     try:
-        assert _process._has_living(process.pid)
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        os.killpg(process.pid, 0)  # it is still there
-        assert not _process._has_living(process.pid)
+        run(run=shell("sleep 600 & true"))
+        assert mine.poll() is None
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
-        process.wait()
+        mine.kill()
+        mine.wait()
 
 
 # Children

@@ -31,6 +31,27 @@ def at_this_load(seconds):
     return seconds * max(1.0, os.getloadavg()[0] / os.cpu_count())
 
 
+# Each run writes its mark's line, and the numbers of processes in groups and sessions of their own; the second run only says so.
+ESCAPING = """
+id = "escaping"
+[params.out]
+type = "path"
+[step.sleep]
+type = "command"
+retries = 1
+leave_running = LEAVE
+run = ["bash", "-c", '''
+if [ -e "$PARAM_OUT/pids" ]; then for pid in $(cat "$PARAM_OUT/numbers"); do kill -0 $pid 2>/dev/null && echo "$pid still runs"; done; echo again; exit 0; fi
+set -m
+timeout 600 sleep 600 & numbers="$! $$"
+setsid sleep 600 & numbers="$numbers $!"
+(trap "" TERM; exec sleep 600) & numbers="$numbers $!"
+echo $numbers > "$PARAM_OUT/numbers"
+echo "$PPID $$" > "$PARAM_OUT/pids"
+wait
+''']
+"""
+
 # Each run of a script writes "PARENT OWN" process numbers into the folder `out`, parent being the worker.
 SCRIPTS = """
 id = "scripts"
@@ -111,6 +132,8 @@ def make_server(folder, **variables):
     definitions = {
         "scripts": SCRIPTS.replace("RETRIES", ""),
         "tried_again": SCRIPTS.replace("RETRIES", "retries = 1").replace('"scripts"', '"tried_again"'),
+        "escaping": ESCAPING.replace("LEAVE", "false"),
+        "leaving": ESCAPING.replace("LEAVE", "true").replace('"escaping"', '"leaving"'),
         "stubborn": STUBBORN,
         "late": LATE,
         "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace('timeout = "500ms"\n', ""),
@@ -231,6 +254,25 @@ def test_a_killed_worker_s_child_runs_again_where_there_are_retries(running, tmp
     assert [(child["status"], child["attempt"]) for child in children(running, job_id)] == [("completed", 2)]
     assert [line["message"] for line in lines(running, job_id)][-1] == "again"
     assert len({parent for parent, _ in pids_in(tmp_path / "pids")}) == 2
+
+
+@pytest.mark.parametrize("definition", ["escaping", "leaving"])
+def test_what_a_killed_worker_had_started_is_gone_before_its_child_runs_again(definition, running, tmp_path):
+    """Whatever groups and sessions it made, and also where a completed command may leave something running: this one wasn't."""
+    job_id, worker, _ = start_script(running, definition, tmp_path)
+    os.kill(worker, signal.SIGKILL)
+    assert running.wait_for_end(job_id, at_this_load(PROMPTLY))["status"] == "completed"
+    assert [line["message"] for line in lines(running, job_id) if "Lost" not in line["message"] and "again (" not in line["message"]] == ["again"]
+    assert not any(is_alive(int(pid)) for pid in (tmp_path / "numbers").read_text().split())
+
+
+@pytest.mark.parametrize("definition", ["escaping", "leaving"])
+def test_a_retry_of_a_cancelled_job_begins_when_nothing_of_it_runs_any_more(definition, running, tmp_path):
+    job_id, _, _ = start_script(running, definition, tmp_path)
+    assert running.post(f"/api/jobs/{job_id}/cancel").status_code == 202
+    assert running.post(f"/api/jobs/{job_id}/retry").status_code == 202
+    assert running.wait_for_end(job_id, at_this_load(2 * PROMPTLY))["status"] == "completed"
+    assert [line["message"] for line in lines(running, job_id)] == ["again"]
 
 
 def test_workers_that_are_killed_again_and_again_are_replaced_and_the_job_comes_to_its_end(running, inside):

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Floors from the ground up; on each the row, left to right. A place is a module, or a package with all that is in it.
 # A set is a place shared by rooms that don't know each other.
 FLOORS = [
-    [{"jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.text", "jobsync.placeholders"}, "jobsync.trouble"],
+    [{"jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.text", "jobsync.placeholders", "jobsync.processes"}, "jobsync.trouble"],
     [
         {"jobsync.extensions", "jobsync.metrics"},
         "jobsync.alarm",
@@ -26,7 +26,7 @@ FLOORS = [
     ["jobsync.lifecycle.rows", "jobsync.lifecycle.jobs", {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"}, "jobsync.lifecycle"],
     [
         "jobsync.steps",
-        {"jobsync.engine.session", "jobsync.engine.outbox", "jobsync.monitor"},
+        {"jobsync.engine.outbox", "jobsync.monitor"},
         "jobsync.engine.runner",
         {"jobsync.engine.worker", "jobsync.engine.embedded"},
         "jobsync.engine",

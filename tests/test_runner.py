@@ -206,6 +206,33 @@ def test_callbacks_are_called_once_at_the_stop_or_at_once_after_it(hand, outbox)
     assert (calls, context.stop_reason) == (["late", "at once"], runner.CANCELLED)
 
 
+@pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(2), OSError("closed")])
+def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, outbox, error):
+    calls = []
+
+    def fail():
+        raise error
+
+    def run(context, unit):
+        context.on_stop(fail)
+        context.on_stop(lambda: calls.append("next"))
+        context.stop(runner.CANCELLED)
+        context.on_stop(fail)
+
+    behaviour.run = run
+    job_id = start(hand, outbox)
+    do(hand, outbox, job_id)
+    outbox.flush()
+    assert calls == ["next"]
+    assert len([text for text in messages(job_id) if text == "A callback for the stop of this work failed:"]) == 2
+
+
+def test_a_watching_thread_that_fails_ends_its_worker(hand, stubborn):
+    """Without it there were no heartbeats, and nobody would notice that the server has ended."""
+    job_id, process = stubborn(watch="worker.work.is_current = lambda task: 1 / 0")
+    assert process.wait(10) == 4
+
+
 def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbox):
     seen = {}
 
@@ -505,6 +532,7 @@ from conftest import make_app
 from jobsync import registry
 from jobsync.engine import worker
 worker.GRACE, worker.SHUTDOWN_GRACE = 0.2, 0.2
+{watch}
 registry.register(test_runner.odd)
 test_runner.behaviour.run = lambda context, unit: [context.log("busy")] + [time.sleep(0.1) for _ in range(300)]
 app = make_app(Path({folder!r}))
@@ -517,10 +545,10 @@ def stubborn(hand, folder):
     """Return a function that starts a worker process and waits until it does a stubborn child of a new job. Returns `(job_id, process)`."""
     processes = []
 
-    def start_one(text=ODD):
+    def start_one(text=ODD, watch=""):
         job_id = hand.submit(text)
         hand.advance(job_id)
-        code = WORKER.format(root=str(ROOT), folder=str(folder), name=f"stubborn{len(processes)}")
+        code = WORKER.format(root=str(ROOT), folder=str(folder), name=f"stubborn{len(processes)}", watch=watch)
         process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
         processes.append(process)
         wait_for(lambda: (hand.advance(job_id), messages(job_id))[1], 30, "the child's line")

@@ -14,13 +14,13 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobsync import store
+from jobsync import processes, store
 from jobsync.changes import changes
-from jobsync.engine import session
 from jobsync.errors import JobsyncError
 from jobsync.extensions import socketio
 from jobsync.lifecycle import work
@@ -100,7 +100,7 @@ class Supervisor:
         command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
         ear, bell = socket.socketpair()
         bell.setblocking(False)
-        environ = {**os.environ, session.MARK: worker_id}
+        environ = {**os.environ, processes.WORKER_MARK: worker_id}
         process = subprocess.Popen(command, stdin=ear, start_new_session=True, env=environ)
         ear.close()
         return Employed(worker_id, process, bell)
@@ -121,7 +121,7 @@ class Supervisor:
         """Take a dead worker's work back and end what it had started. One that dies young is replaced after a pause."""
         _log.warning("Worker %s (process %s) %s; another one is started", worker.id, worker.process.pid, reason)
         worker.bell.close()
-        session.kill_rest(worker.process.pid)
+        self._end_rest(worker.id, worker.process.pid)
         if time.monotonic() - worker.started < 5:
             self._start_after = time.monotonic() + 1
         self._to_release.append((worker.id, f"the worker {reason}"))
@@ -133,6 +133,8 @@ class Supervisor:
             worker_id, reason = waiting.pop(0)
             try:
                 with self._app.app_context():
+                    find = partial(processes.marked, processes.ATTEMPT_MARK, *work.attempts_of(worker_id))
+                    processes.kill_all(find, socketio.sleep)
                     work.release(worker_id, reason)
             except BaseException:
                 self._to_release = [*waiting, *self._to_release, (worker_id, reason)]
@@ -189,10 +191,10 @@ class Supervisor:
         is_over = time.monotonic() > self._earlier_until
         for worker_id, pid in list(self._earlier.items()):
             is_left = worker_id in present
-            if is_left and not is_over and session.is_worker(pid, worker_id):
+            if is_left and not is_over and pid in processes.marked(processes.WORKER_MARK, worker_id):
                 continue
             del self._earlier[worker_id]
-            if session.kill_left_behind(pid, worker_id):
+            if self._end_rest(worker_id):
                 _log.warning("Worker %s (process %s) of an earlier server had left something running; it was ended", worker_id, pid)
             if is_left:
                 self._to_release.append((worker_id, "the worker was gone when the server started"))
@@ -211,8 +213,16 @@ class Supervisor:
         for worker in workers:
             if worker.process.poll() is None:
                 worker.process.kill()
-            session.kill_rest(worker.process.pid)
+            self._end_rest(worker.id, worker.process.pid)
             worker.process.wait()
+
+    def _end_rest(self, worker_id, session=None):
+        """Kill what a worker has left running, and the worker if it still lives. Returns whether there was anything."""
+        found = processes.of_worker(worker_id, session)
+        left = processes.kill_all(lambda: processes.of_worker(worker_id, session), socketio.sleep)
+        if left:
+            _log.error("What worker %s has left running can't be ended: %s", worker_id, processes.shown(left))
+        return bool(found)
 
 
 def _cause_of_death(code):

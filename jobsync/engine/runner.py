@@ -29,6 +29,7 @@ class TaskContext:
         self.params = task.params
         self.depends = task.depends
         self.attempt = task.attempt
+        self.attempt_id = task.attempt_id
         self.last_input = None
         self.stop_reason = None
         self.stopped_at = None
@@ -52,7 +53,7 @@ class TaskContext:
             if not self.stop_reason:
                 self._callbacks.append(callback)
                 return
-        callback()
+        self._call(callback)
 
     def stop(self, reason):
         """Ask the work to stop. The first reason stays."""
@@ -62,7 +63,14 @@ class TaskContext:
             self.stop_reason, self.stopped_at = reason, time.monotonic()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
+            self._call(callback)
+
+    def _call(self, callback):
+        """Call a step type's callback. One that raises costs a line in the log: the thread it runs in has others to call, and a worker to watch."""
+        try:
             callback()
+        except BaseException:  # noqa: BLE001 - SystemExit too would end the watching thread without a word
+            self.log("A callback for the stop of this work failed:\n" + traceback.format_exc().rstrip(), "error")
 
     def spawn(self, unit):
         child = _new_child(f"{self.task.key}.{self._spawned + 1}", unit)

@@ -4,6 +4,7 @@ Two threads: one works; the other watches: it stores lines in time, sends heartb
 time, or that the worker is to stop. Work that doesn't stop when it is asked to takes its worker with it.
 """
 
+import logging
 import os
 import select
 import signal
@@ -15,7 +16,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
-from jobsync.engine import runner, session
+from jobsync import processes
+from jobsync.engine import runner
 from jobsync.engine.outbox import LONGEST, SHORT, Outbox
 from jobsync.errors import StoreBusy
 from jobsync.lifecycle import work
@@ -32,6 +34,8 @@ MOST = 32  # children taken at a time
 HELP = 0.5  # seconds of planning after which a worker does some of the children itself if nobody else does
 NICENESS = 10
 SESSION = Path("/proc/self/autogroup")
+
+_log = logging.getLogger(__name__)
 
 
 def step_back():
@@ -74,7 +78,7 @@ class Worker:
         self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
-        session.kill_own_rest(self._id)
+        self._end_own()
 
     def _register(self):
         """Make this worker known. A database that can't be written to is waited for, as long as there is a server."""
@@ -187,6 +191,15 @@ class Worker:
     # The watching thread
 
     def _watch(self):
+        """Watch for ever. Whatever fails here unforeseen ends the worker: one without heartbeats, which nobody can stop, must not go on."""
+        try:
+            self._watch_on()
+        except BaseException:  # noqa: BLE001 - it is the end of the process, whatever it was
+            _log.exception("Worker %s ends: its watching thread failed", self._id)
+            self._end_own()
+            os._exit(4)
+
+    def _watch_on(self):
         last_beat = last_check = 0.0
         while True:
             self._listen()
@@ -222,7 +235,7 @@ class Worker:
     def _beat(self):
         with self._app.app_context():
             if not work.beat(self._id):
-                session.kill_own_rest(self._id)
+                self._end_own()
                 os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
 
     def _tend(self, context):
@@ -259,9 +272,26 @@ class Worker:
             self._give_up()
 
     def _give_up(self):
-        """End the process in the middle of work that doesn't stop. What is gathered is stored, the rest given back."""
+        """End the process in the middle of work that doesn't stop. What is gathered is stored, the rest given back.
+
+        What it has started ends first: whoever takes the work next must not find it running.
+        """
+        self._stopping.set()  # or the working thread, whose program ends with it, would begin the next child
+        self._end_own()
         self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
-        session.kill_own_rest(self._id)
         os._exit(1)
+
+    def _end_own(self):
+        """Kill what this process has started, if it is a process of its own for this worker."""
+        if os.environ.get(processes.WORKER_MARK) == self._id:
+            left = processes.kill_all(self._find_own)
+            if left:
+                _log.error("Worker %s can't end what it has started: %s", self._id, processes.shown(left))
+
+    def _find_own(self):
+        context = self._context
+        marked = processes.marked(processes.ATTEMPT_MARK, *([context.attempt_id] if context else []))
+        found = processes.of_worker(self._id) | marked
+        return {pid: process for pid, process in found.items() if pid != os.getpid()}

@@ -50,6 +50,11 @@ class Task:
     key: str = ""
     input: dict | None = None
 
+    @property
+    def attempt_id(self):
+        """Names this attempt among all of the database: what it has started carries it as a mark."""
+        return f"{self.job_id}/{self.child_pk}/{self.attempt}"
+
 
 @dataclass(frozen=True)
 class End:
@@ -378,6 +383,12 @@ def release(worker_id, reason=None):
         session.execute(update(Child).where(Child.worker_id == worker_id).values(worker_id=None))
         _release_units(session, worker_id, reason)
         session.execute(delete(Worker).where(Worker.id == worker_id))
+
+
+def attempts_of(worker_id):
+    """Return the ids of the attempts that a worker has begun and not ended (`Task.attempt_id`)."""
+    with read() as session:
+        return [task.attempt_id for task, _ in _begun_by(session, worker_id)]
 
 
 def _begun_by(session, worker_id):

@@ -6,19 +6,20 @@ import time
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from jobsync import placeholders
+from jobsync import placeholders, processes
+from jobsync.definitions.fields import TrueOrFalse
 from jobsync.errors import StepFailed
 from jobsync.registry import Unit, step
 from jobsync.steps import _glob
 from jobsync.steps._arguments import check_scripts, check_values, fill_arguments, variable
+from jobsync.steps._environment import environment_in
 from jobsync.steps._lines import level_of
-from jobsync.steps._process import Program
+from jobsync.steps._process import GRACE, Program
 from jobsync.text import one_line, path_to_text, printable, text_to_path
 
 ITEM = "item"
+SETTINGS, PARAMS = "JOBSYNC_", "PARAM_"
 LEVELS = {"stdout": "info", "stderr": "warning"}
-OWN, PARAMS = "JOBSYNC_", "PARAM_"
-OURS = (OWN, "FLASK_RUN_FROM_CLI")  # what a worker has in its environment for its own sake
 
 
 def _check_run(run):
@@ -34,8 +35,8 @@ def _check_run(run):
 def _check_variable(name):
     if not name or "=" in name:
         raise ValidationError("must be the name of a variable, which is not empty and has no = in it")
-    if name.startswith((OWN, PARAMS)):
-        raise ValidationError(f"must not begin with {OWN}, which no command gets, or {PARAMS}, which the parameters have")
+    if name.startswith((SETTINGS, PARAMS)):
+        raise ValidationError(f"must not begin with {SETTINGS}, which no command gets, or {PARAMS}, which the parameters have")
 
 
 class Items(fields.Field):
@@ -55,7 +56,8 @@ class CommandOptions(Schema):
     `{item}` the item. In a script for a shell (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the
     environment. A program that is not a shell but is given a script (`python -c`) is the definition's own risk.
     for_each: the items, one child for each: a list, or a glob relative to `cwd`.
-    env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come in exact order. cwd: the folder to run in; the one that jobsync was started in by default.
+    env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come in exact order.
+    leave_running: what the program leaves running when it ends goes on; by default it is ended, with a warning line that names it. cwd: the folder to run in; the one that jobsync was started in by default.
     """
 
     run = fields.List(
@@ -66,6 +68,7 @@ class CommandOptions(Schema):
     )
     for_each = Items(load_default=None, allow_none=False)
     env = fields.Dict(keys=fields.String(validate=_check_variable), values=fields.String(), load_default=dict)
+    leave_running = TrueOrFalse(load_default=False)
     stderr = fields.String(load_default="separate", validate=validate.OneOf(["separate", "merge"]))
     cwd = fields.String(load_default="", validate=validate.Length(min=1, error="must not be empty"))
 
@@ -92,15 +95,19 @@ def command(context, unit):
         raise StepFailed(reasons[0])
     is_merged = context.options["stderr"] == "merge"
     output = Output(context, {"stdout"} if is_merged else {"stderr"})
-    arguments, environment = fill_arguments(context.options["run"], values), _environment(context, values)
-    program = Program(arguments, environment, _folder(context, values), output.write, is_merged)
+    arguments, folder = fill_arguments(context.options["run"], values), _folder(context, values)
+    environment = _environment(context, values, folder)
+    program = Program(arguments, environment, folder, output.write, is_merged, context.options["leave_running"])
+    _await_earlier_attempts(context)
     context.on_stop(program.stop)
     started = time.monotonic()
     code = program.run()
     seconds = round(time.monotonic() - started, 3)
+    if program.not_ended:
+        context.log(f"these processes could not be ended: {program.not_ended}", "error")
     context.check()
     if program.left_behind:
-        context.log("the program has ended, what it left running in the background was ended too", "warning")
+        context.log(f"the program has ended, what it left running was ended too: {program.left_behind}", "warning")
     if code != 0:
         raise StepFailed(": ".join(filter(None, (_describe(code), one_line(output.last_error)))))
     return {"exit_code": code, "seconds": seconds, "lines": output.lines}
@@ -139,6 +146,17 @@ def sum_up(context, results):
     return total
 
 
+def _await_earlier_attempts(context):
+    """Wait until nothing of this child's earlier attempts runs. What another worker is still stopping gets the time that it has there."""
+    if context.attempt == 1:
+        return
+    name = context.attempt_id.rpartition("/")[0]
+    earlier = [f"{name}/{number}" for number in range(max(1, context.attempt - 100), context.attempt)]
+    left = processes.end_all(lambda: processes.marked(processes.ATTEMPT_MARK, *earlier), GRACE)
+    if left:
+        raise StepFailed(f"an earlier attempt still runs and can't be ended: {processes.shown(left)}")
+
+
 class Output:
     """Takes a program's lines into the log, and remembers what the child's result or error needs of them.
 
@@ -171,12 +189,15 @@ def _folder(context, values):
     return folder
 
 
-def _environment(context, values):
-    """Return the worker's environment without what is jobsync's own, with the parameters, the item, and the step's `env`."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+def _environment(context, values, folder):
+    """Return the user's environment with the parameters, the item, and the step's `env`."""
+    inherited = environment_in(folder)
+    if context.options["leave_running"]:
+        inherited.pop(processes.WORKER_MARK, None)  # by which it would end with its worker
+    mark = {processes.ATTEMPT_MARK: context.attempt_id}
     given = {variable(name): placeholders.as_text(value) for name, value in values.items()}
     filled = {name: placeholders.as_text(value) for name, value in placeholders.fill(context.options["env"], values).items()}
-    return {**inherited, **given, **filled}
+    return {**inherited, **given, **filled, **mark}
 
 
 def _describe(code):
