@@ -9,6 +9,7 @@ if __name__ == "__main__":
     # eventlet says on import that it only mends bugs now; it is this project's choice all the same
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet
+    import eventlet.tpool
 
     eventlet.monkey_patch()
 
@@ -30,6 +31,7 @@ from jobsync.changes import changes
 from jobsync.engine.embedded import Supervisor
 from jobsync.errors import AlreadyRunning, JobsyncError, SettingsError
 from jobsync.extensions import socketio
+from jobsync.loop import run_outside_with
 from jobsync.monitor import Monitor
 from jobsync.upgrade import bring_up_to_date
 
@@ -39,6 +41,7 @@ UNREAD = 20_000  # ms that sent bytes may stay unread before the kernel closes a
 SEND_BUFFER = 64 * 1024  # bytes that the kernel takes for a viewer that doesn't read; what is beyond waits in `realtime.BACKLOG`
 YOUNG, MIDDLE, OLD = 10_000, 20, 1_000_000  # Python's thresholds: it looks at new objects as it likes, and never by itself at all
 COLLECT = 60.0  # seconds between two looks at all
+THREADS = 4  # of the system, for calls outside of the event loop: writers take turns anyway
 DRAIN = 0.3  # seconds that requests in flight get at the end
 
 
@@ -101,6 +104,8 @@ def _serve(app, listener, settings):
 
     1. Stop accepting. 2. Let workers give their work back, and requests in flight end. 3. Disconnect clients.
     """
+    eventlet.tpool.set_num_threads(THREADS)
+    run_outside_with(eventlet.tpool.execute)
     stop = eventlet.event.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.ready() or stop.send())

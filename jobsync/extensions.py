@@ -13,6 +13,7 @@ from flask_socketio import SocketIO
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import MetaData, event
 
+from jobsync import loop
 from jobsync.errors import SettingsError
 from jobsync.text import storable
 
@@ -64,6 +65,7 @@ def prepare_engine(engine):
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "do_execute", _execute)
 
 
 def open_watcher(engine):
@@ -91,6 +93,14 @@ def _prepare_connection(connection, _record):
 
 def _begin(connection):
     connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("begin", ""))
+
+
+def _execute(cursor, statement, parameters, context):
+    """Run a statement outside of the event loop if it has the option `outside`: it may take long, and holds up nobody but other writers."""
+    if not context.execution_options.get("outside"):
+        return False
+    loop.outside(cursor.execute, statement, parameters)
+    return True
 
 
 def _lower(value):

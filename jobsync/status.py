@@ -3,7 +3,7 @@
 The rules are those of the contract's section 1. Nothing else in the system decides how a step or a job ends.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 PENDING, RUNNING = "pending", "running"
 COMPLETED, FAILED, CANCELLED, SKIPPED = "completed", "failed", "cancelled", "skipped"
@@ -145,24 +145,43 @@ def _end_of_job(steps):
 def derive_moves(steps):
     """Yield `(name, Move)` until nothing more follows, each move seen by the next. `steps` maps names to StepFacts and is brought along.
 
-    In the order of the definition a skipped step may come before the one it skips, so this goes round until it is quiet.
+    One pass: each step is looked at after those that it depends on, until nothing more follows for it. Nothing does later then, since what
+    follows for a step depends on itself and on those alone. Raises ValueError for a cycle.
     """
-    moved = True
-    while moved:
-        moved = False
-        for name, step in list(steps.items()):
-            move = derive_step(step, steps)
-            if move and (move.status, move.stage) != (step.status, step.stage):
-                steps[name] = _moved(step, move)
-                moved = True
-                yield name, move
+    for name in _in_order(steps):
+        while move := _new_move(steps[name], steps):
+            steps[name] = _moved(steps[name], move)
+            yield name, move
+
+
+def _in_order(steps):
+    """Yield the names of the steps, each after those that it depends on."""
+    begun, done = set(), set()
+    for first in steps:
+        path = [first]
+        while path:
+            name = path[-1]
+            before = [other for other in steps[name].depends if other not in done] if name not in done else []
+            if before and name in begun:
+                raise ValueError(f"step {name!r} depends on itself")
+            if before:
+                begun.add(name)
+                path += before
+                continue
+            if name not in done:
+                done.add(name)
+                yield name
+            path.pop()
+
+
+def _new_move(step, steps):
+    move = derive_step(step, steps)
+    return move if move and (move.status, move.stage) != (step.status, step.stage) else None
 
 
 def _moved(step, move):
-    facts = {**step.__dict__, "status": move.status, "stage": move.stage, "error": move.error or step.error}
-    if move.status == FAILED:
-        facts["children"] = _cancelled(step.children)
-    return StepFacts(**facts)
+    children = _cancelled(step.children) if move.status == FAILED else step.children
+    return replace(step, status=move.status, stage=move.stage, error=move.error or step.error, children=children)
 
 
 def _cancelled(children):

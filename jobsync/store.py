@@ -34,8 +34,8 @@ _writers = threading.Lock()  # green in the web process: its writers take turns 
 def write(patience=PATIENCE):
     """Open the one write transaction of this process: commit at the end, roll back on an error, then tell `changes`.
 
-    Never let another greenlet run inside: everybody else would wait. Raises StoreBusy when other writers keep the lock for `patience`
-    seconds; waiting lets other greenlets run.
+    Never let another greenlet run inside: everybody else would wait. `execute_long` alone does, while the database works. Raises StoreBusy
+    when other writers keep the lock for `patience` seconds; waiting lets other greenlets run.
     """
     session = db.session()
     session.rollback()
@@ -44,10 +44,10 @@ def write(patience=PATIENCE):
         raise StoreBusy()
     try:
         _begin_immediate(session, deadline)
-        session.info["moment"] = now()
+        session.info.update(moment=now(), is_long=False)
         try:
             yield session
-            session.commit()
+            _commit(session)
         except BaseException:
             session.rollback()
             raise
@@ -68,6 +68,24 @@ def _begin_immediate(session, deadline):
             if time.monotonic() > deadline:
                 raise StoreBusy() from error
         socketio.sleep(random.uniform(0.001, 0.004))
+
+
+def execute_long(session, statement, parameters=None):
+    """Run a statement that may take long, as one that changes 100,000 rows does, in a write transaction, and return its result.
+
+    Everybody but other writers goes on meanwhile: readers see what was before. So does the commit, which then has much to write too.
+    """
+    session.info["is_long"] = True
+    return session.execute(statement, parameters, execution_options=OUTSIDE)
+
+
+OUTSIDE = {"outside": True}
+
+
+def _commit(session):
+    if session.info["is_long"]:
+        session.connection().exec_driver_sql("COMMIT", execution_options=OUTSIDE)
+    session.commit()
 
 
 def moment(session):
@@ -239,29 +257,20 @@ def step_strips(job_ids):
 
 RULES = (STEPS.depends, STEPS.on_error, STEPS.always_run, STEPS.max_child_failures, STEPS.has_summary)
 FACTS = (
-    select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *COUNTS, *RULES).where(OF_JOB).order_by(STEPS.position)
+    select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS).where(OF_JOB).order_by(STEPS.position)
 )
 
 
 def step_facts(job_id):
     """Return `{name: StepFacts}` of a job in the order of its definition."""
-    return {row.name: _facts(row) for row in db.session.execute(FACTS, {"job_id": job_id})}
+    return {row[0]: _facts(row) for row in db.session.execute(FACTS, {"job_id": job_id}).all()}
 
 
 def _facts(row):
-    return StepFacts(
-        name=row.name,
-        status=row.status,
-        depends=tuple(row.depends),
-        on_error=row.on_error,
-        always_run=row.always_run,
-        stage=row.stage,
-        planned=row.planned,
-        has_summary=row.has_summary,
-        children={status: getattr(row, status) for status in CHILD_STATUSES},
-        max_child_failures=row.max_child_failures,
-        error=row.error,
-    )
+    # By place, as asking a row for each name takes longer than the query: a job of 1,000 steps is looked at whenever one of them changes
+    name, status, stage, planned, error, depends, on_error, always_run, most, has_summary, *counts = row
+    children = dict(zip(CHILD_STATUSES, counts, strict=True))
+    return StepFacts(name, status, tuple(depends), on_error, always_run, stage, planned, has_summary, children, most, error)
 
 
 # Cursors

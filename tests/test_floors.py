@@ -12,7 +12,18 @@ ROOT = Path(__file__).resolve().parents[1]
 # Floors from the ground up; on each the row, left to right. A place is a module, or a package with all that is in it.
 # A set is a place shared by rooms that don't know each other.
 FLOORS = [
-    [{"jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.text", "jobsync.placeholders", "jobsync.processes"}, "jobsync.trouble"],
+    [
+        {
+            "jobsync.errors",
+            "jobsync.status",
+            "jobsync.clock",
+            "jobsync.text",
+            "jobsync.placeholders",
+            "jobsync.processes",
+            "jobsync.loop",
+        },
+        "jobsync.trouble",
+    ],
     [
         {"jobsync.extensions", "jobsync.metrics"},
         "jobsync.alarm",
@@ -37,7 +48,7 @@ FLOORS = [
     ["config", "app"],
 ]
 STRANGERS = [("jobsync.monitor", "jobsync.engine")]
-GROUND = ("jobsync.errors", "jobsync.status", "jobsync.clock")
+GROUND = ("jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.loop")
 
 
 def product_files():

@@ -418,7 +418,7 @@ def test_every_transition_that_is_not_allowed_raises_and_writes_nothing(hand, ki
     job_id = hand.begin()
     keys = {"job": job_id, "step": db.session.execute(select(Step.pk)).scalar_one(), "child": db.session.execute(select(Child.pk)).scalar_one()}
     model = {"job": Job, "step": Step, "child": Child}[kind]
-    move = {"job": rows.move_job, "step": lambda *args: rows.move_step(*args, revision=9), "child": rows.move_child}[kind]
+    move = {"job": rows.move_job, "step": lambda session, _, old, new: rows.move_all_steps(session, job_id, [old], new, 9), "child": rows.move_child}[kind]
     refused = [(old, new) for old in statuses for new in statuses if not allowed(kind, old, new)]
     assert len(refused) > len(statuses)
     for old, new in refused:
@@ -429,6 +429,20 @@ def test_every_transition_that_is_not_allowed_raises_and_writes_nothing(hand, ki
         assert db.session.execute(select(model.status)).scalar_one() == old
 
 
+def test_a_step_is_moved_on_by_ways_alone_whose_every_move_is_allowed(hand):
+    hand.begin()
+    step_pk = db.session.execute(select(Step.pk)).scalar_one()
+    ways = [way for number in (2, 3) for way in itertools.product(STEP_STATUSES, repeat=number)]
+    for way in ways:
+        if all(old == new or allowed("step", old, new) for old, new in itertools.pairwise(way)):
+            continue
+        with store.write() as session:
+            session.execute(update(Step).values(status=way[0]))
+        with pytest.raises(ValueError, match="a step never goes from"), store.write() as session:
+            rows.move_steps(session, [rows.StepMove(step_pk, way, "done")], 9)
+        assert db.session.execute(select(Step.status)).scalar_one() == way[0]
+
+
 @pytest.mark.parametrize("kind", ["job", "step", "child"])
 def test_a_move_from_a_status_that_it_is_not_in_any_more_changes_nothing(hand, kind):
     job_id = hand.begin()
@@ -437,7 +451,7 @@ def test_a_move_from_a_status_that_it_is_not_in_any_more_changes_nothing(hand, k
     with store.write() as session:
         moved = {
             "job": lambda: rows.move_job(session, job_id, "running", "completed"),
-            "step": lambda: rows.move_step(session, step_pk, "running", "completed", 99),
+            "step": lambda: rows.move_steps(session, [rows.StepMove(step_pk, ("running", "completed"), "done")], 99) == 1,
             "child": lambda: rows.move_child(session, child_pk, "pending", "running"),
         }[kind]()
     assert moved is False
@@ -545,7 +559,7 @@ def test_a_transaction_that_breaks_leaves_nothing_of_itself(hand):
     before = store.structure(job_id)
     with pytest.raises(ZeroDivisionError), store.write() as session:
         rows.touch(session, job_id)
-        rows.cancel_children(session, session.execute(select(Step.pk)).scalar_one())
+        rows.cancel_children(session, select(Step.pk))
         raise ZeroDivisionError
     assert store.structure(job_id) == before
     with store.write() as session:  # and the way is free for the next one

@@ -589,7 +589,7 @@ def test_a_monitor_that_ends_between_commit_and_message_is_followed_by_one_that_
 @pytest.mark.parametrize("moment", ["before the move", "before the commit"])
 def test_a_monitor_that_breaks_while_it_moves_a_job_leaves_it_whole_for_the_next(stage, monkeypatch, moment):
     job_id = stage.hand.submit('[step.a]\n[step.b]\ndepends = "a"')
-    target = {"before the move": "move_step", "before the commit": "move_job"}[moment]
+    target = {"before the move": "move_steps", "before the commit": "move_job"}[moment]
 
     def break_down(*args, **values):
         raise RuntimeError("power cut")

@@ -12,6 +12,7 @@ from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKI
 from jobsync.store import BRIEFLY, moment, read, write
 from jobsync.text import one_line
 
+AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
 CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
 
 
@@ -73,10 +74,8 @@ def time_out(job_id, reason):
 
 def _stop(session, job, status, error):
     revision = rows.touch(session, job.id)
-    query = select(Step.pk, Step.status).where(Step.job_id == job.id, Step.status.in_(UNFINISHED))
-    for step in session.execute(query).all():
-        rows.cancel_children(session, step.pk)
-        rows.move_step(session, step.pk, step.status, CANCELLED, revision)
+    rows.cancel_children(session, _steps_in(job.id, UNFINISHED))
+    rows.move_all_steps(session, job.id, UNFINISHED, CANCELLED, revision)
     rows.move_job(session, job.id, job.status, status, error=error)
 
 
@@ -90,18 +89,13 @@ def retry(job_id):
         if job.status not in RETRYABLE:
             raise WrongState(f"Only a failed or cancelled job can be retried; this one is {job.status}.")
         revision = rows.touch(session, job_id)
-        query = select(Step.pk, Step.status).where(Step.job_id == job_id, Step.status.in_((FAILED, CANCELLED, SKIPPED)))
-        for step in session.execute(query).all():
-            _retry_step(session, step, revision)
+        rows.retry_children(session, _steps_in(job_id, AGAIN))
+        rows.move_all_steps(session, job_id, AGAIN, PENDING, revision, stage=WAITING, losses=0, error=None, started_at=None)
         rows.move_job(session, job_id, job.status, PENDING, error=None, result=None, started_at=None)
 
 
-def _retry_step(session, step, revision):
-    again = {"status": PENDING, "failures": 0, "worker_id": None, "result": None, "error": None, "started_at": None, "finished_at": None}
-    session.execute(update(Child).where(Child.step_pk == step.pk, Child.status.in_(RETRYABLE)).values(again))
-    counters = {PENDING: Step.pending + Step.failed + Step.cancelled, FAILED: 0, CANCELLED: 0}
-    session.execute(update(Step).where(Step.pk == step.pk).values(counters))
-    rows.move_step(session, step.pk, step.status, PENDING, revision, stage=WAITING, worker_id=None, losses=0, error=None, started_at=None)
+def _steps_in(job_id, statuses):
+    return select(Step.pk).where(Step.job_id == job_id, Step.status.in_(statuses))
 
 
 def delete(job_id):

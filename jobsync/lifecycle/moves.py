@@ -1,12 +1,13 @@
 """What follows by itself: the moves of steps and jobs. Only the step monitor calls these."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
+from sqlalchemy.orm import aliased
 
 from jobsync import store
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
 from jobsync.models import Child, Deletion, Job, Step
-from jobsync.status import FAILED, PENDING, RUNNING, TERMINAL, derive_job, derive_moves
+from jobsync.status import FAILED, PENDING, TERMINAL, derive_job, derive_moves
 from jobsync.store import BRIEFLY, moment, read, write
 from jobsync.text import one_line
 
@@ -48,34 +49,39 @@ def _advance(session, job_id):
     if not moves and not next_status:
         return False
     revision = rows.touch(session, job_id)
-    keys = dict(session.execute(select(Step.name, Step.pk).where(Step.job_id == job_id)).all())
-    statuses = {name: step.status for name, step in before.items()}
-    for name, move in moves:
-        _move_step(session, keys[name], statuses[name], move, revision)
-        statuses[name] = move.status
+    _move_steps(session, job_id, before, moves, revision)
     if next_status:
         _move_job(session, job_id, status, next_status)
     return True
 
 
-def _move_step(session, step_pk, status, move, revision):
-    if move.status == status:
-        session.execute(update(Step).where(Step.pk == step_pk).values(stage=move.stage, worker_id=None))
+def _move_steps(session, job_id, before, moves, revision):
+    """Write Moves, `[(name, Move)]`, of which a step may make several, by as many statements for one as for 1,000. before: as of the store."""
+    if not moves:
         return
-    values = {"stage": move.stage}
-    if move.status == RUNNING:
-        values["started_at"] = moment(session)
-    if move.status == FAILED:
-        values["error"] = rows.short(move.error + _first_failure(session, step_pk))
-        rows.cancel_children(session, step_pk)
-    rows.move_step(session, step_pk, status, move.status, revision, **values)
+    keys = dict(session.execute(select(Step.name, Step.pk).where(Step.job_id == job_id)).all())
+    ways = {}
+    for name, move in moves:
+        ways.setdefault(name, [before[name].status]).append(move.status)
+    ends = {keys[name]: (ways[name], move) for name, move in moves}  # a later one in the place of an earlier one
+    failed = [pk for pk, (_, move) in ends.items() if move.status == FAILED]
+    reasons = _first_failures(session, failed) if failed else {}
+    rows.move_steps(session, [rows.StepMove(pk, way, move.stage, _error(move, reasons.get(pk, ""))) for pk, (way, move) in ends.items()], revision)
+    if failed:
+        rows.cancel_children(session, failed)
 
 
-def _first_failure(session, step_pk):
-    """Return the reason of the first child that failed, to be added to the step's own."""
-    query = select(Child.name, Child.error).where(Child.step_pk == step_pk, Child.status == FAILED).order_by(Child.pk).limit(1)
-    child = session.execute(query).first()
-    return f", first {one_line(child.name, rows.NAME)}: {child.error}" if child else ""
+def _error(move, reason):
+    return rows.short(move.error + reason) if move.status == FAILED else None
+
+
+def _first_failures(session, step_pks):
+    """Return `{pk of a step: reason of its first child that failed}`, to be added to the steps' own."""
+    child = aliased(Child)
+    first = select(child.pk).where(child.step_pk == Step.pk, child.status == FAILED).order_by(child.pk).limit(1).correlate(Step)
+    firsts = select(first.scalar_subquery()).where(Step.pk.in_(step_pks))
+    query = select(Child.step_pk, Child.name, Child.error).where(Child.pk.in_(firsts))
+    return {row.step_pk: f", first {one_line(row.name, rows.NAME)}: {row.error}" for row in session.execute(query)}
 
 
 def _move_job(session, job_id, old, new):

@@ -3,16 +3,19 @@
 Every function works in the caller's write transaction.
 """
 
-from sqlalchemy import bindparam, insert, update
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlalchemy import bindparam, func, insert, update
 
 from jobsync.listing import words_of
 from jobsync.models import Child, Counter, Job, JobWords, Step
-from jobsync.status import CANCELLED, PENDING, RUNNING, TERMINAL, UNFINISHED, allowed
-from jobsync.store import moment
+from jobsync.status import CANCELLED, FAILED, PENDING, RETRYABLE, RUNNING, TERMINAL, UNFINISHED, allowed
+from jobsync.store import execute_long, moment
 from jobsync.text import one_line
 
 # In every transaction, while everybody else waits: made once, as those of the store
-COUNTERS, JOBS = Counter.__table__, Job.__table__
+COUNTERS, JOBS, STEPS, CHILDREN = Counter.__table__, Job.__table__, Step.__table__, Child.__table__
 NEXT_CHANGE = update(COUNTERS).where(COUNTERS.c.name == "change").values(value=COUNTERS.c.value + 1).returning(COUNTERS.c.value)
 TOUCH = (
     update(JOBS)
@@ -48,13 +51,54 @@ def move_job(session, job_id, old, new, **values):
     return _changed(session, update(Job).where(Job.id == job_id, Job.status == old).values(values))
 
 
-def move_step(session, step_pk, old, new, revision, **values):
-    """Move a step from status `old` to `new`. Returns False, and changes nothing, when it isn't in `old` any more."""
-    _insist("step", old, new)
-    values.update(status=new, revision=revision, status_revision=revision, **_end_time(session, new))
-    if new in TERMINAL:
-        values["worker_id"] = None
-    return _changed(session, update(Step).where(Step.pk == step_pk, Step.status == old).values(values))
+@dataclass(frozen=True)
+class StepMove:
+    """What becomes of one step. way: the statuses that it goes through, its present one first. error: the reason of a failure."""
+
+    pk: int
+    way: tuple
+    stage: str
+    error: str | None = None
+
+
+MOVE_STEP = (
+    update(STEPS)
+    .where(STEPS.c.pk == bindparam("step"), STEPS.c.status == bindparam("old"))
+    .values(status=bindparam("new"), stage=bindparam("new_stage"), worker_id=None, finished_at=bindparam("end"))
+    .values({name: func.coalesce(bindparam(f"new_{name}"), STEPS.c[name]) for name in ("error", "started_at", "revision", "status_revision")})
+)
+
+
+def move_steps(session, moves, revision):
+    """Make StepMoves, all by one statement, and return how many were made: a step that isn't in its old status any more stays as it is."""
+    return session.execute(MOVE_STEP, [_move_values(session, move, revision) for move in moves]).rowcount
+
+
+def _move_values(session, move, revision):
+    old, new = move.way[0], move.way[-1]
+    for before, after in pairwise(move.way):
+        if before != after:  # else only its stage changes
+            _insist("step", before, after)
+    new_revision = revision if old != new else None
+    return {
+        "step": move.pk,
+        "old": old,
+        "new": new,
+        "new_stage": move.stage,
+        "new_error": move.error,
+        "new_started_at": moment(session) if old == PENDING and RUNNING in move.way else None,
+        "new_revision": new_revision,
+        "new_status_revision": new_revision,
+        "end": _end_time(session, new)["finished_at"],
+    }
+
+
+def move_all_steps(session, job_id, olds, new, revision, **values):
+    """Move all steps of a job that are in one of the statuses `olds` to status `new`, however many, by one statement."""
+    for old in olds:
+        _insist("step", old, new)
+    values.update(status=new, revision=revision, status_revision=revision, worker_id=None, **_end_time(session, new))
+    session.execute(update(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.status.in_(olds)).values(values))
 
 
 def move_child(session, child_pk, old, new, *guards, **values):
@@ -91,12 +135,20 @@ def count_children(session, step_pk, revision, moves):
     session.execute(update(Step).where(Step.pk == step_pk).values(revision=revision, **values))
 
 
-def cancel_children(session, step_pk):
-    """Cancel a step's unfinished children, and count them as that."""
+def cancel_children(session, steps):
+    """Cancel the unfinished children of steps, and count them as that. steps: a list of pks, or a select of them."""
     values = {"status": CANCELLED, "finished_at": moment(session), "worker_id": None}
-    session.execute(update(Child).where(Child.step_pk == step_pk, Child.status.in_(UNFINISHED)).values(values))
-    counters = {CANCELLED: Step.cancelled + Step.pending + Step.running, PENDING: 0, RUNNING: 0}
-    session.execute(update(Step).where(Step.pk == step_pk).values(counters))
+    execute_long(session, update(CHILDREN).where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(UNFINISHED)).values(values))
+    counters = {CANCELLED: STEPS.c.cancelled + STEPS.c.pending + STEPS.c.running, PENDING: 0, RUNNING: 0}
+    session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
+
+
+def retry_children(session, steps):
+    """Make the failed and cancelled children of steps pending again, and count them as that. steps: as `cancel_children` takes them."""
+    again = {"status": PENDING, "failures": 0, "worker_id": None, "result": None, "error": None, "started_at": None, "finished_at": None}
+    execute_long(session, update(CHILDREN).where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(RETRYABLE)).values(again))
+    counters = {PENDING: STEPS.c.pending + STEPS.c.failed + STEPS.c.cancelled, FAILED: 0, CANCELLED: 0}
+    session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 
 
 def short(error):
