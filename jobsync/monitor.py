@@ -17,6 +17,7 @@ from jobsync.clock import now
 from jobsync.errors import JobsyncError, StoreBusy
 from jobsync.extensions import socketio
 from jobsync.lifecycle import moves
+from jobsync.loop import in_turns
 from jobsync.status import TERMINAL
 from jobsync.trouble import Trouble
 
@@ -26,6 +27,8 @@ GREETING = 0.3  # the same for a room that somebody has joined, who then need no
 LOOK = 0.4  # seconds between two looks at what is due
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
+SOME = 50  # steps told of without a break: a job may have 1,000 that change at once, and each viewer gets a message for each
+BUSY = 2.0  # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows takes a moment, and is none
 SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever was told
 
 _log = logging.getLogger(__name__)
@@ -61,6 +64,7 @@ class Monitor:
         self._odd = set()  # jobs whose rows are wrong, which the log has been told
         self._swept_at = None
         self._clearing = False
+        self._busy_since = None
         self.trouble = Trouble(_log, "The step monitor can't work")
 
     def run(self):
@@ -71,8 +75,11 @@ class Monitor:
             try:
                 self.tick()
                 self.trouble.over()
+                self._busy_since = None
             except StoreBusy as error:  # it has waited for that one long enough, and viewers wait for their hints
-                self.trouble.note(error)
+                self._busy_since = self._busy_since or self._clock()
+                if self._clock() - self._busy_since >= BUSY:
+                    self.trouble.note(error)
             except Exception as error:  # noqa: BLE001 - whatever it is: a monitor that has ended would be worse
                 self.trouble.note(error, exc_info=not isinstance(error, SQLAlchemyError | OSError))
                 socketio.sleep(PAUSE)
@@ -109,14 +116,14 @@ class Monitor:
             self._swept_at = self._clock()
             unfinished = store.unfinished_jobs()
             self._odd &= {job.id for job in unfinished}
-            for job in unfinished:
+            for job in in_turns(unfinished):
                 self._move(job)
             return
         jobs = store.jobs_changed_since(self._moved)
-        for job in jobs:
+        for job in in_turns(jobs):
             self._move(job)
             self._moved = job.change
-        for job in self._still_unmoved(jobs):
+        for job in in_turns(self._still_unmoved(jobs)):
             self._move(job)
 
     def _move(self, job):
@@ -170,31 +177,41 @@ class Monitor:
     # Telling
 
     def _tell_changes(self):
-        for job in store.jobs_changed_since(self._change):
+        for job in in_turns(store.jobs_changed_since(self._change)):
             self._apart(job.id, partial(self._note_deadline, job))
             self._tell_job(job)
             self._change = job.change
 
     def _tell_job(self, job):
-        """Tell what changed in one job. It reads one moment, and nothing yields before all is told: revisions can't fall."""
+        """Tell what changed in one job, SOME steps at a time.
+
+        Each time reads one moment, and nothing yields before all of that is told: revisions can't fall. Of what changes in between the next
+        time tells, the steps being in the order of their changes. Only when all is told is that remembered.
+        """
         told = self._told.setdefault(job.id, Told())
-        with store.read():
-            head = store.job_head(job.id)
-            steps = store.steps_changed_since(job.id, told.revision)
-        if head is None:
-            return
-        moved = [step for step in steps if step.status_revision > told.revision]
-        for step in moved:
-            self._send_step(job.id, step, head.revision, told, True)
+        place, news, is_over = (told.revision,), False, False
+        while not is_over:
+            with store.read():
+                head = store.job_head(job.id)
+                steps = store.steps_changed_since(job.id, *place, limit=SOME)
+            if head is None:
+                return
+            moved = [step for step in steps if step.status_revision > told.revision]
+            for step in moved:
+                self._send_step(job.id, step, head.revision, told, True)
+            if steps and not moved:
+                told.waiting.add(None)
+            told.waiting |= {step.name for step in steps} - {step.name for step in moved}
+            news, is_over = news or bool(moved), len(steps) < SOME
+            if not is_over:
+                place = (steps[-1].revision, steps[-1].position)
+                socketio.sleep(0)
         if head.status != told.status:
             self._send_job(job.id, head.status, head.revision, True)
-        if moved or head.status != told.status:
+        if news or head.status != told.status:
             self._send_feed(job.id, head.status, head.revision, True)
             told.waiting.discard(None)
             metrics.BROADCAST.observe(max(0, now() - job.updated_at) / 1000)
-        elif steps:
-            told.waiting.add(None)
-        told.waiting |= {step.name for step in steps if step not in moved}
         told.status, told.revision, told.at = head.status, head.revision, self._clock()
 
     def _send_step(self, job_id, step, revision, told, refresh_logs):
@@ -230,16 +247,22 @@ class Monitor:
         return max(0.001, min([LOOK, *(moment - self._clock() for moment in due)]))
 
     def _tell_grown(self, job_id, told, due, moment):
-        with store.read():
-            head = store.job_head(job_id)
-            steps = store.steps_changed_since(job_id, 0)
-        for step in steps if head else ():
-            if step.name in due:
-                self._send_step(job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0))
+        names = sorted(due - {None})
+        for start in range(0, len(names), SOME):
+            self._tell_grown_steps(job_id, told, names[start : start + SOME])
+            socketio.sleep(0)
+        head = store.job_head(job_id)
         if head and None in due:
             self._send_feed(job_id, head.status, head.revision, True)
         told.waiting -= due  # only now: what could not be sent is sent by the next tick
         told.grown_at |= dict.fromkeys(due, moment)
+
+    def _tell_grown_steps(self, job_id, told, names):
+        with store.read():
+            head = store.job_head(job_id)
+            steps = store.steps_named(job_id, names)
+        for step in steps if head else ():
+            self._send_step(job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0))
 
     def _tell_quiet_rooms(self):
         watched = broadcast.watched_jobs()

@@ -388,11 +388,10 @@ LAST_CHANGE = select(Counter.__table__.c.value).where(Counter.__table__.c.name =
 MONITORED = select(JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout)
 CHANGED_JOBS = MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change)
 UNFINISHED_JOBS = MONITORED.where(JOBS.status.in_(UNFINISHED)).order_by(JOBS.number)
-CHANGED_STEPS = (
-    select(STEPS.name, STEPS.status, STEPS.revision, STEPS.status_revision, STEPS.log_count)
-    .where(OF_JOB, STEPS.revision > bindparam("revision"))
-    .order_by(STEPS.position)
-)
+TOLD = select(STEPS.name, STEPS.status, STEPS.revision, STEPS.status_revision, STEPS.log_count, STEPS.position).where(OF_JOB)
+BEHIND = or_(STEPS.revision > bindparam("revision"), (STEPS.revision == bindparam("revision")) & (STEPS.position > bindparam("position")))
+CHANGED_STEPS = TOLD.where(BEHIND).order_by(STEPS.revision, STEPS.position).limit(bindparam("limit"))
+STEPS_NAMED = TOLD.where(STEPS.name.in_(bindparam("names", expanding=True))).order_by(STEPS.position)
 UNIT_TO_DO = STEPS.stage.in_(("plan", "summary")) & STEPS.worker_id.is_(None)
 WORK = select(STEPS.pk).where(STEPS.status == "running", or_(STEPS.pending > 0, UNIT_TO_DO)).limit(1)
 
@@ -423,9 +422,20 @@ def job_heads(job_ids):
     return db.session.execute(select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))).all()
 
 
-def steps_changed_since(job_id, revision):
-    """Return rows `(name, status, revision, status_revision, log_count)` of a job's steps that changed after `revision`."""
-    return db.session.execute(CHANGED_STEPS, {"job_id": job_id, "revision": revision}).all()
+LAST = 2**31  # the position behind all steps
+
+
+def steps_changed_since(job_id, revision, position=LAST, limit=-1):
+    """Return rows `(name, status, revision, status_revision, log_count, position)` of a job's steps in the order of their last changes.
+
+    Those that changed after `revision`, and of those that changed at it the ones behind `position`: at most `limit`, all by default.
+    """
+    return db.session.execute(CHANGED_STEPS, {"job_id": job_id, "revision": revision, "position": position, "limit": limit}).all()
+
+
+def steps_named(job_id, names):
+    """Return such rows of the steps with these names."""
+    return db.session.execute(STEPS_NAMED, {"job_id": job_id, "names": names}).all()
 
 
 def is_work_waiting():
