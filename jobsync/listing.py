@@ -12,6 +12,7 @@ from sqlalchemy import desc, exists, func, select, union_all
 
 from jobsync.clock import DAY, midnight
 from jobsync.extensions import db, socketio
+from jobsync.loop import in_turns
 from jobsync.models import Job, JobWords, Step
 from jobsync.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
@@ -233,7 +234,7 @@ def earlier_durations(job_id):
     runs = select(JOBS.id).where(JOBS.number.in_(numbers))
     steps = select(Step.name, Step.finished_at - Step.started_at).where(Step.job_id.in_(runs), Step.status == COMPLETED)
     durations = {}
-    for name, duration in db.session.execute(steps.where(Step.started_at.is_not(None))):
+    for name, duration in in_turns(db.session.execute(steps.where(Step.started_at.is_not(None)))):
         durations.setdefault(name, []).append(duration)
     return durations
 

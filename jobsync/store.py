@@ -18,8 +18,9 @@ from jobsync.changes import changes
 from jobsync.clock import iso, now
 from jobsync.errors import BadInput, NotFound, StoreBusy
 from jobsync.extensions import db, socketio
+from jobsync.loop import in_turns
 from jobsync.models import Child, Counter, Job, Step, Worker
-from jobsync.status import CHILD_STATUSES, COMPLETED, UNFINISHED, StepFacts
+from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
 from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
@@ -233,8 +234,8 @@ def _step_shown(row):
 
 
 def step_details(job_id):
-    """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", "result", …}]`."""
-    columns = (Step.pk, Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries, Step.result)
+    """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", …}]`."""
+    columns = (Step.pk, Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries)
     query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
     return [dict(row._mapping) for row in db.session.execute(query)]
 
@@ -250,7 +251,7 @@ def step_strips(job_ids):
     columns = (Step.job_id, Step.name, Step.status, *(getattr(Step, status) for status in CHILD_STATUSES))
     query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
     strips = {job_id: [] for job_id in job_ids}
-    for row in db.session.execute(query):
+    for row in in_turns(db.session.execute(query)):
         strips[row.job_id].append(dict(row._mapping))
     return strips
 
@@ -326,11 +327,11 @@ def failed_children(step_pk, limit):
     return db.session.execute(query.order_by(Child.pk).limit(limit)).all()
 
 
-def is_taken_up_again(step_pk, started_at):
-    """Say whether a step kept completed children of an earlier try when it began at `started_at` ms: then its pace can't be told from its counts."""
-    query = select(Child.finished_at).where(Child.step_pk == step_pk, Child.status == "completed").order_by(Child.pk).limit(1)
-    first = db.session.execute(query).scalar()
-    return first is not None and first < started_at
+def steps_taken_up_again(job_id):
+    """Return the names of a job's running steps that kept completed children of an earlier try: their pace can't be told from their counts."""
+    first = select(Child.finished_at).where(Child.step_pk == Step.pk, Child.status == COMPLETED).order_by(Child.pk).limit(1).scalar_subquery()
+    query = select(Step.name).where(Step.job_id == job_id, Step.status == RUNNING, Step.completed > 0, first < Step.started_at)
+    return set(db.session.execute(query).scalars())
 
 
 def completed_children(step_pk):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from jobsync import logs, store
 from jobsync.clock import milliseconds
+from jobsync.loop import in_turns
 from jobsync.status import FAILED, RUNNING
 
 STEPS = 10  # shown with what failed in them; of more only the number
@@ -70,13 +71,13 @@ def find_failures(structure, details):
     details = {step["name"]: step for step in details}
     failed = [step for step in structure["steps"] if step["status"] == FAILED or step["children"][FAILED]]
     failed.sort(key=lambda step: step["status"] != FAILED)  # those that are tolerated come last
-    items = [_failure(step, details[step["name"]], place < STEPS_WITH_LINES) for place, step in enumerate(failed[:STEPS])]
+    items = [_failure(step, details[step["name"]], place < STEPS_WITH_LINES) for place, step in enumerate(in_turns(failed[:STEPS]))]
     return Failures(items, len(failed) - len(items), structure["error"])
 
 
 def _failure(step, about, has_lines):
     known = min(CHILDREN, step["children"][FAILED])
-    children = [_child(step, about, row) for row in store.failed_children(about["pk"], known)]
+    children = [_child(step, about, row) for row in in_turns(store.failed_children(about["pk"], known))]
     lines = []
     if has_lines and step["status"] == FAILED:
         lines = children[0].lines if children else _last_of_step(step, about)

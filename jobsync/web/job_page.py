@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from jobsync import listing, logs, store
-from jobsync.clock import milliseconds, now
+from jobsync.clock import now
+from jobsync.loop import in_turns
 from jobsync.status import FAILED, LEVELS, RUNNING
 from jobsync.web import filters
 from jobsync.web.failures import LINES_SERVED, Failure, find_failures
@@ -83,16 +84,17 @@ def parts(structure, asked):
 def _steps(structure, details, asked, failures):
     about = {step["name"]: step for step in details}
     usual = {name: _usual(found) for name, found in listing.earlier_durations(structure["job_id"]).items()}
+    again = store.steps_taken_up_again(structure["job_id"])
     views, served = [], 0
-    for step in structure["steps"]:
+    for step in in_turns(structure["steps"]):
         name, is_asked = step["name"], step["name"] in asked.opened
         is_expanded = step["status"] in (RUNNING, FAILED) or is_asked
         has_lines = is_expanded and served < STEPS_WITH_LINES
         served += has_lines
         level = asked.level if is_asked else LEVELS[0]
         lines = _lines(structure["job_id"], step, asked.before if is_asked else None, level) if has_lines else []
-        again = step["status"] == RUNNING and store.is_taken_up_again(about[name]["pk"], milliseconds(step["started_at"]))
-        views.append(StepView(step, about[name], is_expanded, lines, level, usual.get(name, ""), failures.of(name), again))
+        is_again = step["status"] == RUNNING and name in again
+        views.append(StepView(step, about[name], is_expanded, lines, level, usual.get(name, ""), failures.of(name), is_again))
     return views
 
 

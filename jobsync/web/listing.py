@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import replace
 
-from flask import Response, current_app, jsonify, render_template, request
+from flask import Response, current_app, jsonify, request
 from marshmallow import EXCLUDE, ValidationError
 
 from jobsync import listing, store
@@ -12,6 +12,7 @@ from jobsync.listing import Wanted
 from jobsync.schemas import JobsQuery
 from jobsync.status import JOB_STATUSES
 from jobsync.web.pages import blueprint
+from jobsync.web.rendering import render
 from jobsync.web.rows import Row
 from jobsync.web.runs import Runs
 
@@ -39,7 +40,7 @@ def list_jobs():
         strips = store.step_strips([job["id"] for job in jobs])
         runs = listing.recent_runs([item.id for item in definitions])
     params = {item.id: item.params for item in definitions}
-    html = render_template(
+    html = render(
         "jobs/index.html",
         rows=[Row(job, strips[job["id"]], params.get(job["definition"], ())) for job in jobs],
         query=query,

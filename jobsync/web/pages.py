@@ -3,12 +3,13 @@
 import random
 import secrets
 
-from flask import Blueprint, current_app, render_template, request
+from flask import Blueprint, current_app, request
 
 from jobsync import listing, store
 from jobsync.status import TERMINAL
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
+from jobsync.web.rendering import render
 from jobsync.web.result import sections
 
 blueprint = Blueprint("pages", __name__)
@@ -35,7 +36,7 @@ def show_job(job_id):
     what scripts do without asking."""
     structure = store.structure(job_id)
     job = store.job(job_id)
-    return render_template(
+    return render(
         "jobs/show.html",
         job=job,
         structure=structure,
@@ -56,7 +57,7 @@ def show_failures(job_id):
     if not details:
         store.job_exists(job_id)  # raises: it was deleted this moment
     failures = find_failures(structure, details)
-    return render_template("jobs/_failures.html", structure=structure, failures=failures)
+    return render("jobs/_failures.html", structure=structure, failures=failures)
 
 
 def _result(job, structure):
@@ -69,4 +70,4 @@ def _result(job, structure):
 def show_result(job_id):
     """Show a job's result alone: what a page that is open puts in place when the job ends."""
     job = store.job(job_id)
-    return render_template("jobs/_result.html", job=job, result=sections(job["result"]))
+    return render("jobs/_result.html", job=job, result=sections(job["result"]))

@@ -9,6 +9,7 @@ from jobsync.web.filters import number
 
 MOST_DIFFERING = 3  # parameters
 LONGEST = 24  # characters of a value
+MOST_SEGMENTS = 100  # steps shown one by one: a list of 200 jobs of 1,000 steps would be 60 MB
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,16 @@ class Row:
     @property
     def all_params(self):
         return "\n".join(f"{name}: {as_text(value)}" for name, value in self.job["params"].items())
+
+    @property
+    def segments(self):
+        """The steps that are shown one by one."""
+        return self.steps[:MOST_SEGMENTS]
+
+    @property
+    def left_out(self):
+        """How many steps aren't among `segments`."""
+        return len(self.steps) - len(self.segments)
 
     @property
     def done(self):

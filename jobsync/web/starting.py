@@ -2,13 +2,14 @@
 
 import json
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, redirect, request, url_for
 
 from jobsync import lifecycle, listing, store
 from jobsync.clock import iso, now
 from jobsync.errors import BadInput
 from jobsync.placeholders import as_text
 from jobsync.web import commands, graph
+from jobsync.web.rendering import render
 
 blueprint = Blueprint("starting", __name__)
 
@@ -69,7 +70,7 @@ def _form(definition, values, errors=None, rerun_of=None):
     used = [job["params"] for job in page["items"]]
     fields = [field_of(param, values, errors.pop(param.name, []), used) for param in definition.params]
     others = [reason if name == "_schema" else f"{name}: {reason}" for name, reasons in errors.items() for reason in reasons]
-    return render_template(
+    return render(
         "definitions/show.html",
         definition=definition,
         fields=fields,

@@ -176,6 +176,7 @@ class ListPage {
     setAttribute(part(row, "error"), "title", structure.error ?? "");
     for (const step of structure.steps) {
       const segment = row.querySelector(`[data-segment="${CSS.escape(step.name)}"]`);
+      if (!segment) continue; // of very many steps only the first are shown
       showStatus(segment, step.status, part(segment, "word"));
       setAttribute(segment, "title", `${step.name}: ${step.status}`);
     }
