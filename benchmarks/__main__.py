@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, import_folder, latency, main_job, page, painted, storm, structure, viewers, weight
+from benchmarks import idle, import_folder, large_jobs, latency, main_job, page, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "structure": structure,
     "viewers": viewers,
     "storm": storm,
+    "large_jobs": large_jobs,
     "idle": idle,
     "weight": weight,
     "main_job": main_job,

@@ -1,6 +1,6 @@
 """Stores filled in bulk: jobs that have ended, with as many children and log lines, or as many of them, as is asked for."""
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
 from jobsync.clock import now
 from jobsync.lifecycle import rows
@@ -10,6 +10,8 @@ from jobsync.store import write
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)"
 CHILDREN = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures, input, result, started_at, finished_at)
     {NUMBERS} SELECT :step_pk, n, 'child ' || n, 'completed', 1, 0, '{{}}', '{{"done": true}}', :moment, :moment FROM numbers"""
+MORE_CHILDREN = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures, input)
+    {NUMBERS} SELECT :step_pk, :status || n, 'child ' || n, :status, 0, 0, '{{"item": "file-' || n || '.txt"}}' FROM numbers"""
 LINES = f"""INSERT INTO log_lines (step_pk, line, at, level, message, child_pk)
     {NUMBERS} SELECT :step_pk, n, :moment, 1, 'line ' || n || ' of a job that has ended', NULL FROM numbers"""
 JOBS = f"""INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, started_at, finished_at, updated_at)
@@ -63,6 +65,15 @@ def _step_values(job_id, number, moment):
         "started_at": moment,
         "finished_at": moment,
     }
+
+
+def fill_step(job_id, number, status="pending"):
+    """Give the first step of a job `number` more children of a status. Needs an app context."""
+    with write() as session:
+        revision = rows.touch(session, job_id)
+        step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id, Step.position == 0)).scalar_one()
+        session.execute(text(MORE_CHILDREN), {"number": number, "step_pk": step_pk, "status": status})
+        rows.count_children(session, step_pk, revision, [(None, status)] * number)
 
 
 def fill_jobs(number):

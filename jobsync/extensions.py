@@ -7,6 +7,7 @@ then writes over it; a short busy time-out, because SQLite sleeps in C and would
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import partial
 
 from flask_migrate import Migrate
 from flask_socketio import SocketIO
@@ -65,7 +66,8 @@ def prepare_engine(engine):
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)
-        event.listen(engine, "do_execute", _execute)
+        event.listen(engine, "do_execute", partial(_execute, sqlite3.Cursor.execute))
+        event.listen(engine, "do_executemany", partial(_execute, sqlite3.Cursor.executemany))
 
 
 def open_watcher(engine):
@@ -95,11 +97,11 @@ def _begin(connection):
     connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("begin", ""))
 
 
-def _execute(cursor, statement, parameters, context):
+def _execute(method, cursor, statement, parameters, context):
     """Run a statement outside of the event loop if it has the option `outside`: it may take long, and holds up nobody but other writers."""
     if not context.execution_options.get("outside"):
         return False
-    loop.outside(cursor.execute, statement, parameters)
+    loop.outside(method, cursor, statement, parameters)
     return True
 
 

@@ -21,6 +21,7 @@ from jobsync.extensions import db, socketio
 from jobsync.loop import in_turns
 from jobsync.models import Child, Counter, Job, Step, Worker
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
+from jobsync.status import LEVELS as LOG_LEVELS
 from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
@@ -201,11 +202,12 @@ SHOWN_STEPS = (
 def structure(job_id):
     """Return a job's `structure`: what a page needs to be right, from one moment. Raises NotFound.
 
-    It reads one job row and its step rows: the same cost whatever number of children and lines there are.
+    It reads one job row and its step rows: the same cost whatever number of children and lines there are. Others run in between.
     """
     with read() as session:
         head = found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id)
-        rows = session.execute(SHOWN_STEPS, {"job_id": job_id}).all()
+        parts = session.execute(SHOWN_STEPS, {"job_id": job_id}).partitions(PARTITION)
+        steps = [_step_shown(row) for part in in_turns(parts) for row in part]
     return {
         "job_id": head.id,
         "status": head.status,
@@ -214,22 +216,23 @@ def structure(job_id):
         "updated_at": iso(head.updated_at),
         "started_at": iso(head.started_at),
         "finished_at": iso(head.finished_at),
-        "steps": [_step_shown(row) for row in rows],
+        "steps": steps,
     }
 
 
 def _step_shown(row):
-    children = {status: getattr(row, status) for status in CHILD_STATUSES}
+    name, status, log_count, *numbers, error, started_at, finished_at = row  # by place, as of `_facts`
+    counts, levels = numbers[: len(CHILD_STATUSES)], numbers[len(CHILD_STATUSES) :]
     return {
-        "name": row.name,
-        "status": row.status,
-        "log_count": row.log_count,
-        "child_count": sum(children.values()),
-        "children": children,
-        "levels": {"debug": row.debug, "info": row.info, "warning": row.warning, "error": row.error_count},
-        "error": row.error,
-        "started_at": iso(row.started_at),
-        "finished_at": iso(row.finished_at),
+        "name": name,
+        "status": status,
+        "log_count": log_count,
+        "child_count": sum(counts),
+        "children": dict(zip(CHILD_STATUSES, counts, strict=True)),
+        "levels": dict(zip(LOG_LEVELS, levels, strict=True)),
+        "error": error,
+        "started_at": iso(started_at),
+        "finished_at": iso(finished_at),
     }
 
 
@@ -237,7 +240,7 @@ def step_details(job_id):
     """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", …}]`."""
     columns = (Step.pk, Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries)
     query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
-    return [dict(row._mapping) for row in db.session.execute(query)]
+    return [dict(row._mapping) for part in in_turns(db.session.execute(query).partitions(PARTITION)) for row in part]
 
 
 def step_row(job_id, name):
@@ -251,20 +254,23 @@ def step_strips(job_ids):
     columns = (Step.job_id, Step.name, Step.status, *(getattr(Step, status) for status in CHILD_STATUSES))
     query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
     strips = {job_id: [] for job_id in job_ids}
-    for row in in_turns(db.session.execute(query)):
-        strips[row.job_id].append(dict(row._mapping))
+    for part in in_turns(db.session.execute(query).partitions(PARTITION)):
+        for row in part:
+            strips[row.job_id].append(dict(row._mapping))
     return strips
 
 
+PARTITION = 100  # rows of steps fetched and made something of at a time
 RULES = (STEPS.depends, STEPS.on_error, STEPS.always_run, STEPS.max_child_failures, STEPS.has_summary)
 FACTS = (
     select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS).where(OF_JOB).order_by(STEPS.position)
 )
 
 
-def step_facts(job_id):
-    """Return `{name: StepFacts}` of a job in the order of its definition."""
-    return {row[0]: _facts(row) for row in db.session.execute(FACTS, {"job_id": job_id}).all()}
+def step_facts(job_id, turns=iter):
+    """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to let others run in between."""
+    rows = db.session.execute(FACTS, {"job_id": job_id})
+    return {row[0]: _facts(row) for some in turns(rows.partitions(PARTITION)) for row in some}
 
 
 def _facts(row):
@@ -308,9 +314,9 @@ def children(job_id, step_name, status=(), limit=50, cursor=None):
         query = query.where(Child.status.in_(status))
     if cursor:
         query = query.where(Child.pk > place_of(cursor, 1)[0])
-    rows = db.session.execute(query.limit(limit + 1)).all()
+    rows = [row for part in in_turns(db.session.execute(query.limit(limit + 1)).partitions(PARTITION)) for row in part]
     return {
-        "items": [_child_shown(row) for row in rows[:limit]],
+        "items": [_child_shown(row) for row in in_turns(rows[:limit])],
         "next_cursor": cursor_of(rows[limit - 1].pk) if len(rows) > limit else None,
         "total": sum(getattr(step, name) for name in status or CHILD_STATUSES),
     }

@@ -1,6 +1,7 @@
 """`/api/jobs/{id}/steps/{name}/children`: the units of work of a step."""
 
 from jobsync import schemas, store
+from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
 
 blueprint = Resource("children", __name__, url_prefix="/api/jobs", description="Units of work of a step")
@@ -12,4 +13,4 @@ blueprint = Resource("children", __name__, url_prefix="/api/jobs", description="
 def list_children(query, job_id, step_name):
     """List a step's children in the order they were planned"""
     store.job_exists(job_id)
-    return store.children(job_id, step_name, **query)
+    return long_answer(store.children(job_id, step_name, **query), "items")

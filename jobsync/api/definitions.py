@@ -3,7 +3,9 @@
 from flask import current_app
 
 from jobsync import schemas
+from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
+from jobsync.loop import in_turns
 
 blueprint = Resource("definitions", __name__, url_prefix="/api/definitions", description="What can be run")
 
@@ -17,13 +19,13 @@ def _definitions():
 @blueprint.response(200, schemas.Definitions)
 def list_definitions(_query):
     """List the definitions, and what is wrong with those that can't be used"""
-    items = [definition.shown() for definition in _definitions().all()]
+    items = [definition.shown() for definition in in_turns(_definitions().all())]
     problems = [{"file": problem.file, "key": problem.key, "reason": problem.reason} for problem in _definitions().problems()]
-    return {"items": items, "next_cursor": None, "total": len(items), "problems": problems}
+    return long_answer({"items": items, "next_cursor": None, "total": len(items), "problems": problems}, "items")
 
 
 @blueprint.get("/<definition_id>")
 @blueprint.response(200, schemas.Definition)
 def get_definition(definition_id):
     """Get a definition with its parameters and steps"""
-    return _definitions().find(definition_id).shown()
+    return long_answer(_definitions().find(definition_id).shown(), "steps")

@@ -3,7 +3,8 @@
 import json
 import re
 import sqlite3
-from collections import OrderedDict
+import threading
+from collections import OrderedDict, defaultdict
 
 from flask import Response, request
 
@@ -29,11 +30,17 @@ class Cache:
         self._version = None
         self._fresh = set()
         self._kept = OrderedDict()
+        self._making = defaultdict(threading.Lock)  # by job: those that many ask for at once are made once, though others run meanwhile
 
     def get(self, job_id):
         """Return `(revision, body)` as of now. Raises NotFound."""
         if not self.get_fresh(job_id):
-            self._refresh(job_id)
+            try:
+                with self._making[job_id]:
+                    return self._refreshed(job_id)
+            finally:
+                if not self._making[job_id].locked():
+                    self._making.pop(job_id, None)
         return self._kept[job_id]
 
     def get_fresh(self, job_id):
@@ -44,15 +51,24 @@ class Cache:
             self._fresh.clear()
         return self._kept[job_id] if job_id in self._fresh else None
 
-    def _refresh(self, job_id):
-        kept = self._kept.get(job_id)
+    def _refreshed(self, job_id):
+        if self.get_fresh(job_id):  # somebody has made it meanwhile
+            return self._kept[job_id]
+        version, kept = self._version, self._kept.get(job_id)
         head = store.job_head(job_id) if kept else None
         if not (head and head.revision == kept[0]):
             self._kept.pop(job_id, None)
             structure = store.structure(job_id)
-            self._kept[job_id] = structure["revision"], json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode()
+            kept = structure["revision"], json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode()
+        self._keep(job_id, kept, version)
+        return kept
+
+    def _keep(self, job_id, kept, version):
+        """Keep what was read at a version of the database, or later. It is fresh as long as that is the present one."""
+        self._kept[job_id] = kept
         self._kept.move_to_end(job_id)
-        self._fresh.add(job_id)
+        if version == self._version:
+            self._fresh.add(job_id)
         if len(self._kept) > KEPT:
             self._fresh.discard(self._kept.popitem(last=False)[0])
 

@@ -10,6 +10,7 @@ from jobsync.definitions.problem import Report, listing, toml_key
 from jobsync.definitions.shapes import FileTable, load
 from jobsync.definitions.steps import read_steps
 from jobsync.errors import BadInput
+from jobsync.loop import in_turns
 from jobsync.text import storable
 
 
@@ -55,7 +56,7 @@ class Definition:
         """
         errors = defaultdict(list)
         values = self._take(given, errors)
-        steps = [self._bind_step(step, values, errors) for step in self.steps]
+        steps = [self._bind_step(step, values, errors) for step in in_turns(self.steps)]
         if errors:
             raise BadInput("The input is not valid.", {"params": dict(errors)})
         return Bound(values, steps)

@@ -1,6 +1,7 @@
 """A folder of definitions, read again as its files change."""
 
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ class Definitions:
     def __init__(self, folder):
         self._folder = Path(folder)
         self._last = ([], {})  # the step types that there were, and the Readings by file name
+        self._looking = threading.Lock()  # green in the web process: what many ask for at once is read once, though others run meanwhile
 
     def all(self):
         """Return the good definitions, sorted by name."""
@@ -38,7 +40,11 @@ class Definitions:
         return [problem for reading in self._look() for problem in reading.problems]
 
     def _look(self):
-        """Return the present Readings, sorted by file. They are put in place in one go, so concurrent looks do no harm."""
+        """Return the present Readings, sorted by file."""
+        with self._looking:
+            return self._look_now()
+
+    def _look_now(self):
         try:
             files = sorted(file for file in os.listdir(self._folder) if file.endswith(".toml") and not file.startswith("."))
         except OSError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from jobsync.definitions.definition import Definition, read_table
 from jobsync.definitions.problem import Problem
 from jobsync.definitions.shapes import NAME
+from jobsync.loop import outside
 from jobsync.text import path_to_text, printable
 
 MAX_FILE = 1024 * 1024  # bytes
@@ -45,7 +46,7 @@ def read_file(path, old=None):
         data = _bytes(path, seen)
         if old and old.data == data:
             return replace(old, stamp=stamp)
-        table = tomllib.loads(data.decode("utf-8-sig"))
+        table = outside(tomllib.loads, data.decode("utf-8-sig"))
     except (OSError, Unfit, ValueError, RecursionError) as error:
         return Reading(file, stamp, data, _guess_id(data or b""), problems=(Problem(file, "", _reason(error)),))
     definition, problems = read_table(table, file)

@@ -8,6 +8,7 @@ from jobsync.definitions.depends import check_depends
 from jobsync.definitions.problem import listing, quote
 from jobsync.definitions.shapes import NAME, NAME_REASON, StepTable, load
 from jobsync.definitions.written import check_options
+from jobsync.loop import in_turns
 
 
 @dataclass(frozen=True)
@@ -42,10 +43,10 @@ def read_steps(tables, params, names, tolerance, report):
 
     params: the good parameters; names: those of all, good or not. tolerance: the checked `[error_tolerance]`.
     """
-    steps = [_read_step(name, table, tolerance, report.at(name)) for name, table in tables.items()]
+    steps = [_read_step(name, table, tolerance, report.at(name)) for name, table in in_turns(tables.items())]
     steps = tuple(step for step in steps if step)
     defaults = {param.name: param.check(param.default) for param in params if not param.required}
-    for step in steps:
+    for step in in_turns(steps):
         check_options(step, names, defaults, report.at(step.name))
     check_depends(steps, tables, report)
     return steps

@@ -9,11 +9,13 @@ from jobsync.errors import NotFound, WrongState
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
-from jobsync.store import BRIEFLY, moment, read, write
+from jobsync.store import BRIEFLY, execute_long, moment, read, write
 from jobsync.text import one_line
 
 AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
-CLEARED = 5000  # rows of a deleted job cleared away in one transaction: a few milliseconds
+CLEARED = 5000  # rows of a deleted job cleared away in one transaction: other writers wait for some 20 ms
+
+STEPS, CHILDREN, LINES = Step.__table__, Child.__table__, LogLine.__table__
 
 
 def submit(definition, params, source, rerun_of=None):
@@ -23,10 +25,10 @@ def submit(definition, params, source, rerun_of=None):
     """
     bound = definition.bind(params)
     job_id = secrets.token_hex(6)
+    steps = [{**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING} for position, step in enumerate(bound.steps)]
     with write() as session:
         rows.add_job(session, _job_values(session, job_id, definition, bound.params, source, rerun_of))
-        steps = [{**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING} for position, step in enumerate(bound.steps)]
-        session.execute(insert(Step), steps)
+        rows.add_steps(session, steps)
     return job_id
 
 
@@ -108,7 +110,7 @@ def delete(job_id):
         if job.status not in TERMINAL:
             raise WrongState(f"Only a job that has ended can be deleted; this one is {job.status}.")
         session.execute(insert(Deletion).values(change=rows.next_change(session), job_id=job_id, revision=job.revision + 1))
-        session.execute(update(Step).where(Step.job_id == job_id).values(job_id=None))
+        execute_long(session, update(STEPS).where(STEPS.c.job_id == job_id).values(job_id=None))
         session.execute(delete_rows(Job).where(Job.id == job_id))
 
 
@@ -120,10 +122,10 @@ def clear_deleted():
             return False
         first = session.execute(select(LogLine.line).where(LogLine.step_pk == step.pk).order_by(LogLine.line).limit(1)).scalar()
         if first is not None:
-            session.execute(delete_rows(LogLine).where(LogLine.step_pk == step.pk, LogLine.line < first + CLEARED))
+            execute_long(session, delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + CLEARED))
             return True
         some = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED)
-        if session.execute(delete_rows(Child).where(Child.pk.in_(some))).rowcount == 0:
+        if execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some))).rowcount == 0:
             session.execute(delete_rows(Step).where(Step.pk == step.pk))
         return True
 

@@ -1,69 +1,82 @@
 """What follows by itself: the moves of steps and jobs. Only the step monitor calls these."""
 
+from dataclasses import dataclass
+
 from sqlalchemy import delete, select
 from sqlalchemy.orm import aliased
 
 from jobsync import store
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
+from jobsync.loop import in_turns
 from jobsync.models import Child, Deletion, Job, Step
 from jobsync.status import FAILED, PENDING, TERMINAL, derive_job, derive_moves
 from jobsync.store import BRIEFLY, moment, read, write
 from jobsync.text import one_line
 
 
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a job at a revision, and what follows from it: Moves of steps, as `[(name, Move)]`, and the job's next status or None."""
+
+    revision: int
+    status: str
+    steps: dict
+    moves: list
+    next_status: str | None
+
+
 def advance(job_id):
     """Do what follows for a job and its steps. Returns whether anything did.
 
-    1. Look, without a lock, whether anything follows: mostly nothing does.
-    2. If so look again inside the write transaction, where nobody can come between, and write the difference.
+    1. Look, without a lock and letting others run, what follows: mostly nothing does.
+    2. If something does, write it inside the write transaction, where nobody can come between. Should the job have another revision by now
+       (all that anything follows from makes it grow), look again there.
     A crash before the commit loses nothing: the next look finds the same difference.
     """
     with read():
-        if not _differs(job_id):
-            return False
+        look = _look(job_id, in_turns)
+    if look is None:
+        return False
     with write(BRIEFLY) as session:
-        return _advance(session, job_id)
+        if _revision(session, job_id) != look.revision:
+            look = _look(job_id, iter)
+        if look is not None:
+            _write(session, job_id, look)
+        return look is not None
 
 
-def _status(session, job_id):
-    return session.execute(select(Job.status).where(Job.id == job_id).with_for_update()).scalar()
+def _revision(session, job_id):
+    return session.execute(select(Job.revision).where(Job.id == job_id).with_for_update()).scalar()
 
 
-def _differs(job_id):
+def _look(job_id, turns):
+    """Return the Look at a job, or None when nothing follows. turns: what goes through many, `in_turns` or `iter`."""
     head = store.job_head(job_id)
     if head is None or head.status in TERMINAL:
-        return False
-    steps = store.step_facts(job_id)
-    return bool(next(derive_moves(steps), None) or derive_job(head.status, steps.values()))
-
-
-def _advance(session, job_id):
-    status = _status(session, job_id)
-    if status is None or status in TERMINAL:
-        return False
-    before = store.step_facts(job_id)
+        return None
+    before = store.step_facts(job_id, turns)
     steps = dict(before)
-    moves = list(derive_moves(steps))
-    next_status = derive_job(status, steps.values())
-    if not moves and not next_status:
-        return False
+    moves = list(turns(derive_moves(steps)))
+    next_status = derive_job(head.status, steps.values())
+    return Look(head.revision, head.status, before, moves, next_status) if moves or next_status else None
+
+
+def _write(session, job_id, look):
     revision = rows.touch(session, job_id)
-    _move_steps(session, job_id, before, moves, revision)
-    if next_status:
-        _move_job(session, job_id, status, next_status)
-    return True
+    if look.moves:
+        _move_steps(session, job_id, look, revision)
+    if look.next_status:
+        _move_job(session, job_id, look.status, look.next_status)
 
 
-def _move_steps(session, job_id, before, moves, revision):
-    """Write Moves, `[(name, Move)]`, of which a step may make several, by as many statements for one as for 1,000. before: as of the store."""
-    if not moves:
-        return
+def _move_steps(session, job_id, look, revision):
+    """Write Moves, of which a step may make several, by as many statements for one as for 1,000."""
     keys = dict(session.execute(select(Step.name, Step.pk).where(Step.job_id == job_id)).all())
     ways = {}
-    for name, move in moves:
-        ways.setdefault(name, [before[name].status]).append(move.status)
-    ends = {keys[name]: (ways[name], move) for name, move in moves}  # a later one in the place of an earlier one
+    for name, move in look.moves:
+        ways.setdefault(name, [look.steps[name].status]).append(move.status)
+    ends = {keys[name]: (ways[name], move) for name, move in look.moves}  # a later one in the place of an earlier one
     failed = [pk for pk, (_, move) in ends.items() if move.status == FAILED]
     reasons = _first_failures(session, failed) if failed else {}
     rows.move_steps(session, [rows.StepMove(pk, way, move.stage, _error(move, reasons.get(pk, ""))) for pk, (way, move) in ends.items()], revision)

@@ -25,6 +25,7 @@ TOUCH = (
 )
 
 
+BATCH = 200  # rows given to a statement at a time: what SQLAlchemy makes of them takes a while too
 NAME = 32  # bytes of a name within a reason, so that there is room for the reason
 
 
@@ -37,6 +38,11 @@ def add_job(session, values):
     """Store a job's row, and the words that it is found by."""
     number = session.execute(insert(Job).values(values)).inserted_primary_key[0]
     session.execute(insert(JobWords).values(number=number, words=words_of(values["id"], values["name"], values["params"])))
+
+
+def add_steps(session, values):
+    """Store the rows of a new job's steps."""
+    _execute_for_each(session, insert(STEPS), values)
 
 
 def touch(session, job_id):
@@ -70,8 +76,15 @@ MOVE_STEP = (
 
 
 def move_steps(session, moves, revision):
-    """Make StepMoves, all by one statement, and return how many were made: a step that isn't in its old status any more stays as it is."""
-    return session.execute(MOVE_STEP, [_move_values(session, move, revision) for move in moves]).rowcount
+    """Make StepMoves, and return how many were made: a step that isn't in its old status any more stays as it is."""
+    return sum(result.rowcount for result in _execute_for_each(session, MOVE_STEP, [_move_values(session, move, revision) for move in moves]))
+
+
+def _execute_for_each(session, statement, values):
+    """Execute a statement with each of the values, and return the results: in batches where there are many, and others run meanwhile."""
+    if len(values) <= BATCH:
+        return [session.execute(statement, values)]
+    return [execute_long(session, statement, values[start : start + BATCH]) for start in range(0, len(values), BATCH)]
 
 
 def _move_values(session, move, revision):

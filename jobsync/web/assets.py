@@ -8,6 +8,7 @@ import hashlib
 import mimetypes
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import rcssmin
@@ -15,6 +16,8 @@ import rjsmin
 from flask import Response, current_app, request
 from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
+
+from jobsync.loop import outside
 
 MINIFIERS = {".js": rjsmin.jsmin, ".css": rcssmin.cssmin}
 TEXT = ("text/", "image/svg+xml", "application/json")
@@ -88,7 +91,7 @@ def _zip_page(response):
         return response
     response.vary.add("Accept-Encoding")
     if request.accept_encodings["gzip"] > 0 and response.calculate_content_length() > WORTH_IT:
-        response.set_data(gzip.compress(response.get_data(), 5, mtime=0))
+        response.set_data(outside(partial(gzip.compress, response.get_data(), 5, mtime=0)))
         response.content_encoding = "gzip"
         etag, _ = response.get_etag()
         if etag:
