@@ -6,7 +6,7 @@ doorway, which knows it; where there is none (workers, command line) it is simpl
 
 import time
 
-TURN = 0.005  # seconds that a loop goes on before it lets others run
+TURN = 0.002  # seconds that a loop goes on before it lets others run: several may take turns, and to switch takes 0.03 ms
 
 _run = None
 

@@ -142,13 +142,14 @@ def _end_of_job(steps):
     return COMPLETED
 
 
-def derive_moves(steps):
+def derive_moves(steps, turns=iter):
     """Yield `(name, Move)` until nothing more follows, each move seen by the next. `steps` maps names to StepFacts and is brought along.
 
     One pass: each step is looked at after those that it depends on, until nothing more follows for it. Nothing does later then, since what
-    follows for a step depends on itself and on those alone. Raises ValueError for a cycle.
+    follows for a step depends on itself and on those alone. Raises ValueError for a cycle. turns: what goes through many steps, so that a
+    caller can do something else in between.
     """
-    for name in _in_order(steps):
+    for name in turns(_in_order(steps)):
         while move := _new_move(steps[name], steps):
             steps[name] = _moved(steps[name], move)
             yield name, move

@@ -57,7 +57,7 @@ def _look(job_id, turns):
         return None
     before = store.step_facts(job_id, turns)
     steps = dict(before)
-    moves = list(turns(derive_moves(steps)))
+    moves = list(derive_moves(steps, turns))
     next_status = derive_job(head.status, steps.values())
     return Look(head.revision, head.status, before, moves, next_status) if moves or next_status else None
 

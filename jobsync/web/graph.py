@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 MOST = 26  # letters of a name
+MOST_STEPS = 200  # of a picture that anyone can make something of
+MOST_PIECES = 5000  # of all its arrows: one for each column that they pass
 LETTER, PADDING = 8, 28  # px
 HEIGHT, ROW, GAP = 42, 58, 44  # px: of a step, from row to row, between columns
 
@@ -40,9 +42,13 @@ class Drawing:
 
 
 def draw(steps):
-    """Return the Drawing of steps (with `name`, `type` and `depends`)."""
+    """Return the Drawing of steps (with `name`, `type` and `depends`), or None of a single one or of too many for a picture."""
     named = {step.name: step for step in steps}
+    if not 1 < len(named) <= MOST_STEPS:
+        return None
     depths = _depths(named)
+    if sum(depths[step.name] - depths[name] for step in steps for name in step.depends) > MOST_PIECES:
+        return None
     columns = _ordered(_columns(named, depths), named)
     most = max(map(len, columns))
     places, x = {}, 0

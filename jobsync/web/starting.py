@@ -77,7 +77,7 @@ def _form(definition, values, errors=None, rerun_of=None):
         wrong=[field for field in fields if field["reasons"]],
         others=others,
         rerun_of=rerun_of,
-        drawing=graph.draw(definition.steps) if len(definition.steps) > 1 else None,
+        drawing=graph.draw(definition.steps),
         steps=[_about(step) for step in definition.steps],
         runs=[(job, _difference(job, definition)) for job in page["items"][:RECENT]],
         total=page["total"],

@@ -5,6 +5,7 @@ from itertools import chain, count
 from math import floor
 
 from jobsync.clock import milliseconds
+from jobsync.loop import in_turns
 from jobsync.status import PENDING, TERMINAL
 
 MOST_TICKS = 4
@@ -34,7 +35,7 @@ def timeline(structure, depends, now):
     is_over = structure["status"] in TERMINAL
     start = milliseconds(structure["started_at"])
     until = milliseconds(structure["finished_at"]) if is_over else max(now, start)
-    return lay_out(start, until, is_over, [_times(step, depends) for step in structure["steps"]])
+    return lay_out(start, until, is_over, [_times(step, depends) for step in in_turns(structure["steps"])])
 
 
 def _times(step, depends):
@@ -67,7 +68,7 @@ def lay_out(start, until, is_over, steps):
         return wait, run
 
     ticks = [(place(start + at), _label(at, tick)) for at in range(0, span + 1, tick)]
-    return Timeline(ticks, None if is_over else place(until), [row(step) for step in steps])
+    return Timeline(ticks, None if is_over else place(until), [row(step) for step in in_turns(steps)])
 
 
 def _ready(step, ends, start):
