@@ -139,6 +139,47 @@ def test_what_people_do_is_told_by_the_next_tick(stage):
     assert ("a", "running", True) in stage.steps(job_id, stage.tick())
 
 
+def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and_with_the_status_at_its_revision(stage, monkeypatch):
+    """Between two times a step that was told of, one that wasn't, and the job change."""
+    monkeypatch.setattr(monitor, "SOME", 4)
+    job_id = stage.hand.submit("\n".join(f"[step.s{place}]" for place in range(10)))
+    stage.tick()
+    happenings = iter([lambda: stage.hand.claim("w", 1) and None, lambda: lifecycle.retry(job_id)])
+    statuses = {}
+
+    def others(seconds=0):
+        next(happenings, lambda: None)()
+
+    lifecycle.cancel(job_id)
+    statuses[store.job_head(job_id).revision] = "cancelled"
+    monkeypatch.setattr(monitor.socketio, "sleep", others)
+    told = stage.to_job(job_id, stage.tick())
+    revisions = [message["revision"] for message in told]
+    assert revisions == sorted(revisions)
+    steps = [message for message in told if message["context"] == "job_step"]
+    assert {message["step_name"] for message in steps} == {f"s{place}" for place in range(10)}
+    for message in steps:
+        assert message["refresh_logs"] and message["status"] == statuses.get(message["revision"], "pending")
+    assert {message["step_name"] for message in steps if message["status"] == "cancelled"} >= {"s0", "s3", "s7"}
+    monkeypatch.setattr(monitor.socketio, "sleep", lambda seconds: None)
+    told = stage.to_job(job_id, stage.tick())  # it began again meanwhile
+    assert {message["status"] for message in told} == {"running"}
+    assert not stage.tick()
+
+
+def test_growth_of_many_steps_is_told_some_at_a_time(stage, monkeypatch):
+    monkeypatch.setattr(monitor, "SOME", 4)
+    job_id = stage.hand.submit("\n".join(f"[step.s{place}]" for place in range(10)))
+    stage.tick()
+    stage.tick(2 * GROWTH)
+    tasks = [stage.hand.claim(f"w{place}")[0] for place in range(10)]
+    for _ in range(2):
+        for task in tasks:
+            work.add_planned(task, [], [line("x")])
+        told = stage.steps(job_id, stage.tick(2 * GROWTH))
+        assert sorted(told) == [(f"s{place}", "running", True) for place in range(10)]
+
+
 def test_a_tick_after_which_nothing_happened_says_nothing(stage):
     running(stage)
     assert [stage.tick(0.1) for _ in range(3)] == [[]] * 3
@@ -660,6 +701,28 @@ def test_the_loop_goes_on_after_any_error_and_says_what_is_wrong(stage, monkeypa
     with pytest.raises(Enough):
         stage.monitor.run()
     assert troubles == [None, "odd", "OSError", "gone", None]
+
+
+def test_waiting_a_moment_for_other_writers_is_no_trouble_and_waiting_for_long_is(stage, monkeypatch):
+    class Enough(BaseException):
+        """Ends the loop."""
+
+    troubles = []
+
+    def tick():
+        troubles.append(stage.monitor.trouble.text)
+        stage.time += 0.34 * monitor.BUSY
+        if len(troubles) == 9:
+            raise Enough
+        if len(troubles) != 3:
+            raise store.StoreBusy
+
+    monkeypatch.setattr(stage.monitor, "tick", tick)
+    monkeypatch.setattr(stage.monitor, "_until_due", lambda: 0)
+    with pytest.raises(Enough):
+        stage.monitor.run()
+    busy = "The database is locked by another process."
+    assert troubles == [None] * 7 + [busy] * 2
 
 
 # What it costs

@@ -205,6 +205,48 @@ def test_a_failing_step_takes_its_unfinished_children_with_it():
     assert steps["a"].children == {PENDING: 0, RUNNING: 0, FAILED: 1, COMPLETED: 4, CANCELLED: 3}
 
 
+def chain_of(number):
+    return [StepFacts(f"s{place}", depends=(f"s{place - 1}",) if place else ()) for place in range(number)]
+
+
+@pytest.mark.parametrize("order", [list, lambda steps: steps[::-1]])
+def test_each_step_is_looked_at_once_and_once_more_for_each_of_its_moves(order, monkeypatch):
+    looked = []
+    monkeypatch.setattr("jobsync.status.derive_step", lambda step, steps: looked.append(step.name) or derive_step(step, steps))
+    steps = job_of(*order([replace(step, status=CANCELLED) if step.name == "s0" else step for step in chain_of(1000)]))
+    moves = list(derive_moves(steps))
+    assert len(moves) == 999 and {step.status for step in steps.values()} == {CANCELLED, SKIPPED}
+    assert len(looked) == 1000 + len(moves)
+
+
+def test_steps_that_depend_on_each_other_in_a_circle_are_refused_and_not_gone_round_for_ever():
+    circle = job_of(StepFacts("a", depends=("c",)), StepFacts("b", depends=("a",)), StepFacts("c", depends=("b", "d")), StepFacts("d"))
+    with pytest.raises(ValueError, match="depends on itself"):
+        list(derive_moves(circle))
+    with pytest.raises(ValueError, match="depends on itself"):
+        list(derive_moves(job_of(StepFacts("a", depends=("a",)))))
+
+
+def test_what_goes_through_the_steps_may_be_given():
+    turns = []
+    assert len(list(derive_moves(job_of(*chain_of(3)), lambda names: (turns.append(name) or name for name in names)))) == 1
+    assert turns == ["s0", "s1", "s2"]
+
+
+def round_by_round(steps):
+    """What follows, found in the plainest way: look at all steps again and again until nothing more does."""
+    steps, before = dict(steps), None
+    while steps != before:
+        before = dict(steps)
+        for name, step in before.items():
+            move = derive_step(step, steps)
+            if move:
+                kept = {CANCELLED: step.children.get(CANCELLED, 0) + step.unfinished_children, PENDING: 0, RUNNING: 0}
+                children = {**step.children, **kept} if move.status == FAILED else step.children
+                steps[name] = replace(step, status=move.status, stage=move.stage, error=move.error or step.error, children=children)
+    return steps
+
+
 # Random jobs, lived through in random order
 
 
@@ -317,6 +359,27 @@ def test_any_order_of_events_gives_the_same_end(plan, random, patience):
     last = Life(plan).live(lambda events: events[-1])
     shuffled = Life(plan).live(random.choice, patience)
     assert first == last == shuffled
+
+
+@settings(deadline=None, max_examples=300)
+@given(plans(), st.data())
+def test_one_pass_finds_what_going_round_until_all_is_quiet_finds(plan, data):
+    """Of any job in any state, of jobs that could never be in it too."""
+    children = st.fixed_dictionaries(dict.fromkeys(CHILD_STATUSES, st.integers(0, 3)))
+    steps = {
+        name: replace(
+            step,
+            status=data.draw(st.sampled_from(STEP_STATUSES)),
+            stage=data.draw(st.sampled_from((WAITING, PLAN, CHILDREN, SUMMARY, DONE, BROKEN))),
+            planned=data.draw(st.booleans()),
+            children=data.draw(children),
+        )
+        for name, step in plan[0].items()
+    }
+    moved = dict(steps)
+    moves = list(derive_moves(moved))
+    assert moved == round_by_round(steps)
+    assert {name for name, step in steps.items() if moved[name] != step} == {name for name, _ in moves}
 
 
 @settings(deadline=None, max_examples=150)

@@ -250,3 +250,13 @@ def test_a_definition_that_never_ran_says_so(hand, browser):
     assert card.text.endswith("no run has ended yet") and card.one("svg")["aria-hidden"] == "true"
 
 
+
+
+def test_of_very_many_steps_the_first_are_shown_one_by_one_and_all_are_counted(hand, browser, monkeypatch):
+    monkeypatch.setattr(rows, "MOST_SEGMENTS", 3)
+    job_id = hand.submit("\n".join(f"[step.s{place}]" for place in range(5)))
+    row = browser.get("/").one(data_job_id=job_id)
+    *shown, more = row.one(class_="strip").all("li")
+    assert [segment["data-segment"] for segment in shown] == ["s0", "s1", "s2"]
+    assert more.text == "and 2 more"
+    assert "0 of 5 steps" in row.one(data_part="done").text

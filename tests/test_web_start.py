@@ -91,6 +91,15 @@ def test_a_long_name_is_shortened_in_the_picture_and_whole_in_the_list(hand, bro
     assert name in page.one(class_="outline").text
 
 
+@pytest.mark.parametrize("dense", [False, True])
+def test_too_many_steps_or_arrows_are_not_drawn(dense):
+    def steps(number):
+        return [(f"s{place}", " ".join(f"s{other}" for other in range(place) if dense or other == place - 1)) for place in range(number)]
+
+    assert drawn(*steps(20))[0] is not None
+    assert graph.draw([Step(name, tuple(depends.split())) for name, depends in steps(1000 if not dense else 60)]) is None
+
+
 def test_one_step_is_not_drawn(hand, browser):
     hand.define(COUNT)
     assert browser.get("/definitions/d").all(class_="graph") == []
