@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from itertools import islice
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, or_, select, union_all
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobsync.changes import changes
@@ -309,11 +309,13 @@ def children(job_id, step_name, status=(), limit=50, cursor=None):
     """Return a page of a step's children in the order they were planned. Raises NotFound."""
     step = step_row(job_id, step_name)
     columns = (Child.pk, Child.name, Child.status, Child.attempt, Child.input, Child.result, Child.error, Child.started_at, Child.finished_at)
-    query = select(*columns).where(Child.step_pk == step.pk).order_by(Child.pk)
+    present = [Child.step_pk == step.pk, Child.pk > (place_of(cursor, 1)[0] if cursor else 0)]
     if status:
-        query = query.where(Child.status.in_(status))
-    if cursor:
-        query = query.where(Child.pk > place_of(cursor, 1)[0])
+        # A walk along the index for each, then merged: SQLite would look at all of a step's children for rare ones
+        walks = [select(Child.pk).where(*present, Child.status == name).order_by(Child.pk).limit(limit + 1).subquery() for name in status]
+        merged = union_all(*map(select, walks)).subquery()
+        present = [Child.pk.in_(db.session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1)).scalars().all())]
+    query = select(*columns).where(*present).order_by(Child.pk)
     rows = [row for part in in_turns(db.session.execute(query.limit(limit + 1)).partitions(PARTITION)) for row in part]
     return {
         "items": [_child_shown(row) for row in in_turns(rows[:limit])],
