@@ -11,7 +11,7 @@ import pytest
 from by_hand import recount
 from conftest import ROOT, define, make_app
 
-from benchmarks import _bare, _page, _report, painted, storm, viewers
+from benchmarks import _bare, _page, _report, large_jobs, painted, storm, viewers
 from benchmarks._fill import fill_job, fill_jobs
 from benchmarks._helper import Helper
 from benchmarks._jobs import COMPUTE, WAIT, chain
@@ -245,6 +245,18 @@ def test_storms_are_measured(monkeypatch):
     for label in ("connections cut", "server killed"):
         assert 0 < figures[f"{label}: half of them right again, median"] <= figures[f"{label}: all right again, worst of 1"]
         assert figures[f"{label}: requests of each viewer"] >= 2 and figures[f"{label}: of `structure` of each viewer"] >= 1
+
+
+def test_large_jobs_are_measured(monkeypatch):
+    monkeypatch.setattr(large_jobs, "CALM", 0.02)
+    shapes = large_jobs.shapes
+    assert {len(steps) for steps in shapes(50).values()} == {50}
+    assert all(before in steps for steps in shapes(50).values() for depends in steps.values() for before in depends)
+    monkeypatch.setattr(large_jobs, "shapes", lambda number: {"layered": shapes(number)["layered"]})
+    figures, report = measured(large_jobs, large_jobs.Size(steps=25, children=30, rounds=1))
+    held = [figure for figure in report.figures if figure.below]
+    assert len(held) == 2 * 23 and min(figure.value for figure in held) > 0
+    assert figures["cancel, 30 children: the answer came after, median"] > 0
 
 
 @pytest.mark.browser
