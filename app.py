@@ -33,6 +33,8 @@ from jobsync.errors import AlreadyRunning, JobsyncError, SettingsError
 from jobsync.extensions import socketio
 from jobsync.loop import run_outside_with
 from jobsync.monitor import Monitor
+from jobsync.private import opener
+from jobsync.processes import WORKER_MARK
 from jobsync.upgrade import bring_up_to_date
 
 CONNECTIONS = 10_000  # each websocket holds one of the server's green threads
@@ -46,21 +48,27 @@ DRAIN = 0.3  # seconds that requests in flight get at the end
 
 
 def create_app():
-    """Return the app for the `flask` command, with the settings of the environment."""
-    load_dotenv()
+    """Return the app for the `flask` command and for workers, with the settings of the environment."""
     try:
-        return jobsync.create_app(config.load())
+        return jobsync.create_app(_load_settings(with_secret=WORKER_MARK not in os.environ))
     except JobsyncError as error:
         sys.exit(error.message)
 
 
+def _load_settings(with_secret=True):
+    """Return the settings of the environment and `.env`. Nothing that is started from now on has the secret in its environment."""
+    load_dotenv()
+    settings = config.load(with_secret=with_secret)
+    config.forget_secret()
+    return settings
+
+
 def main():
     """Serve until SIGINT or SIGTERM. A start that isn't possible ends with one line and exit code 1."""
-    load_dotenv()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        settings = config.load()
+        settings = _load_settings()
         listener = _listen(settings)
         lock = _lock(settings.data_dir)
         app = jobsync.create_app(settings, async_mode="eventlet")
@@ -70,6 +78,8 @@ def main():
         sys.exit(error.message)
     except DBAPIError as error:
         sys.exit(f"The database {settings.database_url} can't be used: {error.orig}.")
+    if warning := config.open_to_others_words(settings):
+        logging.getLogger(__name__).warning(warning)
     with lock:
         _serve(app, listener, settings)
 
@@ -91,7 +101,7 @@ def _listen(settings):
 def _lock(data_dir):
     """Return the locked file that keeps a second server off the data folder. The lock of a killed server is free at once."""
     path = data_dir / "server.lock"
-    file = open(path, "a+")  # noqa: SIM115 - held as long as the server lives
+    file = open(path, "a+", opener=opener)  # noqa: SIM115 - held as long as the server lives
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -4,16 +4,19 @@ import ipaddress
 import os
 import re
 import secrets
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from jobsync.errors import SettingsError
+from jobsync.private import make_folder, open_to_others, opener
 from jobsync.security import HOST
 
 SQLITE = b"SQLite format 3\0"  # how each such file begins
+SECRET_KEY, SECRET_FILE = "JOBSYNC_SECRET_KEY", "secret.key"
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,21 @@ class Settings:
     definitions: Path
     workers: int
     log_limit: int
-    secret_key: str
+    log_bytes: int
+    secret_key: str = field(repr=False)
     trust_network: bool
     paint_sampling: float
 
+    @property
+    def database_path(self):
+        return Path(make_url(self.database_url).database)
 
-def load(environ=os.environ):
-    """Return the Settings of an environment. The data folder and the secret are made if they aren't there. Raises SettingsError."""
+
+def load(environ=os.environ, with_secret=True):
+    """Return the Settings of an environment. The data folder and the secret are made if they aren't there. Raises SettingsError.
+
+    with_secret: False for a process that has no use for it, whose `secret_key` is empty.
+    """
     get = _Reader(environ)
     data_dir = _folder(get.text("JOBSYNC_DATA_DIR", "instance"))
     settings = Settings(
@@ -46,7 +57,8 @@ def load(environ=os.environ):
         definitions=_definitions(environ.get("JOBSYNC_DEFINITIONS")),
         workers=get.integer("JOBSYNC_WORKERS", os.cpu_count() or 1, 0, 256),
         log_limit=get.integer("JOBSYNC_LOG_LIMIT", 1_000_000, 1, 1_000_000_000),
-        secret_key=environ.get("JOBSYNC_SECRET_KEY") or _secret(data_dir / "secret.key"),
+        log_bytes=get.integer("JOBSYNC_LOG_BYTES", 1024**3, 1024, 1024**5),
+        secret_key=(environ.get(SECRET_KEY) or _secret(data_dir / SECRET_FILE)) if with_secret else "",
         trust_network=get.flag("JOBSYNC_TRUST_NETWORK"),
         paint_sampling=get.share("JOBSYNC_PAINT_SAMPLING"),
     )
@@ -98,7 +110,7 @@ def _refused(name, value, allowed):
 def _folder(name):
     path = Path(name).absolute()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     except OSError as error:
         raise _refused("JOBSYNC_DATA_DIR", name, f"a folder that can be written to ({error.strerror})") from error
     if not os.access(path, os.W_OK | os.X_OK):
@@ -166,7 +178,7 @@ def _secret(path):
     try:
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         if not path.exists():
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with open(draft, "x", opener=opener) as file:
                 file.write(secrets.token_hex(32))
             try:
                 os.link(draft, path)
@@ -182,3 +194,20 @@ def _secret(path):
     if not secret:
         raise SettingsError(f"The secret in {path} is empty. Delete the file, and a new one is made.")
     return secret
+
+
+def forget_secret(environ=os.environ):
+    """Take the secret out of this process's environment, so that no process that it starts inherits it."""
+    environ.pop(SECRET_KEY, None)
+
+
+def open_to_others_words(settings):
+    """Return one line that says on which of the files that should be private others have rights, None for none."""
+    database = settings.database_path
+    files = [settings.data_dir, database, *(Path(f"{database}{ending}") for ending in ("-wal", "-shm")), settings.data_dir / SECRET_FILE]
+    found = open_to_others(files)
+    if not found:
+        return None
+    named = ", ".join(f"{path} ({mode:o})" for path, mode in found)
+    names = " ".join(shlex.quote(str(path)) for path, _ in found)
+    return f"Other users of this machine may reach logs and parameters: {named}. This takes their rights away: chmod go= {names}"

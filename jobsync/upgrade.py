@@ -10,6 +10,7 @@ from flask_migrate import upgrade
 
 from jobsync.errors import SettingsError
 from jobsync.extensions import db
+from jobsync.private import opener
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 
@@ -37,6 +38,6 @@ def _is_current():
 @contextmanager
 def locked(path):
     """Hold a lock file. The lock of a process that was killed is free at once."""
-    with open(path, "w") as file:
+    with open(path, "w", opener=opener) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

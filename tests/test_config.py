@@ -1,16 +1,21 @@
 """Settings: each bad value is one line that names the variable, the value and what is allowed; the secret is made once."""
 
+import os
 import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from sqlalchemy import make_url
+from faults.faulty import workers_of
+from sqlalchemy import create_engine, make_url
 
 import config
+from jobsync import upgrade
 from jobsync.errors import SettingsError
+from jobsync.extensions import prepare_engine
 
 
 def load(folder, **variables):
@@ -21,13 +26,14 @@ def test_without_any_variable_the_defaults_are_those_of_the_contract(tmp_path, m
     monkeypatch.chdir(tmp_path)
     settings = config.load({})
     assert (settings.host, settings.port, settings.log_limit, settings.allowed_hosts) == ("127.0.0.1", 5000, 1_000_000, ())
+    assert settings.log_bytes == 1024**3
     assert (settings.data_dir, settings.definitions) == (tmp_path / "instance", tmp_path / "definitions")
     assert make_url(settings.database_url).database == str(tmp_path / "instance" / "jobsync.db")
     assert settings.workers >= 1 and not settings.trust_network
 
 
 def test_an_empty_variable_counts_as_none(tmp_path):
-    names = ("HOST", "PORT", "ALLOWED_HOSTS", "DATABASE_URL", "DEFINITIONS", "WORKERS", "LOG_LIMIT", "REDIS_URL", "SECRET_KEY", "TRUST_NETWORK")
+    names = ("HOST", "PORT", "ALLOWED_HOSTS", "DATABASE_URL", "DEFINITIONS", "WORKERS", "LOG_LIMIT", "LOG_BYTES", "REDIS_URL", "SECRET_KEY", "TRUST_NETWORK")
     assert load(tmp_path, **{f"JOBSYNC_{name}": "" for name in names}) == load(tmp_path)
 
 
@@ -38,11 +44,12 @@ def test_good_values_are_taken(tmp_path):
         JOBSYNC_PORT="0",
         JOBSYNC_WORKERS="0",
         JOBSYNC_LOG_LIMIT="7",
+        JOBSYNC_LOG_BYTES="2048",
         JOBSYNC_ALLOWED_HOSTS="Example.org, localhost:8000,",
         JOBSYNC_DATABASE_URL=f"sqlite:///{tmp_path}/other.db",
         JOBSYNC_SECRET_KEY="mine",
     )
-    assert (settings.host, settings.port, settings.workers, settings.log_limit) == ("::1", 0, 0, 7)
+    assert (settings.host, settings.port, settings.workers, settings.log_limit, settings.log_bytes) == ("::1", 0, 0, 7, 2048)
     assert settings.allowed_hosts == ("example.org", "localhost:8000")
     assert settings.database_url == f"sqlite:///{tmp_path}/other.db"
     assert settings.secret_key == "mine"
@@ -61,6 +68,8 @@ BAD = [
     ("JOBSYNC_WORKERS", "257", "a whole number from 0 to 256"),
     ("JOBSYNC_LOG_LIMIT", "0", "a whole number from 1"),
     ("JOBSYNC_LOG_LIMIT", "1e6", "a whole number from 1"),
+    ("JOBSYNC_LOG_BYTES", "1023", "a whole number from 1024"),
+    ("JOBSYNC_LOG_BYTES", "1 GiB", "a whole number from 1024"),
     ("JOBSYNC_TRUST_NETWORK", "yes", "0 or 1"),
     ("JOBSYNC_PAINT_SAMPLING", "5%", "a share from 0 to 1"),
     ("JOBSYNC_PAINT_SAMPLING", "1.5", "a share from 0 to 1"),
@@ -175,6 +184,57 @@ def test_a_secret_that_can_not_be_read_is_told_in_one_line(tmp_path):
         load(tmp_path)
 
 
+def test_who_needs_no_secret_makes_none_and_it_is_not_shown(tmp_path):
+    assert config.load({"JOBSYNC_DATA_DIR": str(tmp_path / "new")}, with_secret=False).secret_key == ""
+    assert list((tmp_path / "new").iterdir()) == []
+    assert "mine" not in repr(load(tmp_path, JOBSYNC_SECRET_KEY="mine"))
+
+
+# Rights
+
+
+@pytest.fixture(params=[0, 0o022, 0o077, 0o277, 0o777], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def modes_below(folder):
+    return {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
+
+
+def test_the_data_folder_and_all_in_it_are_their_owner_s_alone_whatever_the_umask(tmp_path, umask):
+    folder = tmp_path / "data"
+    settings = load(folder)
+    with upgrade.locked(folder / "upgrade.lock"):
+        prepare_engine(engine := create_engine(settings.database_url))
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
+            found = modes_below(folder)
+    files = ("secret.key", "jobsync.db", "jobsync.db-wal", "jobsync.db-shm", "upgrade.lock")
+    assert found == {".": 0o700, **dict.fromkeys(files, 0o600)}
+    assert config.open_to_others_words(settings) is None
+    engine.dispose()
+
+
+def test_what_was_there_keeps_its_rights_and_is_told_of_in_one_line(tmp_path):
+    folder = tmp_path / "my data"
+    folder.mkdir(mode=0o755)
+    database = folder / "jobsync.db"
+    database.touch(mode=0o644)
+    os.chmod(database, 0o644)
+    os.chmod(folder, 0o755)
+    said = config.open_to_others_words(load(folder))
+    assert modes_below(folder) == {".": 0o755, "jobsync.db": 0o644, "secret.key": 0o600}
+    assert said == (
+        f"Other users of this machine may reach logs and parameters: {folder} (755), {database} (644). "
+        f"This takes their rights away: chmod go= '{folder}' '{database}'"
+    )
+    subprocess.run(said.partition("away: ")[2], shell=True, check=True)
+    assert config.open_to_others_words(load(folder)) is None
+
+
 # As a user meets it
 
 
@@ -198,3 +258,29 @@ def test_a_database_that_is_none_is_told_in_one_line(tmp_path, program):
     (line,), code = run(program, tmp_path)
     assert line.startswith(f"JOBSYNC_DATABASE_URL='sqlite:///{tmp_path}/jobsync.db' is not possible: it must be sqlite:///PATH")
     assert code == 1
+
+
+def test_a_server_and_its_workers_keep_their_files_private_and_the_secret_out_of_what_they_start(server):
+    server.environ |= {"JOBSYNC_SECRET_KEY": "0123456789abcdef", "JOBSYNC_WORKERS": "1"}
+    (server.definitions / "d.toml").write_text(LOOKS_FOR_SECRETS)
+    (server.folder / "data").mkdir(mode=0o755)
+    before = os.umask(0)
+    try:
+        server.start()
+    finally:
+        os.umask(before)
+    assert server.wait_for_end(server.submit("d"))["status"] == "completed"
+    found = modes_below(server.folder / "data")
+    assert found.pop(".") == 0o755 and set(found.values()) == {0o600}, found
+    assert {"jobsync.db", "jobsync.db-wal", "jobsync.db-shm", "server.lock", "upgrade.lock"} <= found.keys()
+    (worker,) = workers_of(server)
+    assert b"0123456789abcdef" not in Path(f"/proc/{worker}/environ").read_bytes()
+    assert server.log.read_text().count("Other users of this machine may reach") == 1
+
+
+LOOKS_FOR_SECRETS = """
+id = "d"
+[step.look]
+type = "command"
+run = ["sh", "-c", "! (env; cat /proc/$PPID/environ) | grep -aq 0123456789abcdef"]
+"""
