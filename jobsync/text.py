@@ -8,6 +8,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 # CSI sequences (colours, the cursor), OSC and its like with their text (titles, links), and the two- and three-character ones (ECMA-48)
 CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 LONE = re.compile(r"[\ud800-\udfff]")
+PICTURED = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # control characters but the tab
+PICTURES = {code: 0x2400 + code for code in range(0x20) if code != 0x09} | {0x7F: 0x2421}
 
 
 def storable(text):
@@ -29,6 +31,12 @@ def without_escapes(text):
     return CONTROL_SEQUENCE.sub("", text) if "\x1b" in text else text
 
 
+def plain(text):
+    """Return a log line's text as pages show it: without terminal escapes, other control characters as their pictures (U+2400 and on)."""
+    text = without_escapes(text)
+    return text.translate(PICTURES) if PICTURED.search(text) else text
+
+
 def _escaped(match):
     return match.group().encode("unicode_escape").decode()
 
@@ -39,16 +47,30 @@ def one_line(text, size=160):
     The contract has 600 bytes for a whole step.
     """
     line = " ".join(CONTROL.sub(" ", storable(without_escapes(text))).split())
-    if _json_size(line) <= size:
+    if json_size(line) <= size:
         return line
     line = line[:size]
-    while line and _json_size(line) > size - 3:
+    while line and json_size(line) > size - 3:
         line = line[:-1]
     return line.rstrip() + "…"
 
 
-def _json_size(line):
+def json_size(line):
+    """Return the bytes of a text as it stands in JSON, without its quotes."""
     return len(json.dumps(line, ensure_ascii=False).encode()) - 2
+
+
+def gathered(pieces, size=16 * 1024):
+    """Yield texts put together to about `size` characters each: each piece of an answer is sent by itself, which takes longer than making it."""
+    waiting, length = [], 0
+    for piece in pieces:
+        waiting.append(piece)
+        length += len(piece)
+        if length >= size:
+            yield "".join(waiting)
+            waiting, length = [], 0
+    if length:
+        yield "".join(waiting)
 
 
 def path_to_text(path):

@@ -162,18 +162,35 @@ def test_a_csv_is_a_download_that_spreadsheets_take_for_utf_8(hand, browser):
     response = browser.client.get(f"/jobs/{job_id}/result.csv?table=/languages")
     assert response.headers["Content-Disposition"] == f'attachment; filename="d-{job_id}-languages.csv"'
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert response.data.startswith(b"\xef\xbb\xbfname,lines\r\n") and rows_of(response)[1] == ["Привет", "1"]
+    assert response.data.startswith(b'\xef\xbb\xbf"name","lines"\r\n') and rows_of(response)[1] == ["Привет", "1"]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx", "=HYPERLINK(\"x\",\"y\")", "\uff1d1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(text):
-    written = tables.as_csv([text, "n"], [[text, -5], [f" {text}", 2.5]])
-    assert list(csv.reader(io.StringIO(written, newline=""))) == [[f"'{text}", "n"], [f"'{text}", "-5"], [f" {text}", "2.5"]]
+    written = tables.as_csv([[text, "n"], [text, -5], [f"x{text}", 2.5]])
+    assert list(csv.reader(io.StringIO(written, newline=""))) == [[f"'{text}", "n"], [f"'{text}", "-5"], [f"x{text}", "2.5"]]
+
+
+SEPARATORS = (",", ";", "\t", "|", "\n", "\r\n")
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+@pytest.mark.parametrize("between", ["", " ", '"', "'", '" '])
+def test_no_spreadsheet_runs_a_cell_whichever_separator_it_cuts_the_file_at(separator, sign, between):
+    texts = [f"a{separator}{between}{sign}cmd|' /C calc'!A0", f"{sign}x{separator}{sign}y", f"a{separator}b", f"{separator}{separator}{sign}x"]
+    written = tables.as_csv([["name", "n"], *([text, -5] for text in texts), texts])
+    for read_as in SEPARATORS[:4]:  # with its quotes minded or not
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            for row in csv.reader(io.StringIO(written, newline=""), delimiter=read_as, quoting=quoting):
+                run = [cell for cell in row if cell.lstrip('" ').startswith(sign) and cell.strip('"') != "-5"]
+                assert run == [], (read_as, row)
+    assert f'"a{separator}b"' in written, "nothing is put before what isn't run"
 
 
 def test_what_looks_like_csv_stays_in_its_cell():
     row = ['a "b", c', "two\nlines", "'quoted'", "a;b", ""]
-    assert list(csv.reader(io.StringIO(tables.as_csv(list("abcde"), [row]), newline="")))[1] == row
+    assert list(csv.reader(io.StringIO(tables.as_csv([list("abcde"), row]), newline="")))[1] == row
 
 
 def test_the_whole_result_is_a_json_file(hand, browser):

@@ -1,14 +1,11 @@
 """How values look on a page. `static/js/show.js` shows the same values in the same way when they change."""
 
-import re
 from datetime import UTC, datetime
 
 from jobsync.clock import milliseconds, now
-from jobsync.text import without_escapes
+from jobsync.text import plain
 
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-DELETE = "\u2421"  # the picture of \x7f; those of the others follow U+2400
 
 
 def init_app(app):
@@ -62,11 +59,6 @@ def elapsed(start, end, at):
     return took(start, end) if end or not start else lasting(at - milliseconds(start), is_rough=True)
 
 
-def plain(text):
-    """Return a log line's text without terminal escapes; other control characters become their pictures (U+2400 and on)."""
-    return CONTROL.sub(_picture, without_escapes(text))
-
-
 def times(step):
     """Return a step's status and exact times in one line, those of day in UTC."""
     if not step["started_at"]:
@@ -75,8 +67,3 @@ def times(step):
     if not ended:
         return f"{step['status']}, started {begun} UTC"
     return f"{step['status']}, {begun} to {ended} UTC, took {took(step['started_at'], step['finished_at'])}"
-
-
-def _picture(match):
-    code = ord(match.group())
-    return DELETE if code == 0x7F else chr(0x2400 + code)

@@ -4,17 +4,24 @@ import csv
 import io
 import json
 import re
+from itertools import chain
 
 from flask import Blueprint, Response, request, stream_with_context
 
 from jobsync import store
 from jobsync.errors import NotFound
 from jobsync.extensions import socketio
+from jobsync.loop import in_turns
+from jobsync.text import gathered
 from jobsync.web.result import grid
 
 blueprint = Blueprint("tables", __name__)
 
-RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four are wide forms of the first
+# Where a cell that a spreadsheet would run may begin: at the start of a text, and behind whatever separates cells somewhere. A file whose
+# separator isn't the reader's is cut there, its quotes notwithstanding. The last four signs are wide forms of the first.
+SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
+RUN_BY_SPREADSHEETS = re.compile(f"^(?=[{SIGNS}\t\r\n])|[;,|\t\r\n]['\" ]*(?=[{SIGNS}])")
+ROWS = 250  # of a CSV made at a time
 BOM = "\ufeff"  # else Excel takes the file for one of the machine's own code page and garbles names; what programs read is the JSON
 
 
@@ -22,8 +29,8 @@ BOM = "\ufeff"  # else Excel takes the file for one of the machine's own code pa
 def download_result(job_id):
     """Send the whole result."""
     job = store.job(job_id)
-    text = json.dumps(_result(job), ensure_ascii=False, indent=2)
-    return _file(text + "\n", "application/json", f"{job['definition']}-{job_id}.json")
+    pieces = chain(json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(_result(job)), "\n")
+    return _file(pieces, "application/json", f"{job['definition']}-{job_id}.json")
 
 
 @blueprint.get("/jobs/<job_id>/result.csv")
@@ -35,15 +42,16 @@ def download_table(job_id):
     if found is None:
         raise NotFound(f"There is no table {pointer!r} in the result of job {job_id!r}.")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", pointer).strip("-") or "result"
-    return _file(BOM + as_csv(*found), "text/csv", f"{job['definition']}-{job_id}-{name}.csv")
+    names, rows = found
+    pieces = chain([BOM, as_csv([_headed(names)])], (as_csv([row]) for row in rows))
+    return _file(pieces, "text/csv", f"{job['definition']}-{job_id}-{name}.csv")
 
 
 @blueprint.get("/jobs/<job_id>/steps/<step_name>/files.csv")
 def download_files(job_id, step_name):
     """Send all files that the children of a step list in their results, as they are found: there may be very many."""
     job, step = store.job(job_id), store.step_row(job_id, step_name)
-    chunks = stream_with_context(_file_rows(step.pk))
-    return _file(chunks, "text/csv", f"{job['definition']}-{job_id}-files.csv")
+    return _file(_file_rows(step.pk), "text/csv", f"{job['definition']}-{job_id}-files.csv")
 
 
 def _file_rows(step_pk):
@@ -54,9 +62,11 @@ def _file_rows(step_pk):
         socketio.sleep(0)  # each takes some milliseconds; others have their turn between
         if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
             continue
-        is_first, names = names is None, names or list(files[0])
-        text = as_csv(names, [[file.get(name) for name in names] for file in files])
-        yield (BOM + text if is_first else text.partition("\n")[2]).encode("utf-8", "replace")
+        if names is None:
+            names = list(files[0])
+            yield BOM + as_csv([_headed(names)])
+        for start in range(0, len(files), ROWS):
+            yield as_csv([file.get(name) for name in names] for file in files[start : start + ROWS])
 
 
 def _result(job):
@@ -75,12 +85,10 @@ def _table(value, pointer):
     return grid(value, depth=len(keys))
 
 
-def as_csv(names, rows):
-    """Return a table as CSV (RFC 4180). A text that a spreadsheet would run gets an apostrophe in front; numbers stay numbers."""
+def as_csv(rows):
+    """Return rows as CSV (RFC 4180), all cells in quotes. What a spreadsheet would run gets an apostrophe in front; numbers stay numbers."""
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([_harmless(name) for name in _headed(names)])
-    writer.writerows([_written(value) for value in row] for row in rows)
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows([_written(value) for value in row] for row in rows)
     return out.getvalue()
 
 
@@ -98,11 +106,12 @@ def _written(value):
 
 
 def _harmless(text):
-    return f"'{text}" if text.startswith(RUN_BY_SPREADSHEETS) else text
+    return RUN_BY_SPREADSHEETS.sub(r"\g<0>'", text)
 
 
-def _file(text, mimetype, name):
-    """Return a download of a text, or of chunks of bytes as they come."""
-    body = text.encode("utf-8", "replace") if isinstance(text, str) else text  # a result may hold half a surrogate pair, which no encoding can say
+def _file(pieces, mimetype, name):
+    """Return a download of pieces of text, sent as they come."""
+    # A result may hold half a surrogate pair, which no encoding can say
+    body = stream_with_context(piece.encode("utf-8", "replace") for piece in gathered(in_turns(pieces)))
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
     return Response(body, content_type=f"{mimetype}; charset=utf-8", headers=headers)
