@@ -1,15 +1,20 @@
 """jobsync runs multi-step jobs and shows every viewer the truth about them, live."""
 
+import sqlite3
+
 from flask import Flask, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from jobsync import api, cli, realtime, registry, security, web
 from jobsync.changes import changes
 from jobsync.definitions import Definitions
-from jobsync.errors import JobsyncError
-from jobsync.extensions import db, engine_options, migrate, prepare_engine
+from jobsync.errors import JobsyncError, StoreUnreadable
+from jobsync.extensions import db, engine_options, migrate, prepare_engine, unusable
 from jobsync.heartbeats import Heartbeats
+from jobsync.listing import KeptCounts
 from jobsync.steps import BUILT_IN
+from jobsync.store import WriteProbe
 from jobsync.upgrade import MIGRATIONS
 
 MAX_BODY = 1024 * 1024
@@ -23,21 +28,22 @@ def create_app(settings, async_mode="threading"):
     """
     app = Flask(__name__, root_path=str(ROOT), static_folder=None)  # web.assets sends what is in static/
     app.config.from_mapping(
-        SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
         DATA_DIR=str(settings.data_dir),
         LOG_LIMIT=settings.log_limit,
+        LOG_BYTES=settings.log_bytes,
         WORKERS=settings.workers,
         PAINT_SAMPLING=settings.paint_sampling,
-        SESSION_COOKIE_SAMESITE="Strict",
         PROPAGATE_EXCEPTIONS=False,  # in debug mode as well: eventlet's server would swallow them
     )
     app.url_map.merge_slashes = False  # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
     _fill_registry()
     app.json.sort_keys = False
     app.extensions["jobsync.heartbeats"] = Heartbeats()
+    app.extensions["jobsync.write_probe"] = WriteProbe()
+    app.extensions["jobsync.counts"] = KeptCounts()
     app.extensions["jobsync.definitions"] = Definitions(settings.definitions)
     _open_store(app)
     _open_doors(app, settings, async_mode)
@@ -64,6 +70,8 @@ def _open_doors(app, settings, async_mode):
     realtime.init_app(app, async_mode)
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(JobsyncError, _show_error)
+    for kind in (SQLAlchemyError, sqlite3.Error):
+        app.register_error_handler(kind, _show_store_error)
     security.init_app(app, settings.allowed_hosts)
 
 
@@ -71,3 +79,11 @@ def _show_error(error):
     """Answer an error in the language of the door that it came through."""
     door = api if request.path.startswith(api.PATHS) else web
     return door.show_error(error)
+
+
+def _show_store_error(error):
+    """Answer for a database that can't be read now; any other error of it is ours, and a 500. What can't be written `store.write` tells."""
+    orig = unusable(error)
+    if orig is None:
+        raise error
+    return _show_error(StoreUnreadable(f"The database can't be read: {orig}."))

@@ -53,6 +53,23 @@ class StoreBusy(JobsyncError):
     code = 503
 
 
+class StoreUnwritable(StoreBusy):
+    """The database can't be written to.
+
+    A kind of StoreBusy: whoever can wait tries again, and it recovers by itself. `orig` is the database's own error.
+    """
+
+    def __init__(self, orig):
+        super().__init__(f"The database can't be written to: {orig}.")
+        self.orig = orig
+
+
+class StoreUnreadable(JobsyncError):
+    """The database can't be read."""
+
+    code = 503
+
+
 class StepFailed(JobsyncError):
     """The step failed.
 

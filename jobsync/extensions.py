@@ -6,6 +6,7 @@ then writes over it; a short busy time-out, because SQLite sleeps in C and would
 
 import json
 import sqlite3
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,9 +17,23 @@ from sqlalchemy import MetaData, event
 
 from jobsync import loop
 from jobsync.errors import SettingsError
+from jobsync.private import make_file
 from jobsync.text import storable
 
 BUSY_SECONDS = 0.1
+# What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk, read-only, or the disk is broken
+UNUSABLE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
 
 db = SQLAlchemy(
     metadata=MetaData(
@@ -62,8 +77,10 @@ def engine_options(url):
 
 
 def prepare_engine(engine):
-    """Have each connection of `engine` follow the rules above. Call it once per engine."""
+    """Have each connection of `engine` follow the rules above, and make its file if there is none. Call it once per engine."""
     if engine.dialect.name == "sqlite":
+        with suppress(OSError):  # whoever opens it next says why it can't be
+            make_file(engine.url.database)  # SQLite gives its other files (-wal, -shm) the rights of this one
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "do_execute", partial(_execute, sqlite3.Cursor.execute))
@@ -86,9 +103,15 @@ def open_watcher(engine):
         raise SettingsError(f"The database {path} can't be opened: {error}.") from error
 
 
+def unusable(error):
+    """Return the database's own error when `error` (SQLAlchemy's or sqlite3's) says that the file can't be used now, else None."""
+    orig = getattr(error, "orig", error)
+    code = getattr(orig, "sqlite_errorcode", None)
+    return orig if code is not None and code & 0xFF in UNUSABLE else None  # the higher bits say more exactly what
+
+
 def _prepare_connection(connection, _record):
     connection.isolation_level = None  # Python 3.11's sqlite3 would begin by itself, and never IMMEDIATE
-    connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -103,7 +126,3 @@ def _execute(method, cursor, statement, parameters, context):
         return False
     loop.outside(method, cursor, statement, parameters)
     return True
-
-
-def _lower(value):
-    return value.lower() if isinstance(value, str) else value

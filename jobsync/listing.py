@@ -4,11 +4,15 @@ No statement here looks at more than a few thousand rows, so that none stalls th
 `created_at, number`, and whatever has to go through many jobs does it in walks along them that begin where the last one ended.
 """
 
+import json
 import re
-from dataclasses import dataclass, replace
+import threading
+import time
+from dataclasses import dataclass, field, replace
 from datetime import date
 
-from sqlalchemy import desc, exists, func, select, union_all
+from flask import current_app
+from sqlalchemy import Text, cast, desc, exists, func, select, union_all
 
 from jobsync.clock import DAY, midnight
 from jobsync.extensions import db, socketio
@@ -16,7 +20,8 @@ from jobsync.loop import in_turns
 from jobsync.models import Job, JobWords, Step
 from jobsync.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
-from jobsync.store import JOB_COLUMNS, JOB_TIMES, cursor_of, found, place_of, read, with_times
+from jobsync.store import JOB_COLUMNS, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
+from jobsync.text import json_size
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
 COUNTED = 20_000  # entries of an index counted at a time: a millisecond
@@ -26,7 +31,10 @@ LANES = 400  # of one statement: SQLite takes 500
 
 JOBS = Job.__table__.c
 WORDS = JobWords.__table__.c
-LIST_COLUMNS = [column for column in JOB_COLUMNS if column.key != "result"]
+PARAMS = cast(JOBS.params, Text).label("params")  # as they are stored: those that don't fit on a page needn't be read
+LIST_COLUMNS = [JOBS.number, *(PARAMS if column.key == "params" else column for column in JOB_COLUMNS if column.key != "result")]
+LIST_BYTES = 600  # of what a job is in a list besides its parameters and error
+MOST_KEPT = 64  # lists whose numbers are kept
 NEWEST_FIRST = (JOBS.created_at.desc(), JOBS.number.desc())
 RUN_COLUMNS = (JOBS.created_at, JOBS.number, JOBS.definition, JOBS.status, JOBS.started_at, JOBS.finished_at)
 TOP = (2**62, 0)  # the place above all jobs
@@ -67,38 +75,105 @@ class Wanted:
 def jobs(status=(), definition=None, q=None, since=None, until=None, limit=50, cursor=None):
     """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`; `result` is left out. See Wanted for what limits it.
 
-    Raises BadInput for what isn't a cursor of this list.
+    A page of jobs with large parameters ends before `limit`. Raises BadInput for what isn't a cursor of this list.
     """
     wanted = Wanted(tuple(status), definition, q, since, until)
     numbers, next_cursor = find(wanted, limit, cursor)
-    total = sum(counts(wanted, wanted.status or JOB_STATUSES).values())
-    return {"items": rows(wanted, numbers), "next_cursor": next_cursor, "total": total}
+    _, counted = current_app.extensions["jobsync.counts"].get(wanted, wanted.status or JOB_STATUSES)
+    with read():
+        items, cut_cursor = rows(wanted, numbers)
+    return {"items": items, "next_cursor": cut_cursor or next_cursor, "total": sum(counted.values())}
 
 
 def find(wanted, limit=50, cursor=None):
     """Return `(numbers, next_cursor)` of the `limit` newest jobs, or the next ones after those that the cursor came with.
 
-    With `q` it ends the caller's transaction, and lets others run in between. Raises BadInput.
+    Lets others run in between, and opens transactions of its own. Raises BadInput.
     """
     top = min(place_of(cursor, 2), wanted.top) if cursor else wanted.top
-    places = _search(wanted, top, limit + 1) if wanted.q else _walk_all(wanted, top, limit + 1)
+    if wanted.q:
+        places = _search(wanted, top, limit + 1)
+    else:
+        with read():
+            places = _walk_all(wanted, top, limit + 1)
     return [number for _, number in places[:limit]], cursor_of(*places[limit - 1]) if len(places) > limit else None
 
 
 def rows(wanted, numbers):
-    """Return the jobs with these numbers as a list shows them, newest first, without those that have left it meanwhile."""
+    """Return the jobs with these numbers as a list shows them, newest first, without those that have left it meanwhile, and a cursor.
+
+    The cursor is None unless they are too large for one page: then it leads to those that are missing.
+    """
     query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
     # Looked at here: with a condition on the status SQLite might go through all jobs of that status
-    present = [row for row in db.session.execute(query) if not wanted.status or row.status in wanted.status]
-    return [with_times(row, JOB_TIMES) for row in present]
+    present = (row for row in one_by_one(db.session.execute(query)) if not wanted.status or row.status in wanted.status)
+    taken, is_cut = bounded(present, len(numbers), _size_of)
+    return [_shown(row) for row in taken], cursor_of(taken[-1].created_at, taken[-1].number) if is_cut else None
+
+
+def _size_of(row):
+    return LIST_BYTES + len(row.params.encode()) + json_size(row.error or "")
+
+
+def _shown(row):
+    shown = with_times(row, JOB_TIMES)
+    del shown["number"]
+    return {**shown, "params": json.loads(row.params)}
 
 
 def counts(wanted, statuses=JOB_STATUSES):
     """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says. Lets others run in between.
 
-    All of one moment; with `q` not, as it ends the caller's transaction.
+    All of one moment; with `q` not, as each look is a transaction of its own.
     """
-    return {status: _count(wanted, status) for status in statuses}
+    if wanted.q:
+        return {status: _count(wanted, status) for status in statuses}
+    with read():
+        return {status: _count(wanted, status) for status in statuses}
+
+
+@dataclass
+class _Kept:
+    change: int | None = None
+    begun: float = 0.0
+    counts: dict = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class KeptCounts:
+    """Keeps the numbers of the lists that were asked for last, since all viewers of a list ask for them when a status changes.
+
+    At most one counts a list at a time. Who asks meanwhile waits for the first count that began after they asked, and holds no connection.
+    """
+
+    def __init__(self, clock=time.monotonic):
+        self._clock = clock
+        self._kept = {}
+
+    def get(self, wanted, statuses=JOB_STATUSES):
+        """Return `(change, counts)`: the numbers as `counts` has them, and a change that they are not older than. Not inside a transaction."""
+        asked = self._clock()
+        kept = self._keep((replace(wanted, status=()), tuple(statuses)))
+        if kept.change != present_change():
+            with kept.lock:
+                if kept.change != present_change() and (kept.change is None or kept.begun < asked):
+                    begun, change = self._clock(), present_change()
+                    kept.counts = counts(wanted, statuses)
+                    kept.change, kept.begun = change, begun
+                return kept.change, kept.counts
+        return kept.change, kept.counts
+
+    def _keep(self, key):
+        kept = self._kept[key] = self._kept.pop(key, None) or _Kept()
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return kept
+
+
+def present_change():
+    """Return the number of the latest change of all jobs, as of now. Not inside a transaction."""
+    with read():
+        return last_change()
 
 
 def _count(wanted, status):
@@ -183,7 +258,7 @@ def _pattern(q):
 
 
 def _ask(wanted, statement):
-    """Return the rows of a statement. Those of a search are of a transaction each: together they may take long."""
+    """Return the rows of a statement: of the caller's transaction; with `q` of one of its own, as those of a search may take long together."""
     if not wanted.q:
         return db.session.execute(statement).all()
     with read() as session:

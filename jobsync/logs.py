@@ -1,34 +1,45 @@
-"""Log lines: appending them with their numbers and counters, and reading them by the page. A page costs the same at any depth."""
+"""Log lines: appending them with their numbers and counters, and reading them by the page. A page costs the same at any depth.
 
+Whatever goes through many lines or long ones does so in slices of a few milliseconds, and lets others run in between.
+"""
+
+import re
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, insert, select, union_all, update
+from sqlalchemy import bindparam, insert, select, union_all, update
 
 from jobsync.clock import iso, now
 from jobsync.extensions import db, socketio
 from jobsync.models import LogLine, Step
 from jobsync.status import LEVELS
-from jobsync.store import read, step_row
-from jobsync.text import storable
+from jobsync.store import ANSWER_BYTES, bounded, one_by_one, read, step_row
+from jobsync.text import json_size, plain, storable
 
-DOWNLOADED = 250  # lines of a download between two moments for other requests: with their formatting a few milliseconds
-CHUNK = 5000  # lines looked through at a time when searching: a few milliseconds
+CHUNK = 2500  # lines read or looked through in one slice
+CHUNK_TEXT = 256 * 1024  # characters of them: what a slice costs goes by the text
+READ = 8  # lines read at once: with the longest as much text as that
+BATCH = 500  # lines that are asked for by their numbers at a time
 NEAR = 3000  # lines: what all workers together write while one of them gathers its lines
+NEAR_CHUNK = 1000  # of them looked at in one statement
 PIECE = 32 * 1024  # characters of one stored line; longer ones go on in the next
 COUNTING = 0.25  # seconds that counting what a search matches may take
+NOTICE_BYTES = 200  # room left below the limit of bytes for the line that says that it is reached
+LINE_BYTES = 200  # of what a line is besides its text
 COUNTERS = {"debug": Step.debug, "info": Step.info, "warning": Step.warning, "error": Step.error_count}
 
 # Written while everybody else waits: made once, as those of the store
 STEPS = Step.__table__
-COUNT = select(STEPS.c.log_count).where(STEPS.c.pk == bindparam("step")).with_for_update()
+COUNT = select(STEPS.c.log_count, STEPS.c.log_bytes).where(STEPS.c.pk == bindparam("step")).with_for_update()
 APPEND = insert(LogLine.__table__)
 GROW = (
     update(STEPS)
     .where(STEPS.c.pk == bindparam("step"))
-    .values(revision=bindparam("new_revision"), log_count=STEPS.c.log_count + bindparam("all"))
+    .values(revision=bindparam("new_revision"), log_count=STEPS.c.log_count + bindparam("all"), log_bytes=bindparam("new_bytes"))
     .values({column.key: STEPS.c[column.key] + bindparam(f"new_{level}") for level, column in COUNTERS.items()})
 )
+LINES = LogLine.__table__.c
 
 
 @dataclass(frozen=True)
@@ -48,24 +59,40 @@ def lines_of(message, level, at, child_pk=None):
     return [Line(at, level, piece.rstrip("\r"), child_pk) for piece in pieces]
 
 
-def append(session, step_pk, revision, lines, limit):
+def append(session, step_pk, revision, lines, most_lines, most_bytes):
     """Store `lines` after the step's last one, numbers without a gap, and count them, in the caller's write transaction.
 
-    Beyond `limit` lines of a step nothing is stored; its last line says so. Returns how many were stored.
+    Beyond `most_lines` lines of a step, or `most_bytes` bytes of their texts, nothing is stored; its last line says so. Returns how many
+    were stored.
     """
-    count = session.execute(COUNT, {"step": step_pk}).scalar()
-    lines = [] if count is None else _within(lines, limit - count, limit)
+    step = session.execute(COUNT, {"step": step_pk}).first()
+    if step is None:
+        return 0
+    lines, size = _within(lines, step, most_lines, most_bytes)
     if lines:
-        session.execute(APPEND, [_row(step_pk, number, line) for number, line in enumerate(lines, count + 1)])
-        session.execute(GROW, {"step": step_pk, "new_revision": revision, **_counted(lines)})
+        session.execute(APPEND, [_row(step_pk, number, line) for number, line in enumerate(lines, step.log_count + 1)])
+        session.execute(GROW, {"step": step_pk, "new_revision": revision, "new_bytes": size, **_counted(lines)})
     return len(lines)
 
 
-def _within(lines, room, limit):
-    if len(lines) < room:
-        return lines
-    notice = Line(now(), "warning", f"The limit of {limit} lines a step is reached: what follows is not stored.")
-    return [*lines[: room - 1], notice] if room > 0 else []
+def _within(lines, step, most_lines, most_bytes):
+    """Return those of the lines that are to be stored, and the bytes that the step has then: `most_bytes` once that limit is reached."""
+    size, stored = step.log_bytes, []
+    if step.log_count >= most_lines or size >= most_bytes:
+        return [], size
+    for line in lines:
+        if step.log_count + len(stored) + 1 >= most_lines:
+            return [*stored, _notice(f"{most_lines} lines")], size
+        added = len(line.message.encode())
+        if size + added > most_bytes - NOTICE_BYTES:
+            return [*stored, _notice(f"{most_bytes} bytes")], most_bytes
+        stored.append(line)
+        size += added
+    return stored, size
+
+
+def _notice(limit):
+    return Line(now(), "warning", f"The limit of {limit} a step is reached: what follows is not stored.")
 
 
 def _row(step_pk, number, line):
@@ -77,16 +104,25 @@ def _counted(lines):
     return {"all": len(lines), **{f"new_{level}": sum(line.level == level for line in lines) for level in LEVELS}}
 
 
-def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q=None):
-    """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`. Raises NotFound."""
+def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q=None, room=ANSWER_BYTES):
+    """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`. Raises NotFound.
+
+    It ends early where its lines take more than `room` bytes, and has `next` then: what to ask with to go on, `{"after": line}` or
+    `{"before": line}`. One line it always has, if there is any.
+    """
     with read():
         step = step_row(job_id, step_name)
     search = Search(step.pk, step.log_count, LEVELS.index(level), q)
-    if after is not None:
-        rows = search.forward(after, before or step.log_count + 1, limit)
-    else:
-        rows = search.backward(before or step.log_count + 1, limit)
-    return {"items": [_shown(step_name, row) for row in rows], "total": _total(step, search, level), "log_count": step.log_count}
+    end = before or step.log_count + 1
+    is_forward = after is not None
+    found = search.forward(after, end, limit) if is_forward else search.backward(end, limit)
+    rows, is_cut = bounded(found, limit, _size_of, room)
+    answer = {"items": [_shown(step_name, row) for row in (rows if is_forward else rows[::-1])], "total": _total(step, search, level)}
+    return {**answer, "log_count": step.log_count, **({"next": {"after" if is_forward else "before": rows[-1].line}} if is_cut else {})}
+
+
+def _size_of(row):
+    return LINE_BYTES + json_size(row.message)
 
 
 def last_lines_of(step_name, step_pk, log_count, child_pk, at, limit):
@@ -96,8 +132,15 @@ def last_lines_of(step_name, step_pk, log_count, child_pk, at, limit):
     its end: they are looked for among the `NEAR` lines around the place that its end has in the log, whatever the log's length.
     """
     place = _place_of(step_pk, log_count, at)
-    query = select(LogLine.__table__).where(LogLine.step_pk == step_pk, LogLine.line > place - NEAR, LogLine.line <= min(place + NEAR, log_count))
-    rows = db.session.execute(query.where(LogLine.child_pk == child_pk).order_by(LogLine.line.desc()).limit(limit)).all()
+    first, last, rows = max(place - NEAR, 0), min(place + NEAR, log_count), []
+    while last > first and len(rows) < limit:
+        low = max(first, last - NEAR_CHUNK)
+        query = select(LogLine.__table__).where(LogLine.step_pk == step_pk, LogLine.line > low, LogLine.line <= last)
+        wanted = query.where(LogLine.child_pk == child_pk).order_by(LogLine.line.desc()).limit(limit - len(rows))
+        with read() as session:
+            rows += session.execute(wanted).all()
+        last = low
+        socketio.sleep(0)
     return [_shown(step_name, row) for row in reversed(rows)]
 
 
@@ -115,94 +158,121 @@ def _place_of(step_pk, log_count, at):
 
 
 def _total(step, search, level):
-    if search.q:
+    if search.matches:
         return search.count()
     return sum(step._mapping[column.name] for name, column in COUNTERS.items() if LEVELS.index(name) >= LEVELS.index(level))
 
 
 def everything(job_id, step_name, level="debug"):
-    """Yield all lines of a step that there are now, as `page` shows them, in order and a chunk at a time. Raises NotFound at once."""
+    """Yield all lines of a step that there are now, as `page` shows them, in order and a slice at a time. Raises NotFound at once."""
     with read():
         step = step_row(job_id, step_name)
-    return _everything(Search(step.pk, step.log_count, LEVELS.index(level), None), step_name)
-
-
-def _everything(search, step_name):
-    last = 0
-    while rows := search.forward(last, search.last + 1, DOWNLOADED):
-        yield from (_shown(step_name, row) for row in rows)
-        last = rows[-1].line
-        socketio.sleep(0)
+    search = Search(step.pk, step.log_count, LEVELS.index(level), None)
+    return (_shown(step_name, row) for row in search.forward(0, step.log_count + 1, step.log_count))
 
 
 class Search:
-    """Reads a step's lines of a lowest level that contain `q`, among its first `last` lines (what comes later is of a later page)."""
+    """Reads a step's lines of a lowest level that contain `q`, among its first `last` lines (what comes later is of a later page).
+
+    `q` is looked for in what pages show of a line, whatever the case: colours don't come between. One with control characters, which no
+    page shows, is looked for in the line as it was written.
+    """
 
     def __init__(self, step_pk, last, level, q):
         self.step_pk = step_pk
         self.last = last
         self.level = level
-        self.q = q
+        self.matches = _matcher(q)
 
     def forward(self, after, before, limit):
-        """Return up to `limit` rows with `after < line < before`, the first ones."""
-        before = min(before, self.last + 1)
-        if not self.q:
-            return self._read(after, before, limit)
-        return self._scan(((low, min(low + CHUNK + 1, before)) for low in range(after, before, CHUNK)), limit)
+        """Yield up to `limit` rows with `after < line < before`, the first ones. Lets others run in between."""
+        return self._rows(after, min(before, self.last + 1), limit, False)
 
     def backward(self, before, limit):
-        """Return up to `limit` rows with `line < before`, the last ones, ascending."""
-        before = min(before, self.last + 1)
-        if not self.q:
-            return self._read(0, before, limit, down=True)[::-1]
-        chunks = ((max(high - CHUNK - 1, 0), high) for high in range(before, 0, -CHUNK))
-        return self._scan(chunks, limit, down=True)[::-1]
+        """Yield up to `limit` rows with `line < before`, the last ones, descending. Lets others run in between."""
+        return self._rows(0, min(before, self.last + 1), limit, True)
 
     def count(self):
         """Return how many lines match, or None when that takes too long."""
         deadline = time.monotonic() + COUNTING
-        total = 0
-        for low in range(0, self.last, CHUNK):
+        total, after = 0, 0
+        while after < self.last:
+            socketio.sleep(0)
             if time.monotonic() > deadline:
                 return None
-            total += self._count(low, low + CHUNK + 1)
-            socketio.sleep(0)
+            rows, after = self._slice(after, self.last + 1, self.last, False)
+            total += len(rows)
         return total
 
-    def _scan(self, chunks, limit, down=False):
-        found = []
-        for after, before in chunks:
-            found += self._read(after, before, limit - len(found), down)
-            if len(found) >= limit:
-                break
-            socketio.sleep(0)  # a search may be long: let others run between chunks
-        return found
+    def _rows(self, after, before, limit, down):
+        while limit > 0 and after + 1 < before:
+            rows, reached = self._slice(after, before, limit, down)
+            yield from rows
+            limit -= len(rows)
+            after, before = (after, reached) if down else (reached, before)
+            if limit > 0 and after + 1 < before:
+                socketio.sleep(0)
 
-    def _conditions(self, after, before):
-        conditions = [LogLine.step_pk == self.step_pk, LogLine.line > after, LogLine.line < before, LogLine.line <= self.last]
-        return [*conditions, LogLine.message.icontains(self.q, autoescape=True)] if self.q else conditions
+    def _slice(self, after, before, limit, down):
+        """Look at some lines with `after < line < before`. Return those that match, `limit` at most, and the last line looked at.
 
-    def _read(self, after, before, limit, down=False):
-        order = LogLine.line.desc() if down else LogLine.line
-        query = select(LogLine.__table__).where(*self._conditions(after, before))
-        if self.level and not self.q:
-            # One short walk along the index for each level, then merged: rare lines among a million cost no more than the first ones.
-            walks = [query.where(LogLine.level == level).order_by(order).limit(limit).subquery() for level in self._levels()]
-            merged = union_all(*(select(walk) for walk in walks)).subquery()
-            query = select(merged).order_by(merged.c.line.desc() if down else merged.c.line)
-        else:
-            query = query.where(LogLine.level >= self.level).order_by(order)
+        No transaction is open when it returns: who takes the rows may do anything in between.
+        """
         with read() as session:
-            return session.execute(query.limit(limit)).all()
+            if self.matches or not self.level:
+                query, end = self._by_line(after, before, down)
+            else:
+                query, end = self._by_level(session, after, before, limit, down)
+            return ([], end) if query is None else self._look(session.execute(query), limit, end)
 
-    def _count(self, after, before):
-        conditions = (*self._conditions(after, before), LogLine.level >= self.level)
-        with read() as session:
-            return session.execute(select(func.count()).select_from(LogLine).where(*conditions)).scalar_one()
+    def _by_line(self, after, before, down):
+        """Return the query of the next lines of the level, and the last line that it looks at."""
+        low, high = (max(after, before - 1 - CHUNK), before - 1) if down else (after, min(before - 1, after + CHUNK))
+        query = self._ordered(LINES.line > low, LINES.line <= high, down=down).where(LINES.level >= self.level)
+        return query, low + 1 if down else high
 
-    def _levels(self):
-        return range(self.level, len(LEVELS))
+    def _by_level(self, session, after, before, limit, down):
+        """Return the same for rare lines among a million: their numbers are found by one short walk along the index for each level.
+
+        There is no query where there are no such lines.
+        """
+        order = LINES.line.desc() if down else LINES.line
+        among = (self._of_step(), LINES.line > after, LINES.line < before)
+        size = min(limit, BATCH)
+        walks = [select(LINES.line).where(*among, LINES.level == level).order_by(order).limit(size).subquery() for level in range(self.level, len(LEVELS))]
+        merged = union_all(*(select(walk) for walk in walks)).subquery()
+        numbers = list(session.execute(select(merged).order_by(merged.c.line.desc() if down else merged.c.line).limit(size)).scalars())
+        end = numbers[-1] if len(numbers) == size else (after + 1 if down else before - 1)
+        return self._ordered(LINES.line.in_(numbers), down=down) if numbers else None, end
+
+    def _of_step(self):
+        return LINES.step_pk == self.step_pk
+
+    def _ordered(self, *conditions, down):
+        return select(LogLine.__table__).where(self._of_step(), *conditions).order_by(LINES.line.desc() if down else LINES.line)
+
+    def _look(self, result, limit, end):
+        found, text = [], 0
+        with closing(result):
+            for row in one_by_one(result, READ):
+                text += len(row.message)
+                if self.matches is None or self.matches(row.message):
+                    found.append(row)
+                if len(found) == limit or text >= CHUNK_TEXT:
+                    return found, row.line
+        return found, end
+
+
+def _matcher(q):
+    """Return a function that says whether a line's text matches `q`, None where all do. It takes time by the text's length alone."""
+    if not q:
+        return None
+    wanted = q.casefold()
+    # Not `in`, which takes the product of both lengths for some texts; a pattern without wildcards doesn't
+    find = re.compile(re.escape(wanted)).search
+    if plain(q) == q:
+        return lambda message: find(plain(message).casefold())
+    return lambda message: find(message.casefold())
 
 
 def _shown(step_name, row):

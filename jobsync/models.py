@@ -4,7 +4,7 @@ A job's `revision` grows with every commit that changes what `structure` returns
 changes of all jobs: with its index a reader finds what changed since it last looked, however many jobs are at rest.
 """
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from jobsync.extensions import db
@@ -40,7 +40,7 @@ class Job(db.Model):
         Index("ix_jobs_status_created", "status", "created_at", "number"),
         Index("ix_jobs_definition_created", "definition", "created_at", "number"),
         Index("ix_jobs_definition_status_created", "definition", "status", "created_at", "number"),
-        Index("ix_jobs_rerun_of", "rerun_of", sqlite_where=text("rerun_of IS NOT NULL"), postgresql_where=text("rerun_of IS NOT NULL")),
+        Index("ix_jobs_rerun_of", "rerun_of", sqlite_where=text("rerun_of IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -86,6 +86,7 @@ class Step(db.Model):
     revision: Mapped[int] = mapped_column(BigInteger, default=1)
     status_revision: Mapped[int] = mapped_column(BigInteger, default=1)
     log_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # of the lines' texts in UTF-8
     debug: Mapped[int] = mapped_column(BigInteger, default=0)
     info: Mapped[int] = mapped_column(BigInteger, default=0)
     warning: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -132,7 +133,7 @@ class Child(db.Model):
         Index("uq_children_step_key", "step_pk", "key", unique=True),
         Index("ix_children_step_status", "step_pk", "status", "pk"),
         Index("ix_children_step", "step_pk", "pk"),
-        Index("ix_children_worker", "worker_id", sqlite_where=text("worker_id IS NOT NULL"), postgresql_where=text("worker_id IS NOT NULL")),
+        Index("ix_children_worker", "worker_id", sqlite_where=text("worker_id IS NOT NULL")),
         {"sqlite_autoincrement": True},
     )
 
@@ -179,3 +180,11 @@ class Counter(db.Model):
     __tablename__ = "counters"
     name: Mapped[str] = mapped_column(String(16), primary_key=True)
     value: Mapped[int] = mapped_column(BigInteger)
+
+
+class Probe(db.Model):
+    """One row that is written only to see that it can be (`store.why_not_writable`)."""
+
+    __tablename__ = "probes"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(LargeBinary)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from jobsync import broadcast, lifecycle, metrics, store
 from jobsync.changes import changes
 from jobsync.clock import now
-from jobsync.errors import JobsyncError, StoreBusy
+from jobsync.errors import JobsyncError, StoreBusy, StoreUnwritable
 from jobsync.extensions import socketio
 from jobsync.lifecycle import moves
 from jobsync.loop import in_turns
@@ -76,6 +76,9 @@ class Monitor:
                 self.tick()
                 self.trouble.over()
                 self._busy_since = None
+            except StoreUnwritable as error:
+                self.trouble.note(error)
+                socketio.sleep(PAUSE)
             except StoreBusy as error:  # it has waited for that one long enough, and viewers wait for their hints
                 self._busy_since = self._busy_since or self._clock()
                 if self._clock() - self._busy_since >= BUSY:

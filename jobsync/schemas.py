@@ -238,10 +238,16 @@ class LogLine(Shown):
     child_id = fields.String(allow_none=True)
 
 
-class Logs(Shown):
-    items = fields.List(fields.Nested(LogLine))
-    total = fields.Integer(allow_none=True)
-    log_count = fields.Integer()
+class Onward(Schema):
+    after = fields.Integer()
+    before = fields.Integer()
+
+
+class Logs(Schema):
+    items = fields.List(fields.Nested(LogLine), required=True)
+    total = fields.Integer(allow_none=True, required=True)
+    log_count = fields.Integer(required=True)
+    next = fields.Nested(Onward, metadata={"description": "There only when the page ends early for its size: what to ask with to go on"})
 
 
 class DefinitionParam(Shown):

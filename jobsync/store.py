@@ -4,32 +4,40 @@ A reader inside `read()` sees one moment: what it reads of a job, its steps and 
 """
 
 import base64
+import json
 import logging
+import os
 import random
+import sqlite3
 import threading
 import time
 from contextlib import contextmanager
 from itertools import islice
 
-from sqlalchemy import bindparam, func, or_, select, union_all
+from sqlalchemy import Text, bindparam, cast, func, or_, select, union_all
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobsync.changes import changes
 from jobsync.clock import iso, now
-from jobsync.errors import BadInput, NotFound, StoreBusy
-from jobsync.extensions import db, socketio
+from jobsync.errors import BadInput, NotFound, StoreBusy, StoreUnwritable
+from jobsync.extensions import db, socketio, unusable
 from jobsync.loop import in_turns
-from jobsync.models import Child, Counter, Job, Step, Worker
+from jobsync.models import Child, Counter, Job, Probe, Step, Worker
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
 from jobsync.status import LEVELS as LOG_LEVELS
+from jobsync.text import json_size
 from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
 PROBED = 1.0  # the same for who only wants to know: a writer that has no processor for a while isn't a trouble yet
+PROBE_BYTES = 64 * 1024  # more than a usual transaction writes: of a nearly full disk one page may be free, and a job not fit
+PROBE_REST = 1.0  # seconds between two probes, however many ask
+ANSWER_BYTES = 4 * 1024 * 1024  # of one page of anything, as JSON: it ends early there and says where to go on
 
 _log = logging.getLogger(__name__)
 _writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
+_writing = set()  # the thread or greenlet that has it
 
 
 @contextmanager
@@ -37,25 +45,46 @@ def write(patience=PATIENCE):
     """Open the one write transaction of this process: commit at the end, roll back on an error, then tell `changes`.
 
     Never let another greenlet run inside: everybody else would wait. `execute_long` alone does, while the database works. Raises StoreBusy
-    when other writers keep the lock for `patience` seconds; waiting lets other greenlets run.
+    when other writers keep the lock for `patience` seconds; waiting lets other greenlets run. Raises StoreUnwritable when the database can't
+    be written to, and RuntimeError inside `read` or `write`.
     """
     session = db.session()
-    session.rollback()
+    _refuse_nesting(session, "write")
     deadline = time.monotonic() + patience
+    session.rollback()
     if not _writers.acquire(timeout=patience):
         raise StoreBusy()
+    _writing.add(threading.get_ident())
     try:
         _begin_immediate(session, deadline)
-        session.info.update(moment=now(), is_long=False)
+        session.info.update(moment=now(), transaction="write", is_long=False)
         try:
             yield session
             _commit(session)
-        except BaseException:
-            session.rollback()
-            raise
+        finally:
+            del session.info["transaction"]
+    except BaseException as error:
+        session.rollback()
+        raise_as_store_error(error)
+        raise
     finally:
+        _writing.clear()
         _writers.release()
     changes.notify()
+
+
+def _refuse_nesting(session, wanted):
+    """Refuse a transaction inside another one: the inner one would end the outer one, or wait for it without end."""
+    present = session.info.get("transaction") or ("write" if wanted == "write" and threading.get_ident() in _writing else None)
+    if present:
+        raise RuntimeError(f"{wanted}() inside {present}(): transactions don't nest. Work in the session of the outer one.")
+
+
+def raise_as_store_error(error):
+    """Raise StoreUnwritable for what the database raised because it can't be written to now, StoreBusy for a lock; do nothing for the rest."""
+    orig = unusable(error) if isinstance(error, SQLAlchemyError | sqlite3.Error) else None
+    if orig is not None:
+        raise StoreBusy() if "locked" in str(orig) else StoreUnwritable(orig) from error
 
 
 def _begin_immediate(session, deadline):
@@ -95,33 +124,53 @@ def moment(session):
     return session.info["moment"]
 
 
-COUNTERS = Counter.__table__
-PROBE = COUNTERS.update().where(COUNTERS.c.name == "probe").values(value=COUNTERS.c.value + 1)
-FIRST_PROBE = COUNTERS.insert().values(name="probe", value=1)
+WRITE_PROBE = Probe.__table__.update().values(content=bindparam("content"))
+FIRST_PROBE = Probe.__table__.insert()
 
 
 def why_not_writable():
     """Return in one line why nothing can be written now or within a second, None if it can.
 
-    It writes something: a lock can be had on a full disk as well.
+    It writes something that takes room and differs each time: a lock can be had on a full disk as well, and what is as it was isn't written.
     """
+    content = {"content": os.urandom(PROBE_BYTES)}
     try:
         with write(PROBED) as session:
-            if session.execute(PROBE).rowcount == 0:
-                session.execute(FIRST_PROBE)
+            if session.execute(WRITE_PROBE, content).rowcount == 0:
+                session.execute(FIRST_PROBE, {"number": 1, **content})
     except (StoreBusy, SQLAlchemyError) as error:
         return reason(error)
     return None
 
 
+class WriteProbe:
+    """What one process knows of whether the database can be written to. Asked however often, it looks at most once in PROBE_REST seconds."""
+
+    def __init__(self, clock=time.monotonic):
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._found, self._at = None, None
+
+    def why_not(self):
+        """Return what `why_not_writable` does."""
+        with self._lock:
+            if self._at is None or self._clock() - self._at >= PROBE_REST:
+                self._found = why_not_writable()
+                self._at = self._clock()
+            return self._found
+
+
 @contextmanager
 def read():
-    """Open a read transaction: all queries inside see the same moment."""
+    """Open a read transaction: all queries inside see the same moment. Raises RuntimeError inside `read` or `write`."""
     session = db.session()
+    _refuse_nesting(session, "read")
     session.rollback()
+    session.info["transaction"] = "read"
     try:
         yield session
     finally:
+        del session.info["transaction"]
         session.rollback()
 
 
@@ -243,10 +292,35 @@ def step_details(job_id):
     return [dict(row._mapping) for part in in_turns(db.session.execute(query).partitions(PARTITION)) for row in part]
 
 
+STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS).where(OF_JOB, STEPS.name == bindparam("name"))
+
+
 def step_row(job_id, name):
-    """Return the step's row (all columns) by job and name. Raises NotFound."""
-    query = select(Step.__table__).where(Step.job_id == job_id, Step.name == name)
-    return found(db.session.execute(query).first(), "step", name)
+    """Return a step's row by job and name: `pk`, `type`, `status`, its counters. Raises NotFound."""
+    return _of_step(STEP_ROW, job_id, name)
+
+
+STEP_RESULT = select(STEPS.result).where(OF_JOB, STEPS.name == bindparam("name"))
+
+
+def step_result(job_id, name):
+    """Return a step's result, None for none. Raises NotFound."""
+    return _of_step(STEP_RESULT, job_id, name).result
+
+
+def _of_step(query, job_id, name):
+    row = db.session.execute(query, {"job_id": job_id, "name": name}).first()
+    if row is None:
+        job_exists(job_id)  # raises for the job, which is the greater mistake
+    return found(row, "step", name)
+
+
+def step_names(job_id):
+    """Return the names of a job's steps in the order of the definition. Raises NotFound."""
+    names = list(db.session.execute(select(Step.name).where(Step.job_id == job_id).order_by(Step.position)).scalars())
+    if not names:
+        job_exists(job_id)
+    return names
 
 
 def step_strips(job_ids):
@@ -300,33 +374,66 @@ def place_of(cursor, size):
     raise BadInput("The input is not valid.", {"cursor": ["Not a cursor of this list."]})
 
 
+# Pages
+
+
+def one_by_one(result, number=1):
+    """Return the rows of a result, which are read a `number` at a time and not all at once: large ones that nobody takes aren't read."""
+    return result.yield_per(number)
+
+
+def bounded(rows, limit, size_of, room=ANSWER_BYTES):
+    """Return `(rows, is_cut)`: the first `limit` rows, fewer if they take more than `room` bytes (but one), and whether there are more.
+
+    size_of(row): bytes. What isn't taken of `rows` isn't even read.
+    """
+    taken = []
+    for row in rows:
+        room -= size_of(row)
+        if len(taken) == limit or (taken and room < 0):
+            return taken, True
+        taken.append(row)
+    return taken, False
+
+
 # Children
 
 CHILD_TIMES = ("started_at", "finished_at")
+AS_STORED = [cast(Child.input, Text).label("input"), cast(Child.result, Text).label("result")]
+CHILD_COLUMNS = [Child.pk, Child.name, Child.status, Child.attempt, *AS_STORED, Child.error, Child.started_at, Child.finished_at]
+CHILD_BYTES = 300  # of what a child is besides its texts
 
 
-def children(job_id, step_name, status=(), limit=50, cursor=None):
-    """Return a page of a step's children in the order they were planned. Raises NotFound."""
-    step = step_row(job_id, step_name)
-    columns = (Child.pk, Child.name, Child.status, Child.attempt, Child.input, Child.result, Child.error, Child.started_at, Child.finished_at)
-    present = [Child.step_pk == step.pk, Child.pk > (place_of(cursor, 1)[0] if cursor else 0)]
-    if status:
-        # A walk along the index for each, then merged: SQLite would look at all of a step's children for rare ones
-        walks = [select(Child.pk).where(*present, Child.status == name).order_by(Child.pk).limit(limit + 1).subquery() for name in status]
-        merged = union_all(*map(select, walks)).subquery()
-        present = [Child.pk.in_(db.session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1)).scalars().all())]
-    query = select(*columns).where(*present).order_by(Child.pk)
-    rows = [row for part in in_turns(db.session.execute(query.limit(limit + 1)).partitions(PARTITION)) for row in part]
+def children(job_id, step_name, status=(), limit=50, cursor=None, read_json=json.loads):
+    """Return a page of a step's children in the order they were planned. Raises NotFound.
+
+    read_json: what makes `input` and `result` of the JSON that is stored. A page of large ones ends before `limit`.
+    """
+    with read() as session:
+        step = step_row(job_id, step_name)
+        present = [Child.step_pk == step.pk, Child.pk > (place_of(cursor, 1)[0] if cursor else 0)]
+        if status:
+            # A walk along the index for each, then merged: SQLite would look at all of a step's children for rare ones
+            walks = [select(Child.pk).where(*present, Child.status == name).order_by(Child.pk).limit(limit + 1).subquery() for name in status]
+            merged = union_all(*map(select, walks)).subquery()
+            present = [Child.pk.in_(session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1)).scalars().all())]
+        query = select(*CHILD_COLUMNS).where(*present).order_by(Child.pk).limit(limit + 1)
+        rows, is_cut = bounded(in_turns(one_by_one(session.execute(query))), limit, _size_of_child)
     return {
-        "items": [_child_shown(row) for row in in_turns(rows[:limit])],
-        "next_cursor": cursor_of(rows[limit - 1].pk) if len(rows) > limit else None,
+        "items": [_child_shown(row, read_json) for row in in_turns(rows)],
+        "next_cursor": cursor_of(rows[-1].pk) if is_cut else None,
         "total": sum(getattr(step, name) for name in status or CHILD_STATUSES),
     }
 
 
-def _child_shown(row):
+def _size_of_child(row):
+    return CHILD_BYTES + sum(len((text or "").encode()) for text in (row.input, row.result)) + json_size(row.name) + json_size(row.error or "")
+
+
+def _child_shown(row, read_json):
     shown = with_times(row, CHILD_TIMES)
-    return {"id": str(shown.pop("pk")), **shown}
+    read_ones = {name: shown[name] if shown[name] is None else read_json(shown[name]) for name in ("input", "result")}
+    return {"id": str(shown.pop("pk")), **shown, **read_ones}
 
 
 def failed_children(step_pk, limit):

@@ -22,6 +22,7 @@ from jobsync.lifecycle import work
 from jobsync.models import LogLine, Step
 from jobsync.monitor import Monitor
 from jobsync.status import LEVELS
+from jobsync.text import plain
 
 MIB = 1024 * 1024
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -78,7 +79,7 @@ class Outside:
 def append_lines(job_id, step_name, lines):
     with store.write() as session:
         step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id, Step.name == step_name)).scalar_one()
-        logs.append(session, step_pk, lifecycle.rows.touch(session, job_id), lines, 10**9)
+        logs.append(session, step_pk, lifecycle.rows.touch(session, job_id), lines, 10**9, 10**12)
 
 
 @pytest.fixture
@@ -751,11 +752,11 @@ def make_lines(number):
 
 
 def expected_page(lines, after=None, before=None, limit=500, level="debug", q=""):
-    """Return what the contract says of a page of `lines`: line numbers, and the total."""
+    """Return what the contract says of a page of `lines`: line numbers, and the total. `q` is looked for in what pages show."""
     matching = [
         number
         for number, found in enumerate(lines, 1)
-        if LEVELS.index(found.level) >= LEVELS.index(level) and q.lower() in found.message.lower()
+        if LEVELS.index(found.level) >= LEVELS.index(level) and q.lower() in (found.message if "\x1b" in q else plain(found.message)).lower()
     ]
     if after is not None:
         return [number for number in matching if number > after and (before is None or number < before)][:limit], len(matching)

@@ -440,7 +440,7 @@ def test_it_shows_a_job_with_its_steps_and_result(app, flask, started):
 def test_an_unknown_job_is_one_line(flask):
     for command in ("show", "cancel", "retry", "rerun"):
         assert only_errors(flask("jobs", command, "nope")) == ["Error: There is no job 'nope'."]
-    assert only_errors(flask("jobs", "logs", "nope", "first")) == ["Error: There is no step 'first'."]
+    assert only_errors(flask("jobs", "logs", "nope", "first")) == ["Error: There is no job 'nope'."]
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])

@@ -379,6 +379,26 @@ def test_a_worker_is_not_taken_for_dead_while_the_database_is_locked_and_it_coul
     assert not watched.process.killed
 
 
+def test_who_watches_the_beats_writes_only_when_one_is_overdue_and_until_all_is_well_again(watched, app, monkeypatch):
+    asked, found = [], "the disk is full"
+    monkeypatch.setattr(app.extensions["jobsync.write_probe"], "why_not", lambda: asked.append(1) or found)
+    with app.app_context():
+        for _ in range(20):
+            work.beat("w1")
+            watched(embedded.BEATS)
+        assert asked == []
+        watched(2 * embedded.LEASE)
+        assert len(asked) > 5 and not watched.process.killed
+        found = None
+        for _ in range(3):
+            work.beat("w1")
+            watched(embedded.BEATS)
+        asked.clear()
+        work.beat("w1")
+        watched(embedded.BEATS)
+        assert asked == []
+
+
 def test_cancelling_ends_the_processes_and_the_worker_goes_on(running, tmp_path):
     job_id, worker, script = start_script(running, "scripts", tmp_path)
     ((_, background),) = wait_for(lambda: pids_in(tmp_path / "background"), 30, "the background process")

@@ -19,6 +19,7 @@ FLOORS = [
             "jobsync.clock",
             "jobsync.text",
             "jobsync.placeholders",
+            "jobsync.private",
             "jobsync.processes",
             "jobsync.loop",
         },

@@ -365,7 +365,8 @@ def test_a_rerun_of_an_unknown_job_or_with_bad_parameters_stores_nothing(hand):
 
 
 def test_a_deleted_job_is_gone_at_once_and_its_rows_bit_by_bit(hand, monkeypatch):
-    monkeypatch.setattr("jobsync.lifecycle.jobs.CLEARED", 3)
+    for name in ("CLEARED", "CLEARED_CHILDREN"):
+        monkeypatch.setattr(f"jobsync.lifecycle.jobs.{name}", 3)
     kept = end_in(hand, "completed")
     job_id = hand.begin(number=7)
     (task,) = hand.claim()
@@ -574,3 +575,38 @@ def test_what_happens_in_one_transaction_happens_at_one_time(hand, monkeypatch):
     job, steps = store.job(job_id), store.structure(job_id)["steps"]
     assert job["created_at"] < job["started_at"] == steps[0]["started_at"] == steps[1]["started_at"]
     assert job["finished_at"] == job["updated_at"] == max(step["finished_at"] for step in steps)
+
+
+def result_of(hand, results):
+    """Return the result of a job whose steps end with these results."""
+    names = "abc"[: len(results)]
+    job_id = hand.submit("\n".join(f"[step.{name}] #\ntype = 'by_hand_summed'" for name in names))
+    hand.advance(job_id)
+    while tasks := hand.claim():
+        for task in tasks:
+            if task.kind == "summary":
+                work.finish_summary(task, dict(zip(names, results, strict=True))[task.step_name])
+            else:
+                work.finish_plan(task)
+        hand.advance(job_id)
+    return store.job(job_id)["result"]
+
+
+@pytest.mark.parametrize("own", [3, None, [], {"x": 1}, {"a": {"n": 1}}], ids=repr)
+def test_what_the_last_step_calls_steps_is_not_lost_from_the_job_s_result(hand, own):
+    first, last = {"n": 1}, {"files": 2, "steps": own}
+    assert result_of(hand, [first, last]) == {"files": 2, "steps": {"a": first, "b": last}}
+    assert result_of(hand, [last, first]) == {"n": 1, "steps": {"a": last}}
+    assert result_of(hand, [last]) == last
+
+
+def test_lines_of_a_deleted_job_are_cleared_away_by_their_size(hand, monkeypatch):
+    monkeypatch.setattr("jobsync.lifecycle.jobs.CLEARED_BYTES", 1000)
+    job_id = hand.begin()
+    hand.complete(*hand.claim(), lines=[line("x" * 500)] * 20)
+    hand.advance(job_id)
+    lifecycle.delete(job_id)
+    rounds = 0
+    while lifecycle.clear_deleted():
+        rounds += 1
+    assert rounds >= 10

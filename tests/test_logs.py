@@ -1,13 +1,19 @@
 """Log lines: their numbers, the limit, long lines, and pages of them at both ends, by level and by words."""
 
+import json
+import time
+
 import pytest
 from by_hand import line, messages, recount, statements
 from conftest import make_app
+from sqlalchemy import select
 
 from jobsync import logs, store
 from jobsync.errors import NotFound
+from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.logs import PIECE, lines_of
+from jobsync.models import Step
 from jobsync.status import LEVELS
 
 LIMIT = 60
@@ -164,6 +170,88 @@ def test_the_lines_of_an_unknown_step_or_job_are_not_found(write):
             ask("nope", "a")
 
 
+# Limits in bytes
+
+
+@pytest.fixture
+def small(hand):
+    """The limit of a step's bytes, small."""
+    before, hand.app.config["LOG_BYTES"] = hand.app.config["LOG_BYTES"], 1024
+    yield 1024
+    hand.app.config["LOG_BYTES"] = before
+
+
+@pytest.mark.parametrize("size", [1, 100, 300, 2000])
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_beyond_the_limit_of_bytes_nothing_is_stored_and_the_last_line_says_so(write, small, size, letter, at_once):
+    lines = [letter * size] * min(2000 // size + 1, LIMIT - 10)
+    if len(lines) * size * len(letter.encode()) < small:
+        pytest.skip("these don't reach it")
+    for some in [lines] if at_once else [[text] for text in lines]:
+        write(*some)
+    write("too late")
+    got = messages(write.job_id)
+    assert got[-1] == "The limit of 1024 bytes a step is reached: what follows is not stored."
+    assert set(got[:-1]) <= {letter * size} and sum("limit" in message for message in got) == 1
+    assert sum(len(message.encode()) for message in got) <= small
+    assert sum(len(message.encode()) for message in got[:-1]) + size * len(letter.encode()) > small - logs.NOTICE_BYTES
+    assert page(write)["items"][-1]["level"] == "warning"
+    recount(write.job_id)
+
+
+def test_what_is_stored_is_counted_in_bytes(write, small):
+    write("aé", "\U0001f600")
+    write("xy")
+    assert db.session.execute(select(Step.log_bytes)).scalar_one() == 9
+
+
+# Large pages
+
+
+def big(number=200):
+    return [(f"{n} " + "\x01" * 30_000, LEVELS[n % 4]) for n in range(1, number + 1)]
+
+
+@pytest.fixture
+def long_lines(hand, write, monkeypatch):
+    """50 lines of 30,000 characters that take six bytes each in JSON."""
+    monkeypatch.setattr(logs, "COUNTING", 60.0)
+    write(*big(50))
+    return write
+
+
+@pytest.mark.parametrize("asked", [{}, {"level": "info"}, {"q": "1"}, {"q": "1", "level": "warning"}], ids=str)
+@pytest.mark.parametrize("forward", [True, False])
+def test_a_page_of_long_lines_ends_early_and_says_where_to_go_on(long_lines, asked, forward):
+    least = LEVELS.index(asked.get("level", "debug"))
+    wanted = [n for n in range(1, 51) if n % 4 >= least and asked.get("q", "") in str(n)]
+    found, place, pages = [], {"after": 0} if forward else {}, 0
+    while place is not None:
+        got = page(long_lines, limit=5000, **asked, **place)
+        assert 0 < len(json.dumps(got["items"])) <= store.ANSWER_BYTES + 200_000
+        assert (got["total"], got["log_count"]) == (len(wanted), 50)
+        found = found + numbers(got) if forward else numbers(got) + found
+        place, pages = got.get("next"), pages + 1
+        assert place in (None, {"after": found[-1]}, {"before": found[0]})
+    assert found == wanted
+    assert (pages > 1) == (len(wanted) * 180_000 > store.ANSWER_BYTES)
+
+
+def test_one_line_is_a_page_however_little_room_there_is(long_lines):
+    got = page(long_lines, after=7, room=10)
+    assert (numbers(got), got["next"]) == ([8], {"after": 8})
+
+
+def test_the_last_lines_of_a_child_are_found_among_others_long_ones(hand, write, monkeypatch):
+    monkeypatch.setattr(logs, "NEAR_CHUNK", 3)
+    mine = write.task.child_pk
+    work.record(write.task, [line("theirs"), *[line(f"mine {n}", child_pk=mine) for n in range(4)], *[line("theirs")] * 20])
+    step = store.step_row(write.job_id, "a")
+    found = logs.last_lines_of("a", step.pk, step.log_count, mine, 2**60, 3)
+    assert [item["message"] for item in found] == ["mine 1", "mine 2", "mine 3"]
+
+
 # Levels and words
 
 
@@ -215,6 +303,79 @@ def test_words_are_found_as_they_are_and_whatever_their_case(write, q, found):
     assert (numbers(got) if q else numbers(got)[:11], got["total"]) == (found, len(found) if q else 12)
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("\x1b[31mred text\x1b[0m plain", "red text plain"),
+        ("\x1b[1;32m✔\x1b[39m ok\x1b[22m", "✔ ok"),
+        ("link \x1b]8;;http://x.example\x07here\x1b]8;;\x07 end", "link here end"),
+        ("\x1b[2K\x1b[1Gprogress done", "progress done"),
+        ("f\x1b[1mail\x1b[0med\x1b(B: 3", "failed: 3"),
+        ("bell \x07 and \x7f", "bell \u2407 and \u2421"),
+        ("a\ttab", "a\ttab"),
+        ("STRASSE", "straße"),
+    ],
+)
+def test_the_search_finds_what_pages_show_of_a_line_across_its_colours_and_nothing_else(write, written, shown):
+    write("#", written, "#")
+    for start in range(len(shown)):
+        for q in (shown[start:], shown[: start + 1], shown[start : start + 4], shown[start:].upper()):
+            got = page(write, q=q)
+            assert (numbers(got), got["total"]) == ([2], 1), q
+    for q in ("[31m", "[0m", "x.example", "]8;;", "[2K", "(B"):
+        got = page(write, q=q)
+        assert (numbers(got), got["total"]) == ([], 0), q
+
+
+def test_a_search_for_control_characters_looks_at_the_line_as_it_was_written(write):
+    write("\x1b[31mred\x1b[0m", "[31mnot red")
+    assert numbers(page(write, q="\x1b[31M")) == [1]
+    assert numbers(page(write, q="[31m")) == [2]
+
+
+NASTY = {
+    "a's and a b": ("a" * 199 + "b", "a" * 32_700),
+    "a b among a's": ("a" * 49 + "b" + "a" * 49, "a" * 32_700),
+    "two letters": ("ab" * 99, "ab" * 98 + "a" + "ab" * 16_000),
+    "escapes without end": ("x", "\x1b[" * 16_350),
+    "escapes that break off": ("x", "\x1b[" + "0" * 32_000),
+    "links without end": ("x", "\x1b]8;;" * 6500),
+    "control characters": ("x", "\x01" * 32_700),
+}
+
+
+@pytest.mark.parametrize("kind", NASTY)
+def test_a_search_takes_time_by_the_length_of_the_text_whatever_is_in_it(kind):
+    """Against as much ordinary text, side by side."""
+    q, text = NASTY[kind]
+
+    def seconds(q, text):
+        matches = logs._matcher(q)
+        began = time.process_time()
+        for _ in range(20):
+            matches(text)
+        return time.process_time() - began
+
+    usual = ("wanted", "some words, \x1b[31mred\x1b[0m \x07 ones, " * 700)
+    assert min(seconds(q, text) for _ in range(3)) < 50 * min(seconds(*usual) for _ in range(3))
+
+
+def test_a_search_looks_at_a_bounded_amount_of_text_between_two_moments_for_others(write, monkeypatch):
+    write(*["a" * 30_000] * 50)
+    looked = [0]
+    real = logs.plain
+
+    def plain(text):
+        looked[-1] += len(text)
+        return real(text)
+
+    monkeypatch.setattr(logs, "plain", plain)
+    monkeypatch.setattr(logs.socketio, "sleep", lambda seconds: looked.append(0))
+    got = page(write, q="a" * 199 + "b")
+    assert (got["items"], got["total"]) == ([], 0)
+    assert sum(looked) > 2_900_000 and max(looked) <= logs.CHUNK_TEXT + 2 * 30_000
+
+
 def test_counting_what_matches_is_given_up_when_it_takes_too_long(mixed, monkeypatch):
     monkeypatch.setattr(logs, "COUNTING", -1.0)
     found = page(mixed, q="needle", limit=2)
@@ -227,7 +388,7 @@ def test_lines_that_come_while_a_page_is_made_are_of_a_later_one(write):
     step = store.step_row(write.job_id, "a")
     search = logs.Search(step.pk, step.log_count, 0, "x")
     write("x4")
-    assert [row.line for row in search.forward(0, 99, 99)] == [row.line for row in search.backward(99, 99)] == [1, 2, 3]
+    assert [row.line for row in search.forward(0, 99, 99)] == [row.line for row in search.backward(99, 99)][::-1] == [1, 2, 3]
     assert search.count() == 3
 
 
@@ -237,7 +398,7 @@ def test_a_page_by_level_sends_the_same_statements_at_any_depth(mixed):
         with statements() as seen:
             page(mixed, level="warning", limit=2, **asked)
         sent.append(len(seen))
-    assert set(sent) == {2}
+    assert set(sent) == {3}, "the step, the numbers of the lines, the lines"
 
 
 # Everything

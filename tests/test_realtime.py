@@ -174,7 +174,7 @@ class Worker:
         with self.at_the_store(), store.write() as session:
             step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id, Step.name == step)).scalar_one()
             revision = lifecycle.rows.touch(session, job_id)
-            logs.append(session, step_pk, revision, [line(message) for message in messages], 10**6)
+            logs.append(session, step_pk, revision, [line(message) for message in messages], 10**6, 10**9)
         return revision
 
     def revision(self, job_id):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from conftest import make_app, wait_for
 from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, registry, store
+from jobsync.clock import milliseconds
 from jobsync.engine import outbox as outbox_module
 from jobsync.engine import runner
 from jobsync.engine.outbox import MOST_LINES, Outbox
@@ -434,6 +436,17 @@ def test_the_five_hundredth_line_stores_them_all(hand, outbox):
     context.log("last")
     assert len(messages(task.job_id)) == MOST_LINES
     assert outbox.age() == 0
+
+
+def test_an_attempt_that_is_given_up_as_late_began_when_it_began(hand, outbox, monkeypatch):
+    task = running_task(hand, outbox)
+    context, moment = TaskContext(task, outbox), time.time_ns()
+    monkeypatch.setattr("jobsync.clock.time.time_ns", lambda: moment + 60 * 10**9)
+    outbox.add_end(runner.late_end(context))
+    outbox.flush()
+    (child,) = hand.children(task.job_id)
+    assert milliseconds(child["started_at"]) == context.started_at
+    assert 59_000 < milliseconds(child["finished_at"]) - context.started_at <= 60_000
 
 
 def test_lines_are_stored_with_or_before_the_end_of_their_child(hand, outbox):

@@ -4,12 +4,14 @@ import json
 import sqlite3
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from by_hand import line, recount, statements
-from sqlalchemy import insert, update
+from conftest import wait_for
+from sqlalchemy import insert, select, update
 
 from jobsync import lifecycle, listing, logs, store
 from jobsync.alarm import Alarm
@@ -17,7 +19,9 @@ from jobsync.changes import Changes, changes
 from jobsync.errors import BadInput, NotFound
 from jobsync.extensions import db, socketio
 from jobsync.lifecycle import work
-from jobsync.models import Child, LogLine, Step
+from jobsync.listing import Wanted
+from jobsync.models import Child, Job, LogLine, Step
+from jobsync.status import COMPLETED
 
 STEP_BYTES = 600  # the contract's section 2
 
@@ -93,7 +97,7 @@ def test_what_is_not_there_is_told_by_its_name(hand):
             ask("nope")
     with pytest.raises(NotFound, match="step 'z'"):
         store.children(job_id, "z")
-    with pytest.raises(NotFound, match="step 'a'"):
+    with pytest.raises(NotFound, match="job 'nope'"):
         store.children("nope", "a")
     assert store.job_head("nope") is None
 
@@ -181,20 +185,22 @@ def test_the_reruns_of_a_job_are_found_without_looking_at_all_jobs(hand):
 
 @pytest.mark.parametrize("ask", ["structure", "job", "head", "lines", "last lines", "errors"])
 def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(hand, ask):
-    job_id = hand.begin(number=0)
     asks = {
-        "structure": lambda: store.structure(job_id),
-        "job": lambda: store.job(job_id),
-        "head": lambda: store.job_head(job_id),
-        "lines": lambda: logs.page(job_id, "a", after=0, limit=10),
-        "last lines": lambda: logs.page(job_id, "a", limit=10),
-        "errors": lambda: logs.page(job_id, "a", limit=10, level="error"),
+        "structure": store.structure,
+        "job": store.job,
+        "head": store.job_head,
+        "lines": lambda job_id: logs.page(job_id, "a", after=0, limit=10),
+        "last lines": lambda job_id: logs.page(job_id, "a", limit=10),
+        "errors": lambda job_id: logs.page(job_id, "a", limit=10, level="error"),
     }
-    with statements() as few:
-        asks[ask]()
-    fill(store.step_row(job_id, "a").pk, children=1000, lines=10_000)
-    with statements() as many:
-        asks[ask]()
+    sent = []
+    for children, lines in ((1, 10), (1000, 10_000)):
+        job_id = hand.begin(number=0)
+        fill(store.step_row(job_id, "a").pk, children, lines)
+        with statements() as seen:
+            asks[ask](job_id)
+        sent.append(seen)
+    few, many = sent
     assert few == many
     assert len(many) <= 2
 
@@ -428,3 +434,175 @@ def test_without_inotify_there_is_no_alarm(monkeypatch):
     monkeypatch.setattr("jobsync.alarm.ctypes.CDLL", lambda *_, **__: object())
     with pytest.raises(OSError):
         Alarm("/tmp")
+
+
+# Transactions don't nest
+
+
+TRANSACTIONS = {"read": store.read, "write": store.write}
+
+
+@pytest.mark.parametrize("inner", TRANSACTIONS)
+@pytest.mark.parametrize("outer", TRANSACTIONS)
+def test_a_transaction_inside_another_is_an_error_at_once_and_the_outer_one_loses_nothing(hand, outer, inner):
+    job_id, began = hand.submit(), time.monotonic()
+    with TRANSACTIONS[outer]() as session:
+        if outer == "write":
+            session.execute(update(Job).where(Job.id == job_id).values(name="written before"))
+        with pytest.raises(RuntimeError, match=rf"^{inner}\(\) inside {outer}\(\): transactions don't nest"), TRANSACTIONS[inner]():
+            pass
+        assert session.execute(select(Job.id).where(Job.id == job_id)).scalar() == job_id
+    assert time.monotonic() - began < store.PATIENCE / 2
+    assert store.job(job_id)["name"] == ("written before" if outer == "write" else "d")
+    for transaction in TRANSACTIONS.values():
+        with transaction():
+            pass
+
+
+def test_a_writer_inside_a_writer_is_an_error_through_another_session_too(hand):
+    with store.write(), hand.app.app_context():
+        with pytest.raises(RuntimeError, match="don't nest"), store.write():
+            pass
+        with store.read() as session:  # of its own: it sees what was before, and ends nothing
+            session.execute(select(Job.id)).all()
+    assert hand.submit()
+
+
+def test_a_writer_in_another_thread_is_no_nested_one_and_waits_for_its_turn(hand):
+    done = threading.Event()
+
+    def write():
+        with hand.app.app_context(), store.write():
+            done.set()
+
+    thread = threading.Thread(target=write)
+    with store.write():
+        thread.start()
+        assert not done.wait(0.1)
+    assert done.wait(10)
+    thread.join()
+
+
+def test_who_raises_inside_a_transaction_leaves_none_open(hand):
+    for transaction in TRANSACTIONS.values():
+        with pytest.raises(ZeroDivisionError), transaction():
+            raise ZeroDivisionError
+        with transaction():
+            pass
+
+
+# Large rows
+
+
+def test_a_page_of_large_children_ends_early_and_its_cursor_leads_through_all_of_them(hand):
+    job_id = hand.begin(number=30)
+    for task in hand.claim(number=30):
+        work.record(task, ended=[work.End(task, COMPLETED, {"text": "é" * 100_000}, None, 1)])
+    names, cursor, sizes = [], None, []
+    while True:
+        page = store.children(job_id, "a", limit=1000, cursor=cursor)
+        names += [child["name"] for child in page["items"]]
+        sizes.append(sum(len(json.dumps(child["result"], ensure_ascii=False).encode()) for child in page["items"]))
+        assert page["total"] == 30
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert names == [f"c{number}" for number in range(1, 31)]
+    assert len(sizes) == 2 and max(sizes) <= store.ANSWER_BYTES
+
+
+def test_one_child_that_is_larger_than_a_page_is_a_page(hand, monkeypatch):
+    monkeypatch.setattr(store.bounded, "__defaults__", (1000,))
+    job_id = hand.begin(number=3)
+    for task in hand.claim(number=3):
+        hand.complete(task, {"text": "x" * 5000})
+    first = store.children(job_id, "a")
+    assert [child["name"] for child in first["items"]] == ["c1"]
+    assert [child["name"] for child in store.children(job_id, "a", cursor=first["next_cursor"])["items"]] == ["c2"]
+
+
+def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_through_all_of_them(hand):
+    jobs = [hand.submit() for _ in range(6)]
+    with store.write() as session:
+        for number, job_id in enumerate(jobs):
+            session.execute(update(Job).where(Job.id == job_id).values(params={"text": f"{number}" + "x" * 900_000}))
+    found, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        page = listing.jobs(limit=200, cursor=cursor)
+        found += [(job["id"], job["params"]["text"][0]) for job in page["items"]]
+        cursor, pages = page["next_cursor"], pages + 1
+    assert found == [(job_id, f"{number}") for number, job_id in enumerate(jobs)][::-1]
+    assert pages == 2
+
+
+def test_what_a_step_is_asked_for_leaves_its_result_unread(hand):
+    job_id = hand.submit()
+    with statements() as sent:
+        store.step_row(job_id, "a")
+        assert store.step_result(job_id, "a") is None
+    assert len(sent) == 2 and "result" not in sent[0]
+
+
+# Numbers that are kept
+
+
+def test_a_hundred_who_ask_for_the_numbers_at_once_have_them_counted_once_and_hold_no_connection(hand, monkeypatch):
+    hand.submit()
+    counted, taken, go_on, kept = [], [], threading.Event(), listing.KeptCounts()
+    real = listing.counts
+
+    def count(wanted, statuses):
+        counted.append(wanted)
+        go_on.wait(30)
+        return real(wanted, statuses)
+
+    def ask():
+        with hand.app.app_context():
+            taken.append(kept.get(Wanted()))
+
+    monkeypatch.setattr(listing, "counts", count)
+    db.session.rollback()
+    threads = [threading.Thread(target=ask) for _ in range(100)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: counted, 10)
+    wait_for(lambda: db.engine.pool.checkedout() == 0, 10, "their holding no connection")
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(counted) <= 2, "those who asked after it had begun may have it counted once more"
+    assert taken == [(store.last_change(), real(Wanted()))] * 100
+
+
+def test_who_asks_for_the_numbers_after_a_change_gets_none_of_before(hand, monkeypatch):
+    kept, real = listing.KeptCounts(), listing.counts
+    begun, go_on, first, second = threading.Event(), threading.Event(), [], []
+
+    def count(*asked):
+        found = real(*asked)
+        begun.set()
+        go_on.wait(30)
+        return found
+
+    def ask(into):
+        with hand.app.app_context():
+            into.append(kept.get(Wanted())[1]["pending"])
+
+    monkeypatch.setattr(listing, "counts", count)
+    threads = [threading.Thread(target=ask, args=(first,))]
+    threads[0].start()
+    assert begun.wait(10)
+    hand.submit()  # while it is being counted
+    threads.append(threading.Thread(target=ask, args=(second,)))
+    threads[1].start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert (first, second) == ([0], [1])
+
+
+def test_numbers_of_many_lists_are_kept_of_the_last_ones_only(hand):
+    kept = listing.KeptCounts()
+    for number in range(listing.MOST_KEPT + 5):
+        kept.get(Wanted(definition=f"d{number}"))
+    assert len(kept._kept) == listing.MOST_KEPT

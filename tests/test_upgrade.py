@@ -1,6 +1,7 @@
 """Bringing the database up to date: at once in several processes, on any version, and to exactly what the models say."""
 
 import logging
+import re
 import sqlite3
 import subprocess
 import sys
@@ -90,7 +91,9 @@ def words_of(engine):
     """Return SQLite's `{name: SQL}` of all tables and indexes, what each column says in a fixed order."""
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'").all()
-    return {name: sorted(line.strip(" \t,") for line in sql.splitlines()) for name, sql in rows if name != "alembic_version"}
+    # A column that was added stands behind the others, on the last line
+    parts = {name: re.split(r"\n|, (?=[a-z_]+ [A-Z])|(?=\)$)", sql) for name, sql in rows if name != "alembic_version"}
+    return {name: sorted(filter(None, (part.strip(" \t,") for part in found))) for name, found in parts.items()}
 
 
 def test_processes_that_start_at_once_make_the_tables_once(tmp_path):

@@ -2,13 +2,15 @@
 
 from flask import Response, current_app
 
+from jobsync.extensions import Encoded
 from jobsync.loop import in_turns
 
 
 def long_answer(value, *keys):
-    """Return the response for a dict, of which what is under each of `keys` is a list that may be long."""
+    """Return the response for a dict, of which what is under each of `keys` is a list that may be long. What is Encoded is put in as it is."""
     parts = [f"{_text(key)}:{_listed(found) if key in keys else _text(found)}" for key, found in value.items()]
-    return Response(f"{{{','.join(parts)}}}\n", mimetype="application/json")
+    body = f"{{{','.join(parts)}}}\n".encode("utf-8", "backslashreplace")  # half a surrogate pair is written as JSON does
+    return Response(body, mimetype="application/json")
 
 
 def _listed(items):
@@ -16,4 +18,8 @@ def _listed(items):
 
 
 def _text(value):
-    return current_app.json.dumps(value, separators=(",", ":"))
+    if isinstance(value, Encoded):
+        return value.text
+    if isinstance(value, dict) and any(isinstance(found, Encoded) for found in value.values()):
+        return f"{{{','.join(f'{_text(key)}:{_text(found)}' for key, found in value.items())}}}"
+    return current_app.json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -3,7 +3,7 @@
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobsync import schemas, store
+from jobsync import schemas
 from jobsync.api.problem import Resource
 from jobsync.trouble import reason
 
@@ -32,7 +32,7 @@ def _reasons():
     except SQLAlchemyError as error:
         yield f"The database can't be read: {reason(error)}"
     else:
-        problem = store.why_not_writable()
+        problem = current_app.extensions["jobsync.write_probe"].why_not()
         if problem:
             yield f"The database can't be written to: {problem}"  # which is why a worker can't say that it lives
         elif not workers:

@@ -5,8 +5,10 @@ import json
 from flask import Response, stream_with_context
 
 from jobsync import logs, schemas, store
+from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
-from jobsync.text import printable
+from jobsync.loop import in_turns
+from jobsync.text import gathered, printable
 
 TEXT, JSONL = "text/plain", "application/jsonl"
 _LINES = {"type": "string"}
@@ -21,10 +23,10 @@ blueprint = Resource("logs", __name__, url_prefix="/api/jobs", description="What
 def list_lines(query, job_id):
     """Get a page of a step's lines, ascending
 
-    `after=k` gives the lines after line k, `before=k` those that end just before k, neither the last ones.
+    `after=k` gives the lines after line k, `before=k` those that end just before k, neither the last ones. A page of more than 4 MiB ends
+    early: `next` is there then, and says with which `after` or `before` to go on.
     """
-    store.job_exists(job_id)
-    return logs.page(job_id, query.pop("step"), **query)
+    return long_answer(logs.page(job_id, query.pop("step"), **query), "items")
 
 
 @blueprint.get("/<job_id>/logs/download")
@@ -33,13 +35,12 @@ def list_lines(query, job_id):
 @blueprint.response(200)
 def download_lines(query, job_id):
     """Download all lines of a step, or of all steps, that there are now"""
-    store.job_exists(job_id)
-    names = [query["step"]] if "step" in query else [step["name"] for step in store.step_details(job_id)]
+    names = [query["step"]] if "step" in query else store.step_names(job_id)
     lines = [logs.everything(job_id, name, query["level"]) for name in names]
     write, mimetype, ending = FORMATS[query["format"]]
     name = "-".join([job_id, *([query["step"]] if "step" in query else [])])
     headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
-    body = (write(line) for step_lines in lines for line in step_lines)
+    body = gathered(in_turns(write(line) for step_lines in lines for line in step_lines))
     return Response(stream_with_context(body), mimetype=mimetype, headers=headers)
 
 

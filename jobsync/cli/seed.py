@@ -130,8 +130,8 @@ def _store_aside():
     app = Flask("jobsync.seed")
     with TemporaryDirectory(prefix="jobsync-seed-") as folder:
         url = f"sqlite:///{folder}/jobsync.db"
-        log_limit = current_app.config["LOG_LIMIT"]
-        app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url), LOG_LIMIT=log_limit)
+        limits = {name: current_app.config[name] for name in ("LOG_LIMIT", "LOG_BYTES")}
+        app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url), **limits)
         db.init_app(app)
         with app.app_context():
             prepare_engine(db.engine)

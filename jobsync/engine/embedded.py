@@ -29,6 +29,7 @@ from jobsync.trouble import Trouble
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LOOK = 0.25  # seconds between two looks whether all workers live
 BEATS = 2.0  # seconds between two looks at their heartbeats
+OVERDUE = 3.0  # seconds without a heartbeat after which it is looked whether one can be written at all
 LEASE = 15.0  # seconds without a heartbeat after which a worker is taken for dead
 ORPHANS = 4.0  # seconds that workers of a killed server get to end by themselves
 STOPPING = 2.3  # seconds that workers get to end when the server does
@@ -100,7 +101,7 @@ class Supervisor:
         command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
         ear, bell = socket.socketpair()
         bell.setblocking(False)
-        environ = {**os.environ, processes.WORKER_MARK: worker_id}
+        environ = {**os.environ, processes.WORKER_MARK: worker_id}  # `app.py` has taken the secret out of it
         process = subprocess.Popen(command, stdin=ear, start_new_session=True, env=environ)
         ear.close()
         return Employed(worker_id, process, bell)
@@ -152,15 +153,17 @@ class Supervisor:
         late = moment - self._beats_at > 2 * BEATS
         self._beats_at = moment
         heartbeats = self._app.extensions["jobsync.heartbeats"]
+        is_overdue = any(heartbeats.silence(worker.id) > OVERDUE for worker in self._workers)
         with self._app.app_context():
-            heartbeats.look(excuse=late or not self._is_writable())
+            is_doubtful = is_overdue or self._store_trouble.text  # else somebody writes: no need to write something to know it
+            heartbeats.look(excuse=late or (is_doubtful and not self._is_writable()))
         for worker in self._workers:
             if heartbeats.silence(worker.id) > LEASE:
                 worker.process.kill()
                 _log.warning("Worker %s gave no sign of life for %s s", worker.id, LEASE)
 
     def _is_writable(self):
-        problem = store.why_not_writable()
+        problem = self._app.extensions["jobsync.write_probe"].why_not()
         if problem:
             self._store_trouble.note(problem)
         else:

@@ -33,7 +33,7 @@ class TaskContext:
         self.last_input = None
         self.stop_reason = None
         self.stopped_at = None
-        self.started = time.monotonic()
+        self.started, self.started_at = time.monotonic(), now()
         self._outbox = outbox
         self._spawned = 0
         self._callbacks = []
@@ -84,7 +84,8 @@ class TaskContext:
         return store.child_result(int(child_id))
 
     def step_result(self, step_name):
-        return self._step(step_name).result
+        with store.read():
+            return store.step_result(self.job_id, step_name)
 
     def step_type(self, step_name):
         return self._step(step_name).type
@@ -114,7 +115,7 @@ def is_batch(task):
 
 def run_child(context, outbox):
     """Do one child's attempt and leave its end in the outbox. A stopped one has no end, unless it was out of time."""
-    task, started_at = context.task, now()
+    task, started_at = context.task, context.started_at
     result, error = _attempt(context, lambda step_type: encoded(step_type.run(context, task.input)))
     if error is None and context.stop_reason in (None, LATE):
         outbox.add_end(work.End(task, COMPLETED, result, None, started_at))
@@ -124,7 +125,7 @@ def run_child(context, outbox):
 
 def late_end(context):
     """Return the End of an attempt that is out of time and didn't stop when it was asked to."""
-    return work.End(context.task, FAILED, None, _out_of_time(context.task), now())
+    return work.End(context.task, FAILED, None, _out_of_time(context.task), context.started_at)
 
 
 def run_plan(context, outbox, between=lambda: None):

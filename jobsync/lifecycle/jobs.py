@@ -13,7 +13,9 @@ from jobsync.store import BRIEFLY, execute_long, moment, read, write
 from jobsync.text import one_line
 
 AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
-CLEARED = 5000  # rows of a deleted job cleared away in one transaction: other writers wait for some 20 ms
+CLEARED = 5000  # lines of a deleted job cleared away in one transaction: other writers wait for some 20 ms
+CLEARED_BYTES = 1024 * 1024  # of lines, where they are long
+CLEARED_CHILDREN = 200  # the same of children, whose results may be large
 
 STEPS, CHILDREN, LINES = Step.__table__, Child.__table__, LogLine.__table__
 
@@ -117,14 +119,15 @@ def delete(job_id):
 def clear_deleted():
     """Clear away a bit of what deleted jobs have left. Returns whether there may be more."""
     with write() as session:
-        step = session.execute(select(Step.pk, Step.log_count).where(Step.job_id.is_(None)).limit(1)).first()
+        step = session.execute(select(Step.pk, Step.log_count, Step.log_bytes).where(Step.job_id.is_(None)).limit(1)).first()
         if step is None:
             return False
         first = session.execute(select(LogLine.line).where(LogLine.step_pk == step.pk).order_by(LogLine.line).limit(1)).scalar()
         if first is not None:
-            execute_long(session, delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + CLEARED))
+            number = min(CLEARED, max(1, CLEARED_BYTES * step.log_count // max(step.log_bytes, 1)))
+            execute_long(session, delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + number))
             return True
-        some = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED)
+        some = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED_CHILDREN)
         if execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some))).rowcount == 0:
             session.execute(delete_rows(Step).where(Step.pk == step.pk))
         return True
@@ -144,7 +147,8 @@ def _job(session, job_id):
 def end_values(session, job_id, status):
     """Return the `result` and `error` of a job that ends with `status`, from its steps.
 
-    The result is that of the last step that has one; those of the others stand in its `steps`.
+    The result is that of the last step that has one; those of the others stand in its `steps`. Should it have something else of that name,
+    it stands there too, whole.
     """
     query = select(Step.name, Step.status, Step.on_error, Step.error, Step.result).where(Step.job_id == job_id).order_by(Step.position)
     steps = session.execute(query).all()
@@ -156,6 +160,8 @@ def _result(steps):
     if not results:
         return None
     name, last = results.popitem()
+    if "steps" in last and results:
+        results[name] = last
     return {**last, "steps": results} if results else last
 
 

@@ -131,7 +131,7 @@ def _claim_unit(session, worker_id):
     waiting = select(Step.pk).where(Step.status == RUNNING, Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None)).order_by(Step.pk).limit(50)
     for pk in session.execute(waiting).scalars().all():
         with _apart(pk):
-            step = session.execute(_steps(Step.pk == pk).with_for_update(of=Step, skip_locked=True)).first()
+            step = session.execute(_steps(Step.pk == pk)).first()
             if step:
                 session.execute(update(Step).where(Step.pk == step.pk).values(worker_id=worker_id, tries=Step.tries + 1))
                 return [_task(worker_id, step, step.stage, step.tries + 1)]
@@ -186,7 +186,7 @@ def _take_children(session, worker_id, step, number):
     fields = (Child.pk, Child.key, Child.input, Child.attempt)
     free = or_(Child.worker_id.is_(None), Child.worker_id == worker_id)
     query = select(*fields).where(Child.step_pk == step.pk, Child.status == PENDING, free)
-    found = session.execute(query.order_by(Child.pk).limit(number).with_for_update(skip_locked=True)).all()
+    found = session.execute(query.order_by(Child.pk).limit(number)).all()
     if not found:
         return []
     session.execute(update(Child).where(Child.pk.in_([child.pk for child in found])).values(worker_id=worker_id))
@@ -262,7 +262,7 @@ def _step_exists(session, step_pk):
 
 
 def _append(session, task, revision, lines):
-    logs.append(session, task.step_pk, revision, lines, current_app.config["LOG_LIMIT"])
+    logs.append(session, task.step_pk, revision, lines, current_app.config["LOG_LIMIT"], current_app.config["LOG_BYTES"])
 
 
 def _spawn(session, spawner, child, revision):

@@ -5,14 +5,17 @@ from statistics import median
 
 from jobsync import listing, logs, store
 from jobsync.clock import now
+from jobsync.logs import LINE_BYTES
 from jobsync.loop import in_turns
 from jobsync.status import FAILED, LEVELS, RUNNING
+from jobsync.text import json_size
 from jobsync.web import filters
 from jobsync.web.failures import LINES_SERVED, Failure, find_failures
 from jobsync.web.progress import progress
 from jobsync.web.timeline import timeline
 
 STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
+SERVED = 2 * 1024 * 1024  # bytes of lines: what is rendered holds everybody up; scripts and links fetch the rest
 ROUGH = 10_000  # ms: what usually takes longer is said without tenths of a second
 
 
@@ -34,7 +37,8 @@ class Asked:
 class StepView:
     """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and its lines if it is expanded.
 
-    `level` is the lowest level of these lines, `usual` how long it takes in words, `is_taken_up_again` as in the store.
+    `level` is the lowest level of these lines, `usual` how long it takes in words, `is_taken_up_again` as in the store. `is_cut`: there are
+    more lines of that level than the page has room for.
     """
 
     shown: dict
@@ -45,6 +49,7 @@ class StepView:
     usual: str = ""
     failure: Failure | None = None
     is_taken_up_again: bool = False
+    is_cut: bool = False
 
     @property
     def first_line(self):
@@ -57,7 +62,9 @@ class StepView:
     @property
     def has_earlier(self):
         """Say whether there are lines of that level before the first one, as far as is known without looking."""
-        return len(self.lines) == LINES_SERVED if self.level != LEVELS[0] else bool(self.lines) and self.first_line > 1
+        if self.level == LEVELS[0]:
+            return bool(self.lines) and self.first_line > 1
+        return self.is_cut or len(self.lines) == LINES_SERVED
 
     def at_least(self, level):
         """Return how many lines there are of a level or above."""
@@ -85,16 +92,17 @@ def _steps(structure, details, asked, failures):
     about = {step["name"]: step for step in details}
     usual = {name: _usual(found) for name, found in listing.earlier_durations(structure["job_id"]).items()}
     again = store.steps_taken_up_again(structure["job_id"])
-    views, served = [], 0
+    views, served, room = [], 0, SERVED
     for step in in_turns(structure["steps"]):
         name, is_asked = step["name"], step["name"] in asked.opened
         is_expanded = step["status"] in (RUNNING, FAILED) or is_asked
         has_lines = is_expanded and served < STEPS_WITH_LINES
         served += has_lines
         level = asked.level if is_asked else LEVELS[0]
-        lines = _lines(structure["job_id"], step, asked.before if is_asked else None, level) if has_lines else []
-        is_again = step["status"] == RUNNING and name in again
-        views.append(StepView(step, about[name], is_expanded, lines, level, usual.get(name, ""), failures.of(name), is_again))
+        page = _lines(structure["job_id"], step, asked.before if is_asked else None, level, room) if has_lines and room > 0 else {"items": []}
+        room -= sum(LINE_BYTES + json_size(line["message"]) for line in page["items"])
+        more = (usual.get(name, ""), failures.of(name), step["status"] == RUNNING and name in again, "next" in page)
+        views.append(StepView(step, about[name], is_expanded, page["items"], level, *more))
     return views
 
 
@@ -103,8 +111,8 @@ def _usual(durations):
     return filters.lasting(middle, is_rough=middle >= ROUGH)
 
 
-def _lines(job_id, step, before, level):
-    """Return a step's last lines before one, of those that `structure` has counted: lines and counts are of one moment."""
+def _lines(job_id, step, before, level, room):
+    """Return a page of a step's last lines before one, of those that `structure` has counted: lines and counts are of one moment."""
     end = step["log_count"] + 1
     before = min(max(before or end, 1), end)
-    return logs.page(job_id, step["name"], before=before, limit=LINES_SERVED, level=level)["items"]
+    return logs.page(job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room)

@@ -1,7 +1,6 @@
 """The list of jobs: its page, and its numbers alone for pages that are open. Its rows are made in rows.py."""
 
 import hashlib
-from dataclasses import replace
 
 from flask import Response, current_app, jsonify, request
 from marshmallow import EXCLUDE, ValidationError
@@ -18,8 +17,6 @@ from jobsync.web.runs import Runs
 
 __all__ = ["blueprint"]
 
-MOST_KEPT = 64  # lists whose numbers are kept
-
 
 @blueprint.get("/")
 def list_jobs():
@@ -28,15 +25,14 @@ def list_jobs():
     wanted = _wanted(query)
     folder = current_app.extensions["jobsync.definitions"]
     definitions, problems = folder.all(), folder.problems()
+    change = listing.present_change()  # what is read below is of this moment or a later one, which does no harm
+    etag = _etag(change, [(item.id, item.name, item.description, item.params) for item in definitions], problems)
+    if request.if_none_match.contains_weak(etag):
+        return _with_etag(Response(status=304), etag)
+    numbers, next_cursor = listing.find(wanted, query["limit"], query.get("cursor"))
+    _, counts = _counts(wanted)
     with store.read():
-        change = store.last_change()
-        etag = _etag(change, [(item.id, item.name, item.description, item.params) for item in definitions], problems)
-        if request.if_none_match.contains_weak(etag):
-            return _with_etag(Response(status=304), etag)
-        numbers, next_cursor = listing.find(wanted, query["limit"], query.get("cursor"))
-        counts = _counts(change, wanted)
-        # Of one moment with their steps: after a search, which has ended the transaction, of a later one than `change`, which does no harm
-        jobs = listing.rows(wanted, numbers)
+        jobs, cut_cursor = listing.rows(wanted, numbers)
         strips = store.step_strips([job["id"] for job in jobs])
         runs = listing.recent_runs([item.id for item in definitions])
     params = {item.id: item.params for item in definitions}
@@ -46,7 +42,7 @@ def list_jobs():
         query=query,
         limits=_limits(query),
         address=_address(query),
-        next_cursor=next_cursor,
+        next_cursor=cut_cursor or next_cursor,
         counts=counts,
         total=_total(counts, wanted),
         definitions=definitions,
@@ -63,13 +59,12 @@ def list_jobs():
 def show_counts():
     """Return the numbers of a list as JSON, `{"change", "counts", "total"}`: what a page that is open asks for when a status changes."""
     wanted = _wanted(_query())
-    with store.read():
-        change = store.last_change()
-        etag = _etag(change)
-        if request.if_none_match.contains_weak(etag):
-            return _with_etag(Response(status=304), etag)
-        counts = _counts(change, wanted)
-    return _with_etag(jsonify(change=change, counts={"all": sum(counts.values()), **counts}, total=_total(counts, wanted)), etag)
+    etag = _etag(listing.present_change())
+    if request.if_none_match.contains_weak(etag):
+        return _with_etag(Response(status=304), etag)
+    change, counts = _counts(wanted)
+    numbers = jsonify(change=change, counts={"all": sum(counts.values()), **counts}, total=_total(counts, wanted))
+    return _with_etag(numbers, _etag(change))
 
 
 def _query():
@@ -95,22 +90,9 @@ def _address(query):
     return {**_limits(query), **({} if query["limit"] == usual else {"limit": query["limit"]})}
 
 
-def _counts(change, wanted):
-    """Return the numbers of jobs by status at a change. Kept, since all viewers of a list ask when a status changes."""
-    kept = current_app.extensions["jobsync.web.counts"]
-    key = replace(wanted, status=())
-    known, counts = kept.pop(key, (None, None))
-    if known != change:
-        counts = listing.counts(wanted)  # others run meanwhile
-    kept[key] = (change, counts)
-    if len(kept) > MOST_KEPT:
-        del kept[next(iter(kept))]
-    return counts
-
-
-@blueprint.record
-def _begin_keeping(state):
-    state.app.extensions["jobsync.web.counts"] = {}
+def _counts(wanted):
+    """Return `(change, numbers)` of the jobs by status."""
+    return current_app.extensions["jobsync.counts"].get(wanted)
 
 
 def _total(counts, wanted):

@@ -6,7 +6,7 @@ from flask import Blueprint, current_app, redirect, request, url_for
 
 from jobsync import lifecycle, listing, store
 from jobsync.clock import iso, now
-from jobsync.errors import BadInput
+from jobsync.errors import BadInput, StoreBusy
 from jobsync.placeholders import as_text
 from jobsync.web import commands, graph
 from jobsync.web.rendering import render
@@ -41,6 +41,8 @@ def start_job(definition_id):
         job_id = _submit(definition, commands.given(values, _types(definition)), rerun_of)
     except BadInput as error:
         return _form(definition, values, error.errors.get("params") or {"_schema": [error.message]}, rerun_of), 422
+    except StoreBusy as error:  # what was typed isn't lost: it can be sent again
+        return _form(definition, values, {"_schema": [error.message]}, rerun_of), error.code
     return redirect(url_for("pages.show_job", job_id=job_id), 303)
 
 
@@ -65,8 +67,7 @@ def _types(definition):
 
 def _form(definition, values, errors=None, rerun_of=None):
     errors = dict(errors or {})
-    with store.read():
-        page = listing.jobs(definition=definition.id, limit=LOOKED_AT)
+    page = listing.jobs(definition=definition.id, limit=LOOKED_AT)
     used = [job["params"] for job in page["items"]]
     fields = [field_of(param, values, errors.pop(param.name, []), used) for param in definition.params]
     others = [reason if name == "_schema" else f"{name}: {reason}" for name, reasons in errors.items() for reason in reasons]

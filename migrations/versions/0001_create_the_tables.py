@@ -137,7 +137,6 @@ def upgrade():
             ["worker_id"],
             unique=False,
             sqlite_where=sa.text("worker_id IS NOT NULL"),
-            postgresql_where=sa.text("worker_id IS NOT NULL"),
         )
         batch_op.create_index("uq_children_step_key", ["step_pk", "key"], unique=True)
 
@@ -165,7 +164,7 @@ def downgrade():
     with op.batch_alter_table("children", schema=None) as batch_op:
         batch_op.drop_index("uq_children_step_key")
         batch_op.drop_index(
-            "ix_children_worker", sqlite_where=sa.text("worker_id IS NOT NULL"), postgresql_where=sa.text("worker_id IS NOT NULL")
+            "ix_children_worker", sqlite_where=sa.text("worker_id IS NOT NULL")
         )
         batch_op.drop_index("ix_children_step_status")
         batch_op.drop_index("ix_children_step")

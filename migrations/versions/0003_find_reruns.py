@@ -15,7 +15,7 @@ IS_RERUN = sa.text("rerun_of IS NOT NULL")
 
 
 def upgrade():
-    op.create_index("ix_jobs_rerun_of", "jobs", ["rerun_of"], sqlite_where=IS_RERUN, postgresql_where=IS_RERUN)
+    op.create_index("ix_jobs_rerun_of", "jobs", ["rerun_of"], sqlite_where=IS_RERUN)
 
 
 def downgrade():

@@ -86,7 +86,10 @@ export class LogView {
     this.#target = number;
     this.#isAwaited = false;
     this.#say("");
-    if (!this.#shown.has(number) && !(await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND }, number))) return;
+    const isThere = () => this.#shown.has(number);
+    if (!isThere() && !(await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND }, number))) return;
+    // A page of long lines may have ended before it came to that one
+    if (!isThere() && number <= this.#logCount && !(await this.#showMore({ after: number - 1, limit: AROUND }, number))) return;
     const row = this.#lines.get(number);
     this.#isAwaited = !row;
     if (row) this.#mark(row);

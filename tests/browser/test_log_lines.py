@@ -204,3 +204,18 @@ def test_who_goes_back_to_the_end_follows_it_though_the_log_is_still_being_scrol
 def test_a_log_that_is_opened_again_follows_its_end(fast):
     fast.evaluate("(async () => { fast.closeAndOpen(); await fast.grow(120); })()")
     assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [LATEST, True]
+
+
+def test_a_log_of_very_long_lines_is_served_followed_and_gone_through_in_pages_that_end_early(site, tabs):
+    job_id = site.submit("long_lines")
+    assert site.wait_for_end(job_id)["steps"][0]["log_count"] == 600
+    tab = tabs.new(site).open(f"/jobs/{job_id}?open=long")
+    tab.wait_for_last_line("long", 600)
+    served = first_number(tab, "long")
+    assert 101 < served < 600, "fewer than the usual 500 are served"
+    tab.step("long").get_by_text("Show earlier lines").click()
+    wait_for_earlier(tab, "long", served)
+    numbers = [int(line.get_attribute("data-line")) for line in tab.find('[data-step="long"] [data-line]').all()]
+    assert numbers == list(range(numbers[0], 601)), "they follow each other without a gap"
+    tab.page.evaluate("location.hash = '#long:248'")  # further from the first of its page than a page has room for
+    expect(tab.page.locator(".is-target")).to_have_attribute("data-line", "248")
