@@ -10,20 +10,20 @@ import signal
 import time
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from typing import NamedTuple
 
 WORKER_MARK = "STARTED_BY_WORKER"  # no JOBSYNC_…: commands get none of those
 ATTEMPT_MARK = "STARTED_BY_ATTEMPT"
 KILLED = 2.0  # seconds to wait for killed processes to be gone; more would help only against a broken disk
-TICK = 0.02  # seconds between two looks at processes that are to end
+TICK = 0.02  # seconds between two looks at processes that are being killed
+PATIENT_TICK = 0.1  # seconds between two looks at processes that are given time
 SHOWN = 200  # characters of a command in a message
 SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 
-@dataclass(frozen=True)
-class Process:
-    """What /proc/PID/stat says of a process. `is_dead`: it has ended, and nobody has reaped it."""
+class Process(NamedTuple):
+    """What /proc/PID/stat says of a process. `is_dead`: all its threads have ended, and nobody has reaped it."""
 
     pid: int
     is_dead: bool
@@ -38,7 +38,17 @@ def adopt_orphans():
     What a program puts into the background, into a session of its own or behind a double fork, then stays in this process's tree.
     """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _libc().prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@cache
+def _libc():
+    return ctypes.CDLL(None)
+
+
+def is_known():
+    """Say whether this system tells of its processes in /proc, as Linux does."""
+    return os.path.exists("/proc/self/stat")
 
 
 def living():
@@ -50,11 +60,23 @@ def table():
     """Return `{pid: Process}` of all processes."""
     found = {}
     for pid in _numbers():
-        with suppress(OSError, ValueError):
-            stat = Path(f"/proc/{pid}/stat").read_bytes()
-            state, *family = stat.rpartition(b")")[2].split()[:4]
-            found[pid] = Process(pid, state in (b"Z", b"X"), *map(int, family))
+        with suppress(OSError, ValueError, IndexError):  # gone meanwhile
+            fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1  # the first thread may end before others do
+            found[pid] = Process(pid, is_dead, int(fields[1]), int(fields[2]), int(fields[3]))
     return found
+
+
+def _read(path):
+    """Return the bytes of a file of /proc. Without a file object, which takes twice as long: a table is hundreds of files."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = []
+        while part := os.read(descriptor, 64 * 1024):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
 
 
 def _numbers():
@@ -63,21 +85,33 @@ def _numbers():
     return []
 
 
-def has_children():
-    """Say whether this process has any child, dead ones that it hasn't reaped included. Costs one call of the system."""
+def children():
+    """Return the set of the numbers of this process's children, dead ones that it hasn't reaped included.
+
+    Costs one call of the system where there are none, and a small file for each thread where there are. Those files are exact for one's own
+    children, as long as no other thread reaps any meanwhile.
+    """
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return False
-    return True
-
-
-def children():
-    """Return the set of the numbers of this process's living children."""
-    if not has_children():
         return set()
-    own = os.getpid()
-    return {process.pid for process in living().values() if process.parent == own}
+    try:
+        threads = os.listdir("/proc/self/task")
+        return {int(pid) for thread in threads for pid in _read(f"/proc/self/task/{thread}/children").split()}
+    except OSError:  # a kernel without these files, or a thread that has just ended
+        return {process.pid for process in table().values() if process.parent == os.getpid()}
+
+
+def reap(pids):
+    """Reap those children of this process that have ended. Returns the set of the others."""
+    return {pid for pid in pids if not _is_reaped(pid)}
+
+
+def _is_reaped(pid):
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 def tree(roots, processes):
@@ -94,37 +128,52 @@ def tree(roots, processes):
     return found
 
 
-def marked(mark, *values):
-    """Return `{pid: Process}` of the living processes that carry a mark with one of these values."""
+def marked(mark, *values, among=None):
+    """Return `{pid: Process}` of the living processes (of all, or of those `among` which to look) that carry a mark with one of these values."""
     wanted = {f"{mark}={value}".encode() for value in values}
     if not wanted:
         return {}
-    return {pid: process for pid, process in living().items() if wanted.intersection(environment(pid))}
+    among = living() if among is None else among
+    return {pid: process for pid, process in among.items() if wanted.intersection(environment(pid))}
 
 
-def of_worker(worker_id, session=None):
-    """Return `{pid: Process}` of a worker and what it has started: who carries its mark, and who is in a session that it made.
+def is_marked(pid, mark, *values):
+    """Say whether a process carries a mark with one of these values."""
+    return not {f"{mark}={value}".encode() for value in values}.isdisjoint(environment(pid))
 
-    session: the worker's session where the caller knows that no other can have that number by now.
+
+def of_worker(worker_id, pid, leads_session=False):
+    """Return `{pid: Process}` of what a worker has started, and of the worker itself: who carries its mark or is in its session.
+
+    What descends from these is too, whatever it has done to its environment. What descends from nobody but the worker isn't: it may have been
+    left running on purpose. pid: the worker's number, and its session's, which somebody else may have by now unless one of the session
+    carries the mark, or the caller knows that it `leads_session`.
     """
-    found = marked(WORKER_MARK, worker_id)
-    sessions = {process.session for process in found.values() if process.session in found} | {session}
-    return found | {pid: process for pid, process in living().items() if process.session in sessions}
+    processes = living()
+    found = marked(WORKER_MARK, worker_id, among=processes)
+    sessions = {process.session for process in found.values() if process.session in found or process.session == pid}
+    sessions |= {pid} if leads_session else set()
+    found |= {process.pid: process for process in processes.values() if process.session in sessions}
+    return found | tree(found.keys() - {pid}, processes)
+
+
+def as_group(group):
+    """Return a process group as `{-group: Process}`, {} if it has no member: what there is to send signals to where there is no /proc."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return {}
+    except PermissionError:
+        pass  # of another user, or only dead ones, as macOS says
+    return {-group: Process(-group, False, 0, group, 0)}
 
 
 def environment(pid):
     """Return the environment that a process was started with, as `[b"NAME=value"]`; [] if it is gone or another user's."""
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return _read(f"/proc/{pid}/environ").split(b"\0")
     except OSError:
         return []
-
-
-def reap_orphans(known):
-    """Reap what has ended of this process's children but the `known` ones, which somebody else waits for."""
-    with suppress(ChildProcessError):
-        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in known:
-            os.waitpid(ended.si_pid, 0)
 
 
 def send(number, processes):
@@ -134,13 +183,12 @@ def send(number, processes):
             os.kill(pid, number)
 
 
-def end_all(find, grace, sleep=time.sleep):
-    """Ask what `find()` finds to end, and kill what is left of it after `grace` seconds. Returns what can't be killed."""
-    deadline = time.monotonic() + grace
-    send(signal.SIGTERM, find())
-    while find() and time.monotonic() < deadline:
-        sleep(TICK)
-    return kill_all(find, sleep)
+def await_end(find, seconds, sleep=time.sleep):
+    """Wait until `find()` finds nothing, `seconds` at most. Returns what it finds then."""
+    deadline = time.monotonic() + seconds
+    while (found := find()) and time.monotonic() < deadline:
+        sleep(PATIENT_TICK)
+    return found
 
 
 def kill_all(find, sleep=time.sleep):
@@ -150,7 +198,7 @@ def kill_all(find, sleep=time.sleep):
     while (found := find()) or groups.are_alive():
         if time.monotonic() > deadline:
             return found
-        groups.note(found)
+        groups.note(process.group for process in found.values())
         groups.kill()
         send(signal.SIGKILL, found)
         sleep(TICK)
@@ -166,37 +214,36 @@ class Groups:
     def __init__(self):
         self._numbers = set()
 
-    def note(self, processes):
-        self._numbers |= {process.group for process in processes.values()} - {os.getpgid(0), 0}
+    def note(self, groups):
+        """Add groups, by their numbers."""
+        self._numbers |= set(groups) - {os.getpgid(0), 0}
 
     def kill(self):
-        for group in self._numbers:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
-
-    def are_alive(self):
-        """Say whether any has a member. Dead ones that nobody has reaped count."""
+        """Kill all of them. One that is gone is forgotten: its number may become somebody else's."""
         for group in list(self._numbers):
             try:
-                os.killpg(group, 0)
-                return True
+                os.killpg(group, signal.SIGKILL)
             except ProcessLookupError:
                 self._numbers.discard(group)
             except PermissionError:
-                return True
-        return False
+                pass
+
+    def are_alive(self):
+        """Say whether any has a living member."""
+        return bool(self._numbers) and any(process.group in self._numbers for process in living().values())
 
 
 def shown(processes):
     """Return one line that names processes: `123 (sleep 600), 124 (…)`, five of them at most."""
-    names = [f"{pid} ({_command(pid)})" for pid in sorted(processes)[:5]]
+    names = [f"{pid} ({_command(pid)})" if pid > 0 else f"group {-pid}" for pid in sorted(processes)[:5]]
     more = len(processes) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _command(pid):
+    """Return a process's command on one line; arguments may have line ends, and a name any bytes."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").replace(b"\0", b" ")
-        return words.decode("utf-8", "replace")[:SHOWN] or Path(f"/proc/{pid}/comm").read_text().strip()
+        words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").split() or _read(f"/proc/{pid}/comm").split()
     except OSError:
         return "gone"
+    return b" ".join(words).decode("utf-8", "replace")[:SHOWN]

@@ -136,7 +136,7 @@ def units(**options):
 def is_running(pid):
     """Say whether a process lives: one that nobody has reaped yet does not."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
@@ -174,6 +174,8 @@ def test_a_single_text_is_refused_with_the_reason():
         ({"run": ["true"], "env": {"A=B": "5"}}, "env"),
         ({"run": ["true"], "env": {"JOBSYNC_PORT": "5"}}, "env"),
         ({"run": ["true"], "env": {"PARAM_X": "5"}}, "env"),
+        ({"run": ["true"], "env": {processes.WORKER_MARK: "5"}}, "env"),
+        ({"run": ["true"], "env": {processes.ATTEMPT_MARK: "5"}}, "env"),
     ],
 )
 def test_bad_options_are_refused(options, key):
@@ -425,6 +427,23 @@ def test_a_virtual_environment_of_jobsync_is_not_the_command_s_but_another_one_i
     environ = environment_of()
     assert environ["VIRTUAL_ENV"] == "/another"
     assert environ["PATH"] == f"{own}:/usr/bin:/bin"
+
+
+def test_jobsync_s_virtual_environment_is_known_by_any_name(monkeypatch, tmp_path):
+    (tmp_path / "venv").symlink_to(sys.prefix)
+    for name in (str(tmp_path / "venv"), f"{sys.prefix}/"):
+        monkeypatch.setenv("VIRTUAL_ENV", name)
+        monkeypatch.setenv("PATH", f"{name}/bin:/usr/bin:/bin")
+        environ = environment_of()
+        assert "VIRTUAL_ENV" not in environ
+        assert environ["PATH"] == "/usr/bin:/bin"
+    monkeypatch.delenv("PATH")
+    assert "PATH" not in environment_of()
+
+
+def test_what_is_inherited_does_not_have_python_keep_its_lines(monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")
+    assert environment_of()["PYTHONUNBUFFERED"] == "1"
 
 
 def test_python_writes_its_lines_as_they_come_unless_the_step_says_otherwise(monkeypatch):
@@ -874,6 +893,23 @@ while time.monotonic() < end:
         os._exit(0)
     time.sleep(0.002)
 """
+CHAIN_OF_SESSIONS = CHAIN.replace("    time.sleep(0.002)", "    os.setsid()").replace("+ 30", "+ 10")
+FIRST_THREAD_ENDS = """
+import ctypes, os, signal, threading, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+threading.Thread(target=lambda: time.sleep(600)).start()
+print(f"pid {os.getpid()}", flush=True)
+ctypes.CDLL(None).syscall(60, 0)
+"""
+ODD_NAME = """
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+libc.prctl(15, b"\\xff\\xfe", 0, 0, 0)
+first, last = map(int, open("/proc/self/stat", "rb").read().rpartition(b")")[2].split()[45:47])
+ctypes.memset(first, 0, last - first)
+print(f"pid {os.getpid()}", flush=True)
+time.sleep(600)
+"""
 ESCAPES = {
     "timeout": ["timeout", "600", "sh", "-c", "echo pid $$; sleep 600; true"],
     "timeout that kills": ["timeout", "-k", "1", "600", "sh", "-c", "trap '' TERM; echo pid $$; sleep 600; true"],
@@ -886,6 +922,8 @@ ESCAPES = {
     "session that ignores SIGTERM": ["setsid", "--wait", sys.executable, "-c", IGNORING],
     "chain of forks": [sys.executable, "-c", CHAIN],
     "chain of forks in a session": ["setsid", "--wait", sys.executable, "-c", CHAIN],
+    "chain of forks, each in a session": [sys.executable, "-c", CHAIN_OF_SESSIONS],
+    "goes on without its first thread": [sys.executable, "-c", FIRST_THREAD_ENDS],
 }
 
 
@@ -922,6 +960,8 @@ LEAVING = {
     "by job control": ["bash", "-c", "set -m; sleep 600 >/dev/null & echo pid $!"],
     "as a daemon": [sys.executable, "-c", DAEMON],
     "as a daemon without its environment": ["env", "-i", sys.executable, "-c", DAEMON],
+    "with another's mark": ["sh", "-c", f"{processes.ATTEMPT_MARK}=other/1/1 setsid sh -c 'echo pid $$; exec sleep 600' & sleep 0.3"],
+    "under a name that is no text": ["sh", "-c", '"$0" -c "$1" & sleep 0.5', sys.executable, ODD_NAME],
 }
 
 
@@ -954,6 +994,102 @@ def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatc
     finally:
         os.kill(pid, signal.SIGKILL)
     await_end(pid)
+
+
+def test_what_a_failed_program_leaves_running_ends_although_it_may_leave_something(monkeypatch):
+    """It may be tried again, and begins alone then."""
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    context = FakeContext(run=shell("setsid sleep 600 >/dev/null 2>&1 & echo pid $!; exit 3"), leave_running=True)
+    with pytest.raises(StepFailed, match="exit code 3"):
+        command(context, {})
+    assert not is_running(int(context.await_line("pid ")))
+
+
+def test_a_command_of_several_lines_is_named_on_one(monkeypatch):
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    _, lines = run(run=["sh", "-c", "sh -c 'sleep 600\ntrue' >/dev/null & echo pid $!"])
+    assert "(sh -c sleep 600 true)" in lines[-1][1]
+    assert "\n" not in lines[-1][1]
+
+
+def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkeypatch):
+    """Which takes longer than most short programs do, whether this process has other children or not."""
+    looks = []
+    monkeypatch.setattr(processes, "table", lambda: looks.append(1))
+    run(run=["true"])
+    helper = subprocess.Popen(["sleep", "600"])
+    try:
+        run(run=["true"])
+        assert helper.poll() is None
+    finally:
+        helper.kill()
+        helper.wait()
+    assert not looks
+
+
+def test_orphans_that_end_while_the_program_goes_on_are_reaped(monkeypatch, tmp_path):
+    monkeypatch.setattr(_process, "REAP", 0.1)
+    context = FakeContext({"gate": str(tmp_path)}, run=shell('for i in 1 2 3 4 5; do (sleep 0 &); done; echo; until [ -e "$PARAM_GATE/go" ]; do sleep 0.05; done'))
+    running = Running(context)
+    context.await_line("")
+    deadline = time.monotonic() + PATIENCE
+    while any(process.is_dead for process in processes.table().values() if process.parent == os.getpid()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    assert running.end()["exit_code"] == 0
+
+
+COUNTS = """
+import signal, time
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+print("pid 0", flush=True)
+while not asked: time.sleep(0.01)
+time.sleep(0.4)
+print("asked", len(asked))
+"""
+TIDIES = "trap 'sh -c \"sleep 0.4; echo tidied\"; exit' TERM; echo pid 0; while :; do sleep 0.05; done"
+
+
+@pytest.mark.parametrize(("argv", "said"), [(python(COUNTS), "asked 1"), (["setsid", "--wait", *python(COUNTS)], "asked 1"), (shell(TIDIES), "tidied")])
+def test_a_program_is_asked_once_and_what_it_starts_then_is_let_be_for_the_grace(argv, said):
+    context = FakeContext(run=argv)
+    running = Running(context)
+    context.await_line("pid 0")
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert said in context.messages()
+
+
+def test_an_earlier_attempt_that_another_worker_has_asked_to_end_is_not_asked_again():
+    script = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: print('asked')); print('ready', flush=True); time.sleep(0.5)"
+    mark = {processes.ATTEMPT_MARK: f"job-{os.getpid()}/1/1"}
+    earlier = subprocess.Popen([sys.executable, "-c", script], env=mark, stdout=subprocess.PIPE)
+    try:
+        assert earlier.stdout.readline() == b"ready\n"
+        command(FakeContext(run=["true"], attempt=2), {})
+        assert not is_running(earlier.pid)
+        assert earlier.stdout.read() == b""
+    finally:
+        earlier.kill()
+        earlier.wait()
+        earlier.stdout.close()
+
+
+def test_where_processes_are_not_told_of_the_group_is_ended(monkeypatch):
+    """As on systems without /proc."""
+    monkeypatch.setattr(processes, "is_known", lambda: False)
+    monkeypatch.setattr(processes, "table", dict)
+    monkeypatch.setattr(processes, "children", set)
+    monkeypatch.setattr(_process, "GRACE", 0.3)
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    context = FakeContext(run=shell("(trap '' TERM; exec sleep 600) & echo pid $!; wait"))
+    running = Running(context)
+    pid = int(context.await_line("pid "))
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert not is_running(pid)
 
 
 def test_what_a_stopped_program_may_leave_running_ends_all_the_same(monkeypatch):

@@ -16,11 +16,12 @@ from by_hand import messages, recount
 from conftest import ROOT, Server, make_app, wait_for
 from sqlalchemy import func, select
 
-from jobsync import store
+from jobsync import processes, store
 from jobsync.engine import embedded
 from jobsync.heartbeats import Heartbeats
 from jobsync.lifecycle import work
 from jobsync.models import Child, LogLine, Step
+from jobsync.steps._process import GRACE
 
 PROMPTLY = 5.0  # seconds within which a killed worker's work is somebody else's or has failed
 STOP = 3.0  # seconds within which a stop has ended everything
@@ -134,6 +135,7 @@ def make_server(folder, **variables):
         "tried_again": SCRIPTS.replace("RETRIES", "retries = 1").replace('"scripts"', '"tried_again"'),
         "escaping": ESCAPING.replace("LEAVE", "false"),
         "leaving": ESCAPING.replace("LEAVE", "true").replace('"escaping"', '"leaving"'),
+        "late_escaping": ESCAPING.replace("LEAVE", 'false\ntimeout = "1s"').replace('"escaping"', '"late_escaping"'),
         "stubborn": STUBBORN,
         "late": LATE,
         "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace('timeout = "500ms"\n', ""),
@@ -264,6 +266,27 @@ def test_what_a_killed_worker_had_started_is_gone_before_its_child_runs_again(de
     assert running.wait_for_end(job_id, at_this_load(PROMPTLY))["status"] == "completed"
     assert [line["message"] for line in lines(running, job_id) if "Lost" not in line["message"] and "again (" not in line["message"]] == ["again"]
     assert not any(is_alive(int(pid)) for pid in (tmp_path / "numbers").read_text().split())
+
+
+def of_job(job_id):
+    """Return the numbers of the living processes that carry the mark of one of the job's attempts."""
+    start = f"{processes.ATTEMPT_MARK}={job_id}/".encode()
+    return [pid for pid in processes.living() if any(variable.startswith(start) for variable in processes.environment(pid))]
+
+
+def test_within_the_grace_and_a_second_after_a_cancel_no_process_of_the_job_is_left(running, tmp_path):
+    job_id, _, _ = start_script(running, "escaping", tmp_path)
+    assert len(of_job(job_id)) >= 4
+    assert running.post(f"/api/jobs/{job_id}/cancel").status_code == 202
+    wait_for(lambda: not of_job(job_id), at_this_load(GRACE + 1), "the end of all its processes")
+    assert not any(is_alive(int(pid)) for pid in (tmp_path / "numbers").read_text().split())
+
+
+def test_an_attempt_after_one_that_was_out_of_time_begins_when_nothing_of_that_runs_any_more(running, tmp_path):
+    job_id, _, _ = start_script(running, "late_escaping", tmp_path)
+    assert running.wait_for_end(job_id, at_this_load(2 * PROMPTLY))["status"] == "completed"
+    messages = [line["message"] for line in lines(running, job_id)]
+    assert [text for text in messages if not text.startswith("Attempt 1 failed: timed out")] == ["again"]
 
 
 @pytest.mark.parametrize("definition", ["escaping", "leaving"])

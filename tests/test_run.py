@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,11 +15,11 @@ from conftest import ROOT, free_port, wait_for
 
 
 @contextmanager
-def make_run(tmp_path, port, folder):
+def make_run(tmp_path, port, folder, **variables):
     """Run `make run` as a terminal does, in a process group of its own, and yield `(process, output file)`."""
     log = tmp_path / f"run-{time.monotonic_ns()}.log"
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("JOBSYNC_", "MAKE"))}
-    environ |= {"JOBSYNC_PORT": str(port), "JOBSYNC_DATA_DIR": str(tmp_path / "data"), "JOBSYNC_WORKERS": "2", "FOLDER": str(folder)}
+    environ |= {"JOBSYNC_PORT": str(port), "JOBSYNC_DATA_DIR": str(tmp_path / "data"), "JOBSYNC_WORKERS": "2", "FOLDER": str(folder), **variables}
     with open(log, "wb") as out:
         process = subprocess.Popen(["make", "run"], cwd=ROOT, env=environ, stdout=out, stderr=out, start_new_session=True)
     try:
@@ -47,18 +48,33 @@ def processes_with(text):
     return [pid for pid in found if pid != os.getpid()]
 
 
+def assert_nothing_of_make(url):
+    """Assert that a command finds the environment that `make run` was given, and nothing that make or jobsync has added."""
+    shows = requests.post(f"{url}api/jobs", json={"definition": "shows", "params": {}}, timeout=5).json()["id"]
+    wait_for(lambda: requests.get(f"{url}api/jobs/{shows}", timeout=5).json()["finished_at"], 60, "the end of `env`")
+    lines = requests.get(f"{url}api/jobs/{shows}/logs?step=a", timeout=5).json()["items"]
+    variables = {line["message"].partition("=")[0] for line in lines}
+    assert "MINE" in variables
+    assert not [name for name in variables if name.startswith(("MAKE", "MFLAGS", "JOBSYNC_", "FLASK_", "FOLDER"))]
+
+
 @pytest.mark.slow
 def test_make_run_runs_the_job_and_ctrl_c_ends_everything_within_three_seconds(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     (source / "main.py").write_text("print('hi')\n")
     port = free_port()
-    with make_run(tmp_path, port, source) as (process, log):
+    definitions = tmp_path / "definitions"
+    definitions.mkdir()
+    shutil.copy(ROOT / "definitions" / "codebase_classify.toml", definitions)
+    (definitions / "shows.toml").write_text('id = "shows"\n[step.a]\ntype = "command"\nrun = ["env"]\n')
+    with make_run(tmp_path, port, source, JOBSYNC_DEFINITIONS=str(definitions), MINE="kept") as (process, log):
         found = wait_for(lambda: re.search(r"(http://\S+/)jobs/(\S+)", log.read_text()), 120, "the job's address")
         url, job_id = found.groups()
         ended = wait_for(lambda: requests.get(f"{url}api/jobs/{job_id}", timeout=5).json()["finished_at"], 60, "the job's end")
         assert ended
         assert requests.get(f"{url}api/jobs/{job_id}", timeout=5).json()["result"]["files"] == 1
+        assert_nothing_of_make(url)
         with make_run(tmp_path, port, source) as (second, second_log):
             second.wait(60)
             said = [line for line in second_log.read_text().splitlines() if str(port) in line]

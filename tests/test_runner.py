@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from jobsync import lifecycle, registry, store
 from jobsync.clock import milliseconds
 from jobsync.engine import outbox as outbox_module
-from jobsync.engine import runner
+from jobsync.engine import runner, worker
 from jobsync.engine.outbox import MOST_LINES, Outbox
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
@@ -589,6 +589,24 @@ def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, st
     hand.advance(job_id)
     assert hand.children(job_id)[0]["error"] == "timed out after 0.1 s"
     recount(job_id)
+
+
+def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(hand, outbox, core, monkeypatch):
+    """Stored before, it would let the next attempt begin beside that."""
+    job_id = start(hand, outbox, ODD + '\ntimeout = "100ms"\nretries = 1')
+    (task,) = hand.claim("w")
+    order = []
+    late = worker.Worker(core, "w")
+    context = late._enter(task, begun=True)
+    monkeypatch.setattr(late, "_end_own", lambda: order.append((hand.children(job_id)[0]["status"], list(late._outbox._ended))))
+    monkeypatch.setattr(worker.os, "_exit", order.append)
+    context.started -= 10
+    late._check(context)
+    context.stopped_at -= 10
+    late._check(context)
+    db.session.rollback()
+    assert order == [("running", []), 1]
+    assert (hand.children(job_id)[0]["status"], hand.children(job_id)[0]["error"]) == ("pending", "timed out after 0.1 s")
 
 
 def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn):

@@ -122,7 +122,7 @@ class Supervisor:
         """Take a dead worker's work back and end what it had started. One that dies young is replaced after a pause."""
         _log.warning("Worker %s (process %s) %s; another one is started", worker.id, worker.process.pid, reason)
         worker.bell.close()
-        self._end_rest(worker.id, worker.process.pid)
+        self._end_rest(worker.id, worker.process.pid, is_ours=True)
         if time.monotonic() - worker.started < 5:
             self._start_after = time.monotonic() + 1
         self._to_release.append((worker.id, f"the worker {reason}"))
@@ -194,10 +194,10 @@ class Supervisor:
         is_over = time.monotonic() > self._earlier_until
         for worker_id, pid in list(self._earlier.items()):
             is_left = worker_id in present
-            if is_left and not is_over and pid in processes.marked(processes.WORKER_MARK, worker_id):
+            if is_left and not is_over and processes.is_marked(pid, processes.WORKER_MARK, worker_id):
                 continue
             del self._earlier[worker_id]
-            if self._end_rest(worker_id):
+            if self._end_rest(worker_id, pid):
                 _log.warning("Worker %s (process %s) of an earlier server had left something running; it was ended", worker_id, pid)
             if is_left:
                 self._to_release.append((worker_id, "the worker was gone when the server started"))
@@ -216,13 +216,17 @@ class Supervisor:
         for worker in workers:
             if worker.process.poll() is None:
                 worker.process.kill()
-            self._end_rest(worker.id, worker.process.pid)
+            self._end_rest(worker.id, worker.process.pid, is_ours=True)
             worker.process.wait()
 
-    def _end_rest(self, worker_id, session=None):
-        """Kill what a worker has left running, and the worker if it still lives. Returns whether there was anything."""
-        found = processes.of_worker(worker_id, session)
-        left = processes.kill_all(lambda: processes.of_worker(worker_id, session), socketio.sleep)
+    def _end_rest(self, worker_id, pid, is_ours=False):
+        """Kill what a worker has left running, and the worker if it still lives. Returns whether there was anything.
+
+        is_ours: this process has started the worker, so that nobody else can have its number as a session.
+        """
+        find = partial(processes.of_worker, worker_id, pid, is_ours)
+        found = find()
+        left = processes.kill_all(find, socketio.sleep)
         if left:
             _log.error("What worker %s has left running can't be ended: %s", worker_id, processes.shown(left))
         return bool(found)

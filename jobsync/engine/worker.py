@@ -75,10 +75,10 @@ class Worker:
                 self._work_once()
             except (StoreBusy, OperationalError):
                 time.sleep(0.5)
+        self._end_own()  # before others are given its work
         self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
-        self._end_own()
 
     def _register(self):
         """Make this worker known. A database that can't be written to is waited for, as long as there is a server."""
@@ -260,9 +260,7 @@ class Worker:
         elif task.kind == "child" and task.timeout and time.monotonic() - context.started >= task.timeout / 1000:
             context.stop(runner.LATE)
         if context.stopped_at and context is self._context and time.monotonic() - context.stopped_at >= GRACE:
-            if context.stop_reason == runner.LATE:
-                self._outbox.add_end(runner.late_end(context))
-            self._give_up()
+            self._give_up([runner.late_end(context)] if context.stop_reason == runner.LATE else ())
 
     def _end(self, context):
         if context is None:
@@ -271,13 +269,16 @@ class Worker:
         if time.monotonic() - context.stopped_at >= SHUTDOWN_GRACE:
             self._give_up()
 
-    def _give_up(self):
-        """End the process in the middle of work that doesn't stop. What is gathered is stored, the rest given back.
+    def _give_up(self, ends=()):
+        """End the process in the middle of work that doesn't stop. What is gathered is stored with these ends, the rest given back.
 
-        What it has started ends first: whoever takes the work next must not find it running.
+        What it has started ends first: whoever takes the work next must not find it running. An end that were gathered before might be
+        stored meanwhile by the working thread, and the next attempt begin.
         """
         self._stopping.set()  # or the working thread, whose program ends with it, would begin the next child
         self._end_own()
+        for end in ends:
+            self._outbox.add_end(end)
         self._outbox.flush()
         with self._app.app_context():
             work.release(self._id)
@@ -293,5 +294,5 @@ class Worker:
     def _find_own(self):
         context = self._context
         marked = processes.marked(processes.ATTEMPT_MARK, *([context.attempt_id] if context else []))
-        found = processes.of_worker(self._id) | marked
+        found = processes.of_worker(self._id, os.getpid()) | marked
         return {pid: process for pid, process in found.items() if pid != os.getpid()}

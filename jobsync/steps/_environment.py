@@ -9,15 +9,21 @@ OWN = ("JOBSYNC_", "FLASK_")  # settings of jobsync, and of the framework that i
 def user_environment(environ=os.environ):
     """Return the environment that jobsync was started from, as far as it is the user's.
 
-    An activated virtual environment that is jobsync's own is taken out again: the user's `python` isn't that of jobsync.
+    An activated virtual environment that is jobsync's own, by whatever name, is taken out again: the user's `python` isn't that of jobsync.
     """
     found = {name: value for name, value in environ.items() if not name.startswith(OWN)}
-    if found.get("VIRTUAL_ENV") == sys.prefix:
+    if _is_own(found.get("VIRTUAL_ENV")):
         del found["VIRTUAL_ENV"]
         found.pop("VIRTUAL_ENV_PROMPT", None)
-        own = os.path.join(sys.prefix, "bin")
-        found["PATH"] = os.pathsep.join(entry for entry in found.get("PATH", "").split(os.pathsep) if entry != own)
+        if "PATH" in found:
+            entries = found["PATH"].split(os.pathsep)
+            found["PATH"] = os.pathsep.join(entry for entry in entries if not _is_own(entry, "bin"))
     return found
+
+
+def _is_own(path, below=""):
+    """Say whether a path is that of jobsync's virtual environment, or of a folder in it."""
+    return bool(path) and os.path.realpath(path) == os.path.realpath(os.path.join(sys.prefix, below))
 
 
 def environment_in(folder, environ=os.environ):
@@ -25,6 +31,6 @@ def environment_in(folder, environ=os.environ):
 
     PWD names the folder that it runs in, and there is no earlier one. Python writes its lines as they come, not once a block is full.
     """
-    found = {"PYTHONUNBUFFERED": "1", **user_environment(environ), "PWD": os.path.abspath(folder)}
+    found = {**user_environment(environ), "PYTHONUNBUFFERED": "1", "PWD": os.path.abspath(folder)}
     found.pop("OLDPWD", None)
     return found

@@ -2,6 +2,7 @@
 
 The program has a process group of its own, and may make others, and sessions. What it starts stays in its tree all the same: orphans become
 children of this process. A program that may leave something running has a session of its own, since its worker's ends with the worker.
+Without /proc (not Linux) the program's group is all that is known of it.
 """
 
 import os
@@ -18,16 +19,20 @@ from jobsync.steps._pipes import OutputReader
 GRACE = 1.5  # seconds from SIGTERM to SIGKILL
 LINGER = 1.0  # seconds that background processes may go on after the program itself has ended
 KILLED = 2.0  # seconds to wait for killed processes to be gone; more would help only against a broken disk
-UNSEEN = 3  # looks in a row that find nothing of a program, where this process has other children too
 TICK = 0.05  # seconds between looks whether something is left
+BURST = 0.02  # seconds of killing children as they come, without a look at all processes
+REAP = 1.0  # seconds between two looks at orphans that have ended while the program goes on
 
 
 class Program:
     """One run of a program. `on_line(text, pipe)` is called in the thread that runs it; `pipe` is "stdout" or "stderr".
 
     merged: stderr's lines come as stdout's, in the exact order in which both were written. may_leave_running: what it has started goes on
-    after it has ended by itself.
+    after it has ended by itself with exit code 0.
     """
+
+    _attempts = set()  # marks of programs of this process that run, or have left something running: what carries one is that program's
+    _left = set()  # numbers of children of this process that nobody waits for any more
 
     def __init__(self, argv, env, cwd, on_line, merged=False, may_leave_running=False):
         self.left_behind = ""  # names the processes that it left running and that were ended after it
@@ -35,10 +40,11 @@ class Program:
         self._how = {"args": argv, "env": env, "cwd": cwd}
         self._on_line = on_line
         self._may_leave_running = may_leave_running
+        self._attempt = env.get(processes.ATTEMPT_MARK, "")
         self._before = set()
+        self._asked = set()
+        self._leaves = False
         self._groups = processes.Groups()
-        self._has_others = False
-        self._times_unseen = 0
         self._process = None
         self._stopping = False
         self._exited = False
@@ -58,6 +64,7 @@ class Program:
         pipes; who still holds one is not waited for. Raises StepFailed when the program can't be started, and what `on_line` raised, once
         the tree is gone.
         """
+        Program._attempts.add(self._attempt)
         try:
             self._process = self._start()
             try:
@@ -68,6 +75,8 @@ class Program:
             self._read_rest()
         finally:
             self._output.close()
+            if not self._leaves:
+                Program._attempts.discard(self._attempt)
         if self._broken:
             raise self._broken
         return self._process.returncode
@@ -76,6 +85,7 @@ class Program:
         name = f"the program {self._how['args'][0]!r}"
         try:
             processes.adopt_orphans()
+            Program._left = processes.reap(Program._left)
             self._before = processes.children()
             stdout, stderr = self._output.write_ends()
             own = {"start_new_session": True} if self._may_leave_running else {"process_group": 0}
@@ -99,13 +109,21 @@ class Program:
         self._output.wake()
 
     def _follow(self):
+        reaped_at = time.monotonic()
         while not (self._exited or self._stopping):
-            self._output.read()
-        if self._may_leave_running:
+            self._output.read(REAP)
+            if time.monotonic() - reaped_at >= REAP:  # or orphans that have ended would pile up, each with its number
+                self._children()
+                reaped_at = time.monotonic()
+        if self._may_leave():
             return
         deadline = time.monotonic() + LINGER
         while not (self._stopping or self._is_gone()) and time.monotonic() < deadline:
             self._output.read(TICK)
+
+    def _may_leave(self):
+        """Say whether the program has ended so that what it has started may go on. One that failed is tried again, and alone then."""
+        return self._may_leave_running and not self._stopping and self._process is not None and self._process.poll() == 0
 
     def _take_line(self, line, pipe):
         if self._broken:
@@ -117,64 +135,93 @@ class Program:
 
     def _end_rest(self):
         """End what is still there of the program's tree, and note what it left running by itself."""
+        self._leaves = self._may_leave()
+        if self._leaves:
+            Program._left |= self._children()
+            return
         if self._exited and self._is_gone():
             return
         if self._exited and not self._stopping:
-            if self._may_leave_running:
-                return
             self.left_behind = processes.shown(self._tree())
-        processes.send(signal.SIGTERM, self._tree())
         if not self._is_gone_within(GRACE):
             self._kill()
 
-    def _kill(self):
-        deadline = time.monotonic() + KILLED
-        while not self._is_gone():
-            if time.monotonic() > deadline:
-                self.not_ended = processes.shown(self._tree())
-                return
-            processes.send(signal.SIGKILL, self._tree())
-            self._groups.kill()
-            self._output.read(TICK)
-
     def _is_gone_within(self, seconds):
+        """Ask all that is left to end, and say whether it has within so many seconds."""
         deadline = time.monotonic() + seconds
+        is_news = True
         while not self._is_gone():
             if time.monotonic() > deadline:
                 return False
+            is_news = is_news and self._ask()
             self._output.read(TICK)
         return True
 
+    def _ask(self):
+        """Send SIGTERM to what hasn't had it, and say whether there was any.
+
+        A look may miss what was being started, so the next one finds it. What is started by who was asked is how that tidies up.
+        """
+        tree = self._tree()
+        new = {pid for pid, process in tree.items() if pid not in self._asked and process.parent not in self._asked}
+        processes.send(signal.SIGTERM, new)
+        self._asked |= new
+        return bool(new)
+
+    def _kill(self):
+        """Kill until nothing is left. What forks and ends faster than a look at all processes takes is met as an orphan, or by its group."""
+        deadline = time.monotonic() + KILLED
+        while not self._is_gone():
+            if time.monotonic() > deadline:
+                self.not_ended = processes.shown(self._tree() or self._children())
+                Program._left |= self._children()
+                return
+            tree = self._tree()
+            self._groups.note(process.group for process in tree.values())
+            processes.send(signal.SIGKILL, tree)
+            self._groups.kill()
+            self._kill_orphans()
+            self._output.read(TICK)
+
+    def _kill_orphans(self):
+        until = time.monotonic() + BURST
+        are_others = Program._attempts != {self._attempt}  # whose dead ones can't be told from this program's
+        while (orphans := self._children(reaped=are_others)) and time.monotonic() < until:
+            for pid in orphans:
+                with suppress(ProcessLookupError):
+                    self._groups.note([os.getpgid(pid)])  # a dead one's too: what it has forked is still in it
+            processes.send(signal.SIGKILL, orphans)
+            self._groups.kill()
+            self._children()
+
     def _is_gone(self):
-        """Say whether nothing is left of the program and what it has started. Reaps what has ended."""
+        """Say whether nothing is left of the program and what it has started. Reaps what has ended.
+
+        While any of it lives, one of it is a child of this process: whoever's parent ends becomes one. So a look at these tells for certain.
+        """
         if self._process.poll() is None:
             return False
-        is_seen = bool(self._tree())
-        processes.reap_orphans(self._before)
-        if not processes.has_children():
-            return True
-        self._times_unseen = 0 if is_seen or self._groups.are_alive() else self._times_unseen + 1
-        return self._has_others and self._times_unseen >= UNSEEN
+        return not self._children() and (processes.is_known() or not processes.as_group(self._process.pid))
 
-    def _tree(self):
-        """Return `{pid: Process}` of what lives of the program: whatever descends from it, in whatever group or session.
+    def _children(self, reaped=True):
+        """Return the set of this process's children that are the program's, without those that have ended, which are reaped, if so wished.
 
-        Orphans among its descendants become this process's own children: all children but those from before are the program's. Who carries
-        another attempt's mark isn't: that one was allowed to leave it running. Dead ones tell the groups of what forks and ends too fast to
-        be seen alive.
+        All children but those from before are, the program itself aside, which `_is_gone` reaps.
         """
-        found = processes.table()
-        children = {pid: process for pid, process in found.items() if process.parent == os.getpid()}
-        own = {pid: process for pid, process in children.items() if pid not in self._before and not self._is_of_another_attempt(pid)}
-        self._has_others = len(own) < len(children)
-        living = {pid: process for pid, process in processes.tree(own, found).items() if not process.is_dead}
-        self._groups.note(own | living)
-        return living
+        new = processes.children() - self._before - Program._left - {self._process.pid}
+        new = {pid for pid in new if not self._is_of_another_attempt(pid)}
+        return processes.reap(new) if reaped else new
 
     def _is_of_another_attempt(self, pid):
-        mark = f"{processes.ATTEMPT_MARK}=".encode()
-        own = mark + self._how["env"].get(processes.ATTEMPT_MARK, "").encode()
-        return any(variable.startswith(mark) and variable != own for variable in processes.environment(pid))
+        others = Program._attempts - {self._attempt}
+        return bool(others) and processes.is_marked(pid, processes.ATTEMPT_MARK, *others)
+
+    def _tree(self):
+        """Return `{pid: Process}` of what lives of the program: whatever descends from it, in whatever group or session."""
+        if not processes.is_known():
+            return processes.as_group(self._process.pid)
+        roots = self._children() | ({self._process.pid} if self._process.returncode is None else set())
+        return processes.tree(roots, processes.living())
 
     def _read_rest(self):
         deadline = time.monotonic() + LINGER  # a process that can't be ended may go on writing for ever

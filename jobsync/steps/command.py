@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
@@ -37,6 +38,8 @@ def _check_variable(name):
         raise ValidationError("must be the name of a variable, which is not empty and has no = in it")
     if name.startswith((SETTINGS, PARAMS)):
         raise ValidationError(f"must not begin with {SETTINGS}, which no command gets, or {PARAMS}, which the parameters have")
+    if name in (processes.WORKER_MARK, processes.ATTEMPT_MARK):
+        raise ValidationError("must not be set: by it jobsync finds what the command has started")
 
 
 class Items(fields.Field):
@@ -57,7 +60,8 @@ class CommandOptions(Schema):
     environment. A program that is not a shell but is given a script (`python -c`) is the definition's own risk.
     for_each: the items, one child for each: a list, or a glob relative to `cwd`.
     env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come in exact order.
-    leave_running: what the program leaves running when it ends goes on; by default it is ended, with a warning line that names it. cwd: the folder to run in; the one that jobsync was started in by default.
+    leave_running: what the program leaves running when it ends with exit code 0 goes on; by default it is ended, with a warning line that
+    names it. cwd: the folder to run in; the one that jobsync was started in by default.
     """
 
     run = fields.List(
@@ -99,6 +103,7 @@ def command(context, unit):
     environment = _environment(context, values, folder)
     program = Program(arguments, environment, folder, output.write, is_merged, context.options["leave_running"])
     _await_earlier_attempts(context)
+    context.check()
     context.on_stop(program.stop)
     started = time.monotonic()
     code = program.run()
@@ -147,12 +152,16 @@ def sum_up(context, results):
 
 
 def _await_earlier_attempts(context):
-    """Wait until nothing of this child's earlier attempts runs. What another worker is still stopping gets the time that it has there."""
+    """Wait until nothing of this child's earlier attempts runs. What another worker is still stopping gets the time that it has there.
+
+    It was asked to end by that worker: a second SIGTERM would have many a program drop what it is tidying up.
+    """
     if context.attempt == 1:
         return
     name = context.attempt_id.rpartition("/")[0]
     earlier = [f"{name}/{number}" for number in range(max(1, context.attempt - 100), context.attempt)]
-    left = processes.end_all(lambda: processes.marked(processes.ATTEMPT_MARK, *earlier), GRACE)
+    find = partial(processes.marked, processes.ATTEMPT_MARK, *earlier)
+    left = processes.await_end(find, GRACE) and processes.kill_all(find)
     if left:
         raise StepFailed(f"an earlier attempt still runs and can't be ended: {processes.shown(left)}")
 
