@@ -153,6 +153,7 @@ def of_worker(worker_id, pid, leads_session=False):
     found = marked(WORKER_MARK, worker_id, among=processes)
     sessions = {process.session for process in found.values() if process.session in found or process.session == pid}
     sessions |= {pid} if leads_session else set()
+    sessions.discard(0)  # of what was started outside of a container: the system's own, and anybody's
     found |= {process.pid: process for process in processes.values() if process.session in sessions}
     return found | tree(found.keys() - {pid}, processes)
 

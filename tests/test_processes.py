@@ -12,6 +12,7 @@ import pytest
 from jobsync import processes
 
 PATIENCE = 20  # seconds until a test gives up
+NOBODY = 2**22 + 1  # a number that no process has: Linux gives none above 2**22
 
 
 @pytest.fixture
@@ -40,8 +41,8 @@ UNMARKED = {
 def test_what_a_worker_s_command_started_without_the_mark_is_the_worker_s(script, worker_id):
     process, pid = start(worker_id, script)
     try:
-        assert processes.of_worker(worker_id, 0).keys() >= {process.pid, pid}
-        assert not processes.kill_all(lambda: processes.of_worker(worker_id, 0))
+        assert processes.of_worker(worker_id, NOBODY).keys() >= {process.pid, pid}
+        assert not processes.kill_all(lambda: processes.of_worker(worker_id, NOBODY))
         assert pid not in processes.living()
     finally:
         process.kill()
@@ -60,6 +61,16 @@ def test_an_orphan_without_the_mark_is_found_by_its_worker_s_session(worker_id):
     assert pid in processes.of_worker(worker_id, session, leads_session=True)
     assert not processes.kill_all(lambda: processes.of_worker(worker_id, session, True))
     assert pid not in processes.living()
+
+
+@pytest.mark.parametrize("leads_session", [False, True])
+def test_what_is_in_no_session_of_this_container_is_never_a_worker_s(leads_session, worker_id, monkeypatch):
+    """Its session's number is 0: the kernel's threads and whatever was started from outside. Looked up in a table made by hand, nothing is sent."""
+    system, marked = processes.Process(10, False, 0, 0, 0), processes.Process(11, False, 10, 11, 0)
+    monkeypatch.setattr(processes, "living", lambda: {10: system, 11: marked})
+    monkeypatch.setattr(processes, "environment", lambda pid: [f"{processes.WORKER_MARK}={worker_id}".encode()] if pid == 11 else [])
+    assert processes.of_worker(worker_id, 0, leads_session).keys() == {11}
+    monkeypatch.undo()
 
 
 def test_what_a_living_worker_was_allowed_to_leave_running_is_not_among_what_is_ended_with_it(worker_id):
