@@ -78,13 +78,14 @@ class Allowance:
         self._rates = {kind: Rate(*rate) for kind, rate in rates.items()}
 
     def take(self, kind, number=1):
-        """Take so much, and let others run: at once, or after the wait that it takes. Raises CutOff, and logs that."""
+        """Take so much, after the wait that it takes. Raises CutOff, and logs that."""
         wait = self._rates[kind].take(number)
         if wait is None:
             reason = f"too many {kind}"
             CUT_OFF.tell(f"{self._client} is cut off: it sent {reason}")
             raise CutOff(reason)
-        eventlet.sleep(wait)
+        if wait:
+            eventlet.sleep(wait)
 
 
 class SparseLog:

@@ -13,6 +13,7 @@ from io import BytesIO
 
 import eventlet
 from eventlet import wsgi
+from eventlet.hubs import trampoline
 
 from jobsync.security import HEADERS
 from jobsync.serving import limits
@@ -47,22 +48,31 @@ class Reader:
     def fill(self):
         """Receive more. Returns whether anything came before the end. Raises TimeoutError and CutOff."""
         data = self._receive()
-        self._data = self._data[self._start :] + data
-        self._start = 0
-        self._allowance.take("bytes", len(data))
+        if data:
+            self._data = self._data[self._start :] + data
+            self._start = 0
+            self._allowance.take("bytes", len(data))
         return bool(data)
 
     def _receive(self):
-        if self.deadline is None:
-            return self._socket.recv(SIZE)
-        usual = self._socket.gettimeout()
-        self._socket.settimeout(max(0.001, self.deadline - time.monotonic()))
-        try:
-            return self._socket.recv(SIZE)
-        except EOFError:  # it was closed from this side
-            return b""
-        finally:
-            self._socket.settimeout(usual)
+        """Return what comes next, b"" at the end. Others have had their turn then: in the waiting, or else after it."""
+        has_waited = False
+        while True:
+            try:
+                data = self._socket.fd.recv(SIZE)
+            except BlockingIOError:
+                self._wait()
+                has_waited = True
+            except ConnectionError:
+                return b""
+            else:
+                if data and not has_waited:
+                    eventlet.sleep(0)
+                return data
+
+    def _wait(self):
+        left = self._socket.gettimeout() if self.deadline is None else max(0.001, self.deadline - time.monotonic())
+        trampoline(self._socket.fd, read=True, timeout=left, timeout_exc=TimeoutError, mark_as_closed=self._socket._mark_as_closed)
 
     def read(self, number):
         """Return so many bytes, or fewer at the end."""
@@ -195,6 +205,7 @@ class Body(wsgi.Input):
         if self.chunk_length > 0 and rfile.read(2) != b"\r\n":
             raise wsgi.ChunkReadError("a chunk is longer than it says")
         self._allowance.take("chunks")
+        eventlet.sleep(0)
         size = CHUNK_SIZE.fullmatch(rfile.readline(limits.CHUNK_LINE))
         if not size:
             raise wsgi.ChunkReadError("the size of a chunk is malformed")
@@ -264,6 +275,8 @@ class Protocol(wsgi.HttpProtocol):
         return False
 
     def _handle_one(self, cost):
+        if self._was_waiting:
+            eventlet.sleep(0)
         try:
             self._allowance.take("requests", cost)
             self._connections.heard(self._place)
@@ -366,7 +379,12 @@ class Protocol(wsgi.HttpProtocol):
             self.wfile.write(f"HTTP/1.1 {status.value} {status.phrase}\r\n{head}\r\n".encode() + body)
 
     def finish(self):
-        """Close the connection. What is unread is read on for a moment: the kernel would take the answer back otherwise."""
+        """Close the connection, one after the other: thousands may end at once.
+
+        What is unread is read on for a moment, since the kernel would take the answer back otherwise.
+        """
+        with self.server.ending:
+            eventlet.sleep(0)
         with suppress(OSError, EOFError):
             if self._is_unread:
                 self.connection.shutdown(socket.SHUT_WR)

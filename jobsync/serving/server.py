@@ -21,6 +21,7 @@ class Server:
         self._listener = listener
         self._server = wsgi.Server(listener, listener.getsockname(), app, environ=environ, log_output=False, debug=False)
         self._server.connections = self._connections = Connections()
+        self._server.ending = eventlet.Semaphore()
         self._states = {}  # of each Connection, as eventlet has it
         self._pool = eventlet.GreenPool(self._connections.most + 1000)  # never full: those that are being closed are in it too
         self._accepting = None

@@ -7,6 +7,7 @@ import socket
 import struct
 from hashlib import sha1
 
+import eventlet
 from eventlet import wsgi
 from eventlet.websocket import PROTOCOL_GUID, ConnectionClosedError, FailedConnectionError, RFC6455WebSocket
 
@@ -102,6 +103,7 @@ class WebSocket(RFC6455WebSocket):
         """Read one frame. Returns its message: a new one, or the given one, which it goes on with."""
         try:
             first, second = self._get_bytes(2)
+            eventlet.sleep(0)
             self._allowance.take("packets")
             opcode, is_final, length = first & 15, first >> 7 == 1, second & 127
             self._check_frame(first, second, message)
