@@ -13,6 +13,8 @@ if __name__ == "__main__":
 
     eventlet.monkey_patch()
 
+    from jobsync import serving
+
 import fcntl
 import gc
 import logging
@@ -37,7 +39,6 @@ from jobsync.private import opener
 from jobsync.processes import WORKER_MARK
 from jobsync.upgrade import bring_up_to_date
 
-CONNECTIONS = 10_000  # each websocket holds one of the server's green threads
 ENVIRON = {"wsgi.input_terminated": True}  # eventlet ends a chunked body by itself; not told so, Flask would take it for empty
 UNREAD = 20_000  # ms that sent bytes may stay unread before the kernel closes a viewer's connection
 SEND_BUFFER = 64 * 1024  # bytes that the kernel takes for a viewer that doesn't read; what is beyond waits in `realtime.BACKLOG`
@@ -45,6 +46,8 @@ YOUNG, MIDDLE, OLD = 10_000, 20, 1_000_000  # Python's thresholds: it looks at n
 COLLECT = 60.0  # seconds between two looks at all
 THREADS = 4  # of the system, for calls outside of the event loop: writers take turns anyway
 DRAIN = 0.3  # seconds that requests in flight get at the end
+
+_log = logging.getLogger("jobsync")
 
 
 def create_app():
@@ -81,7 +84,7 @@ def main():
     if warning := config.open_to_others_words(settings):
         logging.getLogger(__name__).warning(warning)
     with lock:
-        _serve(app, listener, settings)
+        sys.exit(_serve(app, listener, settings))
 
 
 def _listen(settings):
@@ -110,31 +113,52 @@ def _lock(data_dir):
 
 
 def _serve(app, listener, settings):
-    """Run everything until a signal comes, then end it in order.
+    """Run everything until a signal comes, then end it in order. Returns what it ended for if that was no signal, else None.
 
     1. Stop accepting. 2. Let workers give their work back, and requests in flight end. 3. Disconnect clients.
     """
     eventlet.tpool.set_num_threads(THREADS)
     run_outside_with(eventlet.tpool.execute)
     stop = eventlet.event.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.ready() or stop.send())
-    supervisor = Supervisor(app, settings.workers)
+    _handle_signals(app, stop)
+    open_files = serving.raise_open_files()
+    supervisor = Supervisor(app, settings.workers, open_files)
     monitor = app.extensions["jobsync.monitor"] = Monitor(app)
     for loop in (changes.watch, monitor.run, monitor.clear_deleted, supervisor.run, realtime.watch_backlogs, _collect_garbage):
         socketio.start_background_task(loop)
-    pool = eventlet.GreenPool(CONNECTIONS)
-    options = {"custom_pool": pool, "log_output": False, "debug": False, "environ": ENVIRON}
-    server = eventlet.spawn(eventlet.wsgi.server, listener, app, **options)
+    serving.Engine.protect(socketio.server)
+    server = serving.Server(listener, app, ENVIRON)
+    server.start(on_end=lambda: stop.ready() or stop.send("The server accepts no more connections and ends, so that it can be started again."))
     port = listener.getsockname()[1]
     print(f"jobsync is at http://{_shown(settings.host)}:{port}/ (Ctrl-C ends it)", flush=True)
-    stop.wait()
-    server.kill()
-    listener.close()
+    trouble = stop.wait()
+    server.stop()
     supervisor.stop()
     _disconnect_clients()
-    with eventlet.Timeout(DRAIN, False):
-        pool.waitall()
+    server.wait(DRAIN)
+    return trouble
+
+
+def _handle_signals(app, stop):
+    """Have SIGINT and SIGTERM end the server, SIGHUP read the definitions again, and SIGUSR1 write what everything is doing into the log."""
+    definitions, has_terminal = app.extensions["jobsync.definitions"], os.isatty(0)
+
+    def end(*_):
+        stop.ready() or stop.send(None)
+
+    def hang_up(*_):
+        if has_terminal and not os.isatty(0):  # the terminal was closed: nobody could press Ctrl-C any more
+            end()
+        else:
+            eventlet.spawn(_read_definitions, definitions)
+
+    for number, action in ((signal.SIGINT, end), (signal.SIGTERM, end), (signal.SIGHUP, hang_up), (signal.SIGUSR1, serving.log_stacks)):
+        signal.signal(number, action)
+
+
+def _read_definitions(definitions):
+    number, problems = definitions.read_again()
+    _log.info("Definitions read again: %d, with %d mistakes%s", number, len(problems), "".join(f"\n  {problem}" for problem in problems))
 
 
 def _collect_garbage():

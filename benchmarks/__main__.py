@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, import_folder, large_jobs, latency, main_job, page, painted, storm, structure, viewers, weight
+from benchmarks import hostile, idle, import_folder, large_jobs, latency, main_job, page, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "weight": weight,
     "main_job": main_job,
     "import_folder": import_folder,
+    "hostile": hostile,
 }
 
 

@@ -14,7 +14,7 @@ from jobsync.extensions import socketio
 from jobsync.text import storable
 
 MOST_ROOMS = 200
-MOST_BYTES = 1024 * 1024  # of one message, as of a body (contract section 2): a larger one ends its connection
+MOST_BYTES = 64 * 1024  # of one message: a larger one ends its connection
 BACKLOG = 500  # messages that may wait for one viewer: some 100 KB, and more than a live page is ever behind
 LOOK = 1.0  # seconds between two looks at the backlogs
 

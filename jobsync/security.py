@@ -1,7 +1,7 @@
 """Who may talk to the server at all: hosts and origins, checked before anything else sees a request, and the headers of its answers.
 
 An allowed `Host` stops DNS rebinding (a foreign name that points at 127.0.0.1); an `Origin` other than one's own host stops other
-sites' pages from writing, reading or opening a socket.
+sites' pages from writing, reading or opening a socket, and so does `Sec-Fetch-Site` where a browser sends no `Origin`.
 """
 
 import ipaddress
@@ -32,6 +32,7 @@ HEADERS = {
 }
 
 
+SOCKET_PATH = "/socket.io"  # of Engine.IO
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")  # a name or address, and a port
 
 
@@ -46,7 +47,7 @@ class Gate:
         def start(status, headers, exc_info=None):
             return start_response(status, _with_ours(headers), exc_info)
 
-        reason = self._refusal(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN"))
+        reason = self._refusal(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")) or _fetched_from_elsewhere(environ)
         if reason:
             return _refuse(environ, start, reason)
         query = environ.get("QUERY_STRING", "")
@@ -65,6 +66,26 @@ class Gate:
     def _is_allowed(self, host):
         match = HOST.fullmatch(host)
         return bool(match) and (host in self._allowed or match[1] in self._allowed or is_loopback(match[1]))
+
+
+def _fetched_from_elsewhere(environ):
+    """Return why a request is refused that another site's page makes, None if it may pass.
+
+    Such a request need not have an `Origin` (an image, a `fetch` without CORS), but browsers say where it comes from. Following a link to a
+    page is all that another site may let one do. Engine.IO's path opens a session with each GET, so not even the same site's other ports may.
+    """
+    site = environ.get("HTTP_SEC_FETCH_SITE", "").strip().lower()
+    is_socket = environ.get("PATH_INFO", "").startswith(SOCKET_PATH)
+    if site == "same-site" and is_socket:
+        return "Requests of other pages are not allowed here."
+    if site == "cross-site" and (is_socket or not _opens_page(environ)):
+        return "Requests of other sites' pages are not allowed."
+    return None
+
+
+def _opens_page(environ):
+    mode, goal = environ.get("HTTP_SEC_FETCH_MODE", ""), environ.get("HTTP_SEC_FETCH_DEST", "")
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and (mode.strip().lower(), goal.strip().lower()) == ("navigate", "document")
 
 
 def _refuse(environ, start, reason):

@@ -316,10 +316,10 @@ RAW = {
     "an integer of 5,000 digits": '{"job_id": ' + "9" * 5000 + "}",
     "an integer of 150 digits": '{"job_id": ' + "9" * 150 + "}",
     "lists nested 1,500 deep": "[" * 1500 + "]" * 1500,
-    "lists nested 100,000 deep": "[" * 100_000 + "]" * 100_000,
+    "lists nested 30,000 deep": "[" * 30_000 + "]" * 30_000,
     "no JSON": '{"job_id": ',
     "NaN": '{"job_id": NaN}',
-    "200,000 bytes": '{"job_id": "' + "x" * 200_000 + '"}',
+    "60,000 bytes": '{"job_id": "' + "x" * 60_000 + '"}',
 }
 
 

@@ -39,6 +39,11 @@ class Definitions:
         """Return the mistakes of all files, sorted by file."""
         return [problem for reading in self._look() for problem in reading.problems]
 
+    def read_again(self):
+        """Read all files again, changed or not. Returns how many definitions there are, and the mistakes as `problems` does."""
+        self._last = ([], {})
+        return len(self.all()), self.problems()
+
     def _look(self):
         """Return the present Readings, sorted by file."""
         with self._looking:

@@ -6,6 +6,7 @@ it dies. Its standard input is a socket: a byte wakes it, the end stops it, so t
 
 import logging
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -48,11 +49,12 @@ class Employed:
 
 
 class Supervisor:
-    """Keeps `number` workers at work."""
+    """Keeps `number` workers at work. open_files: their limits of open files (soft, hard), None for the server's own."""
 
-    def __init__(self, app, number):
+    def __init__(self, app, number, open_files=None):
         self._app = app
         self._number = number
+        self._open_files = open_files
         self._wake = changes.subscribe()
         self._workers = []
         self._stopping = False
@@ -104,6 +106,9 @@ class Supervisor:
         environ = {**os.environ, processes.WORKER_MARK: worker_id}  # `app.py` has taken the secret out of it
         process = subprocess.Popen(command, stdin=ear, start_new_session=True, env=environ)
         ear.close()
+        if self._open_files:  # the server raises its own, which what a worker starts should know nothing of
+            with suppress(OSError):  # it has ended already
+                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, self._open_files)
         return Employed(worker_id, process, bell)
 
     def _ring(self):
