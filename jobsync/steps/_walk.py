@@ -4,7 +4,6 @@ The order is that of the names, folder by folder, so a walk can go on after any 
 """
 
 import os
-from itertools import count
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
@@ -15,7 +14,6 @@ from jobsync.steps._folder import FOLDER, Folder, parts_of, shown
 from jobsync.steps._ignore import Ignore, parse_exclude
 from jobsync.text import path_to_text, text_to_path
 
-CHECK_EVERY = 200
 STEPS_OF_GROWTH = 10
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
 EXTENSION_REASON = "must be an extension such as .py"
@@ -117,11 +115,8 @@ def walk(context, folder, ignore, after=(), sized=True):
     if top is None:
         raise StepFailed(f"{shown(root_of(context.options))}: can't be listed")
     levels = [top]
-    for turn in count():
-        if not levels:
-            return
-        if turn % CHECK_EVERY == 0:
-            context.check()
+    while levels:
+        context.check()
         ignore, entries = levels[-1]
         entry = next(entries, None)
         if entry is None:
