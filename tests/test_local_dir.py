@@ -194,9 +194,10 @@ def test_a_cut_walk_says_so_once(tmp_path):
     write_tree(tmp_path, {f"{number:03}": "x\n" for number in range(200)})
     done = run(tmp_path, max_files=120)
     assert paths_of(done) == [f"{number:03}" for number in range(120)]
-    assert done.log.warnings() == ["more than 120 files (max_files): the rest is left out"]
+    assert done.log.warnings() == ["the first 120 of 200 files (max_files): the rest is left out"]
     assert (done.summary["files"], done.summary["lines"], done.summary["cut"]) == (120, 120, True)
-    assert [result["sums"]["cut"] for result in done.results] == [False, False, True]
+    assert (done.summary["listed"], done.summary["found"]) == (120, 200)
+    assert [result["sums"]["cut"] for result in done.results] == [None, None, {"listed": 120, "found": 200}]
 
 
 def test_a_walk_that_ends_at_the_limit_is_not_cut(tmp_path):

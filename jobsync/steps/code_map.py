@@ -20,8 +20,8 @@ from jobsync.steps._encoding import decode
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._generated import MARKS, marks_of
 from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
-from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, shorten
-from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
+from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
+from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
 FILES_PER_CHILD = (50, 1000)  # least and most
@@ -76,7 +76,7 @@ def code_map(context, unit):
             if found.is_file:
                 files.append(file)
     then = before.results_of(files)
-    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {"unread": unread, "cut": unit.get("cut", False)}
+    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {"unread": unread, "cut": cut_of(unit)}
     log_counts(context, sums["rows"], before.reused)
     return {"files": files, "reader": READER, "sums": sums}
 
@@ -203,14 +203,14 @@ def sum_up(context, results):
     {"root", "files", "bytes", "lines", "code", "comment", "blank", "languages": {name: those six}, "kinds": {"code", "prose", "data",
     "other": those six}, "directories": {path: those six and "languages"}, "directory_count", "generated", "minified", "long_lines":
     {"files", "lines", "code"}, "encodings": {name: files}, "largest": [{"path", "language", "bytes", "lines", "code", "marks"}],
-    "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples", "cut"}.
+    "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples", and "cut" as `report_cut` has it}.
 
     A folder's numbers are those of the files right in it, "." is the root; the folders with the most lines are shown, the others added
     up. kinds: where the code is, as "code" has the lines of prose and data too. generated, minified, long_lines: how much of the whole
     is in files that are so. encodings: of the text files that were read and aren't empty. depth: number of folders above the deepest file.
     """
     languages, folders, marked, encodings = Sums(*FIELDS), {}, Sums(*MARKED), Sums("files")
-    largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, False
+    largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, None
     for sums in results:
         context.check()
         cut = cut or sums["cut"]
@@ -240,7 +240,7 @@ def sum_up(context, results):
         "depth": bottom.count("/") if bottom else 0,
         "deepest": bottom and shorten(bottom),
         **unread.report(),
-        "cut": cut,
+        **report_cut(cut),
     }
 
 

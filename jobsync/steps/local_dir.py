@@ -13,8 +13,8 @@ from jobsync.steps._before import Before, add_up_changes, find_run, tell_before,
 from jobsync.steps._folder import Folder, TooLarge, look, parts_of, read_chunks, reason_of
 from jobsync.steps._generated import looks_generated
 from jobsync.steps._language import is_binary, language_of
-from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
-from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
+from jobsync.steps._report import Largest, Sums, Unread, counted, report_cut, shorten, top_folder
+from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
 FILES_PER_CHILD = (50, 1000)  # least and most
@@ -57,7 +57,7 @@ def local_dir(context, unit):
         sums = add_together(result["sums"] for result in then)
     else:
         sums = add_up(files, others)
-    sums |= {"reused": before.reused, "changes": before.compare(files), "cut": unit.get("cut", False)}
+    sums |= {"reused": before.reused, "changes": before.compare(files), "cut": cut_of(unit)}
     context.log(f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}")
     return {"root": unit["root"], "files": files, "others": others, "reader": READER, "sums": sums}
 
@@ -202,10 +202,10 @@ def sum_up(context, results):
 
     {"root", "files", "bytes", "lines", "binary", "reused": files that weren't read again, "languages": {name: {"files", "bytes", "lines"}},
     "directories": the same by top folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number,
-    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, "cut"}. `files` are plain
+    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, and as `report_cut` has it, "cut"}. `files` are plain
     files, read or not; `skipped` are those of them that weren't read, and all that is no file.
     """
-    totals, reused, changes, cut = Totals(), 0, [], False
+    totals, reused, changes, cut = Totals(), 0, [], None
     for sums in results:
         context.check()
         totals.add(sums)
@@ -220,5 +220,5 @@ def sum_up(context, results):
         "largest": totals.largest.rows(),
         **totals.unread.report(),
         "changes": add_up_changes(changes),
-        "cut": cut,
+        **report_cut(cut),
     }
