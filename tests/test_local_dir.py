@@ -15,6 +15,7 @@ import pytest
 from folder_steps import FakeContext, planned_paths, run_step, write_tree
 from marshmallow import ValidationError
 
+from jobsync.clock import iso
 from jobsync.errors import StepFailed, Stopped
 from jobsync.steps.local_dir import local_dir
 from jobsync.text import path_to_text, text_to_path
@@ -49,6 +50,7 @@ def test_it_tells_what_is_known_of_a_file(tmp_path):
         "path": "src/a.py",
         "size": 19,
         "mtime": "2023-11-14T22:13:20.123Z",
+        "ctime": iso((tmp_path / "src/a.py").stat().st_ctime_ns // 1_000_000),
         "language": "Python",
         "lines": 3,
         "sha256": hashlib.sha256(b"x = 1\n\ny = 2\nno end").hexdigest(),

@@ -3,7 +3,7 @@
 It walks the folder by itself, so it can run beside an import. What a line is, and which kind, `_count.py` says; binary files,
 and those that aren't read, have none. Files are counted as they are, copies, generated and minified ones too; how much of the whole is
 generated, minified or has very long lines is told beside it (`_generated.py`), and so are the encodings (`_encoding.py`).
-A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
+A file whose size and times (of its content, and of anything of it) are those that the last run over the same folder recorded isn't read again.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
 # What a record and the sums say depends on these: the first number is raised when files come to be counted in another way
-READER = f"1, Pygments {pygments.__version__}, chardet {chardet.__version__}"
+READER = f"2, Pygments {pygments.__version__}, chardet {chardet.__version__}"
 
 
 class Examined(NamedTuple):
@@ -61,7 +61,7 @@ class CodeMapOptions(FolderOptions):
 def code_map(context, unit):
     """Count the lines of one batch of files.
 
-    Returns {"files": [{"path", "size": bytes, "mtime", "language", "code", "comment", "blank": lines, "marks", "encoding", "reason"}], "reader",
+    Returns {"files": [{"path", "size": bytes, "mtime", "ctime", "language", "code", "comment", "blank": lines, "marks", "encoding", "reason"}], "reader",
     "sums"}. marks: "generated, long_lines", "" for a file that is none of these; encoding: None for a binary file and one that wasn't
     read; reason: why it wasn't, or None; reader: what the records depend on besides; sums: see `add_up`; it is all that the summary needs.
     """
@@ -70,7 +70,7 @@ def code_map(context, unit):
         for path in unit["files"]:
             context.check()
             found = look(folder, path, context.options["max_file_size"])
-            file = before.record_of(path, found.size, found.mtime) or record_of(found, examine(context, folder, found))
+            file = before.record_of(found) or record_of(found, examine(context, folder, found))
             if file["reason"]:
                 unread.append({"path": path, "reason": file["reason"]})
             if found.is_file:
@@ -91,6 +91,7 @@ def record_of(found, seen):
         "path": found.path,
         "size": seen.size,
         "mtime": when(found.mtime),
+        "ctime": when(found.ctime),
         "language": seen.language,
         **seen.lines._asdict(),
         "marks": ", ".join(seen.marks),

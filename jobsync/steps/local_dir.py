@@ -1,7 +1,7 @@
 """Step type `local_dir`: imports a folder, in batches of files.
 
 A line is what `wc -l` counts: a newline character. Binary files (see `is_binary`) have none.
-A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
+A file whose size and times (of its content, and of anything of it) are those that the last run over the same folder recorded isn't read again.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_LARGEST = 20
 # What a record and the sums say depends on these: the first number is raised when something else comes to be said of the same bytes
-READER = f"1, Pygments {pygments.__version__}"
+READER = f"2, Pygments {pygments.__version__}"
 
 
 class LocalDirOptions(FolderOptions):
@@ -35,7 +35,7 @@ class LocalDirOptions(FolderOptions):
 def local_dir(context, unit):
     """Import one batch of files.
 
-    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
+    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime", "ctime": ISO 8601, "language", "lines",
     "sha256", "binary", "generated": whether its name or head says that a program wrote it}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
     `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
     folders that can't be read, and files that have vanished. reader: what the records depend on besides.
@@ -49,7 +49,7 @@ def local_dir(context, unit):
             if found.reason:
                 tell(context, path, found.reason, found.trouble)
             if found.is_file:
-                files.append(before.record_of(path, found.size, found.mtime) or import_file(context, folder, found))
+                files.append(before.record_of(found) or import_file(context, folder, found))
             else:
                 others.append(describe_other(found))
     then = before.results_of(files)
@@ -83,6 +83,7 @@ def import_file(context, folder, found):
         "path": found.path,
         "size": found.size,
         "mtime": when(found.mtime),
+        "ctime": when(found.ctime),
         "language": language_of(found.parts[-1]),
         "lines": None,
         "sha256": None,
