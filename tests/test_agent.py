@@ -24,7 +24,7 @@ def imported(path, size=100, lines=5, binary=False, generated=False):
     return {"path": path, "size": size, "lines": 0 if binary else lines, "language": language, "binary": binary, "generated": generated}
 
 
-def an_import(*batches, skipped=0, cut=False):
+def an_import(*batches, skipped=0, cut=None):
     return {"import_files": ("local_dir", [{"files": list(files), "sums": {"skipped": skipped, "cut": cut}} for files in batches])}
 
 
@@ -398,7 +398,9 @@ def test_the_report_on_nothing_is_a_report():
 
 
 def test_the_report_says_when_the_import_was_cut():
-    assert run_step(agent, agent_type="rule_classifier", imports=an_import([imported("a")], cut=True)).summary["cut"] is True
+    report = run_step(agent, agent_type="rule_classifier", imports=an_import([imported("a")], cut={"listed": 1, "found": 3})).summary
+    assert (report["cut"], report["listed"], report["found"]) == (True, 1, 3)
+    assert report["summary"].startswith("Only the first 1 of 3 files are in this report. ")
 
 
 def test_the_report_stays_small_however_much_there_is():

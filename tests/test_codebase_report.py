@@ -74,10 +74,19 @@ def test_it_says_what_it_knows_nothing_of(tmp_path):
     (tmp_path / "link").symlink_to("a.py")
     assert report(tmp_path)[0]["left_out"] == "1 not read"
     assert report(tmp_path, max_file_size=50)[0]["left_out"] == "2 not read"
-    assert report(tmp_path, max_files=1)[0]["left_out"] == "all beyond max_files"
-    assert report(tmp_path, max_files=3, max_file_size=50)[0]["left_out"] == "1 not read, all beyond max_files"
+    assert report(tmp_path, max_files=1)[0]["left_out"] == "all but the first 1 of 4 files"
+    assert report(tmp_path, max_files=3, max_file_size=50)[0]["left_out"] == "1 not read, all but the first 3 of 4 files"
     (tmp_path / "link").unlink()
     assert report(tmp_path)[0]["left_out"] is None
+
+
+def test_a_tree_that_was_cut_is_called_so_first_and_by_how_much(tmp_path):
+    write_tree(tmp_path, {f"{number:03}.py": "x = 1\n" for number in range(312)})
+    found, imported = report(tmp_path, max_files=120)
+    assert found["summary"].startswith("Only the first 120 of 312 files are in this report. A Python project: 120 lines of code")
+    assert imported.log.warnings() == ["the first 120 of 312 files (max_files): the rest is left out"]
+    whole, _ = report(tmp_path, max_files=312)
+    assert whole["summary"].startswith("A Python project: 312 lines of code")
 
 
 def test_tests_are_counted_against_code(project):

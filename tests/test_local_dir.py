@@ -15,6 +15,7 @@ import pytest
 from folder_steps import FakeContext, planned_paths, run_step, write_tree
 from marshmallow import ValidationError
 
+from jobsync.clock import iso
 from jobsync.errors import StepFailed, Stopped
 from jobsync.steps.local_dir import local_dir
 from jobsync.text import path_to_text, text_to_path
@@ -49,6 +50,7 @@ def test_it_tells_what_is_known_of_a_file(tmp_path):
         "path": "src/a.py",
         "size": 19,
         "mtime": "2023-11-14T22:13:20.123Z",
+        "ctime": iso((tmp_path / "src/a.py").stat().st_ctime_ns // 1_000_000),
         "language": "Python",
         "lines": 3,
         "sha256": hashlib.sha256(b"x = 1\n\ny = 2\nno end").hexdigest(),
@@ -194,9 +196,10 @@ def test_a_cut_walk_says_so_once(tmp_path):
     write_tree(tmp_path, {f"{number:03}": "x\n" for number in range(200)})
     done = run(tmp_path, max_files=120)
     assert paths_of(done) == [f"{number:03}" for number in range(120)]
-    assert done.log.warnings() == ["more than 120 files (max_files): the rest is left out"]
+    assert done.log.warnings() == ["the first 120 of 200 files (max_files): the rest is left out"]
     assert (done.summary["files"], done.summary["lines"], done.summary["cut"]) == (120, 120, True)
-    assert [result["sums"]["cut"] for result in done.results] == [False, False, True]
+    assert (done.summary["listed"], done.summary["found"]) == (120, 200)
+    assert [result["sums"]["cut"] for result in done.results] == [None, None, {"listed": 120, "found": 200}]
 
 
 def test_a_walk_that_ends_at_the_limit_is_not_cut(tmp_path):

@@ -5,6 +5,7 @@ import random
 import shutil
 import sys
 
+import folder_steps
 import pytest
 from folder_steps import STARTED_BEFORE, FakeContext, planned_paths, run_step, write_tree
 
@@ -104,6 +105,43 @@ def test_a_file_written_just_before_it_was_read_is_read_again(tmp_path, reads):
     reads.clear()
     second = run(tmp_path, before=first)
     assert reads == ["young"] and examples_of(second) == {"young": "modified"}
+
+
+def write_unseen(path, text):
+    """Give a file another content and its old modification time, once the clock of its last change has moved on."""
+    before = path.stat()
+    path.write_text(text)
+    while path.stat().st_ctime_ns // 1_000_000 == before.st_ctime_ns // 1_000_000:
+        os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize("step_type", [local_dir, code_map])
+def test_a_file_of_the_same_size_and_time_is_read_again_if_anything_of_it_was_changed_since(tmp_path, reads, step_type):
+    write_tree(tmp_path, MANY)
+    first = run_step(step_type, dir_path=str(tmp_path))
+    write_unseen(tmp_path / "b/020.py", "# = 20\n")
+    reads.clear()
+    second = run_step(step_type, dir_path=str(tmp_path), before=first)
+    assert reads == ["b/020.py"]
+    if step_type is local_dir:
+        assert numbers_of(second) == changed(modified=1, unchanged=209)
+        assert second.summary["reused"] == 209
+    else:
+        assert (second.summary["code"], second.summary["comment"]) == (209, 1)
+
+
+def test_a_file_that_was_changed_while_it_may_have_been_read_is_read_again(tmp_path, reads, monkeypatch):
+    write_tree(tmp_path, {"a": "1\n"})
+    os.utime(tmp_path / "a", (1, 1))
+    changed_at = (tmp_path / "a").stat().st_ctime_ns // 1_000_000
+    first = run(tmp_path)
+    for started_at, again in [(changed_at, ["a"]), (changed_at + 1, [])]:
+        monkeypatch.setattr(folder_steps, "STARTED_BEFORE", started_at)
+        reads.clear()
+        run(tmp_path, before=first)
+        assert reads == again
 
 
 def test_a_file_that_was_too_large_to_read_is_compared_by_size_and_time(tmp_path):

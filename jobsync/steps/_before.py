@@ -8,7 +8,7 @@ they stand for the same files, and where none of these has changed the sums are 
 
 from typing import NamedTuple
 
-from jobsync.clock import iso, milliseconds
+from jobsync.clock import iso
 from jobsync.registry import Unit
 from jobsync.steps._folder import parts_of
 from jobsync.steps._report import shorten
@@ -19,10 +19,10 @@ COARSE = 2000
 ADDED, REMOVED, MODIFIED, UNCHANGED = "added", "removed", "modified", "unchanged"
 
 
-def when(mtime):
-    """Return a modification time (ms) as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
+def when(moment):
+    """Return a file's time (ms) as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
     try:
-        return iso(mtime)
+        return iso(moment)
     except OverflowError:
         return None
 
@@ -139,7 +139,7 @@ class Before:
         self._is_gone = bool(self._about and self._about["is_gone"])
         self.reused = 0  # records that were taken over
         if self._about:
-            self._trusted_to = self._about["run"]["started_at"] - COARSE
+            self._started_at = self._about["run"]["started_at"]
             self._load(context, unit, reader, was_read)
 
     def _load(self, context, unit, reader, was_read):
@@ -155,16 +155,19 @@ class Before:
             self._files.update(records)
             if result["reader"] == reader:
                 self._results.append(result)
-                self._usable.update((path, file) for path, file in records.items() if was_read(file) and file["mtime"])
+                self._usable.update((path, file) for path, file in records.items() if was_read(file) and file["mtime"] and file["ctime"])
         unlisted = self._files.keys() - listed
         self._missing = [path for path in unlisted if (after is None or parts_of(path) > after) and (upto is None or parts_of(path) <= upto)]
         for path in unlisted:
             del self._files[path]
 
-    def record_of(self, path, size, mtime):
-        """Take over the record of a file that was read then and has kept its size (bytes) and time (ms); None if there is no such."""
-        file = self._usable.get(path)
-        if not file or file["size"] != size or mtime > self._trusted_to or milliseconds(file["mtime"]) != mtime:
+    def record_of(self, found):
+        """Take over the record of the file that a Look found, if it was read then and has kept its size and times; None if it wasn't or hasn't."""
+        file = self._usable.get(found.path)
+        if not file or (file["size"], file["mtime"], file["ctime"]) != (found.size, when(found.mtime), when(found.ctime)):
+            return None
+        # What changed while that run read it, or so shortly before that the times can't show it, may be another content
+        if found.mtime > self._started_at - COARSE or found.ctime >= self._started_at:
             return None
         self.reused += 1
         return file

@@ -163,7 +163,8 @@ def reason_of(error):
 class Look(NamedTuple):
     """What a look at a path found, before anything is read.
 
-    path: as text. is_file: whether it is a plain file. size: bytes. mtime: milliseconds since 1970.
+    path: as text. is_file: whether it is a plain file. size: bytes. mtime, ctime: when its content, and when anything of it, was last changed,
+    milliseconds since 1970; programs can set the first, the second they can't.
     reason: why it is not to be read, None if it is. trouble: whether that is worth a warning. target: what a link says.
     """
 
@@ -172,6 +173,7 @@ class Look(NamedTuple):
     is_file: bool = False
     size: int = 0
     mtime: int = 0
+    ctime: int = 0
     reason: str | None = None
     trouble: bool = False
     target: str | None = None
@@ -185,7 +187,8 @@ def look(folder, path, max_size):
         kind = kind_of(info)
         if kind == FILE:
             too_large = too_large_for(max_size) if info.st_size > max_size else None
-            return Look(path, parts, True, info.st_size, info.st_mtime_ns // 1_000_000, too_large)
+            times = (info.st_mtime_ns // 1_000_000, info.st_ctime_ns // 1_000_000)
+            return Look(path, parts, True, info.st_size, *times, too_large)
         if kind == LINK:
             return Look(path, parts, reason=LINK, target=folder.link_target(parts))
         if kind == FOLDER:

@@ -14,11 +14,28 @@ MAGIC = re.compile(r"[*?\[]")
 def find(pattern, folder, check):
     """Return the paths that match, sorted, relative to `folder` unless the pattern is absolute. `check()` is called at each folder.
 
-    Folders that can't be read hold nothing, as in a shell.
+    Folders that can't be read hold nothing, as in a shell. No folder is asked twice about the same rest of the pattern: with several `**`
+    there are very many ways to come to it.
     """
     top = "/" if pattern.startswith("/") else ""
     parts = [part for place, part in enumerate(pattern.split("/")) if part or place]
-    return sorted(set(_find(folder, top, _without_repeats(parts), check)))
+    return sorted(set(_find(folder, top, _without_repeats(parts), _Once(check))))
+
+
+class _Once:
+    """Says of each folder and rest of a pattern whether it is new. check() is called each time."""
+
+    def __init__(self, check):
+        self._check = check
+        self._seen = set()
+
+    def is_new(self, path, rest):
+        self._check()
+        place = (path, *rest)
+        if place in self._seen:
+            return False
+        self._seen.add(place)
+        return True
 
 
 def _without_repeats(parts):
@@ -28,37 +45,40 @@ def _without_repeats(parts):
     return [part for place, part in enumerate(parts) if part != "**" or parts[place - 1 : place] != ["**"]]
 
 
-def _find(folder, path, parts, check):
+def _find(folder, path, parts, once):
     """Yield the matches of `parts` below `path`, which is "" or ends with a slash, and is relative to `folder`."""
-    check()
+    if not once.is_new(path, parts):
+        return
     part, rest = parts[0], parts[1:]
     if part == "**":
-        yield from _find_deep(folder, path, rest or ["*"], check)
+        yield from _find_deep(folder, path, rest or ["*"], once)
     elif MAGIC.search(part):
         matches = re.compile(fnmatch.translate(part)).match
         for name in _names(folder, path, part.startswith(".")):
             if matches(name):
-                yield from _go_on(folder, path + name, rest, check)
+                yield from _go_on(folder, path + name, rest, once)
     elif part:
-        yield from _go_on(folder, path + part, rest, check)
+        yield from _go_on(folder, path + part, rest, once)
     elif path:
         yield path
 
 
-def _go_on(folder, path, rest, check):
+def _go_on(folder, path, rest, once):
     full = os.path.join(folder, path)
     if not rest:
         if os.path.lexists(full):
             yield path
     elif os.path.isdir(full):
-        yield from _find(folder, path + "/", rest, check)
+        yield from _find(folder, path + "/", rest, once)
 
 
-def _find_deep(folder, path, rest, check):
+def _find_deep(folder, path, rest, once):
     waiting = [path]
     while waiting:
         path = waiting.pop()
-        yield from _find(folder, path, rest, check)
+        if not once.is_new(path, (None, *rest)):
+            continue  # another `**` has been here, and below
+        yield from _find(folder, path, rest, once)
         waiting += [f"{path}{name}/" for name in _names(folder, path, hidden=False) if _is_real_folder(os.path.join(folder, path, name))]
 
 

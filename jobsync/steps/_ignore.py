@@ -6,22 +6,24 @@ asked about the path itself only, the deepest `.gitignore` first, its last line 
 
 from typing import NamedTuple
 
-from pathspec import GitIgnoreSpec
-from pathspec.patterns.gitignore import GitIgnorePatternError
-
 from jobsync.steps._folder import FILE, FOLDER, reason_of, shown
+from jobsync.steps._report import counted
+from jobsync.steps._wildmatch import BadPattern, as_bytes, compile_pattern
 from jobsync.text import printable
 
 GITIGNORE = ".gitignore"
-MAX_GITIGNORE = 1 << 20
+MAX_GITIGNORE = 1 << 20  # bytes
+MAX_SHOWN = 60
+MAX_PATTERNS = 20_000  # that hold in one folder: each is asked about each file
 
 
 class Pattern(NamedTuple):
-    """A line of a .gitignore. hides: False where it begins with `!`. folders_only: it ends with a slash."""
+    """A line of a .gitignore. hides: False where it begins with `!`. folders_only: it ends with a slash. is_name: it has no other slash."""
 
     regex: object
     hides: bool
     folders_only: bool
+    is_name: bool
 
 
 class Ignore:
@@ -31,36 +33,34 @@ class Ignore:
         self.exclude = exclude
         self.gitignore = gitignore
         self.levels = levels
+        self.size = len(exclude) + sum(len(patterns) for _, patterns in levels)
 
     def below(self, folder, parts, entries, log):
         """Return the Ignore that holds in a folder with these entries: with its own .gitignore, if it has one."""
         if not self.gitignore or (*parts, GITIGNORE) not in (entry.parts for entry in entries if entry.kind == FILE):
             return self
-        patterns = read_gitignore(folder, (*parts, GITIGNORE), log)
+        patterns = read_gitignore(folder, (*parts, GITIGNORE), MAX_PATTERNS - self.size, log)
         return Ignore(self.exclude, True, (*self.levels, (len(parts), patterns)))
 
     def hides(self, entry):
         """Return whether an Entry is left out, given that the folders above it are not."""
         is_folder = entry.kind == FOLDER
-        if self.exclude and verdict(self.exclude, "/".join(entry.parts), is_folder):
+        if self.exclude and verdict(self.exclude, entry.parts, is_folder):
             return True
         if self.gitignore and entry.parts[-1] == ".git":
             return True
         for depth, patterns in reversed(self.levels):
-            answer = verdict(patterns, "/".join(entry.parts[depth:]), is_folder)
+            answer = verdict(patterns, entry.parts[depth:], is_folder)
             if answer is not None:
                 return answer
         return False
 
 
-def verdict(patterns, path, is_folder):
+def verdict(patterns, parts, is_folder):
     """Return whether the patterns (last line first) hide the path; None if they say nothing of it."""
-    for regex, hides, folders_only in patterns:
-        if folders_only and not is_folder:
-            continue
-        match = regex.search(path)
-        # The expressions have one group: the slash where a pattern matched a folder above and not the path itself.
-        if match and match.lastgroup is None:
+    path, name = as_bytes("/".join(parts)), as_bytes(parts[-1])
+    for regex, hides, folders_only, is_name in patterns:
+        if (is_folder or not folders_only) and regex.match(name if is_name else path):
             return hides
     return None
 
@@ -75,25 +75,30 @@ def anchored(line):
     return line[1:] if line.startswith("./") else line
 
 
-def read_gitignore(folder, parts, log):
-    """Return the patterns of a .gitignore file, last line first. What can't be read or understood costs a warning line."""
+def read_gitignore(folder, parts, room, log):
+    """Return the patterns of a .gitignore file, last line first, at most `room` of them. What can't be read or understood costs a warning line."""
     name = shown("/".join(parts))
     try:
         with folder.open(parts) as file:
-            raw = file.read(MAX_GITIGNORE)
+            raw = file.read(MAX_GITIGNORE + 1)
     except OSError as error:
         log(f"{name}: not read, so nothing is ignored by it: {reason_of(error)}", level="warning")
         return []
-    lines = raw.decode("utf-8-sig", "surrogateescape").split("\n")
-    return [pattern for line in reversed(lines) for pattern in parse_or_warn(line, name, log)]
-
-
-def parse_or_warn(line, name, log):
-    try:
-        return parse(line.removesuffix("\r"))
-    except ValueError as error:
-        log(f"{name}: {printable(str(error))}", level="warning")
-        return []
+    *lines, rest = raw[:MAX_GITIGNORE].decode("utf-8-sig", "surrogateescape").split("\n")
+    patterns, bad = [], []
+    for line in [*lines, rest] if len(raw) <= MAX_GITIGNORE else lines:
+        try:
+            patterns += parse(line.removesuffix("\r"))
+        except ValueError:
+            bad.append(line)
+        if len(patterns) > room:
+            break
+    if bad:
+        which = f"{bad[0][:MAX_SHOWN]!r}" if len(bad) == 1 else f"{counted(len(bad), 'line')} such as {bad[0][:MAX_SHOWN]!r}"
+        log(f"{name}: {printable(which)}: no pattern, so nothing is ignored by it", level="warning")
+    if len(patterns) > room or len(raw) > MAX_GITIGNORE:
+        log(f"{name}: too long, so only its first {counted(min(len(patterns), room), 'pattern')} count", level="warning")
+    return patterns[:room][::-1]
 
 
 def parse(line):
@@ -101,11 +106,25 @@ def parse(line):
 
     The slash at the end is taken off and remembered, because then all expressions can be asked about paths without one.
     """
-    if not line.endswith("\\ "):
-        line = line.rstrip()
-    folders_only = line.endswith("/")
+    if line.startswith("#"):
+        return []
+    text = without_spaces_at_its_end(line.partition("\0")[0])
+    hides = not text.startswith("!")
+    text = text if hides else text[1:]
+    folders_only = text.endswith("/")
+    text = text.removesuffix("/")
+    if not text and hides:
+        return []
     try:
-        spec = GitIgnoreSpec.from_lines([line[:-1] if folders_only else line])
-    except GitIgnorePatternError as error:
+        if not text:
+            raise BadPattern
+        return [Pattern(compile_pattern(as_bytes(text.removeprefix("/"))), hides, folders_only, "/" not in text)]
+    except BadPattern as error:
         raise ValueError(f"{line!r} is not a pattern") from error
-    return [Pattern(found.regex, found.include, folders_only) for found in spec.patterns if found.include is not None]
+
+
+def without_spaces_at_its_end(line):
+    """Return a line without the spaces at its end; one that a backslash stands before stays."""
+    short = line.rstrip(" ")
+    backslashes = len(short) - len(short.rstrip("\\"))
+    return line[: len(short) + backslashes % 2]

@@ -116,6 +116,21 @@ def counted(number, thing, things=None):
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {things or thing + 's'}"
 
 
+def first_of(listed, found):
+    """Return "the first 10,000 of 25,412 files"."""
+    return f"the first {listed:,} of {counted(found, 'file')}"
+
+
+def report_cut(cut):
+    """Return what a result says of where the walk was cut (see `cut_of`): {"cut": False}, or {"cut": True, "listed", "found": files}."""
+    return {"cut": True, **cut} if cut else {"cut": False}
+
+
+def cut_sentence(cut):
+    """Return what a report has to say first of a walk that was cut: "Only the first 10,000 of 25,412 files are in this report. ", else ""."""
+    return f"Only {first_of(**cut)} are in this report. " if cut else ""
+
+
 def share(part, whole):
     """Return a share as people say it: "under 1 %" for what would be rounded to nothing."""
     percent = round(100 * part / whole)

@@ -7,19 +7,17 @@ The head of `rules.toml` explains the keys.
 import os
 import re
 import tomllib
-from fnmatch import translate
 from functools import lru_cache
 from pathlib import Path
 
 from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
-from pathspec import GitIgnoreSpec
-from pathspec.patterns.gitignore import GitIgnorePatternError
 from pygments.lexers import get_all_lexers
 
 from jobsync.definitions.fields import TrueOrFalse
 from jobsync.errors import JobsyncError
 from jobsync.steps._folder import shown
 from jobsync.steps._walk import EXTENSION, EXTENSION_REASON
+from jobsync.steps._wildmatch import BadPattern, translate
 
 DEFAULT_RULES = str(Path(__file__).with_name("rules.toml"))
 MAX_RULES_FILE = 1 << 20
@@ -51,8 +49,8 @@ def check_glob(glob):
     if glob.startswith("#") or not glob.strip("/ "):
         raise ValidationError(f"{glob!r} is not a glob")
     try:
-        GitIgnoreSpec.from_lines([glob])
-    except GitIgnorePatternError as error:
+        translate(glob)
+    except BadPattern as error:
         raise ValidationError(f"{glob!r} is not a glob") from error
 
 
@@ -224,7 +222,7 @@ class Rules:
             self._folders.append((bit, expression(folders)))
         for glob in globs:
             if "/" in glob[:-1]:
-                self._paths += [(bit, pattern.regex, is_any_case(glob)) for pattern in path_patterns(glob)]
+                self._paths.append((bit, path_expression(glob), is_any_case(glob)))
 
     def match(self, file):
         """Return the first rule that fits a file of an import, as a dict; None if none does."""
@@ -254,7 +252,7 @@ class Rules:
     def _match_path(self, path):
         lower, bits = path.lower(), 0
         for bit, regex, any_case in self._paths:
-            if not bits & bit and regex.search(lower if any_case else path):
+            if not bits & bit and regex.match(lower if any_case else path):
                 bits |= bit
         return bits
 
@@ -284,11 +282,13 @@ def is_any_case(glob):
 
 def expression(globs):
     """Return one expression for globs of a single name."""
-    return re.compile("|".join(f"(?i:{translate(glob)})" if is_any_case(glob) else translate(glob) for glob in globs))
+    return re.compile("|".join(f"(?i:{translate(glob)}\\Z)" if is_any_case(glob) else f"{translate(glob)}\\Z" for glob in globs))
 
 
-def path_patterns(glob):
-    return [pattern for pattern in GitIgnoreSpec.from_lines([glob]).patterns if pattern.include]
+def path_expression(glob):
+    """Return the expression for a glob of a whole path, which also fits what is below a folder of that path."""
+    below = "/.*" if glob.endswith("/") else "(?:/.*)?"
+    return re.compile(f"{translate(glob.strip('/'))}(?s:{below})\\Z")
 
 
 def fits(rule, file):

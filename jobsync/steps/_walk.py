@@ -4,7 +4,6 @@ The order is that of the names, folder by folder, so a walk can go on after any 
 """
 
 import os
-from itertools import count
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
@@ -13,9 +12,9 @@ from jobsync.errors import StepFailed
 from jobsync.registry import Unit
 from jobsync.steps._folder import FOLDER, Folder, parts_of, shown
 from jobsync.steps._ignore import Ignore, parse_exclude
+from jobsync.steps._report import first_of
 from jobsync.text import path_to_text, text_to_path
 
-CHECK_EVERY = 200
 STEPS_OF_GROWTH = 10
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"
 EXTENSION_REASON = "must be an extension such as .py"
@@ -38,7 +37,7 @@ class FolderOptions(Schema):
     `docs/old` (or `./docs/old`, `/docs`) only there, `*.min.js` by its name, `build/` only where it is a folder.
     gitignore: leave out what the folder's own .gitignore files say (those of inner folders too), and `.git`. Unlike git, that holds
     for a file that was committed all the same, and no ignore file outside the folder or inside `.git` counts.
-    max_file_size: bytes; larger files are listed, not read. max_files: a walk that finds more ends there, and says so.
+    max_file_size: bytes; larger files are listed, not read. max_files: the files behind these are counted, not listed, and the result says so.
     """
 
     dir_path = fields.String(required=True, validate=validate.Length(min=1))
@@ -46,7 +45,7 @@ class FolderOptions(Schema):
     exclude_paths = fields.List(fields.String(validate=[validate.Length(min=1), check_pattern]), load_default=list)
     gitignore = TrueOrFalse(load_default=True)
     max_file_size = WholeNumber(1, load_default=1 << 20)
-    max_files = WholeNumber(1, load_default=10_000)
+    max_files = WholeNumber(1, load_default=1_000_000)
 
     @post_load
     def normalize(self, options, **_):
@@ -64,8 +63,8 @@ def plan_batches(context, files, size=None, is_seam=None):
 
     files: (least, most). The further the walk, the more: each Unit costs some time of its own, but a small folder needs some for all workers.
     is_seam(last, next): whether a Unit may well end between two files, given their parts; one of twice as many files ends anywhere.
-    Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True on the last, and "cut": True on it if
-    there are more}.
+    Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True on the last, and on it, if there are more than
+    `max_files`, "cut": True and "found": how many there are}.
     """
     last = context.last_input
     if last and last.get("last"):
@@ -74,10 +73,13 @@ def plan_batches(context, files, size=None, is_seam=None):
     start, after = (last["start"] + len(last["files"]), parts_of(last["files"][-1])) if last else (0, ())
     batch, weight, limit = [], 0, limit_from(files, start)
     with Folder(root) as folder:
-        for entry in wanted(context, folder, after, sized=size is not None):
-            if start + len(batch) == context.options["max_files"]:
-                context.log(f"more than {context.options['max_files']:,} files (max_files): the rest is left out", level="warning")
-                yield batch_unit(root, start, batch, last=True, cut=True)
+        entries = wanted(context, folder, after, sized=size is not None)
+        for entry in entries:
+            listed = start + len(batch)
+            if listed == context.options["max_files"]:
+                found = listed + 1 + sum(1 for _ in entries)
+                context.log(f"{first_of(listed, found)} (max_files): the rest is left out", level="warning")
+                yield batch_unit(root, start, batch, last=True, cut=True, found=found)
                 return
             is_full = len(batch) >= limit or (size and weight >= size)
             if is_full and (is_seam is None or len(batch) >= 2 * limit or is_seam(parts_of(batch[-1]), entry.parts)):
@@ -88,6 +90,11 @@ def plan_batches(context, files, size=None, is_seam=None):
             weight += entry.size if entry.size <= context.options["max_file_size"] else 0
     if batch:
         yield batch_unit(root, start, batch, last=True)
+
+
+def cut_of(unit):
+    """Return where a walk was cut, {"listed", "found": files}, by the input of its last Unit; None of others and of one that wasn't."""
+    return {"listed": unit["start"] + len(unit["files"]), "found": unit["found"]} if unit.get("cut") else None
 
 
 def limit_from(files, start):
@@ -117,11 +124,8 @@ def walk(context, folder, ignore, after=(), sized=True):
     if top is None:
         raise StepFailed(f"{shown(root_of(context.options))}: can't be listed")
     levels = [top]
-    for turn in count():
-        if not levels:
-            return
-        if turn % CHECK_EVERY == 0:
-            context.check()
+    while levels:
+        context.check()
         ignore, entries = levels[-1]
         entry = next(entries, None)
         if entry is None:

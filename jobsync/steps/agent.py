@@ -10,7 +10,7 @@ from marshmallow import Schema, fields, validate
 
 from jobsync.errors import StepFailed
 from jobsync.registry import Unit, step
-from jobsync.steps._report import Largest, Sums, counted, readable, share, shorten, top_folder
+from jobsync.steps._report import Largest, Sums, counted, cut_sentence, readable, report_cut, share, shorten, top_folder
 from jobsync.steps._rules import BadRules, load_rules
 
 MAX_NAMES = 60
@@ -43,7 +43,7 @@ def agent(context, unit):
     """Classify one batch of an import: the files in the result of its child `unit["child"]`.
 
     Returns {"files": [{"path", "size", "lines", "language", "category", "subcategory", "importance", "rule"}], "skipped": number of
-    things that the import didn't read, "cut": whether it was cut}. A language of None is unknown, or the file is binary ("binary": true).
+    things that the import didn't read, "cut": where it was cut, see `cut_of`}. A language of None is unknown, or the file is binary ("binary": true).
     """
     imported = context.result(unit["child"])
     rules, files = load_rules_or_fail(context), []
@@ -103,7 +103,7 @@ def sum_up(context, results):
     {"summary": a sentence, "files", "bytes", "lines", "categories": {name: {"files", "bytes", "lines"}}, and the same three by "languages",
     "directories" (top folder; "." for files in none), "subcategories" ("test/unit") and "importance"; "largest": [{"path", "bytes",
     "lines", "category", "rule"}], "unknown": {"files", "examples": [paths], "extensions": {extension: files}}, "rules": {name: files},
-    "skipped", "cut"}. `lines` are newlines in text files that were read, as `wc -l` counts them; `files` and `bytes` are those of all
+    "skipped", and "cut" as `report_cut` has it}. `lines` are newlines in text files that were read, as `wc -l` counts them; `files` and `bytes` are those of all
     the files that the import lists.
     """
     report = Report()
@@ -121,7 +121,7 @@ class Report:
         self.sums = {name: Sums("files", "bytes", "lines") for name in by}
         self.largest = Largest(MAX_LARGEST, by="bytes")
         self.rules, self.extensions, self.examples = Counter(), Counter(), []
-        self.skipped, self.cut = 0, False
+        self.skipped, self.cut = 0, None
 
     def add(self, result):
         """Add the result of one child."""
@@ -158,7 +158,7 @@ class Report:
         tables = {name: sums.report(MAX_FOLDERS if name == "directories" else MAX_NAMES) for name, sums in self.sums.items()}
         totals = self.sums["categories"].total()
         return {
-            "summary": sentence(totals, tables["categories"]),
+            "summary": cut_sentence(self.cut) + sentence(totals, tables["categories"]),
             **totals,
             **tables,
             "largest": self.largest.rows(),
@@ -169,7 +169,7 @@ class Report:
             },
             "rules": dict(self.rules.most_common(MAX_RULES)),
             "skipped": self.skipped,
-            "cut": self.cut,
+            **report_cut(self.cut),
         }
 
 

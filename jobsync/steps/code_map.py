@@ -3,7 +3,7 @@
 It walks the folder by itself, so it can run beside an import. What a line is, and which kind, `_count.py` says; binary files,
 and those that aren't read, have none. Files are counted as they are, copies, generated and minified ones too; how much of the whole is
 generated, minified or has very long lines is told beside it (`_generated.py`), and so are the encodings (`_encoding.py`).
-A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
+A file whose size and times (of its content, and of anything of it) are those that the last run over the same folder recorded isn't read again.
 """
 
 from typing import NamedTuple
@@ -20,8 +20,8 @@ from jobsync.steps._encoding import decode
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._generated import MARKS, marks_of
 from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
-from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, shorten
-from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
+from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
+from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
 FILES_PER_CHILD = (50, 1000)  # least and most
@@ -37,7 +37,7 @@ MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
 # What a record and the sums say depends on these: the first number is raised when files come to be counted in another way
-READER = f"1, Pygments {pygments.__version__}, chardet {chardet.__version__}"
+READER = f"2, Pygments {pygments.__version__}, chardet {chardet.__version__}"
 
 
 class Examined(NamedTuple):
@@ -61,7 +61,7 @@ class CodeMapOptions(FolderOptions):
 def code_map(context, unit):
     """Count the lines of one batch of files.
 
-    Returns {"files": [{"path", "size": bytes, "mtime", "language", "code", "comment", "blank": lines, "marks", "encoding", "reason"}], "reader",
+    Returns {"files": [{"path", "size": bytes, "mtime", "ctime", "language", "code", "comment", "blank": lines, "marks", "encoding", "reason"}], "reader",
     "sums"}. marks: "generated, long_lines", "" for a file that is none of these; encoding: None for a binary file and one that wasn't
     read; reason: why it wasn't, or None; reader: what the records depend on besides; sums: see `add_up`; it is all that the summary needs.
     """
@@ -70,13 +70,13 @@ def code_map(context, unit):
         for path in unit["files"]:
             context.check()
             found = look(folder, path, context.options["max_file_size"])
-            file = before.record_of(path, found.size, found.mtime) or record_of(found, examine(context, folder, found))
+            file = before.record_of(found) or record_of(found, examine(context, folder, found))
             if file["reason"]:
                 unread.append({"path": path, "reason": file["reason"]})
             if found.is_file:
                 files.append(file)
     then = before.results_of(files)
-    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {"unread": unread, "cut": unit.get("cut", False)}
+    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {"unread": unread, "cut": cut_of(unit)}
     log_counts(context, sums["rows"], before.reused)
     return {"files": files, "reader": READER, "sums": sums}
 
@@ -91,6 +91,7 @@ def record_of(found, seen):
         "path": found.path,
         "size": seen.size,
         "mtime": when(found.mtime),
+        "ctime": when(found.ctime),
         "language": seen.language,
         **seen.lines._asdict(),
         "marks": ", ".join(seen.marks),
@@ -203,14 +204,14 @@ def sum_up(context, results):
     {"root", "files", "bytes", "lines", "code", "comment", "blank", "languages": {name: those six}, "kinds": {"code", "prose", "data",
     "other": those six}, "directories": {path: those six and "languages"}, "directory_count", "generated", "minified", "long_lines":
     {"files", "lines", "code"}, "encodings": {name: files}, "largest": [{"path", "language", "bytes", "lines", "code", "marks"}],
-    "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples", "cut"}.
+    "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples", and "cut" as `report_cut` has it}.
 
     A folder's numbers are those of the files right in it, "." is the root; the folders with the most lines are shown, the others added
     up. kinds: where the code is, as "code" has the lines of prose and data too. generated, minified, long_lines: how much of the whole
     is in files that are so. encodings: of the text files that were read and aren't empty. depth: number of folders above the deepest file.
     """
     languages, folders, marked, encodings = Sums(*FIELDS), {}, Sums(*MARKED), Sums("files")
-    largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, False
+    largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, None
     for sums in results:
         context.check()
         cut = cut or sums["cut"]
@@ -240,7 +241,7 @@ def sum_up(context, results):
         "depth": bottom.count("/") if bottom else 0,
         "deepest": bottom and shorten(bottom),
         **unread.report(),
-        "cut": cut,
+        **report_cut(cut),
     }
 
 

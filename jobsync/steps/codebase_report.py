@@ -10,7 +10,7 @@ from jobsync.errors import StepFailed
 from jobsync.registry import step
 from jobsync.steps._duplicates import Duplicates
 from jobsync.steps._language import kind_of_language
-from jobsync.steps._report import Largest, Sums, counted, folder_of, readable, share, shorten
+from jobsync.steps._report import Largest, Sums, counted, cut_sentence, first_of, folder_of, readable, share, shorten
 from jobsync.steps._unknown import Unknown
 
 MAX_FOLDERS = 50
@@ -123,7 +123,7 @@ class Survey:
         unknown, changes = self.unknown.report(), imported.get("changes")
         totals = self.categories.total()
         return {
-            "summary": self._sentence(totals, categories),
+            "summary": cut_sentence(cut_in(classified)) + self._sentence(totals, categories),
             **{name: totals[name] for name in SIZES},
             "code": source,
             "test_code": tests,
@@ -218,10 +218,16 @@ def words_of_marks(marks):
     return ", ".join(said) or None
 
 
+def cut_in(result):
+    """Return where the walk was cut, {"listed", "found"}, by what a result says of it (see `report_cut`); None if it wasn't."""
+    return {name: result[name] for name in ("listed", "found")} if result.get("cut") else None
+
+
 def words_of_limits(classified):
-    """Return "3 not read, all beyond max_files", None where everything was read."""
+    """Return "3 not read, all but the first 10,000 of 25,412 files", None where everything was read."""
     skipped = classified.get("skipped")
     said = [f"{skipped:,} not read"] if skipped else []
-    if classified.get("cut"):
-        said.append("all beyond max_files")
+    cut = cut_in(classified)
+    if cut:
+        said.append(f"all but {first_of(**cut)}")
     return ", ".join(said) or None

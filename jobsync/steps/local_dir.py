@@ -1,7 +1,7 @@
 """Step type `local_dir`: imports a folder, in batches of files.
 
 A line is what `wc -l` counts: a newline character. Binary files (see `is_binary`) have none.
-A file whose size and modification time are those that the last run over the same folder recorded isn't read again.
+A file whose size and times (of its content, and of anything of it) are those that the last run over the same folder recorded isn't read again.
 """
 
 import hashlib
@@ -13,8 +13,8 @@ from jobsync.steps._before import Before, add_up_changes, find_run, tell_before,
 from jobsync.steps._folder import Folder, TooLarge, look, parts_of, read_chunks, reason_of
 from jobsync.steps._generated import looks_generated
 from jobsync.steps._language import is_binary, language_of
-from jobsync.steps._report import Largest, Sums, Unread, counted, shorten, top_folder
-from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
+from jobsync.steps._report import Largest, Sums, Unread, counted, report_cut, shorten, top_folder
+from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
 from jobsync.text import path_to_text, text_to_path
 
 FILES_PER_CHILD = (50, 1000)  # least and most
@@ -24,7 +24,7 @@ MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_LARGEST = 20
 # What a record and the sums say depends on these: the first number is raised when something else comes to be said of the same bytes
-READER = f"1, Pygments {pygments.__version__}"
+READER = f"2, Pygments {pygments.__version__}"
 
 
 class LocalDirOptions(FolderOptions):
@@ -35,7 +35,7 @@ class LocalDirOptions(FolderOptions):
 def local_dir(context, unit):
     """Import one batch of files.
 
-    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime": ISO 8601, "language", "lines",
+    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime", "ctime": ISO 8601, "language", "lines",
     "sha256", "binary", "generated": whether its name or head says that a program wrote it}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
     `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
     folders that can't be read, and files that have vanished. reader: what the records depend on besides.
@@ -49,7 +49,7 @@ def local_dir(context, unit):
             if found.reason:
                 tell(context, path, found.reason, found.trouble)
             if found.is_file:
-                files.append(before.record_of(path, found.size, found.mtime) or import_file(context, folder, found))
+                files.append(before.record_of(found) or import_file(context, folder, found))
             else:
                 others.append(describe_other(found))
     then = before.results_of(files)
@@ -57,7 +57,7 @@ def local_dir(context, unit):
         sums = add_together(result["sums"] for result in then)
     else:
         sums = add_up(files, others)
-    sums |= {"reused": before.reused, "changes": before.compare(files), "cut": unit.get("cut", False)}
+    sums |= {"reused": before.reused, "changes": before.compare(files), "cut": cut_of(unit)}
     context.log(f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}")
     return {"root": unit["root"], "files": files, "others": others, "reader": READER, "sums": sums}
 
@@ -83,6 +83,7 @@ def import_file(context, folder, found):
         "path": found.path,
         "size": found.size,
         "mtime": when(found.mtime),
+        "ctime": when(found.ctime),
         "language": language_of(found.parts[-1]),
         "lines": None,
         "sha256": None,
@@ -202,10 +203,10 @@ def sum_up(context, results):
 
     {"root", "files", "bytes", "lines", "binary", "reused": files that weren't read again, "languages": {name: {"files", "bytes", "lines"}},
     "directories": the same by top folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number,
-    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, "cut"}. `files` are plain
+    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, and as `report_cut` has it, "cut"}. `files` are plain
     files, read or not; `skipped` are those of them that weren't read, and all that is no file.
     """
-    totals, reused, changes, cut = Totals(), 0, [], False
+    totals, reused, changes, cut = Totals(), 0, [], None
     for sums in results:
         context.check()
         totals.add(sums)
@@ -220,5 +221,5 @@ def sum_up(context, results):
         "largest": totals.largest.rows(),
         **totals.unread.report(),
         "changes": add_up_changes(changes),
-        "cut": cut,
+        **report_cut(cut),
     }
