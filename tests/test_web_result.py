@@ -132,6 +132,36 @@ def test_many_counts_are_a_table_and_a_few_are_facts(web_app):
     assert page.all("dd")[-1].text == "0"
 
 
+def test_texts_of_several_lines_in_a_table_are_one_block_below_it_to_be_copied_at_once(web_app):
+    rules = [{"files": 2, "for": "*.a", "rule": '[[rule]]\nname = "<a>"\n'}, {"files": 1, "for": "b", "rule": None}, {"files": 1, "for": "*.c", "rule": "[[rule]]\nname = 1"}]
+    page = render(web_app, {"unknown": {"rules": rules}})
+    assert [head.text for head in page.one("thead").all("th")] == ["Files", "For"]
+    assert ["".join(pre.texts) for pre in page.all("pre")] == ['[[rule]]\nname = "<a>"\n\n[[rule]]\nname = 1\n']
+    (button,) = page.all("button")
+    assert button.text == "Copy Rule of Rules"
+    assert result.grid(rules)[0] == ["files", "for", "rule"], "the CSV has all"
+
+
+@pytest.mark.parametrize("texts", [["a\nb", "c"], ["a", "b"], [None, None], [1, "a\nb"]])
+def test_a_column_in_which_not_all_texts_have_several_lines_stays_a_column(web_app, texts):
+    page = render(web_app, {"rows": [{"n": 1, "text": text} for text in texts]})
+    assert [head.text for head in page.one("thead").all("th")] == ["N", "Text"]
+    assert page.all("pre") == []
+
+
+def test_many_alike_parts_of_which_some_lack_a_nested_one_are_rows_of_a_table(web_app):
+    folders = {f"dir{place}": {"files": place, "languages": {"Python": {"files": 1}}} for place in range(8)} | {"empty": {"files": 0}}
+    page = render(web_app, {"directories": folders})
+    assert [heading.text for heading in page.all("h3")] == ["Directories"]
+    assert [cell.text for cell in page.one("tbody").all("tr")[-1].all("td")] == ["empty", "0", "–"]
+    assert page.one("tbody").all("td")[2].text == "Python"
+
+
+def test_what_only_a_program_can_draw_is_not_shown(web_app):
+    page = render(web_app, {"treemap": [{"path": ".", "parent": None, "code": 1}], "directories": {"a": {"files": 1}}})
+    assert [heading.text for heading in page.all("h3")] == ["Directories"]
+
+
 def test_no_two_regions_have_the_same_name(web_app):
     page = render(web_app, {"languages": LANGUAGES, "steps": {"map": {"languages": LANGUAGES, "out": "a\nb"}, "scan": {"out": "a\nb"}}})
     names = [region["aria-label"] for region in page.all(role="region")]

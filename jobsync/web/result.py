@@ -16,6 +16,7 @@ DEEPEST = 5
 MOST_NAMED = 8  # values of what is nested in a cell
 LONG = 160  # characters from which a text gets a place of its own
 CHARTED = {"categories": "lines", "languages": "lines"}  # tables that are also drawn, by a column of theirs
+FOR_DRAWING = ("treemap",)  # parts that only a program can do something with; they are in the JSON and have a CSV
 LISTED = "files_listed_by"  # names a step; a link is made of it
 LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 UNITS = ("kB", "MB", "GB", "TB")
@@ -23,11 +24,12 @@ UNITS = ("kB", "MB", "GB", "TB")
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as text; numbers are set right-aligned, `exact` is what a rounded one stands for."""
+    """A value as text; numbers are set right-aligned, `exact` is what a rounded one stands for. A gist is of something that is nested."""
 
     text: str
     is_number: bool = False
     exact: str = ""
+    is_gist: bool = False
 
     @property
     def is_link(self):
@@ -48,7 +50,8 @@ class Table:
 class Section:
     """A part of a result.
 
-    path: a JSON pointer to it. lead: its summary in a sentence. figures, facts: `(name, Cell)`. texts: `(name, text)`, longer ones.
+    path: a JSON pointer to it. lead: its summary in a sentence. figures, facts: `(name, Cell)`. texts: `(name, text)`, longer ones, which
+    may be what a column of the table says, all of it to be copied at once.
     At most one table, drawn as `chart` too where that says more. sections: what is nested deeper; folded: the same, of less weight;
     steps: the results of other steps. files_listed_by: a step whose children list all files, if a result names one.
     """
@@ -93,7 +96,7 @@ def sections(value):
 
 def _whole(value):
     """Return the Section of a result that is a dict: its numbers are the figures that are read first, most of its parts are folded."""
-    inner = {key: part for key, part in value.items() if key != LISTED}
+    inner = {key: part for key, part in value.items() if key != LISTED and key not in FOR_DRAWING}
     steps = inner.pop("steps", None) if isinstance(value.get("steps"), dict) and _are_results(value["steps"]) else None
     whole = _section("", inner, 0, "")
     figures = [fact for fact in whole.facts if fact[1].is_number and fact[1].text != "0"][:MOST_FIGURES]
@@ -138,7 +141,8 @@ def _section(name, value, depth, path):
     title = _words(name)
     found = grid(value, depth)
     if found:
-        return Section(title, path, table=_table(*found), chart=_chart(name, value))
+        names, rows, texts = _without_texts(*found)
+        return Section(title, path, table=_table(names, rows), chart=_chart(name, value), texts=texts)
     if not isinstance(value, dict) or depth > DEEPEST:
         return _leaf(title, value, path)
     flat = {key: inner for key, inner in value.items() if not _is_nested(inner)}
@@ -148,6 +152,19 @@ def _section(name, value, depth, path):
     facts = [(_words(key), _cell(inner)) for key, inner in flat.items() if not _is_long(inner)]
     inner = [_section(key, part, depth + 1, f"{path}/{escaped(key)}") for key, part in nested]
     return Section(title, path, lead, facts=_shortened(facts), texts=texts, sections=inner)
+
+
+def _without_texts(names, rows):
+    """Return the names and rows of a table without the columns of texts that have several lines, and `[(name, text)]` of those, each put together."""
+    values = {place: [row[place] for row in rows if row[place] is not None] for place in range(len(names))}
+    long = [place for place, those in values.items() if len(names) > 1 and those and all(_has_lines(value) for value in those)]
+    short = [place for place in values if place not in long]
+    texts = [(_words(names[place]), "\n".join(value.rstrip("\n") + "\n" for value in values[place][:MOST_ROWS])) for place in long]
+    return [names[place] for place in short], [[row[place] for place in short] for row in rows], texts
+
+
+def _has_lines(value):
+    return isinstance(value, str) and "\n" in value.strip()
 
 
 def _leaf(title, value, path):
@@ -174,7 +191,7 @@ def _shortened(facts):
 
 
 def _is_long(value):
-    return isinstance(value, str) and (len(value) > LONG or "\n" in value.strip()) and not LINK.fullmatch(value)
+    return isinstance(value, str) and (len(value) > LONG or _has_lines(value)) and not LINK.fullmatch(value)
 
 
 def _is_nested(value):
@@ -208,14 +225,17 @@ def _grid_of_rows(value):
 
 
 def _is_table(value):
-    """Say whether `value` is a list of dicts, or a dict of them such as `{name: {"files": 1, "lines": 2}}`, all with flat values or the same keys."""
+    """Say whether `value` is a list of dicts, or a dict of them such as `{name: {"files": 1, "lines": 2}}`.
+
+    All have flat values or the same keys; where they are many, some may lack keys that another has.
+    """
     rows = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     if not rows or not all(isinstance(row, dict) and row for row in rows):
         return False
     if isinstance(value, dict) and len(rows) <= MOST_UNLIKE and not _are_alike(rows):
         return False
     is_flat = not any(_is_nested(inner) for row in rows for inner in row.values())
-    return is_flat or (len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows))
+    return is_flat or (len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows)) or (len(rows) > MOST_UNLIKE and _are_alike(rows))
 
 
 def _are_alike(rows):
@@ -245,7 +265,7 @@ def _cell(value):
         return NOTHING
     if isinstance(value, str):
         return Cell(value)
-    return Cell(_gist(value))
+    return Cell(_gist(value), is_gist=True)
 
 
 def _gist(value):

@@ -3,6 +3,7 @@
 import { pauseAfter } from "./request.js";
 
 export const LIVE_FOR = 4800; // ms that a hint proves the connection: a page must say within 5 s that it is cut off
+export const REOPEN_WITHIN = 800; // ms that a closed connection gets to be open again: a page must say within 1 s that it isn't
 export const OFFLINE_AFTER = 30000; // ms without hint or answer
 export const SUSPECT_AFTER = 3500; // ms: the server gives a hint at least every 2 s, so by now one was lost
 const SUSPECT_SPREAD = 500; // ms: many viewers that are cut off at once don't ask at once
@@ -25,6 +26,7 @@ export class Connection {
   #isActive = false;
   #socket = null;
   #isConnected = false;
+  #closedAt = Infinity; // since when the connection that there was is closed
   #rooms = new Map(); // job id, "" for the feed → { askedAt, isAcked }
   #state = "reconnecting";
   #transports = TRANSPORTS;
@@ -95,6 +97,7 @@ export class Connection {
   heard() {
     const spread = SUSPECT_SPREAD * this.#random();
     this.#heardAt = this.#clock.now();
+    this.#closedAt = Infinity;
     this.#failures = 0;
     this.#isSilent = false;
     this.#suspicion = SUSPECT_AFTER + spread;
@@ -130,6 +133,8 @@ export class Connection {
     this.#socket = socket;
     socket.on("connect", () => {
       this.#isConnected = true;
+      this.#closedAt = Infinity;
+      this.#showState();
       for (const jobId of this.#rooms.keys()) this.#subscribe(jobId);
     });
     socket.on("job_update", (hint) => this.#hear(hint));
@@ -140,6 +145,7 @@ export class Connection {
   #close() {
     const socket = this.#socket;
     this.#socket = null;
+    if (this.#isConnected) this.#closedAt = this.#clock.now();
     this.#isConnected = false;
     for (const room of this.#rooms.values()) room.askedAt = -Infinity;
     if (!socket) return;
@@ -185,7 +191,8 @@ export class Connection {
   #tick() {
     const now = this.#clock.now();
     // Reckoned as in #stateAt: times have fractions, and a look that comes a rounding error early would be followed by one that is late
-    const left = [this.#heardAt, this.#answeredAt].map((at) => Math.ceil(LIVE_FOR - (now - at))).filter((ms) => ms > 0);
+    const ends = [LIVE_FOR - (now - this.#heardAt), LIVE_FOR - (now - this.#answeredAt), REOPEN_WITHIN - (now - this.#closedAt)];
+    const left = ends.map(Math.ceil).filter((ms) => ms > 0);
     this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), Math.min(TICK, ...left));
     const heardAt = Math.max(this.#heardAt, this.#startedAt);
     if (!this.#isSilent && now - heardAt >= this.#suspicion) {
@@ -220,8 +227,10 @@ export class Connection {
 
   #stateAt(now) {
     if (!this.#isOnline()) return "offline";
-    if (now - this.#heardAt < LIVE_FOR) return "live";
-    const isAnswering = this.#answeredAt >= Math.max(this.#heardAt, this.#startedAt) + SUSPECT_AFTER && now - this.#answeredAt < LIVE_FOR && !this.#hasFailed;
+    const isClosed = now - this.#closedAt >= REOPEN_WITHIN;
+    if (now - this.#heardAt < LIVE_FOR && !isClosed) return "live";
+    const lostAt = Math.min(Math.max(this.#heardAt, this.#startedAt) + SUSPECT_AFTER, this.#closedAt + REOPEN_WITHIN);
+    const isAnswering = this.#answeredAt >= lostAt && now - this.#answeredAt < LIVE_FOR && !this.#hasFailed;
     if (isAnswering) return "polling";
     return now - Math.max(this.#heardAt, this.#answeredAt, this.#startedAt) < OFFLINE_AFTER ? "reconnecting" : "offline";
   }

@@ -66,7 +66,7 @@ class JobPage {
     part(this.#root, "notify").addEventListener("click", (event) => this.#askToNotify(event.target));
     this.#showEnd(this.#shown.status);
     this.#root.addEventListener("click", (event) => this.#follow(event));
-    this.#makeSortable();
+    this.#addButtons();
     if (part(this.#root, "failures").firstElementChild) this.#showFailures(null); // as served
     addEventListener("hashchange", () => this.#goToHash());
     keepRunning(this.#sync);
@@ -152,10 +152,8 @@ class JobPage {
   }
 
   #showTimes({ started_at: started, finished_at: finished }) {
-    for (const [name, value] of [["started", started], ["finished", finished]]) {
-      showTime(part(this.#root, name), value);
-      setHidden(this.#root.querySelector(`[data-if="${name}"]`), value === null);
-    }
+    showTime(part(this.#root, "started"), started);
+    showTime(part(this.#root, "finished"), finished);
     setAttribute(part(this.#root, "overall"), "class", `overall is-${this.#shown.status}`);
   }
 
@@ -184,11 +182,11 @@ class JobPage {
 
   #showResult(html) {
     part(this.#root, "result").innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
-    this.#makeSortable();
+    this.#addButtons();
   }
 
-  #makeSortable() {
-    if (part(this.#root, "result").querySelector("table")) loaded(() => import("./tables.js"));
+  #addButtons() {
+    if (part(this.#root, "result").querySelector("table, [data-copy]")) loaded(() => import("./tables.js"));
   }
 
   async #showFailures(html) {

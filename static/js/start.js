@@ -1,10 +1,10 @@
 // The page of a definition: keeps the commands like the form, fills in values of earlier runs, and copies.
 
 import { cli, curl, given } from "./commands.js";
-import { localizeTimes, part, setHidden, setText } from "./show.js";
+import { showCopy } from "./copy.js";
+import { localizeTimes, part, setText } from "./show.js";
 
 const PREFIX = "params.";
-const SAID = 2000; // ms
 const TWICE = 5000; // ms within which a second press of Start is taken for a part of the first
 
 const form = document.querySelector("form[data-definition]");
@@ -33,23 +33,6 @@ function fill(button) {
   showCommands();
 }
 
-async function copy(button) {
-  const status = part(commands, "copied");
-  try {
-    await navigator.clipboard.writeText(part(commands, button.dataset.copy).textContent);
-    setText(button, "Copied");
-    setText(status, "Copied");
-  } catch (error) {
-    console.info("The browser doesn't let this page copy:", error.message);
-    setText(button, "Not allowed");
-    setText(status, "The browser doesn't let this page copy");
-  }
-  setTimeout(() => {
-    setText(button, "Copy");
-    setText(status, "");
-  }, SAID);
-}
-
 let sentAt = -Infinity;
 form.addEventListener("submit", (event) => {
   if (event.timeStamp - sentAt < TWICE) event.preventDefault();
@@ -65,8 +48,5 @@ for (const button of form.querySelectorAll("[data-fill]")) {
   button.disabled = false;
   button.addEventListener("click", () => fill(button));
 }
-for (const button of commands.querySelectorAll("[data-copy]")) {
-  setHidden(button, !navigator.clipboard); // there is none where the page isn't served securely
-  button.addEventListener("click", () => copy(button));
-}
+for (const button of commands.querySelectorAll("[data-copy]")) showCopy(button, () => part(commands, button.dataset.copy).textContent, part(commands, "copied"));
 localizeTimes(document);

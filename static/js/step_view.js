@@ -175,8 +175,6 @@ export class StepView {
   #showTimes({ started_at: started, finished_at: finished }) {
     showTime(this.#find("started"), started);
     showTime(this.#find("finished"), finished);
-    setHidden(this.#find("started").parentNode, started === null);
-    setHidden(this.#find("finished").parentNode, finished === null);
     if (finished || !started) setText(this.#find("took"), elapsed(this.#shown));
   }
 

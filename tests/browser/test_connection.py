@@ -23,7 +23,8 @@ window.WebSocket = class extends window.WebSocket {
   }
 };
 """
-EARLY, LATE = 400, 150  # ms: a page may be careful, and a busy machine be late
+REOPEN_WITHIN = 1000  # ms that a closed connection gets to be open again before the page says that it isn't
+LATE = 150  # ms that a busy machine may take
 
 
 def cancel_in_the_store(server, job_id):
@@ -39,11 +40,11 @@ def is_answering(server):
         return False
 
 
-def check_that_live_ended_in_time(tab):
-    """Assert that the page stopped calling itself live within 5 s of the last hint, and not at once."""
-    heard = tab.recorded("hints")[-1]["at"]
-    left = next(change["at"] for change in tab.recorded("connections") if change["at"] > heard and change["state"] != "live")
-    assert LIVE_FOR - EARLY <= left - heard <= LIVE_FOR + LATE
+def check_that_live_ended_in_time(tab, killed_at):
+    """Assert that the page stopped calling itself live within 1 s of its server's end, though it had just been told something."""
+    left = next(change["at"] for change in tab.recorded("connections") if change["state"] == "reconnecting" and change["at"] > tab.recorded("hints")[0]["at"])
+    assert left - killed_at <= REOPEN_WITHIN + LATE
+    assert left - tab.recorded("hints")[-1]["at"] < LIVE_FOR - REOPEN_WITHIN, "it waited for no hint to become old"
 
 
 def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_return(server, tabs):
@@ -57,9 +58,10 @@ def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_ret
     tab.wait_for_step("ticking", status="running")
     tab.may_miss_network = listing.may_miss_network = True
     server.kill()
-    for one in (tab, listing):
+    pages = [(one, one.now()) for one in (tab, listing)]
+    for one, killed_at in pages:
         one.wait_for_connection("reconnecting", 7)
-        check_that_live_ended_in_time(one)
+        check_that_live_ended_in_time(one, killed_at)
     cancel_in_the_store(server, job_id)
     server.start(wait=False)
     wait_for(lambda: is_answering(server))

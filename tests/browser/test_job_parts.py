@@ -292,3 +292,18 @@ def test_nothing_moves_while_lines_come_and_the_oldest_go(tabs, site, level):
 def test_no_width_makes_the_page_scroll_sideways(tabs, site, failed, width):
     tab = tabs.new(site, viewport={"width": width, "height": 800}).open_job(failed)
     assert tab.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_on_a_phone_what_is_still_to_come_leaves_no_blank_and_moves_nothing_when_it_comes(tabs, site, gates):
+    tab = tabs.new(site, viewport={"width": 390, "height": 844}).open_job(gates.job_id)
+    gates.wait_for_rest("running pending pending pending", 0)
+    tab.toggle("four")
+    tab.wait_for_step("four", expanded="true")
+    places = ":is(.head .about > div, .step[open] .step-about > span)"
+    unseen = tab.find(places).evaluate_all("all => all.filter((one) => !one.checkVisibility({ visibilityProperty: true }) && one.offsetHeight > 0).length")
+    assert (tab.find(places).count() > 8, unseen) == (True, 0)
+    before = tab.find(places).evaluate_all("all => all.map((one) => one.offsetHeight)")
+    site.post(f"/api/jobs/{gates.job_id}/cancel")
+    tab.wait_for_status("cancelled")
+    assert tab.find("[data-part=finished]").first.get_attribute("datetime")
+    assert tab.find(places).evaluate_all("all => all.map((one) => one.offsetHeight)") == before

@@ -1,5 +1,7 @@
 """The result of a job: sorted by the heads of its tables, taken away as CSV and JSON."""
 
+import tomllib
+
 import pytest
 from playwright.sync_api import expect
 
@@ -77,6 +79,50 @@ def test_a_result_is_downloaded_by_a_link(shared_server, tabs, report, link, nam
     with tab.page.expect_download() as download:
         tab.page.get_by_role("link", name=link).first.click()
     assert download.value.suggested_filename == f"codebase_classify-{report}{name}"
+
+
+BLANKS = """() => [...document.querySelectorAll(".sections")].flatMap((node) => {
+  const boxes = [...node.children].map((section) => section.getBoundingClientRect()).filter(({ height }) => height > 0);
+  return boxes.slice(1).map((box, place) => [box, boxes[place]]).filter(([box, before]) => box.left === before.left).map(([box, before]) => box.top - before.bottom);
+})"""
+
+
+@pytest.fixture(scope="module")
+def strange(shared_server, tmp_path_factory):
+    """The id of a `codebase_classify` of a folder of many languages and folders, with files that no rule knows."""
+    folder = tmp_path_factory.mktemp("strange")
+    for place, suffix in enumerate("py js c go rs java rb php cs kt sh pl lua".split()):
+        (folder / f"part{place}").mkdir()
+        (folder / f"part{place}" / f"a.{suffix}").write_text("x\n" * (place + 1))
+    for suffix in ("zzq", "xxq"):
+        (folder / f"odd.{suffix}").write_text("odd\n")
+    job_id = shared_server.submit("codebase_classify", folder=str(folder))
+    assert shared_server.wait_for_end(job_id)["status"] == "completed"
+    return job_id
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_beside_a_long_table_a_short_one_is_followed_by_the_next_without_a_blank(shared_server, tabs, strange, width):
+    tab = tabs.new(shared_server, viewport={"width": width, "height": 900}).open_job(strange)
+    for summary in tab.find(".result summary").all():
+        summary.click()
+    blanks = tab.page.evaluate(BLANKS)
+    assert len(blanks) > 10 and max(blanks) < 40, blanks
+    tops = tab.find(".result > .sections > section").evaluate_all("all => all.map((one) => one.getBoundingClientRect().left)")
+    assert len(set(tops)) == (1 if width == 390 else 2)
+
+
+def test_suggested_rules_are_one_block_that_a_button_copies(shared_server, tabs, strange):
+    tab = tabs.new(shared_server, permissions=["clipboard-read", "clipboard-write"]).open_job(strange)
+    button = tab.find("[data-copy]").first
+    button.focus()
+    tab.page.keyboard.press("Enter")
+    expect(button).to_have_text("Copied Rule of Rules")
+    expect(tab.find("[data-part=news]")).to_have_text("Copied")
+    expect(button).to_be_focused()
+    rules = tomllib.loads(tab.page.evaluate("navigator.clipboard.readText()"))["rule"]
+    assert sorted(extension for rule in rules for extension in rule["extension"]) == ["xxq", "zzq"]
+    expect(button).to_have_text("Copy Rule of Rules")
 
 
 def test_without_scripts_there_is_nothing_to_press_in_a_table(shared_server, tabs, report):

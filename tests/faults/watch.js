@@ -1,9 +1,10 @@
 // Runs in each page before the page's own scripts, beside recorder.js: keeps what the page tried to send, what it was told by whatever transport,
-// every change of what it shows, what the browser said of the network, and how late the page's own timers were.
+// every change of what it shows, when its connection was open and closed, what the browser said of the network, and how late the page's own timers were.
 (() => {
   if (window.top !== window) return;
   const TURN = 50; // ms
-  const watched = { tries: [], hints: [], changes: [], network: [], lags: [], goneAt: null, restoredAt: null };
+  const watched = { tries: [], hints: [], changes: [], network: [], lags: [], links: [], goneAt: null, restoredAt: null };
+  let link = null; // the transport of the connection that is open
   window.watched = watched;
   watchFetch();
   watchSockets();
@@ -24,8 +25,18 @@
     return one;
   }
 
-  function hear(packet) {
+  function hear(packet, transport) {
+    if (packet.startsWith("40")) {
+      link = transport;
+      watched.links.push({ at: performance.now(), isOpen: true });
+    }
     if (packet.startsWith('42["job_update"')) watched.hints.push({ at: performance.now(), ...JSON.parse(packet.slice(2))[1] });
+  }
+
+  function close(transport) {
+    if (link !== transport) return;
+    link = null;
+    watched.links.push({ at: performance.now(), isOpen: false });
   }
 
   function watchFetch() {
@@ -45,7 +56,8 @@
       constructor(url, ...options) {
         note("socket", url);
         super(url, ...options);
-        this.addEventListener("message", ({ data }) => typeof data === "string" && hear(data));
+        this.addEventListener("message", ({ data }) => typeof data === "string" && hear(data, this));
+        this.addEventListener("close", () => close(this));
       }
     };
   }
@@ -55,7 +67,9 @@
     XMLHttpRequest.prototype.open = function (method, url, ...options) {
       if (!url.includes("sid=")) note("polling", url);
       this.addEventListener("readystatechange", () => {
-        if (this.readyState === 4 && this.status === 200) this.responseText.split("\x1e").forEach(hear);
+        if (this.readyState !== 4) return;
+        if (this.status === 200) this.responseText.split("\x1e").forEach((packet) => hear(packet, "polling"));
+        else close("polling");
       });
       open.call(this, method, url, ...options);
     };

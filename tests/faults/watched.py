@@ -12,6 +12,7 @@ from browser.tab import Tab
 
 WATCH = (Path(__file__).parent / "watch.js").read_text()
 LIVE_FOR = 5000  # a hint counts so long, and so does an answer
+REOPEN_WITHIN = 1000  # a connection that is closed longer isn't live
 OFFLINE_AFTER = 30_000
 AT_ONCE = 150  # what a page needs to show what it knows
 LONGEST_PAUSE = 3000  # between two tries
@@ -29,7 +30,7 @@ class WatchedTab(Tab):
         self.may_miss_network = True
 
     def watched(self, name):
-        """Return what watch.js keeps: `tries`, `hints`, `changes`, `network` or `lags`."""
+        """Return what watch.js keeps: `tries`, `hints`, `changes`, `links`, `network` or `lags`."""
         return self.page.evaluate("name => watched[name]", name)
 
     def state(self):
@@ -75,7 +76,7 @@ class WatchedTab(Tab):
 
     def check_indicator(self):
         """Assert that the live indicator told the truth at every moment so far. Returns the states in order."""
-        truth = _Truth(self.watched("hints"), self.recorded("calls"), self.watched("network"), self.watched("lags"))
+        truth = _Truth(self.watched("hints"), self.recorded("calls"), self.watched("network"), self.watched("lags"), self.watched("links"))
         changes = self.recorded("connections")
         ends = [*(change["at"] for change in changes[1:]), self.page.evaluate("watched.goneAt ?? performance.now()")]
         for change, end in zip(changes, ends, strict=True):
@@ -143,15 +144,21 @@ class _Lateness:
 class _Truth:
     """What the indicator may say, from what the page was told and answered."""
 
-    def __init__(self, hints, calls, network, lags):
+    def __init__(self, hints, calls, network, lags, links):
         self._hints = [hint["at"] for hint in hints]
         ended = [call for call in calls if call["endedAt"] is not None]
         self._answers = [call["endedAt"] for call in ended if call["status"] is not None]
         self._network = network
         self._late = _Lateness(lags)
+        ends = [*(link["at"] for link in links[1:]), float("inf")]
+        self._closed = [(link["at"], until) for link, until in zip(links, ends, strict=True) if not link["isOpen"]]
 
     def check_live(self, start, end):
         self._check_fed(self._hints, start, end, "live")
+        for closed, opened in self._closed:
+            until = closed + REOPEN_WITHIN
+            late = AT_ONCE + self._late.within(closed, until)
+            assert min(end, opened) <= max(start, until + late), f"live for {min(end, opened) - closed:.0f} ms after its connection was closed, at {closed:.0f}"
 
     def check_polling(self, start, end):
         self._check_fed(self._answers, start, end, "polling")

@@ -237,6 +237,66 @@ test("it says reconnecting after 5 s without hint or answer, and offline after 3
   assert.deepEqual(shown.states, ["live", "reconnecting", "offline"]);
 });
 
+test("a closed connection that isn't open again within 1 s is no longer live, to the millisecond and whatever the last hint", async () => {
+  for (const heardFor of [0, 130, 3000]) {
+    const { world, shown } = await connected({ random: () => 0.1 });
+    await world.clock.advance(heardFor);
+    await world.socket.hear("disconnect", "transport close");
+    const closedAt = world.clock.now();
+    while (world.clock.now() < closedAt + 799) {
+      assert.deepEqual(shown.states, ["live"]);
+      for (const socket of world.sockets.filter(({ isClosed }) => !isClosed)) await socket.hear("connect_error", "refused");
+      await world.clock.advance(1);
+    }
+    await world.clock.advance(1);
+    assert.deepEqual(shown.states, ["live", "reconnecting"]);
+  }
+});
+
+test("a closed connection that is open again within 1 s was live all the time", async () => {
+  const { world, shown } = await connected({ random: () => 0.4 });
+  await world.socket.hear("disconnect", "transport close");
+  await world.clock.advance(700);
+  await world.socket.hear("connect");
+  await world.clock.advance(1500);
+  await world.socket.hear("job_update", hint(5));
+  await world.clock.advance(4000);
+  assert.deepEqual(shown.states, ["live"]);
+});
+
+test("a connection that is open again later is live again, on the word of a hint within the last 5 s", async () => {
+  const { world, shown } = await connected({ random: () => 0.8 });
+  await world.socket.hear("disconnect", "transport close");
+  await world.clock.advance(1300);
+  assert.deepEqual(shown.states, ["live", "reconnecting"]);
+  await world.socket.hear("connect");
+  assert.deepEqual(shown.states, ["live", "reconnecting", "live"]);
+  await world.clock.advance(3500);
+  assert.deepEqual(shown.states, ["live", "reconnecting", "live", "reconnecting"]);
+});
+
+test("an answer that comes while the connection is known to be closed is polling, one from before it is not", async () => {
+  const { world, shown } = await connected({ random: () => 0.9 });
+  await world.socket.hear("job_update", hint(7));
+  await world.socket.hear("disconnect", "transport close");
+  await world.request.answer(200, structure(6));
+  await world.clock.advance(1000);
+  assert.deepEqual(shown.states, ["live", "reconnecting"]);
+  await world.request.answer(200, structure(7));
+  assert.deepEqual(shown.states, ["live", "reconnecting", "polling"]);
+});
+
+test("a page that is brought back isn't live before it is connected again, but for 1 s after it was left", async () => {
+  const { world, shown, sync } = await connected();
+  sync.stop();
+  await world.clock.advance(2000);
+  sync.start();
+  await world.clock.advance(1);
+  assert.deepEqual(shown.states, ["live", "reconnecting"]);
+  await world.socket.hear("connect");
+  assert.equal(shown.states.at(-1), "live");
+});
+
 test("a poll that stays unanswered ends polling within 5 s of the last answer", async () => {
   const { world, shown } = await connected();
   await world.clock.advance(4200);

@@ -213,6 +213,7 @@ class Network:
             self._hear(socket, "connect_error")
             return
         socket.client = self._server.connect()
+        thing.page.is_opened()
         self._hear(socket, "connect")
 
     def _deliver_bye(self, thing):

@@ -6,7 +6,8 @@ LONGEST_PAUSE = 3000  # ms between two tries (issue: at most 3 s)
 TIME_OUT = 4000  # ms that an answer is waited for
 SILENCE = 5000  # ms without a hint after which a page is cut off
 POLL_EVERY = 3000  # ms
-LIVE = 4500  # ms after a hint in which a page says that it is live, at the least
+LIVE = 4500  # ms after a hint in which a page says that it is live, at the least, if its connection isn't closed
+REOPEN = (700, 1000)  # ms after its connection was closed from when a page may say, and must say, that it isn't live
 FRAGMENTS = ("result", "failures")
 
 
@@ -86,6 +87,8 @@ class Page:
         self.sent_at = {}
         self.heard_at = float("-inf")
         self.silent_since = 0
+        self.is_connected = False
+        self.closed_at = float("inf")  # since when its connection is closed
         self.answered_at = float("-inf")
         self.excused_until = float("-inf")  # from when on a newer revision that it knows of must be asked for
         self.structure_at = float("-inf")  # the last time that it began or ceased to ask for it
@@ -130,7 +133,9 @@ class Page:
         assert self.is_active and not self.is_gone, "a page that was left or whose job is gone connects"
 
     def _take_close(self, socket):
-        pass
+        if self.is_connected:
+            self.closed_at = self.at
+        self.is_connected = False
 
     def _take_emit(self, *_):
         assert self.is_active and not self.is_gone, "a page that was left or whose job is gone speaks"
@@ -192,6 +197,11 @@ class Page:
         """Note that an ack or a hint comes that names a revision."""
         self.known = max(self.known, revision)
 
+    def is_opened(self):
+        """Note that its connection is open."""
+        self.is_connected = True
+        self.closed_at = float("inf")
+
     def is_hinted(self):
         """Note that a hint comes."""
         self.heard_at = self.silent_since = self.now
@@ -229,7 +239,8 @@ class Page:
             assert self.state == "offline"
         elif self.state == "live":
             assert self.now - self.heard_at <= SILENCE, "it says live though it hears nothing"
+            assert self.now - self.closed_at <= REOPEN[1], "it says live though its connection is closed"
         elif self.state == "polling":
             assert self.now - self.answered_at <= SILENCE, "it says polling though nothing is answered"
-        if self.is_online and self.now - self.heard_at < LIVE:
+        if self.is_online and self.now - self.heard_at < LIVE and self.now - self.closed_at < REOPEN[0]:
             assert self.state == "live", f"it says {self.state} though it has just heard a hint"
