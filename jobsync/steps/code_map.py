@@ -12,13 +12,13 @@ import chardet
 import pygments
 
 from jobsync.definitions.fields import WholeNumber
-from jobsync.errors import Stopped
 from jobsync.registry import step
 from jobsync.steps._before import Before, find_run, tell_before, when
-from jobsync.steps._count import Lines, count_lines, without_comments
+from jobsync.steps._count import Lines, count_lines, lines_without_comments
 from jobsync.steps._encoding import decode
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._generated import MARKS, marks_of
+from jobsync.steps._isolated import GaveUp
 from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
 from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, shorten
 from jobsync.steps._walk import FolderOptions, plan_batches, root_of, tell
@@ -174,15 +174,12 @@ def classify(context, found, raw):
 
 
 def count_or_guess(context, found, text, language):
-    """Return the Lines of a text; if its lexer fails, as if it had no comments."""
+    """Return the Lines of a text; if its lexer is given up, as if it had no comments."""
     try:
         return count_lines(text, language, context.check)
-    except Stopped:
-        raise
-    except Exception as error:  # noqa: BLE001  A lexer is a stranger's code run on a stranger's text: one bad pair must not end the map.
-        reason = f"the lexer for {language} failed ({type(error).__name__}), so comments are counted as code"
-        tell(context, found.path, reason, trouble=True)
-        return without_comments(text)
+    except GaveUp as error:
+        tell(context, found.path, f"the lexer for {language} {error.message}, so comments are counted as code", trouble=True)
+        return lines_without_comments(text)
 
 
 def deepest(paths):
