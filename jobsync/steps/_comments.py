@@ -117,13 +117,14 @@ def compiled(syntax):
 @cache
 def text_of(kind):
     """Return the expression of what stops one in a string of a kind with holes."""
-    return re.compile(f"{kind.skip}|(?P<{END}>{kind.end})|(?P<{HOLE}>{kind.hole})")
+    return re.compile(f"(?P<{END}>{kind.end})|(?P<{HOLE}>{kind.hole})|{kind.skip}")
 
 
 @cache
 def hole_of(syntax, brackets):
     """Return the expression of what stops one in a hole of a string."""
-    groups = [f"(?P<holed{number}>{kind.begin})" for number, kind in enumerate(syntax.holed)]
+    groups = [f"(?P<{name}>{pattern})" for name, pattern in syntax.special]
+    groups += [f"(?P<holed{number}>{kind.begin})" for number, kind in enumerate(syntax.holed)]
     groups += [*syntax.strings, *syntax.comments, f"(?P<{OPEN}>{re.escape(brackets[0])})", f"(?P<{CLOSE}>{re.escape(brackets[1])})"]
     return re.compile("|".join(groups))
 
@@ -163,6 +164,8 @@ def skip_holed(syntax, kind, scan, match, limit):
             stack.append(top)
         elif what.startswith("holed"):
             stack.append(syntax.holed[int(what.removeprefix("holed"))])
+        elif what in SPECIAL:
+            pos = SPECIAL[what](scan, found, limit)
     return pos
 
 
@@ -231,7 +234,12 @@ def scan_python(scan):
             continue
         line_end = gap.rfind("\n")
         prefix = gap[line_end + 1 :].lstrip(" \t\f")
-        if line_end >= 0 and prefix in PREFIXES and END_OF_STATEMENT.match(text, end) and place.is_docstring(match.lastgroup is not None, prefix):
+        if (
+            line_end >= 0
+            and prefix in PREFIXES
+            and END_OF_STATEMENT.match(text, end)
+            and place.is_docstring(match.lastgroup is not None, prefix)
+        ):
             scan.drop(start - len(prefix), end)
         place.code.append('"')
 

@@ -40,7 +40,7 @@ def count_lines(text, language, check):
     """Return the Lines of a text in a language. check() is called now and then. Raises GaveUp when a lexer can't be waited for, or fails."""
     lines = lines_of(text)
     filled = count_filled(lines)
-    if language in NO_COMMENTS or not filled:
+    if language in NO_COMMENTS or not filled or not (knows(language) or find_lexer_class(language)):
         code = filled
     elif language == MARKDOWN:
         code = count_filled(lines_of(HTML_COMMENT.sub(only_newlines, text)))

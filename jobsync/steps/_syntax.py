@@ -86,6 +86,12 @@ def tripled(quote):
     return rf"{quote * 3}(?:[^{quote}\\]++|\\[\s\S]|{quote}(?!{quote * 2}))*+(?:{quote * 3})?+"
 
 
+def in_brackets(begin, opening, closing):
+    """Return a pattern of what begins with a pattern and is in brackets, which may have one pair of their like within."""
+    first, last = re.escape(opening), re.escape(closing)
+    return rf"{begin}{first}(?:[^{first}{last}\\]++|\\[\s\S]|{first}[^{first}{last}]*+{last})*+{last}?+"
+
+
 def on_a_line_of_its_own(begin, indented=True):
     """Return a pattern of what goes on to the end of the line that it is the first thing on."""
     return to_line_end((r"\n[ \t\f]*+" if indented else r"\n") + begin)
@@ -109,10 +115,11 @@ STARRED = between(r"/\*", "*/")
 STARRED_NESTED = (r"/\*", r"\*/")
 PARENTHESES_NESTED = (r"\(\*(?!\))", r"\*\)")
 # A character, where a single quote may also begin a name, or stand within one
-CHARACTER = r"(?<!\w)'(?:[^'\\\n]|\\(?:u\{[0-9A-Fa-f_]{1,8}\}|[^\n][^'\n]{0,8}))'"
+CHARACTER = r"'(?<!\w')(?:[^'\\\n]|\\(?:u\{[0-9A-Fa-f_]{1,8}\}|[^\n][^'\n]{0,8}))'"
 # A regular expression stands where a value can't have come just before
-NO_VALUE_BEFORE = r"(?:(?<![\w)\]}'\"`$.<])(?<![\w)\]}'\"`$.] )|(?<=\breturn )|(?<=\btypeof )|(?<=\bcase )|(?<=\bwhen )|(?<=\bif )|(?<=\band )|(?<=\bor ))"
-REGEX = NO_VALUE_BEFORE + r"/(?![/*>= \n])(?:[^/\\\[\n]++|\\[^\n]|\[(?:[^\]\\\n]++|\\[^\n])*+\]?+)*+/?+"
+END_OF_VALUE = r"[\w)\]}'\"`$.<]"
+AFTER_WORDS = "|".join(rf"(?<=\b{word} /)" for word in ("return", "typeof", "case", "when", "if", "and", "or"))
+REGEX = rf"/(?:(?<!{END_OF_VALUE}/)(?<!{END_OF_VALUE} /)|{AFTER_WORDS})(?![/*>= \n])(?:[^/\\\[\n]++|\\[^\n]|\[(?:[^\]\\\n]++|\\[^\n])*+\]?+)*+/?+"
 HTML_COMMENT = between("<!--", "-->")
 
 # Languages that are written like C
@@ -121,30 +128,30 @@ C_LIKE = Syntax(comments=(SLASHES, STARRED), strings=(DOUBLE, SINGLE))
 C = Syntax(
     comments=(r"//(?:[^\\\n]++|\\[\s\S])*+", STARRED),
     strings=(
-        r'(?<=R)"(?P<mark>[^()\\\s"]{0,16})\((?:[^)]++|\)(?!(?P=mark)"))*+(?:\)(?P=mark)")?+',
+        r'"(?<=R")(?P<mark>[^()\\\s"]{0,16})\((?:[^)]++|\)(?!(?P=mark)"))*+(?:\)(?P=mark)")?+',
         DOUBLE,
-        r"(?<![0-9A-Fa-f])'(?:[^'\\\n]++|\\[\s\S])*+'?+",
+        r"'(?<![0-9A-Fa-f]')(?:[^'\\\n]++|\\[\s\S])*+'?+",
     ),
-    special=(("if_0", r"#[ \t]*+if[ \t]++0[ \t]*+(?=[\n/]|\Z)"),),
+    special=(("if_0", r"#[ \t]*+if[ \t]++0[ \t]*+(?=[\n/]|&&|\Z)"),),
 )
 JAVA = Syntax(comments=(SLASHES, STARRED), strings=(tripled('"'), DOUBLE, SINGLE))
 C_SHARP = Syntax(
     comments=(SLASHES, STARRED),
     strings=(
-        r'(?:(?<=@)|(?<=@\$))"(?:[^"]++|"")*+"?+',
+        r'"(?:(?<=@")|(?<=@\$"))(?:[^"]++|"")*+"?+',
         r'(?P<many>"{3,8})(?:[^"]++|(?!(?P=many))"++)*+(?:(?P=many))?+',
         CHARACTER,
-        r'(?<!\$)' + DOUBLE,
+        r'"(?<!\$")(?:[^"\\\n]++|\\[\s\S])*+"?+',
     ),
-    holed=(Holed(r'(?<=\$)"', r'"|(?=\n)', r"\{", skip=r"\\[\s\S]|\{\{"),),
+    holed=(Holed(r'"(?<=\$")', r'"|(?=\n)', r"\{(?!\{)", skip=r"\\[\s\S]|\{\{"),),
 )
 GO = Syntax(comments=(SLASHES, STARRED), strings=(DOUBLE, between("`", "`"), SINGLE))
 RUST = Syntax(
     comments=(SLASHES,),
     nested=(STARRED_NESTED,),
     strings=(
-        r'(?<=r)(?P<hashes>#{1,8})"(?:[^"]++|"(?!(?P=hashes)))*+(?:"(?P=hashes))?+',
-        r'(?:(?<=\br)|(?<=\bbr)|(?<=\bcr))"[^"]*+"?+',
+        r'#(?<=r#)(?P<hashes>#{0,7})"(?:[^"]++|"(?!#(?P=hashes)))*+(?:"#(?P=hashes))?+',
+        r'"(?:(?<=\br")|(?<=\bbr")|(?<=\bcr"))[^"]*+"?+',
         DOUBLE_LINES,
         r"'(?:[^'\\\n]|\\(?:u\{[0-9A-Fa-f_]{1,8}\}|[^\n][^'\n]{0,2}))'",
     ),
@@ -159,7 +166,7 @@ SCALA = KOTLIN
 DART = Syntax(
     comments=(SLASHES,),
     nested=(STARRED_NESTED,),
-    strings=(between(r"(?<=\br)'''", "'''"), between(r'(?<=\br)"""', '"""'), r"(?<=\br)'[^'\n]*+'?+", r'(?<=\br)"[^"\n]*+"?+'),
+    strings=(between(r"'''(?<=\br''')", "'''"), between(r'"""(?<=\br""")', '"""'), r"'(?<=\br')[^'\n]*+'?+", r'"(?<=\br")[^"\n]*+"?+'),
     holed=tuple(Holed(quote, end, r"\$\{") for quote, end in (("'''", "'''"), ('"""', '"""'), ("'", r"'|(?=\n)"), ('"', r'"|(?=\n)'))),
 )
 SWIFT = Syntax(
@@ -179,12 +186,13 @@ GROOVY = Syntax(
 D = Syntax(
     comments=(SLASHES, STARRED),
     nested=((r"/\+", r"\+/"),),
-    strings=(between("`", "`"), r'(?<=\br)"[^"]*+"?+', DOUBLE_LINES, CHARACTER),
+    strings=(between("`", "`"), r'"(?<=\br")[^"]*+"?+', DOUBLE_LINES, CHARACTER),
 )
 TEMPLATE = Holed("`", "`", r"\$\{")
 JAVASCRIPT = Syntax(comments=(r"//[^\n\u2028\u2029]*+", STARRED), strings=(DOUBLE, SINGLE, REGEX), holed=(TEMPLATE,))
-JSX = JAVASCRIPT + Syntax(strings=(r"(?<!=)(?<=>)[^<>{}();=]++(?=[<{])", r"(?<=\})\s*+//[^<>{}();=]*+(?=</)"))
-CSS = Syntax(comments=(STARRED,), strings=(DOUBLE, SINGLE, r"(?<=url)\((?![\"'])[^)\n]*+"))
+# Text between tags, which may look like a comment
+JSX = JAVASCRIPT + Syntax(strings=(r">(?<!=>)[^<>{}();=]++(?=[<{])", r"\}\s*+//[^<>{}();=]*+(?=</)"))
+CSS = Syntax(comments=(STARRED,), strings=(DOUBLE, SINGLE, r"\((?<=url\()(?![\"'])[^)\n]*+"))
 SCSS = CSS + Syntax(comments=(SLASHES,))
 PHP_CODE = Syntax(
     comments=(r"(?://|#(?!\[))(?:[^\n?]++|\?(?!>))*+", STARRED),
@@ -203,12 +211,13 @@ PASCAL = Syntax(comments=(SLASHES, between(r"\{(?!\$)", "}"), between(r"\(\*(?!\
 # Languages whose comments begin with #
 
 BASH = Syntax(
-    comments=(to_line_end(r"(?<![^\s;&|()])#"),),
-    strings=(r"\\[\s\S]", r"(?<=\$)" + SINGLE_LINES, r"'[^']*+'?+", DOUBLE_LINES),
+    comments=(to_line_end(r"#(?<![^\s;&|()]#)"),),
+    strings=(r"\\[\s\S]", r"'(?<=\$')(?:[^'\\]++|\\[\s\S])*+'?+", r"'[^']*+'?+"),
+    holed=(Holed('"', '"', r"\$\(", "()"),),
     special=(heredoc(r"<<(?![<=])-?+[ \t]*+\\?+"),),
 )
 POWERSHELL = Syntax(
-    comments=(between("<#", "#>"), to_line_end(r"(?<![\w$`])#")),
+    comments=(between("<#", "#>"), to_line_end(r"#(?<![\w$`]#)")),
     strings=(
         r"@\"[ \t]*+\n(?:[^\n]++|\n(?!\"@))*+(?:\n\"@)?+",
         r"@'[ \t]*+\n(?:[^\n]++|\n(?!'@))*+(?:\n'@)?+",
@@ -221,21 +230,44 @@ HASH_LINES = Syntax(comments=(on_a_line_of_its_own("#"),))
 MAKEFILE = Syntax(comments=(r"\n[ \t]*+#(?:[^\\\n]++|\\[\s\S])*+",))
 DOCKER = Syntax(comments=(on_a_line_of_its_own("#"),), special=(heredoc("<<-?+"),))
 CMAKE = Syntax(
-    comments=(r"#\[(?P<level>={0,8})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+", HASH),
-    strings=(r"\[(?P<depth>={0,8})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+", r"\\.", DOUBLE_LINES),
+    comments=(r"#\[(?P<level>={0,100})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+", HASH),
+    strings=(r"\[(?P<depth>={0,100})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+", r"\\.", DOUBLE_LINES),
 )
 YAML = Syntax(
-    comments=(to_line_end(r"(?<!\S)#"),),
-    strings=tuple(r"(?:(?<=: )|(?<=- )|(?<=[\[{]))" + string for string in (DOUBLE_LINES, doubled("'"))),
-    special=(("block_scalar", r"(?<= )[|>][-+0-9]{0,2}[ \t]*+(?:#[^\n]*+)?+(?=\n)"),),
+    comments=(to_line_end(r"#(?<!\S#)"),),
+    strings=(
+        r'"(?:(?<=: ")|(?<=- ")|(?<=[\[{]"))(?:[^"\\]++|\\[\s\S])*+"?+',
+        r"'(?:(?<=: ')|(?<=- ')|(?<=[\[{]'))(?:[^']++|'')*+'?+",
+    ),
+    special=(("block_scalar", r"[|>](?<= [|>])[-+0-9]{0,2}[ \t]*+(?:#[^\n]*+)?+(?=\n)"),),
 )
 TOML = Syntax(comments=(HASH,), strings=(tripled('"'), RAW_SINGLE, DOUBLE, r"'[^'\n]*+'?+"))
 R = Syntax(
     comments=(HASH,),
-    strings=(r"(?:(?<=\br)|(?<=\bR))[\"'](?P<dashes>-{0,8})\((?:[^)]++|\)(?!(?P=dashes)[\"']))*+\)?+", DOUBLE_LINES, SINGLE_LINES, quoted("`")),
+    strings=(
+        r"[\"'](?:(?<=\br[\"'])|(?<=\bR[\"']))(?P<dashes>-{0,8})\((?:[^)]++|\)(?!(?P=dashes)[\"']))*+(?:\)(?P=dashes)[\"'])?+",
+        DOUBLE_LINES,
+        SINGLE_LINES,
+        quoted("`"),
+    ),
 )
 JULIA = Syntax(comments=(HASH,), nested=(("#=", "=#"),), strings=(tripled('"'), DOUBLE_LINES, CHARACTER))
-NIM = Syntax(comments=(HASH,), nested=((r"#\[", r"\]#"),), strings=(RAW_DOUBLE, r'(?<=\br)"[^"\n]*+"?+', DOUBLE, CHARACTER))
+NIM = Syntax(comments=(HASH,), nested=((r"##?+\[", r"\]##?+"),), strings=(RAW_DOUBLE, r'"(?<=\br")[^"\n]*+"?+', DOUBLE, CHARACTER))
+RUBY = Syntax(
+    comments=(to_line_end(r"#(?<!\S#)"), r"\n=begin\b(?:[^\n]++|\n(?!=end\b))*+(?:\n=end[^\n]*+)?+"),
+    strings=(
+        r"\n__END__(?=\n)[\s\S]*+",
+        r"\?(?<!\w\?)(?:\\.|[\"'`#/])(?!\w)",
+        r"\$[\"'`/;]",
+        SINGLE_LINES,
+        quoted_lines("`"),
+        *(in_brackets(r"%(?:(?<!\w%)[qQwWiIrxs]|(?<=[\s(,=]%))", *pair) for pair in ("()", "[]", "{}")),
+        r"%(?<!\w%)[qQwWiIrxs](?P<with>[!|/@,;:~])(?:(?!(?P=with))[^\\\n]|\\[^\n])*+(?:(?P=with))?+",
+        REGEX,
+    ),
+    holed=(Holed('"', '"', r"#\{"),),
+    special=(heredoc(r"<<(?:[~-]|(?=[\"'`]?[A-Z]))"),),
+)
 COFFEESCRIPT = Syntax(
     comments=(between("###(?!#)", "###"), HASH),
     strings=(tripled("'"), SINGLE_LINES, between("///", "///"), REGEX),
@@ -243,25 +275,27 @@ COFFEESCRIPT = Syntax(
 )
 ELIXIR = Syntax(
     comments=(HASH,),
-    strings=(r"(?<!\w)\?(?:\\.|[\"'#])", tripled("'"), SINGLE_LINES),
+    strings=(r"\?(?<!\w\?)(?:\\.|[\"'#])", tripled("'"), SINGLE_LINES),
     holed=(Holed('"""', '"""', r"#\{"), Holed('"', '"', r"#\{")),
 )
 AWK = Syntax(comments=(HASH,), strings=(DOUBLE, REGEX))
 TCL = Syntax(comments=(r"\n[ \t]*+#(?:[^\\\n]++|\\[\s\S])*+",))
 GRAPHQL = Syntax(comments=(HASH,), strings=(tripled('"'), DOUBLE))
-NGINX = Syntax(comments=(to_line_end(r"(?<!\S)#"),), strings=(r"\\.", DOUBLE_LINES, SINGLE_LINES))
+NGINX = Syntax(comments=(to_line_end(r"#(?<!\S#)"),), strings=(r"\\.", DOUBLE_LINES, SINGLE_LINES))
 NIX = Syntax(comments=(HASH, STARRED), strings=(between("''", "''"), DOUBLE_LINES))
 
 # Other languages
 
-SQL = Syntax(comments=(DASHES, STARRED, on_a_line_of_its_own(r"#(?=[ \t])")), strings=(doubled("'"), doubled('"'), quoted("`")))
+# In some dialects a backslash escapes the quote, in some it is a character like others, as in ESCAPE '\\': what follows tells
+SQL_STRING = r"'(?:[^'\\]++|''|\\[^']|\\'(?![\s,;)]|\Z)|\\)*+'?+"
+SQL = Syntax(comments=(DASHES, STARRED, on_a_line_of_its_own(r"#(?=[ \t])")), strings=(SQL_STRING, doubled('"'), quoted("`")))
 TRANSACT_SQL = Syntax(comments=(DASHES,), nested=(STARRED_NESTED,), strings=(doubled("'"), doubled('"')))
 LUA = Syntax(
-    comments=(r"--\[(?P<level>={0,8})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+", DASHES),
-    strings=(r"\[(?P<depth>={0,8})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+", DOUBLE, SINGLE),
+    comments=(r"--\[(?P<level>={0,100})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+", DASHES),
+    strings=(r"\[(?P<depth>={0,100})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+", DOUBLE, SINGLE),
 )
 HASKELL = Syntax(
-    comments=(to_line_end(r"(?<![!#$%&*+./<=>?@\\^|~:-])--+(?![!#$%&*+./<=>?@\\^|~:])"),),
+    comments=(to_line_end(r"-(?<![!#$%&*+./<=>?@\\^|~:-]-)-++(?![!#$%&*+./<=>?@\\^|~:])"),),
     nested=((r"\{-(?!#)", "-}"),),
     strings=(DOUBLE, CHARACTER),
 )
@@ -273,7 +307,7 @@ OCAML = Syntax(
     strings=(r"\{(?P<name>[a-z_]{0,16})\|(?:[^|]++|\|(?!(?P=name)\}))*+(?:\|(?P=name)\})?+", DOUBLE_LINES, CHARACTER),
 )
 F_SHARP = Syntax(
-    comments=(SLASHES,), nested=(PARENTHESES_NESTED,), strings=(RAW_DOUBLE, r'(?<=@)"(?:[^"]++|"")*+"?+', DOUBLE_LINES, CHARACTER)
+    comments=(SLASHES,), nested=(PARENTHESES_NESTED,), strings=(RAW_DOUBLE, r'"(?<=@")(?:[^"]++|"")*+"?+', DOUBLE_LINES, CHARACTER)
 )
 ROCQ = Syntax(nested=(PARENTHESES_NESTED,), strings=(doubled('"'),))
 LISP = Syntax(comments=(SEMICOLON,), nested=((r"#\|", r"\|#"),), strings=(r"#?+\\[\s\S]", DOUBLE_LINES, r"\|[^|\n]*+\|?+"))
@@ -290,7 +324,7 @@ TEX = Syntax(
     strings=(between(r"\\begin\{verbatim\}", r"\end{verbatim}"), r"\\(?!begin\{comment\})[\s\S]"),
 )
 ERLANG = Syntax(comments=(PERCENT,), strings=(r"\$(?:\\.|[^\n])", DOUBLE_LINES, quoted("'")))
-PROLOG = Syntax(comments=(PERCENT, STARRED), strings=(r"(?<!\w)0'(?:\\.|''|[^\n])", DOUBLE_LINES, SINGLE_LINES, quoted("`")))
+PROLOG = Syntax(comments=(PERCENT, STARRED), strings=(r"0(?<!\w0)'(?:\\.|''|[^\n])", DOUBLE_LINES, SINGLE_LINES, quoted("`")))
 MATLAB = Syntax(
     comments=(on_a_line_of_its_own("[%#](?![{])"), on_a_line_of_its_own(r"[%#]\{[ \t]*+[^\s]")),
     nested=((r"\n[ \t]*+[%#]\{[ \t]*+(?=\n|\Z)", r"\n[ \t]*+[%#]\}[ \t]*+(?=\n|\Z)"),),
@@ -316,6 +350,7 @@ HTML = Syntax(
     ),
 )
 PHP = HTML + Syntax(embedded=(Embedded(r"<\?(?!xml)(?:php\b|=)?+", PHP_CODE, None),))
+ERB_CODE = Syntax(comments=(r"#(?<!\S#)(?:[^\n%]++|%(?!>))*+",), strings=(DOUBLE_LINES, SINGLE_LINES), ends="%>")
 ERB_COMMENT, JSP_COMMENT = between("<%#", "%>"), between("<%--", "--%>")
 DJANGO_COMMENTS = (between(r"\{#", "#}"), r"\{%-?+ *+comment\b(?:[^{]++|\{(?!%-?+ *+endcomment\b))*+(?:\{%[^%]*+%\})?+")
 HANDLEBARS_COMMENTS = (between(r"\{\{~?+!--", "--}}"), between(r"\{\{~?+!(?!--)", "}}"))
@@ -327,8 +362,12 @@ def html_with(*comments):
 
 SYNTAXES = {
     **dict.fromkeys(("C", "C++", "Objective-C", "Objective-C++", "CUDA", "Arduino", "GLSL", "HLSL", "nesC", "SWIG", "Charmci"), C),
-    **dict.fromkeys(("Protocol Buffer", "Thrift", "Solidity", "JSON5", "ActionScript", "ActionScript 3", "Vala", "Haxe", "AspectJ", "QML"), C_LIKE),
-    **dict.fromkeys(("WebGPU Shading Language", "Devicetree", "OpenSCAD", "Pawn", "SourcePawn", "Smithy", "OMG Interface Definition Language"), C_LIKE),
+    **dict.fromkeys(
+        ("Protocol Buffer", "Thrift", "Solidity", "JSON5", "ActionScript", "ActionScript 3", "Vala", "Haxe", "AspectJ", "QML"), C_LIKE
+    ),
+    **dict.fromkeys(
+        ("WebGPU Shading Language", "Devicetree", "OpenSCAD", "Pawn", "SourcePawn", "Smithy", "OMG Interface Definition Language"), C_LIKE
+    ),
     "Java": JAVA,
     "C#": C_SHARP,
     "Go": GO,
@@ -339,8 +378,8 @@ SYNTAXES = {
     "Swift": SWIFT,
     "Groovy": GROOVY,
     "D": D,
-    **dict.fromkeys(("JavaScript", "TypeScript"), JAVASCRIPT),
-    **dict.fromkeys(("JSX", "TSX"), JSX),
+    **dict.fromkeys(("JavaScript", "TypeScript", "TSX"), JAVASCRIPT),
+    "JSX": JSX,
     "CSS": CSS,
     **dict.fromkeys(("SCSS", "LessCss"), SCSS),
     "Sass": SASS,
@@ -361,6 +400,7 @@ SYNTAXES = {
     "Nimrod": NIM,
     "CoffeeScript": COFFEESCRIPT,
     "Elixir": ELIXIR,
+    "Ruby": RUBY,
     "Awk": AWK,
     "Tcl": TCL,
     "GraphQL": GRAPHQL,
@@ -397,9 +437,9 @@ SYNTAXES = {
     "Slim": SLIM,
     **dict.fromkeys(("XML", "XSLT"), MARKUP),
     **dict.fromkeys(("HTML", "Vue", "Svelte", "HTML + Angular2"), HTML),
-    **dict.fromkeys(("HTML+Django/Jinja", "HTML+Twig", "liquid"), html_with(*DJANGO_COMMENTS)),
-    "HTML+Handlebars": html_with(*HANDLEBARS_COMMENTS),
-    **dict.fromkeys(("RHTML", "ERB"), html_with(ERB_COMMENT)),
+    **dict.fromkeys(("HTML+Django/Jinja", "Django/Jinja", "HTML+Twig", "Twig", "liquid"), html_with(*DJANGO_COMMENTS)),
+    **dict.fromkeys(("HTML+Handlebars", "Handlebars"), html_with(*HANDLEBARS_COMMENTS)),
+    **dict.fromkeys(("RHTML", "ERB"), html_with(ERB_COMMENT) + Syntax(embedded=(Embedded("<%(?!#)", ERB_CODE, None),))),
     **dict.fromkeys(("Java Server Page", "aspx-cs", "aspx-vb"), html_with(JSP_COMMENT)),
     "Smarty": html_with(between(r"\{\*", "*}")),
 }

@@ -15,7 +15,7 @@ from jobsync.definitions.fields import WholeNumber
 from jobsync.registry import step
 from jobsync.steps._before import Before, find_run, tell_before, when
 from jobsync.steps._count import Lines, count_lines, lines_without_comments
-from jobsync.steps._encoding import decode
+from jobsync.steps._encoding import WESTERN, decode, guess_of, no_guess
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._generated import MARKS, marks_of
 from jobsync.steps._isolated import GaveUp
@@ -167,10 +167,19 @@ def classify(context, found, raw):
     if is_binary(raw):
         return Examined(BINARY, len(raw))
     name = found.parts[-1]
-    text, encoding = decode(raw)
+    text, encoding = decode_or_tell(context, found, raw)
     language = language_of(name, raw)
     lines = count_or_guess(context, found, text, language)
     return Examined(language or UNKNOWN, len(raw), lines, marks_of(name, language, text), encoding if raw else None)
+
+
+def decode_or_tell(context, found, raw):
+    """Return bytes as Decoded; if the guess at their encoding is given up, as Western European."""
+    try:
+        return decode(raw, lambda some: guess_of(some, context.check))
+    except GaveUp as error:
+        tell(context, found.path, f"the guess at the encoding {error.message}, so it is read as {WESTERN}", trouble=True)
+        return decode(raw, no_guess)
 
 
 def count_or_guess(context, found, text, language):
