@@ -1,4 +1,7 @@
-"""Telling code from comments, by Pygments' lexers, so that the counts agree with those of `cloc`.
+"""Telling code from comments, so that the counts agree with those of `cloc`.
+
+The comments of the languages that most files are of are found by `_comments.py`, those of the others by Pygments' lexers, which may take for ever
+over an odd text: they are called in the helper process.
 
 A line ends with a newline or with the text. It is of one kind: blank (nothing but white space, wherever it stands), comment (nothing but
 comments and white space), or else code. Docstrings are comments, a `#!` line is code; prose and data are code but for their comments.
@@ -12,14 +15,16 @@ from typing import NamedTuple
 from pygments.lexers import find_lexer_class
 from pygments.token import Comment, String
 
+from jobsync.steps._comments import knows, without_comments
 from jobsync.steps._generated import LONG_LINE
+from jobsync.steps._isolated import SECONDS, call
 from jobsync.steps._language import CSV
 
 NO_COMMENTS = {None, "Text only", "ASCII armored", "JSON", "JSON-LD", "Diff", CSV}
 MARKDOWN, RST = "Markdown", "reStructuredText"
 PERL_END = re.compile(r"^__(?:END|DATA)__$", re.MULTILINE)
 HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-CHECK_EVERY = 5_000
+LARGE = 1 << 20  # characters; a lexer gets more time for more
 KEPT_OF_LONG_LINE = 1_000
 
 
@@ -32,21 +37,30 @@ class Lines(NamedTuple):
 
 
 def count_lines(text, language, check):
-    """Return the Lines of a text in a language. check() is called now and then. Raises whatever the lexer does."""
+    """Return the Lines of a text in a language. check() is called now and then. Raises GaveUp when a lexer can't be waited for, or fails."""
     lines = lines_of(text)
     filled = count_filled(lines)
-    if language in NO_COMMENTS or not filled:
+    if language in NO_COMMENTS or not filled or not (knows(language) or find_lexer_class(language)):
         code = filled
     elif language == MARKDOWN:
         code = count_filled(lines_of(HTML_COMMENT.sub(only_newlines, text)))
     elif language == RST:
         code = count_outside_markup(lines)
     else:
-        code = min(count_code_below_first(for_lexer(lines, language), language, check), filled)
+        first, _, below = text.partition("\n") if text.startswith("#!") else ("", "", text)
+        code = min(bool(first) + count_code_in(below, language, check), filled)  # a `#!` line is code, whatever a lexer calls it
     return Lines(code, filled - code, len(lines) - filled)
 
 
-def without_comments(text):
+def count_code_in(text, language, check):
+    """Return on how many lines there is code."""
+    if knows(language):
+        return count_filled(without_comments(text, language, check).split("\n"))
+    text = for_lexer(lines_of(text), language)
+    return call(count_lexed, text, language, seconds=SECONDS * max(1, len(text) / LARGE), check=check)
+
+
+def lines_without_comments(text):
     """Return the Lines of a text as if it had no comments."""
     lines = lines_of(text)
     code = count_filled(lines)
@@ -60,7 +74,7 @@ def lines_of(text):
 
 
 def count_filled(lines):
-    return sum(1 for line in lines if line.strip())
+    return len(list(filter(str.strip, lines)))
 
 
 def only_newlines(match):
@@ -84,38 +98,23 @@ def count_outside_markup(lines):
 def for_lexer(lines, language):
     """Return as text what a lexer is to read of some lines: without the middle of very long ones, for which some lexers take minutes."""
     text = "\n".join(line if len(line) <= LONG_LINE else without_middle(line) for line in lines)
-    return PERL_END.split(text, 1)[0] if language == "Perl" else text  # below that mark is what Perl doesn't run, manuals for the most part
+    return PERL_END.split(text, maxsplit=1)[0] if language == "Perl" else text  # below that mark is what Perl doesn't run, manuals for the most part
 
 
 def without_middle(line):
     return line[:KEPT_OF_LONG_LINE] + line[-KEPT_OF_LONG_LINE:]
 
 
-def count_code_below_first(text, language, check):
-    """Return on how many lines of a text there is code; a `#!` line is, whatever the lexer calls it."""
-    if not text.startswith("#!"):
-        return count_code(lexer_of(language).get_tokens(text), check)
-    rest = text.partition("\n")[2]
-    return 1 + count_code(lexer_of(language).get_tokens(rest), check)
-
-
-def count_code(tokens, check):
-    """Return on how many lines there is more than white space and comments."""
+def count_lexed(text, language):
+    """Return on how many lines of a text its lexer finds more than white space and comments."""
     line, last, code = 0, -1, 0
-    for turn, (kind, text) in enumerate(tokens):
-        if turn % CHECK_EVERY == 0:
-            check()
-        if "\n" not in text:  # most tokens by far: this way is quicker
-            if line != last and text and not text.isspace() and not is_comment(kind):
-                last = line
-                code += 1
-            continue
+    for kind, part in lexer_of(language).get_tokens(text):
         if is_comment(kind):
-            line += text.count("\n")
+            line += part.count("\n")
             continue
-        for at, part in enumerate(text.split("\n")):
+        for at, piece in enumerate(part.split("\n")):
             line += at > 0
-            if line != last and part and not part.isspace():
+            if line != last and piece and not piece.isspace():
                 last = line
                 code += 1
     return code

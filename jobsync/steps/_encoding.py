@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import chardet
 
+from jobsync.steps._isolated import call
+
 MARKS = [
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -32,19 +34,19 @@ class Decoded(NamedTuple):
     encoding: str
 
 
-def decode(raw):
-    """Return bytes as Decoded; it takes anything."""
-    encoding = encoding_of(raw)
+def decode(raw, guess=None):
+    """Return bytes as Decoded; it takes anything. guess: a function such as `guess_of`, which is the default, and raises what that raises."""
+    encoding = encoding_of(raw, guess or guess_of)
     text = raw.decode(encoding, "replace")
     return Decoded(text.replace("\r\n", "\n").replace("\r", " "), encoding)
 
 
-def encoding_of(raw):
+def encoding_of(raw, guess):
     """Return the name of the encoding of some bytes; they can be decoded in it but for what is broken behind a UTF-16 or UTF-32 mark."""
     marked = next((name for mark, name in MARKS if raw.startswith(mark)), None) or utf16_without_mark(raw)
     if marked and (marked != "utf-8-sig" or fits(raw, marked)):
         return marked
-    return next(name for name in candidates(raw) if fits(raw, name))
+    return next(name for name in candidates(raw, guess) if fits(raw, name))
 
 
 def fits(raw, encoding):
@@ -56,19 +58,28 @@ def fits(raw, encoding):
     return True
 
 
-def candidates(raw):
+def candidates(raw, guess):
     """Yield the names of encodings that unmarked bytes may be in, the likeliest first; the last one fits always."""
     yield "utf-8"
-    guess = guess_of(raw)
-    if guess["encoding"] and guess["confidence"] >= SURE:
-        yield guess["encoding"].lower()
+    guessed = guess(raw)
+    if guessed["encoding"] and guessed["confidence"] >= SURE:
+        yield guessed["encoding"].lower()
     yield from (WESTERN, ANYTHING)
 
 
-def guess_of(raw):
-    """Return the library's {"encoding": name or None, "confidence": 0 to 1} for some bytes."""
+def guess_of(raw, check=lambda: None):
+    """Return the library's {"encoding": name or None, "confidence": 0 to 1} for some bytes. It guesses in the helper process. Raises GaveUp, and what check() raises."""
     lines = b"\n".join(line for line in raw.split(b"\n") if not line.isascii())
-    return chardet.detect(lines[:GUESS_FROM], encoding_era=chardet.EncodingEra.MODERN_WEB)
+    return call(detect, lines[:GUESS_FROM], check=check)
+
+
+def detect(some):
+    return dict(chardet.detect(some, encoding_era=chardet.EncodingEra.MODERN_WEB))
+
+
+def no_guess(raw):
+    """Return what `guess_of` returns where there is no telling."""
+    return {"encoding": None, "confidence": 0}
 
 
 def utf16_without_mark(head):

@@ -12,13 +12,13 @@ import chardet
 import pygments
 
 from jobsync.definitions.fields import WholeNumber
-from jobsync.errors import Stopped
 from jobsync.registry import step
 from jobsync.steps._before import Before, find_run, tell_before, when
-from jobsync.steps._count import Lines, count_lines, without_comments
-from jobsync.steps._encoding import decode
+from jobsync.steps._count import Lines, count_lines, lines_without_comments
+from jobsync.steps._encoding import WESTERN, decode, guess_of, no_guess
 from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
 from jobsync.steps._generated import MARKS, marks_of
+from jobsync.steps._isolated import GaveUp
 from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
 from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
 from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
@@ -168,22 +168,28 @@ def classify(context, found, raw):
     if is_binary(raw):
         return Examined(BINARY, len(raw))
     name = found.parts[-1]
-    text, encoding = decode(raw)
+    text, encoding = decode_or_tell(context, found, raw)
     language = language_of(name, raw)
     lines = count_or_guess(context, found, text, language)
     return Examined(language or UNKNOWN, len(raw), lines, marks_of(name, language, text), encoding if raw else None)
 
 
+def decode_or_tell(context, found, raw):
+    """Return bytes as Decoded; if the guess at their encoding is given up, as Western European."""
+    try:
+        return decode(raw, lambda some: guess_of(some, context.check))
+    except GaveUp as error:
+        tell(context, found.path, f"the guess at the encoding {error.message}, so it is read as {WESTERN}", trouble=True)
+        return decode(raw, no_guess)
+
+
 def count_or_guess(context, found, text, language):
-    """Return the Lines of a text; if its lexer fails, as if it had no comments."""
+    """Return the Lines of a text; if its lexer is given up, as if it had no comments."""
     try:
         return count_lines(text, language, context.check)
-    except Stopped:
-        raise
-    except Exception as error:  # noqa: BLE001  A lexer is a stranger's code run on a stranger's text: one bad pair must not end the map.
-        reason = f"the lexer for {language} failed ({type(error).__name__}), so comments are counted as code"
-        tell(context, found.path, reason, trouble=True)
-        return without_comments(text)
+    except GaveUp as error:
+        tell(context, found.path, f"the lexer for {language} {error.message}, so comments are counted as code", trouble=True)
+        return lines_without_comments(text)
 
 
 def deepest(paths):
