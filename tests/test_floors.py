@@ -21,6 +21,7 @@ FLOORS = [
             "jobsync.placeholders",
             "jobsync.processes",
             "jobsync.loop",
+            "jobsync.regular_files",
         },
         "jobsync.trouble",
     ],
