@@ -13,10 +13,12 @@ from sqlalchemy.exc import ArgumentError
 
 from jobsync.errors import SettingsError
 from jobsync.private import make_folder, open_to_others, opener
+from jobsync.regular_files import Unfit, open_regular, read_regular
 from jobsync.security import HOST
 
 SQLITE = b"SQLite format 3\0"  # how each such file begins
 SECRET_KEY, SECRET_FILE = "JOBSYNC_SECRET_KEY", "secret.key"
+MAX_SECRET = 64 * 1024  # bytes of its file
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,10 @@ def _database(text):
 def _may_be_sqlite(path):
     """Say whether a file is new, empty or a SQLite database. One that can't be read is told of when it is opened."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(len(SQLITE)) in (b"", SQLITE)
+    except Unfit:
+        return False
     except OSError:
         return True
 
@@ -186,7 +190,9 @@ def _secret(path):
                 pass  # the other one was first: its secret counts
             finally:
                 draft.unlink()
-        secret = path.read_text("ascii").strip()
+        secret = read_regular(path, MAX_SECRET).decode("ascii").strip()
+    except Unfit as error:
+        raise SettingsError(f"The secret in {path} can't be used: it {error}.") from error
     except OSError as error:
         raise SettingsError(f"The secret in {path} can't be read or made: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -180,7 +180,7 @@ def test_a_secret_that_is_none_is_told_in_one_line(tmp_path, content, reason):
 
 def test_a_secret_that_can_not_be_read_is_told_in_one_line(tmp_path):
     (tmp_path / "secret.key").mkdir()
-    with pytest.raises(SettingsError, match="secret.key can't be read or made: Is a directory"):
+    with pytest.raises(SettingsError, match="secret.key can't be used: it must be a regular file"):
         load(tmp_path)
 
 

@@ -621,8 +621,8 @@ def test_find_says_when_the_file_with_that_id_is_broken(text, folder):
 def reads(monkeypatch):
     """The names of the files that were read, and no waiting until a fresh file counts as settled."""
     seen = []
-    real = reading._bytes
-    monkeypatch.setattr(reading, "_bytes", lambda path, *more: seen.append(path.name) or real(path, *more))
+    real = reading.read_regular
+    monkeypatch.setattr(reading, "read_regular", lambda path, *more: seen.append(path.name) or real(path, *more))
     monkeypatch.setattr(reading, "SETTLED", 0)
     return seen
 

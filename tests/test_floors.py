@@ -23,6 +23,7 @@ FLOORS = [
             "jobsync.private",
             "jobsync.processes",
             "jobsync.loop",
+            "jobsync.regular_files",
         },
         "jobsync.trouble",
     ],

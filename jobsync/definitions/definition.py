@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from jobsync.definitions.options import load_options, params_of, refuse
 from jobsync.definitions.params import read_params
-from jobsync.definitions.problem import Report, listing, toml_key
+from jobsync.definitions.problem import Report, guess, listing, toml_key
 from jobsync.definitions.shapes import FileTable, load
 from jobsync.definitions.steps import read_steps
 from jobsync.errors import BadInput
@@ -68,7 +68,7 @@ class Definition:
         names = [param.name for param in self.params]
         for name in given:
             if name not in names:
-                errors[storable(str(name))].append(f"there is no such parameter; there are: {listing(names)}")
+                errors[storable(str(name))].append(guess(f"there is no such parameter; there are: {listing(names)}", name, names))
         values = {}
         for param in self.params:
             try:

@@ -4,7 +4,7 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice, pairwise
 
-from jobsync.definitions.problem import listing, quote, toml_name
+from jobsync.definitions.problem import guess, listing, quote, toml_name
 
 MAX_CYCLES = 20  # told of one file
 
@@ -16,7 +16,8 @@ def check_depends(steps, names, report):
             if name == step.name:
                 report.add("a step can't depend on itself", step.name, "depends")
             elif name not in names:
-                report.add(f"there is no step {quote(name)}; there are: {listing(map(toml_name, names))}", step.name, "depends")
+                reason = f"there is no step {quote(name)}; there are: {listing(map(toml_name, names))}"
+                report.add(guess(reason, name, (other for other in names if other != step.name)), step.name, "depends")
             if times > 1:
                 report.add(f"names {quote(name)} more than once", step.name, "depends")
     order = {step.name: place for place, step in enumerate(steps)}

@@ -5,7 +5,8 @@ import logging
 from marshmallow import RAISE, ValidationError, fields
 
 from jobsync import placeholders, registry
-from jobsync.definitions.problem import flat, listing, plain
+from jobsync.definitions.problem import flat, guess, guess_at, listing, plain
+from jobsync.definitions.shapes import StepTable
 
 GAP = "{}"  # no option has this name
 
@@ -17,6 +18,11 @@ def params_of(step, option):
     if option not in step.options or option in registry.find(step.type).templates:
         return set()
     return placeholders.names(step.options[option])
+
+
+def options_of(type_name):
+    """Return the names of the options of a step type that there is."""
+    return {field.data_key or name for name, field in registry.find(type_name).options().load_fields.items()}
 
 
 def load_options(step, values, unchecked=frozenset()):
@@ -38,8 +44,9 @@ def load_options(step, values, unchecked=frozenset()):
         given[GAP] = ""
         ignored = {(), (GAP,), *((option,) for option in unchecked)}
     loaded, found = _ask(step_type, schema.load, given)
-    mistakes = [((option,), f"is not an option of {step.type}; its options: {listing(known)}") for option in strange]
-    mistakes += [(_without_map_parts(path, known), reason) for path, reason in found if path[:1] not in ignored]
+    unknown = f"is not an option of {step.type}; its options: {listing(known)}"
+    mistakes = [((option,), guess(unknown, option, [*known, *StepTable().fields])) for option in strange]
+    mistakes += [(_without_map_parts(path, known), guess_at(schema, given, path, reason)) for path, reason in found if path[:1] not in ignored]
     return loaded, mistakes
 
 

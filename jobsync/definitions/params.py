@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobsync.definitions.problem import listing, quote
+from jobsync.definitions.problem import guess, listing, nearest, quote
 from jobsync.definitions.shapes import ParamTable, load
-from jobsync.definitions.values import check_value, from_text
+from jobsync.definitions.values import TYPES, check_value, from_text
 
 NAME = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 NAME_REASON = "the name must be 1 to 64 of the characters A-Z a-z 0-9 _ and not begin with a digit"
@@ -34,7 +34,7 @@ class Param:
         """Return a value that is of this parameter's type and within its limits, a path made absolute. Raises ValueError with the reason."""
         value = check_value(self.type, value)
         if self.choices and value not in self.choices:
-            raise ValueError(f"must be one of: {listing(self.choices)}")
+            raise ValueError(guess(f"must be one of: {listing(self.choices)}", value, self.choices))
         if self.minimum is not None and value < self.minimum:
             raise ValueError(f"must be at least {self.minimum}")
         if self.maximum is not None and value > self.maximum:
@@ -72,9 +72,10 @@ def _read_param(name, table, report):
     if not re.fullmatch(NAME, name):
         report.add(NAME_REASON)
     data = load(ParamTable(), table, report)
-    if len(report.problems) > before:
+    kind = data.get("type") or (isinstance(table, dict) and nearest(table.get("type"), TYPES))
+    if not kind:
         return None
-    param = _with_limits(Param(name, data["type"], description=data.get("description", "")), data, report)
+    param = _with_limits(Param(name, kind, description=data.get("description", "")), data, report)
     if "default" in data and _is_good(param, data["default"], report.at("default")):
         param = replace(param, default=data["default"])
     return param if len(report.problems) == before else None

@@ -2,8 +2,12 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import islice
+
+from marshmallow import fields, validate
 
 from jobsync.text import printable
 
@@ -18,6 +22,10 @@ PLAIN = {
     "Not a valid mapping type.": "must be a table",
     "Invalid input type.": "must be a table",
 }
+
+NEAR = 0.7  # how alike two words are of which one may be meant for the other, 0 to 1
+MOST_KNOWN = 1000  # words among which the nearest is looked for
+LONGEST_WORD = 64
 
 
 @dataclass(frozen=True)
@@ -93,3 +101,41 @@ def listing(names):
     """Return the first 30 names with commas between them."""
     first = [str(name) for name in islice(names, 31)]
     return ", ".join(first[:30]) + (", …" if len(first) > 30 else "") or "none"
+
+
+def nearest(word, known):
+    """Return the known word that a mistyped one is likely to stand for, None for none."""
+    texts = {str(name).casefold(): str(name) for name in islice(known, MOST_KNOWN)}
+    near = get_close_matches(word.casefold(), texts, 1, NEAR) if isinstance(word, str) and len(word) <= LONGEST_WORD else []
+    return texts[near[0]] if near else None
+
+
+def guess(reason, word, known):
+    """Return the reason why a word is refused, with the nearest known one in front where there is one."""
+    near = nearest(word, known)
+    return f"did you mean {toml_name(near)}? ({reason})" if near is not None and near != word else reason
+
+
+def guess_at(schema, table, path, reason):
+    """Return a reason of a schema's with the nearest known word: for a key that it doesn't know, and for a value that must be one of some.
+
+    schema: a marshmallow Schema; table: what it was to load; path: the keys down to what is refused.
+    """
+    known = _fields(schema)
+    for place, key in enumerate(path):
+        if isinstance(known, fields.List) and isinstance(key, int):
+            field = known.inner
+        elif isinstance(known, Mapping):
+            field = known.get(key)
+            if field is None:
+                return guess(reason, key, known) if place == len(path) - 1 else reason
+        else:
+            return reason
+        known = _fields(field.schema) if isinstance(field, fields.Nested) else field
+        table = table[key] if isinstance(table, (dict, list)) and (isinstance(table, list) or key in table) else None
+    choices = [check.choices for check in getattr(known, "validators", ()) if isinstance(check, validate.OneOf)]
+    return guess(reason, table, choices[0]) if choices else reason
+
+
+def _fields(schema):
+    return {field.data_key or name: field for name, field in schema.load_fields.items()}

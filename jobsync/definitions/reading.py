@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 import time
 import tomllib
 from dataclasses import dataclass, replace
@@ -11,14 +10,11 @@ from jobsync.definitions.definition import Definition, read_table
 from jobsync.definitions.problem import Problem
 from jobsync.definitions.shapes import NAME
 from jobsync.loop import outside
+from jobsync.regular_files import Unfit, read_regular
 from jobsync.text import path_to_text, printable
 
 MAX_FILE = 1024 * 1024  # bytes
 SETTLED = 2_000_000_000  # ns: a file changed so lately may change again within one tick of the file system's clock
-
-
-class Unfit(Exception):
-    """Not a file that could be a definition."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ def read_file(path, old=None):
             stamp = (seen.st_mtime_ns, seen.st_ctime_ns, seen.st_size, seen.st_ino, seen.st_dev)
         if old and stamp and old.stamp == stamp:
             return old
-        data = _bytes(path, seen)
+        data = read_regular(path, MAX_FILE)
         if old and old.data == data:
             return replace(old, stamp=stamp)
         table = outside(tomllib.loads, data.decode("utf-8-sig"))
@@ -52,16 +48,6 @@ def read_file(path, old=None):
     definition, problems = read_table(table, file)
     found = table.get("id")
     return Reading(file, stamp, data, found if isinstance(found, str) else None, definition, tuple(problems))
-
-
-def _bytes(path, seen):
-    if not stat.S_ISREG(seen.st_mode):
-        raise Unfit("must be a regular file")
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise Unfit(f"must be at most {MAX_FILE} bytes")
-    return data
 
 
 def _reason(error):

@@ -3,7 +3,7 @@
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
 from jobsync.definitions.fields import DurationField, Names, TrueOrFalse, WholeNumber, label, matching, one_of, text
-from jobsync.definitions.problem import flat, listing
+from jobsync.definitions.problem import flat, guess_at, listing
 from jobsync.definitions.values import MAX_TEXT, TYPES
 
 NAME = "[A-Za-z0-9_-]{1,64}"
@@ -81,5 +81,5 @@ def load(schema, table, report):
         return schema.load(table)
     except ValidationError as error:
         for keys, reason in flat(error.messages):
-            report.add(reason, *keys)
+            report.add(guess_at(schema, table, keys, reason), *keys)
         return error.valid_data

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jobsync import registry
 from jobsync.definitions.depends import check_depends
-from jobsync.definitions.problem import listing, quote
+from jobsync.definitions.problem import guess, listing, quote
 from jobsync.definitions.shapes import NAME, NAME_REASON, StepTable, load
 from jobsync.definitions.written import check_options
 from jobsync.loop import in_turns
@@ -64,6 +64,6 @@ def _read_step(name, table, tolerance, report):
     if "type" not in table:
         report.add(f"is required; {there_are}", "type")
     elif registry.find(data["type"]) is None and isinstance(table["type"], str):
-        report.add(f"there is no step type {quote(data['type'])}; {there_are}", "type")
+        report.add(guess(f"there is no step type {quote(data['type'])}; {there_are}", data["type"], registry.names()), "type")
     data["timeout"], data["timeout_text"] = data.get("timeout", (None, None))
     return StepDefinition(name, options={key: value for key, value in table.items() if key not in schema.fields}, **data)

@@ -1,11 +1,13 @@
 """The options of a step as they are written: storable, with placeholders that there are, and good as far as that can be told before a job."""
 
 import math
+from dataclasses import replace
 from datetime import date, time
 
 from jobsync import placeholders, registry
-from jobsync.definitions.options import load_options
-from jobsync.definitions.problem import listing, quote
+from jobsync.definitions.options import load_options, options_of
+from jobsync.definitions.problem import guess, listing, nearest, quote
+from jobsync.definitions.shapes import StepTable
 from jobsync.definitions.values import MAX_INTEGER
 
 MAX_DEPTH = 20  # lists and tables within an option
@@ -13,6 +15,8 @@ MAX_DEPTH = 20  # lists and tables within an option
 
 def check_options(step, names, defaults, report):
     """Report what is wrong with a step's options. names: of all parameters; defaults: the values of those that have one."""
+    if registry.find(step.type) is None:  # which is told of where the step is read; here it is about the rest
+        step = replace(step, type=nearest(step.type, registry.names()) or step.type)
     bad = set()
     for option, value in step.options.items():
         mistakes = list(_odd_values(value)) or [((), reason) for reason in _odd_placeholders(step, option, names)]
@@ -20,12 +24,35 @@ def check_options(step, names, defaults, report):
             report.add(reason, option, *keys)
             bad.add(option)
     step_type = registry.find(step.type)
-    if step_type:
+    if step_type is None:
+        _check_as_meant(step, defaults, bad, report)
+    else:
         for name, option in step_type.placeholders.items():
             if name in names and option in step.options:
                 report.add(f"{{{name}}} would be two things: rename the parameter, as {option} has its items called so", option)
         for keys, reason in load_options(step, defaults, bad)[1]:
             report.add(reason, *keys)
+
+
+def _check_as_meant(step, defaults, bad, report):
+    """Report what else is wrong with a step of a type that there isn't, going by the type that has most of its options."""
+    meant = _type_with_most_of(step.options)
+    mistakes = load_options(replace(step, type=meant), defaults, bad)[1] if meant else []
+    known = options_of(meant) if meant else set()
+    for keys, reason in mistakes:
+        if keys and keys[0] in step.options and keys[0] in known:
+            report.add(f"if {meant} is meant: {reason}", *keys)
+    for option in step.options:
+        if option not in known and nearest(option, StepTable().fields):  # others may be options of a type that isn't installed
+            report.add(guess("is not known", option, StepTable().fields), option)
+
+
+def _type_with_most_of(options):
+    """Return the name of the step type that has most of these options, None where that is none or more than one."""
+    numbers = {name: len(options.keys() & options_of(name)) for name in registry.names()}
+    most = max(numbers.values(), default=0)
+    found = [name for name, number in numbers.items() if number == most > 0]
+    return found[0] if len(found) == 1 else None
 
 
 def _odd_values(value, path=()):
@@ -57,7 +84,7 @@ def _odd_placeholders(step, option, names):
     step_type = registry.find(step.type)
     for name in sorted(asked - set(names)) if step_type else ():  # a type that isn't known may have names of its own
         if name not in step_type.placeholders:
-            yield f"there is no parameter {quote(name)}; there are: {listing(names)}"
+            yield guess(f"there is no parameter {quote(name)}; there are: {listing(names)}", name, names)
         elif option not in step_type.templates:
             yield f"{{{name}}} can only be used in {listing(sorted(step_type.templates))}"
         elif step_type.placeholders[name] not in step.options:

@@ -1,8 +1,12 @@
 """Fills values into a command line, and finds those that must not become part of it."""
 
+import re
+
 from jobsync import placeholders
 from jobsync.steps._shells import find_scripts
 from jobsync.text import one_line
+
+ALONE = re.compile(r"(?:[-+][-\w]*=?)?\{[A-Za-z_]\w*\}")  # a placeholder and nothing else, behind a flag or in one piece with it
 
 
 def fill_arguments(run, values):
@@ -11,16 +15,21 @@ def fill_arguments(run, values):
 
 
 def check_scripts(run):
-    """Return `{index: reason}` for the arguments of `run`, as written, that put a placeholder into a script for a shell."""
-    scripts = find_scripts(run)
-    return {place: _script_reason(run[place], name) for place, name in scripts.items() if placeholders.names(run[place])}
+    """Return `{index: reason}` for the arguments of `run`, as written, that put a placeholder into a script."""
+    return _wrong_scripts(run, run)
+
+
+def _wrong_scripts(run, argv):
+    """Return the same where `run` has become `argv`: which of its arguments are scripts may be a matter of the values."""
+    scripts = find_scripts(argv)
+    asked = {place: script for place, script in sorted(scripts.items()) if placeholders.names(run[place])}
+    return {place: _script_reason(run[place], script) for place, script in asked.items() if script.is_certain or not ALONE.fullmatch(run[place])}
 
 
 def check_values(run, values):
     """Return the reasons why these values can't be filled into `run`: a script, a leading dash, a NUL."""
     argv = fill_arguments(run, values)
-    scripts = {place: name for place, name in find_scripts(argv).items() if placeholders.names(run[place])}
-    reasons = [f"run[{place}]: {_script_reason(run[place], name)}" for place, name in scripts.items()]
+    reasons = [f"run[{place}]: {reason}" for place, reason in _wrong_scripts(run, argv).items()]
     for place, (written, argument) in enumerate(zip(run, argv, strict=True)):
         if "\x00" in argument:
             reasons.append(f"run[{place}]: {_culprit(written, values, _has_nul)} has a NUL in it, which no argument can")
@@ -29,11 +38,15 @@ def check_values(run, values):
     return reasons
 
 
-def _script_reason(written, name):
+def _script_reason(written, script):
     asked = sorted(placeholders.names(written))
     variables = ", ".join(f"${variable(each)}" for each in asked)
     places = ", ".join(f"{{{each}}}" for each in asked)
-    return f"{places} must not be in a script for a shell ({name}), which would read the value as script; let the script read {variables}"
+    if script.is_certain:
+        where = f"in a script for a shell or interpreter ({script.reader}), which would read the value as script"
+    else:
+        where = f"in a longer text after {script.reader}, which may be read as a script, and the value with it"
+    return f"{places} must not be {where}; let the script read {variables} from the environment"
 
 
 def variable(name):

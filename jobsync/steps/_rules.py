@@ -15,6 +15,7 @@ from pygments.lexers import get_all_lexers
 
 from jobsync.definitions.fields import TrueOrFalse
 from jobsync.errors import JobsyncError
+from jobsync.regular_files import Unfit, read_regular
 from jobsync.steps._folder import shown
 from jobsync.steps._walk import EXTENSION, EXTENSION_REASON
 from jobsync.steps._wildmatch import BadPattern, translate
@@ -125,17 +126,16 @@ def load_rules(path=None):
 
 @lru_cache(maxsize=8)
 def compiled(path, mtime_ns, size):
-    return Rules(read_rules(path, size))
+    return Rules(read_rules(path))
 
 
-def read_rules(path, size):
+def read_rules(path):
     """Return the rules of a file as dicts, in order. Raises BadRules with all mistakes."""
     name = shown(os.path.basename(path))
-    if size > MAX_RULES_FILE or not os.path.isfile(path):
-        raise BadRules([f"{shown(path)}: must be a file of at most 1 MiB"])
     try:
-        with open(path, "rb") as file:
-            table = tomllib.load(file)
+        table = tomllib.loads(read_regular(path, MAX_RULES_FILE).decode())
+    except Unfit as error:
+        raise BadRules([f"{shown(path)}: must be a file of at most 1 MiB"]) from error
     except OSError as error:
         raise BadRules([f"{shown(path)}: {reason_of_file(error)}"]) from error
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors

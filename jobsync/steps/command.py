@@ -20,12 +20,15 @@ from jobsync.text import one_line, path_to_text, printable, text_to_path
 
 ITEM = "item"
 SETTINGS, PARAMS = "JOBSYNC_", "PARAM_"
+MOST_ARGUMENTS = 10_000
 LEVELS = {"stdout": "info", "stderr": "warning"}
 
 
 def _check_run(run):
     if not run:
         raise ValidationError('must be a list with the program first, as in ["wc", "-l", "README.md"]')
+    if len(run) > MOST_ARGUMENTS:
+        raise ValidationError(f"must have at most {MOST_ARGUMENTS} arguments, not {len(run)}")
     if not run[0].strip():
         raise ValidationError({0: ["must be the name or path of a program"]})
     reasons = check_scripts(run)
@@ -56,8 +59,7 @@ class CommandOptions(Schema):
     """What to run.
 
     run: the program and its arguments, each of which reaches it as it is: no shell splits or expands them. `{name}` is a parameter,
-    `{item}` the item. In a script for a shell (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the
-    environment. A program that is not a shell but is given a script (`python -c`) is the definition's own risk.
+    `{item}` the item. In a script (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the environment.
     for_each: the items, one child for each: a list, or a glob relative to `cwd`.
     env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come in exact order.
     leave_running: what the program leaves running when it ends with exit code 0 goes on; by default it is ended, with a warning line that

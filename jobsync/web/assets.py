@@ -18,9 +18,11 @@ from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 
 from jobsync.loop import outside
+from jobsync.regular_files import Unfit, read_regular
 
 MINIFIERS = {".js": rjsmin.jsmin, ".css": rcssmin.cssmin}
 TEXT = ("text/", "image/svg+xml", "application/json")
+LARGEST = 16 * 1024 * 1024  # bytes of a file, as all of it is kept
 WORTH_IT = 1400  # bytes of a page: what is shorter goes in one packet anyway
 NEVER = "vendor"  # third-party files are sent to the letter, as their sums say
 
@@ -64,7 +66,10 @@ def _inside(folder, name):
 
 
 def _make(path, made_of, is_raw):
-    body = path.read_bytes()
+    try:
+        body = read_regular(path, LARGEST)
+    except (Unfit, OSError) as error:
+        raise NotFound(f"/static/{path.name} can't be sent: it {error}." if isinstance(error, Unfit) else None) from error
     minify = MINIFIERS.get(path.suffix)
     if minify and not is_raw and NEVER not in path.parts:
         body = minify(body.decode()).encode()
