@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,11 +22,10 @@ import websocket
 from conftest import ROOT, Server, define, wait_for
 
 from benchmarks import _attacks
-from benchmarks._attacks import ATTACKS, SOCKET, Flood, frame, handshake
+from benchmarks._attacks import ATTACKS, SOCKET, frame, handshake
 from benchmarks._helper import Helper
 from benchmarks._load import Connection, ask_at_pace
 from benchmarks._report import percentile
-from benchmarks._server import resident_bytes
 from benchmarks.hostile import watched_memory
 
 SECONDS = 1.2  # of an attack
@@ -392,9 +392,132 @@ def test_who_does_not_go_on_is_let_go(small, sent, status):
 
 
 def test_a_byte_now_and_then_does_not_help(small):
-    with socket.create_connection(site(small), timeout=8) as connection, suppress(OSError):
-        started = time.monotonic()
-        while not connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) if _is_readable(connection) else True:
-            connection.sendall(b"G")
-            time.sleep(0.05)
-            assert time.monotonic() - started < 6
+    with socket.create_connection(site(small), timeout=8) as connection:
+        wait_for(lambda: not takes_a_byte(connection), 6, "the end of the connection")
+
+
+def takes_a_byte(connection):
+    try:
+        connection.sendall(b"G")
+        return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def connections():
+    """A list of connections that are closed at the end."""
+    connections = []
+    yield connections
+    for connection in connections:
+        connection.close()
+
+
+def hold(connections, server, number, sent=b""):
+    """Open so many connections, all of which send something."""
+    for _ in range(number):
+        with suppress(OSError):
+            connections.append(socket.create_connection(site(server), timeout=5))
+            connections[-1].sendall(sent)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["silent", "half a head", "answered"])
+def test_idle_connections_make_room_for_who_comes_to_look(small, connections, sent):
+    for _ in range(3):
+        hold(connections, small, 60, sent)
+        assert small.get("/healthz").status_code == 200
+    assert small.process.poll() is None
+
+
+def test_viewers_fill_their_part_and_pages_are_still_served(small, connections):
+    viewers = []
+    try:
+        for _ in range(6):
+            viewers.append(websocket.create_connection(f"ws://{':'.join(netloc(small))}{SOCKET}websocket", timeout=5))
+            viewers[-1].recv()
+            viewers[-1].send("40")
+            viewers[-1].recv()
+            viewers[-1].send('420["subscribe",{}]')
+            assert viewers[-1].recv().startswith("430")
+        refused = requests.get(f"{small.url}{SOCKET}polling", timeout=5)
+        assert refused.status_code == 503 and refused.headers["Retry-After"]
+        with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
+            websocket.create_connection(f"ws://{':'.join(netloc(small))}{SOCKET}websocket", timeout=5)
+        hold(connections, small, 60)
+        assert small.get("/healthz").status_code == 200
+        assert all(viewer.connected for viewer in viewers)
+        viewers.pop().close()
+        wait_for(lambda: requests.get(f"{small.url}{SOCKET}polling", timeout=5).status_code == 200, 5, "room for one more")
+    finally:
+        for viewer in viewers:
+            viewer.close()
+
+
+def test_sessions_that_follow_nothing_make_room(small):
+    sessions = [open_session(small.url) for _ in range(20)]
+    assert requests.post(sessions[0], data="40", timeout=5).status_code == 400
+    assert requests.post(sessions[-1], data="40", timeout=5).status_code == 200
+
+
+# Open files
+
+
+def limits_of(pid):
+    """Return the soft and the hard limit of open files of a process."""
+    return resource.prlimit(pid, resource.RLIMIT_NOFILE)
+
+
+def test_the_limit_of_open_files_is_raised_for_the_server_and_not_for_what_it_starts(server, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    other = Server(tmp_path, JOBSYNC_WORKERS="1")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
+    try:
+        other.start()
+        (worker,) = Path(f"/proc/{other.process.pid}/task/{other.process.pid}/children").read_text().split()
+        assert limits_of(other.process.pid) == (hard, hard)
+        assert limits_of(int(worker)) == (hard // 2, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        other.stop()
+
+
+def test_a_server_without_open_files_to_spare_accepts_again_once_it_has_some(small, connections):
+    pid = small.process.pid
+    before = limits_of(pid)
+    files = len(os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (files + 3, before[1]))
+    try:
+        hold(connections, small, 30)
+        wait_for(lambda: "can't be accepted" in small.log.read_text(), 5, "an error of accept")
+        assert small.get("/healthz").status_code == 200, "the quiet ones are closed for it"
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    assert small.get("/healthz").status_code == 200
+    assert small.log.read_text().count("can't be accepted") == 1
+
+
+def test_a_server_that_accepts_no_more_ends_with_a_message(server, tmp_path):
+    other = Server(tmp_path, JOBSYNC_WORKERS="0")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "faults" / "small.py"), "deaf"], cwd=ROOT, env=other.environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "accepts no more connections" in done.stderr.splitlines()[-1]
+
+
+# Signals
+
+
+def test_sighup_reads_definitions_again_and_the_server_goes_on(server):
+    define(server.folder, STEPS.replace("still", "another"))
+    os.kill(server.process.pid, signal.SIGHUP)
+    wait_for(lambda: "Definitions read again: 2, with 0 mistakes" in server.log.read_text(), 5, "the reading")
+    assert server.get("/healthz").status_code == 200
+
+
+def test_sigusr1_writes_what_everything_is_doing_into_the_log(small):
+    os.kill(small.process.pid, signal.SIGUSR1)
+    wait_for(lambda: "greenlets and threads are doing" in small.log.read_text(), 5, "the stacks")
+    log = small.log.read_text()
+    assert "in _accept" in log and "monitor.py" in log
+    assert small.get("/healthz").status_code == 200
