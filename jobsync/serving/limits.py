@@ -25,6 +25,7 @@ PATIENCE = 2.0  # that a client is slowed before it is cut off
 LINGER_TIME = 0.5  # that a refused client gets to read why
 
 # Numbers
+HEADERS = 100  # of a request
 CONNECTIONS = 3000
 SESSIONS = 2000
 SESSIONS_EACH = 1000  # of one address: twice the viewers that are promised to be served
