@@ -67,8 +67,8 @@ class WebSocket(RFC6455WebSocket):
         super().__init__(body.get_socket(), environ)
         self._reader = body.rfile
         self._reader.deadline = None  # Engine.IO's pings look after it
-        self.client = environ["jobsync.connection"].name
-        self._allowance = Allowance(self.client, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES})
+        self._peer = environ["jobsync.connection"].name  # not `client`, by which eventlet decides to mask what is sent
+        self._allowance = Allowance(self._peer, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES})
 
     def greet(self, key):
         """Answer the handshake."""
@@ -113,7 +113,7 @@ class WebSocket(RFC6455WebSocket):
             if opcode & 8 or not message:
                 message = Message(opcode)
             if message.length + length > limits.MESSAGE:
-                CUT_OFF.tell(f"{self.client} is cut off: it sent a message of more than {limits.MESSAGE // limits.KIB} KiB")
+                CUT_OFF.tell(f"{self._peer} is cut off: it sent a message of more than {limits.MESSAGE // limits.KIB} KiB")
                 raise FailedConnectionError(TOO_BIG, "The message is too long.")
             self._allowance.take("bytes", length)
         except CutOff as error:
