@@ -135,7 +135,7 @@ def make_server(folder, **variables):
         "tried_again": SCRIPTS.replace("RETRIES", "retries = 1").replace('"scripts"', '"tried_again"'),
         "escaping": ESCAPING.replace("LEAVE", "false"),
         "leaving": ESCAPING.replace("LEAVE", "true").replace('"escaping"', '"leaving"'),
-        "late_escaping": ESCAPING.replace("LEAVE", 'false\ntimeout = "1s"').replace('"escaping"', '"late_escaping"'),
+        "late_escaping": ESCAPING.replace("LEAVE", 'false\ntimeout = "3s"').replace('"escaping"', '"late_escaping"'),
         "stubborn": STUBBORN,
         "late": LATE,
         "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace('timeout = "500ms"\n', ""),
