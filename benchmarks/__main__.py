@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import idle, import_folder, latency, main_job, page, painted, storm, structure, viewers, weight
+from benchmarks import code_map, idle, import_folder, latency, main_job, page, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "weight": weight,
     "main_job": main_job,
     "import_folder": import_folder,
+    "code_map": code_map,
 }
 
 
