@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-from benchmarks import hostile, idle, import_folder, large_jobs, latency, main_job, page, painted, storm, structure, viewers, weight
+from benchmarks import code_map, hostile, idle, import_folder, large_jobs, latency, main_job, page, painted, storm, structure, viewers, weight
 from benchmarks._report import Report
 
 BENCHMARKS = {
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "main_job": main_job,
     "import_folder": import_folder,
     "hostile": hostile,
+    "code_map": code_map,
 }
 
 

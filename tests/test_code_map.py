@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import os
+import sys
 import sysconfig
 import tokenize
 from pathlib import Path
@@ -14,8 +15,9 @@ from marshmallow import ValidationError
 from pygments.lexers import get_all_lexers
 
 from jobsync.errors import StepFailed, Stopped
-from jobsync.steps import _count
+from jobsync.steps import _count, _encoding
 from jobsync.steps._folder import Folder
+from jobsync.steps._isolated import GaveUp
 from jobsync.steps._language import CSV, DATA, PROSE, kind_of_language
 from jobsync.steps.code_map import code_map
 
@@ -103,9 +105,9 @@ def test_a_lone_carriage_return_ends_no_line(tmp_path):
 
 def test_a_lexer_is_spared_the_middle_of_long_lines(tmp_path, monkeypatch):
     lexed = []
-    monkeypatch.setattr(_count, "count_code", lambda tokens, check: lexed.extend(tokens) or 2)
-    done = run(write_tree(tmp_path, {"a.js": "/* a */\n" + "f();" * 100_000 + "\n\n"}))
-    assert 2000 < sum(len(text) for _, text in lexed) < 2100
+    monkeypatch.setattr(_count, "call", lambda function, text, *arguments, **options: lexed.append(text) or 2)
+    done = run(write_tree(tmp_path, {"a.pl": "# a\n" + "f();" * 100_000 + "\n\n"}))
+    assert 2000 < len(lexed[0]) < 2100
     assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (2, 0, 1)
 
 
@@ -174,14 +176,42 @@ def test_it_tells_the_encodings_of_what_it_read(tmp_path):
 
 
 def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypatch):
-    class Broken:
-        def get_tokens(self, text):
-            raise RecursionError("deep")
+    def fail(*arguments, **options):
+        raise GaveUp("failed (RecursionError)")
 
-    monkeypatch.setattr(_count, "lexer_of", lambda language: Broken())
-    done = run(write_tree(tmp_path, {"a.py": "# a\n\nx = 1\n"}))
-    assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (2, 0, 1)
-    assert done.log.warnings() == ["a.py: the lexer for Python failed (RecursionError), so comments are counted as code"]
+    monkeypatch.setattr(_count, "call", fail)
+    done = run(write_tree(tmp_path, {"a.pl": "# a\n\nx = 1\n", "b.py": "# a\nx = 1\n"}))
+    assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (3, 1, 1)
+    assert done.log.warnings() == ["a.pl: the lexer for Perl failed (RecursionError), so comments are counted as code"]
+
+
+def test_a_lexer_that_takes_for_ever_costs_its_file_a_warning_and_nothing_else(tmp_path):
+    done = run(write_tree(tmp_path, {"a.pl": "# a\nf();\n", "b.j": "/*\n" * 200_000, "c.pl": "# a\nf();\n"}))
+    files = [file for result in done.results for file in result["files"]]
+    assert [(file["path"], file["code"], file["comment"]) for file in files] == [("a.pl", 1, 1), ("b.j", 200_000, 0), ("c.pl", 1, 1)]
+    assert done.log.warnings() == ["b.j: the lexer for Objective-J took more than 2 s, so comments are counted as code"]
+
+
+def test_a_guess_at_an_encoding_that_fails_costs_a_warning(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise GaveUp("ended its process (SIGSEGV)")
+
+    monkeypatch.setattr(_encoding, "call", fail)
+    done = run(write_tree(tmp_path, {"a.py": "x = 'ä'\n# b\n".encode("latin-1")}))
+    assert (done.summary["code"], done.summary["comment"], done.summary["encodings"]) == (1, 1, {"windows-1252": 1})
+    assert done.log.warnings() == ["a.py: the guess at the encoding ended its process (SIGSEGV), so it is read as windows-1252"]
+
+
+@pytest.mark.parametrize("name", ["a.js", "a.css", "a.cs", "a.java", "a.go", "a.ts", "a.kt", "a.swift", "a.rs", "a.scala"])
+def test_comments_that_begin_again_and_again_take_no_time(tmp_path, name):
+    done = run(write_tree(tmp_path, {name: "/*\n" * 300_000}))
+    assert (done.summary["code"], done.summary["comment"], done.log.warnings()) == (0, 300_000, [])
+
+
+def test_a_language_that_no_one_knows_the_comments_of_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["jobsync.steps.code_map"], "language_of", lambda *_: "Newspeak II")
+    done = run(write_tree(tmp_path, {"a.x": "# a\n\nb\n"}))
+    assert (done.summary["code"], done.summary["comment"], done.summary["blank"], done.log.warnings()) == (2, 0, 1, [])
 
 
 def test_it_maps_languages_folders_and_files(tmp_path):
@@ -308,8 +338,9 @@ def test_a_folder_that_is_none_fails_in_one_line(tmp_path):
         run(tmp_path / "nowhere")
 
 
-def test_it_can_be_stopped_within_a_file(tmp_path):
-    write_tree(tmp_path, {"a.py": "x = [1, 2, 3]\n" * 10_000})
+@pytest.mark.parametrize("files", [{"a.py": "x = 'a'\n" * 20_000}, {"a.j": "/*\n" * 200_000}])
+def test_it_can_be_stopped_within_a_file(tmp_path, files):
+    write_tree(tmp_path, files)
     units = list(code_map.planner(FakeContext(code_map, dir_path=str(tmp_path))))
     with pytest.raises(Stopped):
         code_map(FakeContext(code_map, dir_path=str(tmp_path), stop_after=5), units[0].input)

@@ -111,7 +111,7 @@ class Helper:
             except _Ended as error:
                 if is_last or error.code not in (0, -signal.SIGKILL):
                     raise GaveUp(how_it_ended(error.code, seconds)) from None
-        raise AssertionError
+        return None
 
     def _start(self, check):
         """Start the process and wait until it is ready. Raises GaveUp."""
