@@ -13,7 +13,7 @@ from pygments.lexers import find_lexer_class
 from pygments.token import Comment, String
 
 from jobsync.steps._generated import LONG_LINE
-from jobsync.steps._language import CSV
+from jobsync.steps._language import CSV, counted_as
 
 NO_COMMENTS = {None, "Text only", "ASCII armored", "JSON", "JSON-LD", "Diff", CSV}
 MARKDOWN, RST = "Markdown", "reStructuredText"
@@ -33,7 +33,7 @@ class Lines(NamedTuple):
 
 def count_lines(text, language, check):
     """Return the Lines of a text in a language. check() is called now and then. Raises whatever the lexer does."""
-    lines = lines_of(text)
+    language, lines = counted_as(language), lines_of(text)
     filled = count_filled(lines)
     if language in NO_COMMENTS or not filled:
         code = filled
