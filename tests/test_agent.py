@@ -270,7 +270,7 @@ def test_all_mistakes_in_rules_are_told_at_once(tmp_path):
             "rule 1 (one): path: '' is not a glob",
             "rule 2: name: is required",
             "rule 2: extension: Not a valid string.",
-            "rule 2: language: 'Pyhton' is not a language that Pygments knows",
+            "rule 2: language: 'Pyhton' is not a language that Pygments or languages.toml knows",
             "rule 2: min_size: Must be greater than or equal to 0.",
             "rule 2: max_lines: Not a valid integer.",
             "rule 2: binary: must be true or false",

@@ -18,7 +18,7 @@ from pygments.token import Comment, String
 from jobsync.steps._comments import knows, without_comments
 from jobsync.steps._generated import LONG_LINE
 from jobsync.steps._isolated import SECONDS, call
-from jobsync.steps._language import CSV
+from jobsync.steps._language import CSV, counted_as
 
 NO_COMMENTS = {None, "Text only", "ASCII armored", "JSON", "JSON-LD", "Diff", CSV}
 MARKDOWN, RST = "Markdown", "reStructuredText"
@@ -38,7 +38,7 @@ class Lines(NamedTuple):
 
 def count_lines(text, language, check):
     """Return the Lines of a text in a language. check() is called now and then. Raises GaveUp when a lexer can't be waited for, or fails."""
-    lines = lines_of(text)
+    language, lines = counted_as(language), lines_of(text)
     filled = count_filled(lines)
     if language in NO_COMMENTS or not filled or not (knows(language) or find_lexer_class(language)):
         code = filled

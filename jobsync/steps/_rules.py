@@ -11,12 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
-from pygments.lexers import get_all_lexers
 
 from jobsync.definitions.fields import TrueOrFalse
 from jobsync.errors import JobsyncError
 from jobsync.regular_files import Unfit, read_regular
 from jobsync.steps._folder import shown
+from jobsync.steps._language import language_names
 from jobsync.steps._walk import EXTENSION, EXTENSION_REASON
 from jobsync.steps._wildmatch import BadPattern, translate
 
@@ -56,14 +56,9 @@ def check_glob(glob):
 
 
 def check_language(name):
-    """Refuse the name of a language that Pygments doesn't know: no file would ever have it."""
+    """Refuse the name of a language that no file would ever have."""
     if name not in language_names():
-        raise ValidationError(f"{name!r} is not a language that Pygments knows")
-
-
-@lru_cache(maxsize=1)
-def language_names():
-    return frozenset(name for name, *_ in get_all_lexers(plugins=False))
+        raise ValidationError(f"{name!r} is not a language that Pygments or languages.toml knows")
 
 
 def texts(check):
