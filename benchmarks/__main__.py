@@ -4,7 +4,21 @@ import argparse
 import sys
 import time
 
-from benchmarks import code_map, hostile, idle, import_folder, large_jobs, latency, main_job, page, painted, storm, structure, viewers, weight
+from benchmarks import (
+    code_map,
+    hostile,
+    idle,
+    import_folder,
+    large_jobs,
+    latency,
+    main_job,
+    page,
+    painted,
+    storm,
+    structure,
+    viewers,
+    weight,
+)
 from benchmarks._report import Report
 
 BENCHMARKS = {

@@ -156,7 +156,7 @@ def test_it_tells_generated_and_minified_files_and_long_lines_apart_and_counts_t
 
 def test_the_kinds_of_language_are_known_by_the_names_that_files_get():
     names = {name for name, _, globs, _ in get_all_lexers(plugins=False) if globs}
-    assert {name for names in table()["kinds"].values() for name in names} <= names | set(table()["like"])
+    assert {name for names in table()["kinds"].values() for name in names} <= names | set(table()["like"]) | set(table()["names"])
     assert [kind_of_language(name) for name in ("Python", "HTML", "Markdown", "JSON", "(unknown)", "(binary)", None)] == [
         *("code", "code", "prose", "data", "other", "other", "other")
     ]
@@ -257,9 +257,9 @@ def test_the_numbers_add_up_over_many_children(tmp_path):
     summary = done.summary
     lines = 3 * sum(number % 5 for number in range(230))
     assert summary["code"] == summary["comment"] == summary["blank"] == lines // 3
-    for table in ("languages", "directories"):
-        assert sum(row["lines"] for row in summary[table].values()) == summary["lines"] == lines
-        assert sum(row["files"] for row in summary[table].values()) == summary["files"] == 230
+    for kind in ("languages", "directories"):
+        assert sum(row["lines"] for row in summary[kind].values()) == summary["lines"] == lines
+        assert sum(row["files"] for row in summary[kind].values()) == summary["files"] == 230
 
 
 def test_the_map_stays_small_and_whole_however_many_folders_there_are(tmp_path):
