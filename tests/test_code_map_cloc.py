@@ -32,16 +32,17 @@ NAMES = {
 }
 
 # Files that cloc never counts, by pattern: left out of both counts, together with empty files, which cloc doesn't count either.
-UNKNOWN_TO_CLOC = ["*.cfg", "*.tmpl", "*.pem", "*.1", ".coveragerc", ".git*"]
+UNKNOWN_TO_CLOC = ["*.cfg", "*.tmpl", "*.pem", "*.1", ".coveragerc", ".flake8", ".npmrc", ".gitignore", ".gitattributes"]
 
 # Counts that differ by design: (tree, language, field): (how many lines code_map has more than cloc, why).
 STRINGS = "cloc takes each triple-quoted string for a comment; to code_map a string is data, unless it is a docstring"
 INI = "cloc takes only ; for a comment in an .ini file, not #"
 TEMPLATE = "cloc takes */* in a template string of vendor/llhttp/bench/index.ts for the beginning of a comment"
 DIFFERENCES = {
-    ("scrapy", "Python", "comment"): (-936, STRINGS),
+    ("scrapy", "Python", "comment"): (-1439, STRINGS),
     ("scrapy", "INI", "comment"): (9, INI),
     ("scrapy", "INI", "code"): (-9, INI),
+    ("aiohttp", "Python", "comment"): (-241, STRINGS),
     ("aiohttp", "TypeScript", "comment"): (-18, TEMPLATE),
 }
 

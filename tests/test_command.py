@@ -1029,11 +1029,12 @@ def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkey
 
 def test_orphans_that_end_while_the_program_goes_on_are_reaped(monkeypatch, tmp_path):
     monkeypatch.setattr(_process, "REAP", 0.1)
+    before = processes.table()
     context = FakeContext({"gate": str(tmp_path)}, run=shell('for i in 1 2 3 4 5; do (sleep 0 &); done; echo; until [ -e "$PARAM_GATE/go" ]; do sleep 0.05; done'))
     running = Running(context)
     context.await_line("")
     deadline = time.monotonic() + PATIENCE
-    while any(process.is_dead for process in processes.table().values() if process.parent == os.getpid()):
+    while any(process.is_dead and process.parent == os.getpid() for pid, process in processes.table().items() if pid not in before):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     (tmp_path / "go").touch()
