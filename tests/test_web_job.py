@@ -12,6 +12,7 @@ from test_web import ROOT, browser, folder, hand, hooks, numbers, web_app  # noq
 from jobsync import lifecycle, listing, logs, store
 from jobsync.clock import milliseconds, now
 from jobsync.lifecycle import work
+from jobsync.web import job_page
 from jobsync.web.failures import find_failures
 from jobsync.web.progress import progress
 from jobsync.web.timeline import timeline
@@ -252,3 +253,15 @@ def test_a_job_of_200_steps_is_a_page_too(hand, browser):
     page = browser.get(f"/jobs/{job_id}")
     assert len(hooks(page)[1]) == len(page.all(data_row=True)) == 200
     assert page.one(class_="time-frame is-long")
+
+
+def test_a_page_serves_a_bounded_amount_of_lines_and_some_of_each_step_that_is_asked_for(hand, browser):
+    job_id = hand.begin("[step.a]\n[step.b]", number=1)
+    hand.plan(job_id, 1)
+    for task in (*hand.claim(), *hand.claim()):
+        hand.complete(task, lines=[line(f"{task.step_name}{number} " + "x" * 30_000) for number in range(100)])
+    hand.advance(job_id)
+    page = browser.get(f"/jobs/{job_id}?open=a&open=b")
+    served = {name: page.one(data_step=name).all(data_line=True) for name in "ab"}
+    assert [rows[-1]["data-line"] for rows in served.values()] == ["100", "100"]
+    assert [len(rows) for rows in served.values()] == [job_page.SERVED // 30_300, job_page.SERVED_IF_ASKED // 30_300]

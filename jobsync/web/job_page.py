@@ -15,7 +15,8 @@ from jobsync.web.progress import progress
 from jobsync.web.timeline import timeline
 
 STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
-SERVED = 2 * 1024 * 1024  # bytes of lines: what is rendered holds everybody up; scripts and links fetch the rest
+SERVED = 1024 * 1024  # bytes of lines: a page is rendered whole; scripts fetch the rest
+SERVED_IF_ASKED = 128 * 1024  # of a step that the address asks for, whatever the steps before it took
 ROUGH = 10_000  # ms: what usually takes longer is said without tenths of a second
 
 
@@ -99,7 +100,8 @@ def _steps(structure, details, asked, failures):
         has_lines = is_expanded and served < STEPS_WITH_LINES
         served += has_lines
         level = asked.level if is_asked else LEVELS[0]
-        page = _lines(structure["job_id"], step, asked.before if is_asked else None, level, room) if has_lines and room > 0 else {"items": []}
+        own = max(room, SERVED_IF_ASKED) if is_asked else room
+        page = _lines(structure["job_id"], step, asked.before if is_asked else None, level, own) if has_lines and own > 0 else {"items": []}
         room -= sum(LINE_BYTES + json_size(line["message"]) for line in page["items"])
         more = (usual.get(name, ""), failures.of(name), step["status"] == RUNNING and name in again, "next" in page)
         views.append(StepView(step, about[name], is_expanded, page["items"], level, *more))
