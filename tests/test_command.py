@@ -1012,6 +1012,36 @@ def test_a_command_of_several_lines_is_named_on_one(monkeypatch):
     assert "\n" not in lines[-1][1]
 
 
+def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_its_child(monkeypatch, tmp_path):
+    """A process is listed while it lives, forks, ends, and is reaped: its child is in no list yet."""
+    monkeypatch.setattr(_process, "LINGER", 0.2)
+    reap, gate = processes.reap, tmp_path / "go"
+    is_gone, before, wrong = _process.Program._is_gone, processes.children(), []
+
+    def reap_late(pids):
+        if pids and not gate.exists():
+            gate.touch()
+            for pid in pids:
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return reap(pids)
+
+    def is_gone_for_certain(program):
+        """The program's looks come in pairs: what the first misses the second would hide."""
+        answer = is_gone(program)
+        wrong.extend(processes.children() - before if answer else ())
+        return answer
+
+    monkeypatch.setattr(processes, "reap", reap_late)
+    monkeypatch.setattr(_process.Program, "_is_gone", is_gone_for_certain)
+    script = '(until [ -e "$PARAM_GATE" ]; do sleep 0.02; done; sleep 600 >/dev/null 2>&1 & echo pid $!) & true'
+    context = FakeContext({"gate": str(gate)}, run=shell(script))
+    command(context, {})
+    pid = context.await_line("pid ")
+    assert gate.exists() and not is_running(int(pid))
+    assert not wrong
+    assert context.lines[-1] == ("warning", f"the program has ended, what it left running was ended too: {pid} (sleep 600)")
+
+
 def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkeypatch):
     """Which takes longer than most short programs do, whether this process has other children or not."""
     looks = []

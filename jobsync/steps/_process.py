@@ -204,13 +204,20 @@ class Program:
         return not self._children() and (processes.is_known() or not processes.as_group(self._process.pid))
 
     def _children(self, reaped=True):
-        """Return the set of this process's children that are the program's, without those that have ended, which are reaped, if so wished.
+        """Return the set of this process's children that are the program's. Those that have ended are reaped, if so wished.
 
-        All children but those from before are, the program itself aside, which `_is_gone` reaps.
+        Empty only if there were none at one moment. Where all that were listed have ended, one that lived then may have forked since, and its
+        child have come to this process: what a second list has is returned, dead or not.
         """
+        listed = self._list_children()
+        if not (reaped and listed):
+            return listed
+        return processes.reap(listed) or self._list_children()
+
+    def _list_children(self):
+        """All children of this process but those from before, and the program itself, which `_is_gone` reaps."""
         new = processes.children() - self._before - Program._left - {self._process.pid}
-        new = {pid for pid in new if not self._is_of_another_attempt(pid)}
-        return processes.reap(new) if reaped else new
+        return {pid for pid in new if not self._is_of_another_attempt(pid)}
 
     def _is_of_another_attempt(self, pid):
         others = Program._attempts - {self._attempt}
