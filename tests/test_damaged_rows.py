@@ -5,22 +5,24 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from by_hand import line
-from sqlalchemy import make_url
+from by_hand import hand_on, line
+from sqlalchemy import JSON, Boolean, Integer, make_url
 
 from jobsync import lifecycle, sound, store
 from jobsync.extensions import db
 from jobsync.models import Child, Job, LogLine, Step
 from jobsync.web import parts
 
-# As SQLite writes them: no JSON, other JSON, JSON that is too deep or says what can't be sent, no text, no UTF-8, numbers, nothing
-VALUES = [
-    "'{'", "'[1, {}]'", "printf('%.*c', 100000, '[')", "'{\"a\": \"\\ud800\"}'", "'<b>weird'", "X'ff00'", "CAST(X'ff' AS TEXT)", "-1", "1.5",
-    "9000000000000000000", "99999999999999", "NULL",
-]  # fmt: skip
+# As SQLite writes them: numbers that no count or time has, bytes, text that is no UTF-8 or means nothing, JSON that is none, is another thing, is too
+# deep or can't be sent on, and nothing at all
+NUMBERS = ["'<b>weird'", "X'ff00'", "-1", "1.5", "9000000000000000000", "99999999999999", "NULL"]
+TEXTS = ["'<b>weird'", "X'ff00'", "CAST(X'ff' AS TEXT)", "''", "NULL"]
+JSONS = ["'{'", "'[1, {}]'", "printf('%.*c', 100000, '[')", "'{\"a\": \"\\ud800\"}'", "'\"x\"'", "X'ff00'", "CAST(X'ff' AS TEXT)", "5", "1.5", "'null'", "NULL"]
+MOST = max(map(len, (NUMBERS, TEXTS, JSONS)))
 KEYS = {"jobs": {"number", "id"}, "steps": {"pk", "job_id", "position", "name"}, "children": {"pk", "step_pk", "key"}, "log_lines": {"step_pk", "line"}}
-COLUMNS = [(model.__table__.name, column.key) for model in (Job, Step, Child, LogLine) for column in model.__table__.columns]
-columns = pytest.mark.parametrize(("table", "column"), [(table, column) for table, column in COLUMNS if column not in KEYS[table]])
+COLUMNS = {f"{model.__table__.name}.{column.key}": column.type for model in (Job, Step, Child, LogLine) for column in model.__table__.columns}
+columns = pytest.mark.parametrize("name", [name for name in COLUMNS if name.partition(".")[2] not in KEYS[name.partition(".")[0]]])
+TABLES = ("counters", "jobs", "job_words", "steps", "children", "log_lines")
 SHOWING = {
     "jobs": ["/api/jobs/{}", "/api/jobs/{}/structure", "/jobs/{}/result"],
     "steps": ["/api/jobs/{}/structure", "/api/jobs/{}/steps/a/children", "/api/jobs/{}/logs?step=a", "/jobs/{}/failures"],
@@ -32,7 +34,6 @@ DEFINITION = '[params.text]\ntype = "string"\ndefault = "usual"'
 
 @pytest.fixture
 def client(core, hand):
-    core.testing = False
     return core.test_client()
 
 
@@ -42,10 +43,30 @@ def nothing_told_yet():
     parts._told.clear()
 
 
+@pytest.fixture(scope="module")
+def made(core, folder):
+    """A store with jobs in several states, each with a step, a child and lines: `({table: rows}, the jobs' ids)`. The first is to stay whole."""
+    with hand_on(core, folder) as hand:
+        jobs = [begun(hand, ("complete", "fail", None)[place % 3]) for place in range(MOST + 1)]
+        db.session.rollback()
+        with closing(sqlite3.connect(database_of(core))) as connection:
+            return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}, jobs
+
+
 @pytest.fixture
-def jobs(hand):
-    """Return the ids of jobs in every state, each with a step, a child and lines: a whole one first, then one for each value."""
-    return [begun(hand, ("complete", "fail", None)[place % 3]) for place in range(len(VALUES) + 1)]
+def jobs(core, hand, made):
+    """Put these jobs into the store and return their ids."""
+    tables, ids = made
+    with closing(sqlite3.connect(database_of(core))) as connection:
+        for table, rows in tables.items():
+            connection.execute(f"DELETE FROM {table}")
+            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+        connection.commit()
+    return ids
+
+
+def database_of(core):
+    return make_url(core.config["SQLALCHEMY_DATABASE_URI"]).database
 
 
 def begun(hand, end):
@@ -57,21 +78,17 @@ def begun(hand, end):
     return job_id
 
 
-def spoil(core, table, column, jobs):
-    """Put each of VALUES into that column of a job's rows. Returns `{job id: value}` of those that the database took."""
-    path = make_url(core.config["SQLALCHEMY_DATABASE_URI"]).database
-    of_job = {
-        "jobs": "id = ?",
-        "steps": "job_id = ?",
-        "children": "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)",
-        "log_lines": "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)",
-    }
-    taken = {}
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for job_id, value in zip(jobs, VALUES, strict=True):
+OF_JOB = {"jobs": "id = ?", "steps": "job_id = ?", **dict.fromkeys(("children", "log_lines"), "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)")}
+
+
+def spoil(core, table, column, values, jobs):
+    """Put each of the values into that column of a job's rows. Returns the ids of the jobs of which the database took it."""
+    taken = []
+    with closing(sqlite3.connect(database_of(core), isolation_level=None)) as connection:
+        for job_id, value in zip(jobs, values, strict=False):
             try:
-                connection.execute(f"UPDATE {table} SET {column} = {value} WHERE {of_job[table]}", (job_id,))
-                taken[job_id] = value
+                connection.execute(f"UPDATE {table} SET {column} = {value} WHERE {OF_JOB[table]}", (job_id,))
+                taken.append(job_id)
             except sqlite3.IntegrityError:
                 assert value == "NULL"
         connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'change'")
@@ -86,9 +103,11 @@ def get(client, path, status=200):
 
 
 @columns
-def test_no_page_or_list_fails_because_of_one_row(table, column, core, client, jobs, caplog):
+def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, caplog):
     whole, *others = jobs
-    taken = spoil(core, table, column, others)
+    table, _, column = name.partition(".")
+    kind = COLUMNS[name]
+    taken = spoil(core, table, column, JSONS if isinstance(kind, JSON) else NUMBERS if isinstance(kind, Integer | Boolean) else TEXTS, others)
     get(client, "/?q=d&status=running,completed,failed")
     get(client, "/?since=2020-01-01&until=2030-01-01")
     page = get(client, "/").text
@@ -104,37 +123,27 @@ def test_no_page_or_list_fails_because_of_one_row(table, column, core, client, j
     assert {record.name for record in caplog.records} <= {"jobsync.sound", "jobsync.web.parts"}
 
 
-@pytest.mark.parametrize("column", ["number", "id"])
-def test_keys_that_are_none_leave_the_others_in_the_list(column, core, client, jobs):
+@pytest.mark.parametrize(("column", "values"), [("number", [str(2**62 + place) for place in range(MOST)]), ("id", TEXTS)])
+def test_keys_that_are_none_leave_the_others_in_the_list(column, values, core, client, jobs):
     whole, *others = jobs
-    values = VALUES if column == "id" else []
-    path = make_url(core.config["SQLALCHEMY_DATABASE_URI"]).database
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        for place, job_id in enumerate(others):
-            value = f"{values[place]}" if values else str(2**62 + place)
-            try:
-                connection.execute(f"UPDATE jobs SET {column} = {value} WHERE id = ?", (job_id,))
-            except sqlite3.IntegrityError:
-                assert value == "NULL"
-        connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'change'")
-    db.session.rollback()
+    assert spoil(core, "jobs", column, values, others)
     assert f'data-job-id="{whole}"' in get(client, "/").text
     assert whole in {job["id"] for job in get(client, "/api/jobs").json["items"]}
 
 
 def test_a_damaged_job_says_so_and_is_logged_once(core, client, jobs, caplog):
-    spoil(core, "jobs", "params", jobs[1:])
+    spoil(core, "jobs", "params", JSONS, jobs[1:])
     for _ in "123":
         page, of_job = get(client, "/").text, get(client, f"/jobs/{jobs[1]}").text
     assert "Damaged in the database: params" in of_job
     wrong = len(re.findall("Damaged in the database: params", page))
-    assert 0 < wrong < len(VALUES)
+    assert 0 < wrong < len(JSONS)
     assert len(caplog.records) == wrong
     assert f"the row '{jobs[1]}' of the table jobs holds what can't be used: params" in caplog.text
 
 
 def test_what_can_not_be_run_again_says_why(core, client, jobs):
-    spoil(core, "jobs", "params", jobs[1:])
+    spoil(core, "jobs", "params", JSONS, jobs[1:])
     answer = client.post(f"/api/jobs/{jobs[1]}/rerun")
     assert (answer.status_code, "can't be read" in answer.json["message"]) == (409, True)
 
