@@ -3,7 +3,26 @@
 Only the serving process is patched by eventlet, before anything else is imported. The command line and the workers are not.
 """
 
+import os
+import sys
+
+
+def open_missing_streams():
+    """Put /dev/null where this process was started without standard input, output or error (`>&-`).
+
+    The next file that it opens, as the database, would take their place otherwise, and Python has no `sys.stdout` to write to then.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest number that is free, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 - as long as the process lives
+
+
 if __name__ == "__main__":
+    open_missing_streams()
     import warnings
 
     # eventlet says on import that it only mends bugs now; it is this project's choice all the same
@@ -18,17 +37,15 @@ if __name__ == "__main__":
 import fcntl
 import gc
 import logging
-import os
 import signal
 import socket
-import sys
 
 from dotenv import load_dotenv
 from sqlalchemy.exc import DBAPIError
 
 import config
 import jobsync
-from jobsync import realtime
+from jobsync import address, realtime
 from jobsync.changes import changes
 from jobsync.engine.embedded import Supervisor
 from jobsync.errors import AlreadyRunning, JobsyncError, SettingsError
@@ -52,6 +69,7 @@ _log = logging.getLogger("jobsync")
 
 def create_app():
     """Return the app for the `flask` command and for workers, with the settings of the environment."""
+    open_missing_streams()
     try:
         return jobsync.create_app(_load_settings(with_secret=WORKER_MARK not in os.environ))
     except JobsyncError as error:
@@ -130,8 +148,10 @@ def _serve(app, listener, settings):
     server = serving.Server(listener, app, ENVIRON)
     server.start(on_end=lambda: stop.ready() or stop.send("The server accepts no more connections and ends, so that it can be started again."))
     port = listener.getsockname()[1]
-    print(f"jobsync is at http://{_shown(settings.host)}:{port}/ (Ctrl-C ends it)", flush=True)
-    trouble = stop.wait()
+    url = f"http://{_shown(settings.host)}:{port}/"
+    print(f"jobsync is at {url} (Ctrl-C ends it)", flush=True)
+    with address.announced(settings.data_dir, url):
+        trouble = stop.wait()
     server.stop()
     supervisor.stop()
     _disconnect_clients()

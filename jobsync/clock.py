@@ -7,6 +7,7 @@ from functools import lru_cache
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = 86_400_000  # ms
+FIRST, LAST = ((datetime(*day, tzinfo=UTC) - EPOCH) // MILLISECOND for day in ((1, 1, 1), (9999, 12, 31)))
 
 
 def now():
@@ -25,8 +26,8 @@ def midnight(day):
 
 
 def iso(milliseconds):
-    """Return `2026-11-22T13:00:00.123Z` for a stored time; None stays None."""
-    if milliseconds is None:
+    """Return `2026-11-22T13:00:00.123Z` for a stored time; None stays None, and what no calendar has becomes it."""
+    if milliseconds is None or not FIRST <= milliseconds <= LAST:
         return None
     seconds, rest = divmod(milliseconds, 1000)
     return f"{_iso_second(seconds)}.{rest:03d}Z"

@@ -18,6 +18,7 @@ from sqlalchemy import MetaData, event
 from jobsync import loop
 from jobsync.errors import SettingsError
 from jobsync.private import make_file
+from jobsync.sound import read_json
 from jobsync.text import storable
 
 BUSY_SECONDS = 0.1
@@ -70,7 +71,7 @@ def json_text(value):
 
 def engine_options(url):
     """Return SQLAlchemy's engine options for a database URL."""
-    options = {"json_serializer": json_text}
+    options = {"json_serializer": json_text, "json_deserializer": read_json}
     if url.startswith("sqlite"):
         options["connect_args"] = {"timeout": BUSY_SECONDS}
     return options
@@ -112,6 +113,7 @@ def unusable(error):
 
 def _prepare_connection(connection, _record):
     connection.isolation_level = None  # Python 3.11's sqlite3 would begin by itself, and never IMMEDIATE
+    connection.text_factory = _text
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
@@ -126,3 +128,8 @@ def _execute(method, cursor, statement, parameters, context):
         return False
     loop.outside(method, cursor, statement, parameters)
     return True
+
+
+def _text(data):
+    """Return stored text; of what isn't UTF-8 as much as can be read, since one such value would take all rows of an answer with it."""
+    return str(data, "utf-8", "replace")

@@ -4,7 +4,6 @@ No statement here looks at more than a few thousand rows, so that none stalls th
 `created_at, number`, and whatever has to go through many jobs does it in walks along them that begin where the last one ended.
 """
 
-import json
 import re
 import threading
 import time
@@ -19,8 +18,9 @@ from jobsync.extensions import db, socketio
 from jobsync.loop import in_turns
 from jobsync.models import Job, JobWords, Step
 from jobsync.placeholders import as_text
+from jobsync.sound import sound
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
-from jobsync.store import JOB_COLUMNS, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
+from jobsync.store import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
 from jobsync.text import json_size
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
@@ -33,11 +33,13 @@ JOBS = Job.__table__.c
 WORDS = JobWords.__table__.c
 PARAMS = cast(JOBS.params, Text).label("params")  # as they are stored: those that don't fit on a page needn't be read
 LIST_COLUMNS = [JOBS.number, *(PARAMS if column.key == "params" else column for column in JOB_COLUMNS if column.key != "result")]
+STORED = ("params",)
 LIST_BYTES = 600  # of what a job is in a list besides its parameters and error
 MOST_KEPT = 64  # lists whose numbers are kept
 NEWEST_FIRST = (JOBS.created_at.desc(), JOBS.number.desc())
 RUN_COLUMNS = (JOBS.created_at, JOBS.number, JOBS.definition, JOBS.status, JOBS.started_at, JOBS.finished_at)
 TOP = (2**62, 0)  # the place above all jobs
+EVER = -(2**63)  # the time below all others
 
 
 def words_of(job_id, name, params):
@@ -65,7 +67,7 @@ class Wanted:
 
     @property
     def first(self):
-        return midnight(self.since) if self.since else 0
+        return midnight(self.since) if self.since else EVER
 
     @property
     def top(self):
@@ -106,19 +108,20 @@ def rows(wanted, numbers):
     """
     query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
     # Looked at here: with a condition on the status SQLite might go through all jobs of that status
-    present = (row for row in one_by_one(db.session.execute(query)) if not wanted.status or row.status in wanted.status)
+    sound_rows = (sound(row, JOB_TABLE, STORED) for row in one_by_one(db.session.execute(query)))
+    present = (row for row in sound_rows if not wanted.status or row.status in wanted.status)
     taken, is_cut = bounded(present, len(numbers), _size_of)
     return [_shown(row) for row in taken], cursor_of(taken[-1].created_at, taken[-1].number) if is_cut else None
 
 
 def _size_of(row):
-    return LIST_BYTES + len(row.params.encode()) + json_size(row.error or "")
+    return LIST_BYTES + len((row.params or "").encode()) + json_size(row.error or "")
 
 
 def _shown(row):
-    shown = with_times(row, JOB_TIMES)
+    shown = with_times(row, JOB_TIMES, JOB_TABLE, STORED)
     del shown["number"]
-    return {**shown, "params": json.loads(row.params)}
+    return shown
 
 
 def counts(wanted, statuses=JOB_STATUSES):
@@ -183,7 +186,12 @@ def _count(wanted, status):
 
 def _search(wanted, top, limit):
     """Return the places of the first `limit` jobs below `top` that match `q`."""
-    return sorted((place for lane in _lanes(wanted) for place in _search_lane(wanted, lane, top, limit)), reverse=True)[:limit]
+    return sorted((place for lane in _lanes(wanted) for place in _search_lane(wanted, lane, top, limit)), key=_order, reverse=True)[:limit]
+
+
+def _order(place):
+    created_at, number = place
+    return (created_at if isinstance(created_at, int) else TOP[0], number)
 
 
 def _search_lane(wanted, lane, top, limit):
@@ -216,7 +224,9 @@ def _below(wanted, lane, place):
     Two, as SQLite would use only the first half of `(created_at, number) < place`, and go through all jobs of one moment.
     """
     created_at, number = place
-    older = [JOBS.created_at < created_at, JOBS.created_at >= wanted.first]
+    older = [JOBS.created_at >= wanted.first]
+    if place != TOP:  # above all there may be some that a damaged database has without a time
+        older.append(JOBS.created_at < created_at)
     return [[*lane, JOBS.created_at == created_at, JOBS.number < number], [*lane, *older]]
 
 
@@ -283,7 +293,9 @@ def recent_runs(definitions):
     for start in range(0, len(lanes), LANES):
         walks = [_walk(lane, RUNS).with_only_columns(*RUN_COLUMNS) for lane in lanes[start : start + LANES]]
         for row in db.session.execute(_merged(walks, len(walks) * RUNS)):
-            if row.started_at is not None and len(runs[row.definition]) < RUNS:  # one that timed out waiting never ran
+            row = sound(row, JOB_TABLE)
+            is_whole = row.definition in runs and None not in (row.started_at, row.finished_at)  # one that timed out waiting never ran
+            if is_whole and len(runs[row.definition]) < RUNS:
                 runs[row.definition].insert(0, Run(row.status, row.finished_at - row.started_at))
     return runs
 
@@ -310,7 +322,8 @@ def earlier_durations(job_id):
     steps = select(Step.name, Step.finished_at - Step.started_at).where(Step.job_id.in_(runs), Step.status == COMPLETED)
     durations = {}
     for name, duration in in_turns(db.session.execute(steps.where(Step.started_at.is_not(None)))):
-        durations.setdefault(name, []).append(duration)
+        if isinstance(duration, int):
+            durations.setdefault(name, []).append(duration)
     return durations
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, union_all, update
 from jobsync.clock import iso, now
 from jobsync.extensions import db, socketio
 from jobsync.models import LogLine, Step
+from jobsync.sound import sound
 from jobsync.status import LEVELS
 from jobsync.store import ANSWER_BYTES, bounded, one_by_one, read, step_row
 from jobsync.text import json_size, plain, storable
@@ -24,6 +25,7 @@ BATCH = 500  # lines that are asked for by their numbers at a time
 NEAR = 3000  # lines: what all workers together write while one of them gathers its lines
 NEAR_CHUNK = 1000  # of them looked at in one statement
 PIECE = 32 * 1024  # characters of one stored line; longer ones go on in the next
+BELIEVED = 2_000_000  # lines that a step may be said to have: twice as many as it may have where nothing else is set
 COUNTING = 0.25  # seconds that counting what a search matches may take
 NOTICE_BYTES = 200  # room left below the limit of bytes for the line that says that it is reached
 LINE_BYTES = 200  # of what a line is besides its text
@@ -112,7 +114,8 @@ def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q
     """
     with read():
         step = step_row(job_id, step_name)
-    search = Search(step.pk, step.log_count, LEVELS.index(level), q)
+        last = _last_line(step)
+    search = Search(step.pk, last, LEVELS.index(level), q)
     end = before or step.log_count + 1
     is_forward = after is not None
     found = search.forward(after, end, limit) if is_forward else search.backward(end, limit)
@@ -138,19 +141,22 @@ def last_lines_of(step_name, step_pk, log_count, child_pk, at, limit):
         query = select(LogLine.__table__).where(LogLine.step_pk == step_pk, LogLine.line > low, LogLine.line <= last)
         wanted = query.where(LogLine.child_pk == child_pk).order_by(LogLine.line.desc()).limit(limit - len(rows))
         with read() as session:
-            rows += session.execute(wanted).all()
+            rows += [sound(row, LogLine.__table__) for row in session.execute(wanted)]
         last = low
         socketio.sleep(0)
     return [_shown(step_name, row) for row in reversed(rows)]
 
 
 def _place_of(step_pk, log_count, at):
-    """Return about how many of a step's lines were written by `at` (ms)."""
+    """Return about how many of a step's lines were written by `at` (ms, None: at the end)."""
     low, high = 0, log_count
+    if at is None:
+        return log_count
     while low < high:
         middle = (low + high + 1) // 2
         time_of = select(LogLine.at).where(LogLine.step_pk == step_pk, LogLine.line == middle)
-        if (db.session.execute(time_of).scalar() or 0) <= at:
+        found = db.session.execute(time_of).scalar()
+        if not isinstance(found, int) or found <= at:
             low = middle
         else:
             high = middle - 1
@@ -167,8 +173,17 @@ def everything(job_id, step_name, level="debug"):
     """Yield all lines of a step that there are now, as `page` shows them, in order and a slice at a time. Raises NotFound at once."""
     with read():
         step = step_row(job_id, step_name)
-    search = Search(step.pk, step.log_count, LEVELS.index(level), None)
-    return (_shown(step_name, row) for row in search.forward(0, step.log_count + 1, step.log_count))
+        last = _last_line(step)
+    search = Search(step.pk, last, LEVELS.index(level), None)
+    return (_shown(step_name, row) for row in search.forward(0, last + 1, last))
+
+
+def _last_line(step):
+    """Return the number of a step's last line. A count beyond belief isn't believed: to look for so many lines would never end."""
+    if step.log_count <= BELIEVED:
+        return step.log_count
+    query = select(LINES.line).where(LINES.step_pk == step.pk, LINES.line <= step.log_count).order_by(LINES.line.desc()).limit(1)
+    return db.session.execute(query).scalar() or 0
 
 
 class Search:
@@ -254,7 +269,7 @@ class Search:
     def _look(self, result, limit, end):
         found, text = [], 0
         with closing(result):
-            for row in one_by_one(result, READ):
+            for row in (sound(row, LogLine.__table__) for row in one_by_one(result, READ)):
                 text += len(row.message)
                 if self.matches is None or self.matches(row.message):
                     found.append(row)
@@ -280,7 +295,7 @@ def _shown(step_name, row):
         "line": row.line,
         "step": step_name,
         "at": iso(row.at),
-        "level": LEVELS[row.level],
+        "level": LEVELS[row.level] if 0 <= row.level < len(LEVELS) else "info",
         "message": row.message,
         "child_id": None if row.child_pk is None else str(row.child_pk),
     }

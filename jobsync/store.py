@@ -4,7 +4,6 @@ A reader inside `read()` sees one moment: what it reads of a job, its steps and 
 """
 
 import base64
-import json
 import logging
 import os
 import random
@@ -23,6 +22,7 @@ from jobsync.errors import BadInput, NotFound, StoreBusy, StoreUnwritable
 from jobsync.extensions import db, socketio, unusable
 from jobsync.loop import in_turns
 from jobsync.models import Child, Counter, Job, Probe, Step, Worker
+from jobsync.sound import Damaged, damage, plainest, sound, tell, value_of
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
 from jobsync.status import LEVELS as LOG_LEVELS
 from jobsync.text import json_size
@@ -177,7 +177,8 @@ def read():
 # What is asked again and again is a statement in capitals, made once and of the tables' own columns: making one anew, through the classes,
 # takes five times as long as its answer.
 
-JOBS, STEPS = Job.__table__.c, Step.__table__.c
+JOB_TABLE, STEP_TABLE, CHILD_TABLE = Job.__table__, Step.__table__, Child.__table__
+JOBS, STEPS = JOB_TABLE.c, STEP_TABLE.c
 
 # Jobs
 
@@ -189,7 +190,7 @@ JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 def job(job_id):
     """Return a job as the contract shows it. Raises NotFound."""
     row = db.session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
-    return with_times(found(row, "job", job_id), JOB_TIMES)
+    return with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
 
 
 def found(row, kind, name):
@@ -199,11 +200,23 @@ def found(row, kind, name):
     return row
 
 
-def with_times(row, times):
-    """Return a row as a dict, those of its columns that are times as ISO texts."""
-    shown = dict(row._mapping)
+def with_times(row, times, table, stored=(), read_json=None):
+    """Return a row of a table as a dict, those of its columns that are times as ISO texts; with `damage` if it holds what can't be used.
+
+    stored: its columns of JSON that are text in the row. read_json: what makes a value of such a text, that of the JSON by default.
+    """
+    row = sound(row, table, stored)
+    shown, wrong = dict(row._mapping), list(damage(row))
     for name in times:
         shown[name] = iso(shown[name])
+    for name in stored:
+        text, value = shown[name], value_of(shown[name], table, name)
+        is_damaged = isinstance(value, Damaged)
+        wrong += [name] if is_damaged and name not in wrong else []
+        shown[name] = plainest(table, name) if is_damaged else read_json(text) if read_json and text is not None else value
+    if wrong:
+        tell(table, row, wrong)
+        shown["damage"] = wrong
     return shown
 
 
@@ -254,9 +267,9 @@ def structure(job_id):
     It reads one job row and its step rows: the same cost whatever number of children and lines there are. Others run in between.
     """
     with read() as session:
-        head = found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id)
+        head = sound(found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id), JOB_TABLE)
         parts = session.execute(SHOWN_STEPS, {"job_id": job_id}).partitions(PARTITION)
-        steps = [_step_shown(row) for part in in_turns(parts) for row in part]
+        steps = [_step_shown(sound(row, STEP_TABLE)) for part in in_turns(parts) for row in part]
     return {
         "job_id": head.id,
         "status": head.status,
@@ -289,7 +302,8 @@ def step_details(job_id):
     """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", …}]`."""
     columns = (Step.pk, Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries)
     query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
-    return [dict(row._mapping) for part in in_turns(db.session.execute(query).partitions(PARTITION)) for row in part]
+    parts = in_turns(db.session.execute(query).partitions(PARTITION))
+    return [dict(sound(row, STEP_TABLE)._mapping) for part in parts for row in part]
 
 
 STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS).where(OF_JOB, STEPS.name == bindparam("name"))
@@ -312,7 +326,7 @@ def _of_step(query, job_id, name):
     row = db.session.execute(query, {"job_id": job_id, "name": name}).first()
     if row is None:
         job_exists(job_id)  # raises for the job, which is the greater mistake
-    return found(row, "step", name)
+    return sound(found(row, "step", name), STEP_TABLE)
 
 
 def step_names(job_id):
@@ -330,7 +344,7 @@ def step_strips(job_ids):
     strips = {job_id: [] for job_id in job_ids}
     for part in in_turns(db.session.execute(query).partitions(PARTITION)):
         for row in part:
-            strips[row.job_id].append(dict(row._mapping))
+            strips[row.job_id].append(dict(sound(row, STEP_TABLE)._mapping))
     return strips
 
 
@@ -401,10 +415,11 @@ def bounded(rows, limit, size_of, room=ANSWER_BYTES):
 CHILD_TIMES = ("started_at", "finished_at")
 AS_STORED = [cast(Child.input, Text).label("input"), cast(Child.result, Text).label("result")]
 CHILD_COLUMNS = [Child.pk, Child.name, Child.status, Child.attempt, *AS_STORED, Child.error, Child.started_at, Child.finished_at]
+STORED = ("input", "result")
 CHILD_BYTES = 300  # of what a child is besides its texts
 
 
-def children(job_id, step_name, status=(), limit=50, cursor=None, read_json=json.loads):
+def children(job_id, step_name, status=(), limit=50, cursor=None, read_json=None):
     """Return a page of a step's children in the order they were planned. Raises NotFound.
 
     read_json: what makes `input` and `result` of the JSON that is stored. A page of large ones ends before `limit`.
@@ -418,7 +433,7 @@ def children(job_id, step_name, status=(), limit=50, cursor=None, read_json=json
             merged = union_all(*map(select, walks)).subquery()
             present = [Child.pk.in_(session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1)).scalars().all())]
         query = select(*CHILD_COLUMNS).where(*present).order_by(Child.pk).limit(limit + 1)
-        rows, is_cut = bounded(in_turns(one_by_one(session.execute(query))), limit, _size_of_child)
+        rows, is_cut = bounded((sound(row, CHILD_TABLE, STORED) for row in in_turns(one_by_one(session.execute(query)))), limit, _size_of_child)
     return {
         "items": [_child_shown(row, read_json) for row in in_turns(rows)],
         "next_cursor": cursor_of(rows[-1].pk) if is_cut else None,
@@ -431,15 +446,14 @@ def _size_of_child(row):
 
 
 def _child_shown(row, read_json):
-    shown = with_times(row, CHILD_TIMES)
-    read_ones = {name: shown[name] if shown[name] is None else read_json(shown[name]) for name in ("input", "result")}
-    return {"id": str(shown.pop("pk")), **shown, **read_ones}
+    shown = with_times(row, CHILD_TIMES, CHILD_TABLE, STORED, read_json)
+    return {"id": str(shown.pop("pk")), **shown}
 
 
 def failed_children(step_pk, limit):
     """Return rows `(pk, name, error, finished_at)` of a step's first failed children in the order they were planned, times in ms."""
     query = select(Child.pk, Child.name, Child.error, Child.finished_at).where(Child.step_pk == step_pk, Child.status == "failed")
-    return db.session.execute(query.order_by(Child.pk).limit(limit)).all()
+    return [sound(row, CHILD_TABLE) for row in db.session.execute(query.order_by(Child.pk).limit(limit))]
 
 
 def steps_taken_up_again(job_id):

@@ -23,7 +23,7 @@ from sqlalchemy import func, update
 from sqlalchemy import select as select_rows
 from sqlalchemy.exc import OperationalError
 
-from jobsync import lifecycle, listing, store
+from jobsync import address, lifecycle, listing, store
 from jobsync.cli import look, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
@@ -271,8 +271,54 @@ def test_it_exits_1_and_tells_why_when_the_job_failed(app, flask):
     reasons = result.stdout.partition("\nfirst failed: ")[2].splitlines()
     assert reasons[0].startswith("1 child failed")
     assert reasons[1] == "  worker 1: worker 1 failed as it was told to (failure_rate 1)"
-    assert reasons[2:] and all(re.match(r"  \d\d:\d\d:\d\d error worker ", line) for line in reasons[2:])
+    assert all(re.match(r"    \d\d:\d\d:\d\d (info|warning|error) worker 1", line) for line in reasons[2:7])
+    assert "line 40 of 40" in reasons[6]
     assert "Traceback" not in result.output
+
+
+TALKING = """
+id = "talking"
+
+[step.talk]
+type = "command"
+for_each = [{items}]
+run = ["sh", "-c", 'seq -f "line %g of $PARAM_ITEM" 1 20; echo "$PARAM_ITEM has no luck" >&2; exit 3']
+max_child_failures = 100
+[step.end]
+type = "command"
+depends = "talk"
+run = ["sh", "-c", "echo over; exit 1"]
+"""
+
+
+def test_each_failed_child_is_shown_with_its_last_lines_and_no_more_than_a_few(app, flask, tmp_path):
+    define(tmp_path, TALKING.replace("{items}", ", ".join(f'"item {number}"' for number in range(1, 8))).replace("max_child_failures = 100\n", ""))
+    with engine(app):
+        result = flask("jobs", "run", "talking", "--wait")
+    assert result.exit_code == 1
+    told = result.stdout.partition("\ntalk failed: ")[2].splitlines()[1:]
+    failed = [place for place, line in enumerate(told) if re.match("  item [0-9]+: exit code 3", line)]
+    assert 1 <= len(failed) <= 5
+    for place in failed:
+        name = told[place].split(":")[0].strip()
+        lines = told[place + 1 : place + 6]
+        assert [line.split(" info ")[1] for line in lines[:-1]] == [f"line {number} of {name}" for number in range(17, 21)]
+        assert lines[-1].endswith(f" warning {name} has no luck")
+    assert len(told) <= 5 * 6 + 1
+
+
+def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
+    assert address.find(tmp_path) is None
+    with address.announced(tmp_path, "http://127.0.0.1:5000/"):
+        ask = f"from jobsync import address; print(address.find({str(tmp_path)!r}))"
+        found = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert found.stdout == "http://127.0.0.1:5000/\n", found.stderr
+    assert address.find(tmp_path) is None
+    for odd in (os.mkfifo, os.mkdir):
+        (tmp_path / "server.address").unlink(missing_ok=True)
+        odd(tmp_path / "server.address")
+        assert address.find(tmp_path) is None
+        {os.mkdir: os.rmdir, os.mkfifo: os.unlink}[odd](tmp_path / "server.address")
 
 
 def test_it_exits_1_when_the_job_was_cancelled_meanwhile(app, flask):
@@ -782,6 +828,49 @@ def test_a_failed_job_is_followed_in_a_pipe(shared_server):
     assert re.search(r"^\d\d:\d\d:\d\d build failed, ", result.stdout, re.MULTILINE)
     assert re.search(r"^\d\d:\d\d:\d\d publish skipped$", result.stdout, re.MULTILINE)
     assert "\x1b" not in result.stdout
+    job_id = result.stdout.splitlines()[0]
+    assert result.stdout.splitlines()[-1] == f"Its page: {shared_server.url}/jobs/{job_id}"
+    last = [line["message"] for line in shared_server.get(f"/api/jobs/{job_id}/logs?step=build").json()["items"]][-1]
+    assert any(line.endswith(last) for line in result.stdout.splitlines())
+
+
+def without(stream, command):
+    """Return a command line that runs a command with its standard output closed or full."""
+    return ["sh", "-c", {"closed": 'exec "$@" >&-', "full": 'exec "$@" >/dev/full'}[stream], "sh", *FLASK, *command]
+
+
+@pytest.mark.parametrize(
+    ("stream", "codes"),
+    [("closed", {"list": 0, "show": 0, "logs": 0, "seed": 0, "--help": 0, "wait": 0}), ("full", {"list": 1, "show": 1, "--help": 1})],
+)
+def test_without_an_output_it_ends_quietly(stream, codes, shared_server):
+    job_id = shared_server.submit("test_job", workers=1, lines=5, delay_ms=0)
+    shared_server.wait_for_end(job_id)
+    commands = {
+        "list": ["jobs", "list"],
+        "show": ["jobs", "show", job_id],
+        "logs": ["jobs", "logs", job_id, "build"],
+        "seed": ["seed"],
+        "--help": ["jobs", "--help"],
+        "wait": ["jobs", "run", "test_job", "-p", "workers=1", "-p", "lines=5", "-p", "delay_ms=0", "--wait"],
+    }
+    running = {
+        name: subprocess.Popen(without(stream, commands[name]), cwd=ROOT, env=shared_environ(shared_server), stderr=subprocess.PIPE, text=True)
+        for name in codes
+    }
+    ended = {name: (process.communicate(timeout=120)[1], process.returncode) for name, process in running.items()}
+    assert {name: code for name, (_, code) in ended.items()} == codes
+    assert {error for error, _ in ended.values()} == {"" if stream == "closed" else "Error: No space left on device\n"}
+    with sqlite3.connect(shared_server.folder / "data" / "jobsync.db") as connection:
+        assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+
+
+def test_a_reader_that_leaves_ends_it_quietly(shared_server):
+    command = [*FLASK, "jobs", "run", "test_job", "-p", "workers=1", "-p", "lines=500", "--wait"]
+    process = subprocess.Popen(command, cwd=ROOT, env=shared_environ(shared_server), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait(60)) == (b"", 1)
+    process.stderr.close()
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])

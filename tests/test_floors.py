@@ -25,7 +25,7 @@ FLOORS = [
             "jobsync.loop",
             "jobsync.regular_files",
         },
-        "jobsync.trouble",
+        {"jobsync.trouble", "jobsync.sound", "jobsync.address"},
     ],
     [
         {"jobsync.extensions", "jobsync.metrics"},

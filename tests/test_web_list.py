@@ -183,9 +183,9 @@ def step(status, **children):
 
 def test_only_what_completed_counts_as_done_and_all_that_ended_as_way_gone():
     steps = [step("completed", completed=8), step("running", running=2, completed=1, failed=1), step("cancelled", cancelled=1200), step("skipped")]
-    row = Row({}, steps, ())
+    row = Row({}, steps, None)
     assert (row.done, row.share) == ("1 of 4 steps · 9 of 1,212 children", (1 + 0.5 + 1 + 1) / 4)
-    assert (Row({}, [step("pending")], ()).done, Row({}, [step("pending")], ()).share) == ("0 of 1 step", 0)
+    assert (Row({}, [step("pending")], None).done, Row({}, [step("pending")], None).share) == ("0 of 1 step", 0)
 
 
 def test_a_cancelled_job_does_not_claim_to_have_done_its_steps(hand, browser):

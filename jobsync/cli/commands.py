@@ -17,7 +17,19 @@ from jobsync.text import storable
 from jobsync.upgrade import bring_up_to_date
 
 
-class StoreCommand(click.Command):
+class Told:
+    """What our commands and groups share: output that can't be written, as on a full disk, is told in a line, that of `--help` too."""
+
+    def make_context(self, *args, **options):
+        try:
+            return super().make_context(*args, **options)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            raise Mistakes(_lines_of(error)) from error
+
+
+class StoreCommand(Told, click.Command):
     """A command on the store, in an app context. What goes wrong is told on stderr, a line for each mistake, and the exit code is 1."""
 
     def invoke(self, ctx):
@@ -33,7 +45,7 @@ class StoreCommand(click.Command):
             raise Mistakes(_lines_of(error)) from error
 
 
-class StoreGroup(click.Group):
+class StoreGroup(Told, click.Group):
     """A group of such commands."""
 
     command_class = StoreCommand

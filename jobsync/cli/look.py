@@ -25,7 +25,7 @@ def safe(value):
 
 def status_text(status):
     """Return a status as icon and word in its colour."""
-    return Text(f"{ICONS[status]} {status}", STYLES[status])
+    return Text(f"{ICONS.get(status, '?')} {safe(status)}", STYLES.get(status, ""))
 
 
 # Times

@@ -4,19 +4,22 @@ import json
 import sys
 
 import click
+from flask import current_app
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jobsync import logs, store
+from jobsync import address, logs, store
 from jobsync.cli import look
 from jobsync.cli.screens import head, trouble_table
 from jobsync.clock import now
 from jobsync.status import COMPLETED, FAILED
 
 WIDE = 110  # columns of a terminal that has room for errors in a list
-REASONS = 5  # failed children, and last errors, told of each failed step
+REASONS = 5  # failed children told of each failed step
+LINES = 5  # last ones of each of them
+STEPS = 10  # failed ones told of
 
 
 def details(job_id):
@@ -67,8 +70,14 @@ def print_end(job):
         failed = [step for step in job["steps"] if step["status"] == FAILED]
         if not any(job["error"].startswith(f"{step['name']}: ") for step in failed):
             click.echo(f"\nThe job failed: {look.safe(job['error'])}")
-        for step in failed:
-            _print_reasons(job["id"], step)
+        pks = {step["name"]: step["pk"] for step in store.step_details(job["id"])}
+        for step in failed[:STEPS]:
+            _print_reasons(job["id"], step, pks[step["name"]])
+        if len(failed) > STEPS:
+            click.echo(f"\nand {len(failed) - STEPS:,} more steps failed")
+        url = address.find(current_app.config["DATA_DIR"])
+        if url:
+            click.echo(f"\nIts page: {url}jobs/{job['id']}")
     if job["status"] == COMPLETED and job["result"]:
         _print_result(job["result"])
 
@@ -88,20 +97,27 @@ def _print_result(result):
             click.echo(f"{title}: {name}: {files:,} files, {size:,} bytes, {lines:,} lines")
 
 
-def _print_reasons(job_id, step):
-    """Print why a step failed: its reason, its first failed children, its last errors."""
-    children = store.children(job_id, step["name"], ["failed"], REASONS)
-    errors = logs.page(job_id, step["name"], limit=REASONS, level="error")["items"]
+def _print_reasons(job_id, step, step_pk):
+    """Print why a step failed: its reason, and its first failed children with their last lines; without any, its own last lines."""
     click.echo(f"\n{step['name']} failed: {look.safe(step['error'])}")
-    for child in children["items"]:
-        click.echo(f"  {look.safe(child['name'])}: {look.safe(child['error'])}")
-    if children["total"] > REASONS:
-        click.echo(f"  and {children['total'] - REASONS:,} more")
-    if errors and sys.stdout.isatty():
-        _console().print(Padding(trouble_table(errors), (0, 0, 0, 2)))
+    children = store.failed_children(step_pk, REASONS)
+    for child in children:
+        click.echo(f"  {look.safe(child.name)}: {look.safe(child.error)}")
+        _print_lines(logs.last_lines_of(step["name"], step_pk, step["log_count"], child.pk, child.finished_at, LINES))
+    left_out = step["children"][FAILED] - len(children)
+    if left_out > 0:
+        click.echo(f"  and {left_out:,} more")
+    if not children:
+        _print_lines(logs.last_lines_of(step["name"], step_pk, step["log_count"], None, look.ms_of(step["finished_at"]), LINES))
+
+
+def _print_lines(lines):
+    """Print log lines as the last words of a child."""
+    if lines and sys.stdout.isatty():
+        _console().print(Padding(trouble_table(lines), (0, 0, 0, 4)))
         return
-    for line in errors:
-        click.echo(f"  {look.time_of_day(line['at'])} {line['level']} {look.safe(line['message'])}")
+    for line in lines:
+        click.echo(f"    {look.time_of_day(line['at'])} {line['level']} {look.safe(line['message'])}")
 
 
 def print_line(line):

@@ -48,6 +48,11 @@ class Definition:
             "steps": [step.shown() for step in self.steps],
         }
 
+    def differences(self, params):
+        """Return those of a job's parameters (name to value) that it would not have by default."""
+        defaults = {param.name: param.default_value() for param in self.params}
+        return {name: value for name, value in params.items() if defaults.get(name) != value}
+
     def bind(self, given):
         """Return the Bound for a job with these parameters (name to value, which may be text as from a form or a terminal).
 

@@ -41,6 +41,13 @@ class Param:
             raise ValueError(f"must be at most {self.maximum}")
         return value
 
+    def default_value(self):
+        """Return the default as a job has it, None for none. It doesn't look at the disk, where a path may have vanished."""
+        try:
+            return None if self.required else self.check(self.default)
+        except ValueError:  # a path, where the folder that jobsync was started in has vanished
+            return self.default
+
     def take(self, given):
         """Return the value for one job of `given` (name to value or its text) or the default. Raises ValueError with the reason."""
         if self.name not in given and self.required:

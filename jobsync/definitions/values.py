@@ -59,7 +59,10 @@ def _check_text(text):
 def _absolute(text):
     if text == "":
         raise ValueError("must not be empty")
-    path = os.path.abspath(os.path.expanduser(text))
+    try:
+        path = os.path.abspath(os.path.expanduser(text))
+    except OSError as error:
+        raise ValueError("is relative to the folder that jobsync was started in, which is gone") from error
     if len(path) > MAX_PATH or storable(path) != path:
         raise ValueError(f"must be the path of a file or folder, at most {MAX_PATH} characters of Unicode text")
     return path

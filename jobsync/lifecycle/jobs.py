@@ -56,6 +56,8 @@ def rerun(job_id, definition, params, source):
     """Submit a new job like `job_id`; `params` replace its own. Returns the new id. Raises NotFound, BadInput."""
     with read() as session:
         old = _job(session, job_id)
+    if not isinstance(old.params, dict):
+        raise WrongState("The job can't be run again: its parameters in the database can't be read.")
     return submit(definition, {**old.params, **params}, source, rerun_of=job_id)
 
 

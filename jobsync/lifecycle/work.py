@@ -16,6 +16,7 @@ from jobsync.clock import now
 from jobsync.extensions import Encoded
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Job, Step, Worker
+from jobsync.sound import Damaged
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
 from jobsync.store import moment, read, write
 from jobsync.text import storable
@@ -153,6 +154,8 @@ def _apart(step_pk):
 
 
 def _task(worker_id, step, kind, attempt, **child):
+    if any(isinstance(value, Damaged) for value in (step.options, step.params, step.depends, child.get("input"))):
+        raise ValueError("it, its job or a child of it holds JSON that is none")
     return Task(
         kind=kind,
         worker_id=worker_id,

@@ -1,6 +1,6 @@
 """The pages' door: HTML that is complete and right as served. Scripts only keep it current, and everything works without them."""
 
-from jobsync.web import assets, filters, listing, starting, steering, styleguide, tables
+from jobsync.web import assets, filters, listing, parts, starting, steering, styleguide, tables
 from jobsync.web.problem import show_error
 
 __all__ = ["init_app", "show_error"]
@@ -9,6 +9,7 @@ __all__ = ["init_app", "show_error"]
 def init_app(app):
     """Register the pages and the filters of their templates."""
     filters.init_app(app)
+    parts.init_app(app)
     assets.init_app(app)
     for module in (listing, starting, steering, tables):
         app.register_blueprint(module.blueprint)

@@ -91,4 +91,4 @@ def _child(step, about, row):
 
 def _last_of_step(step, about):
     """Return the last lines of a step that failed by itself, as when its planning did: those that are no child's."""
-    return logs.last_lines_of(step["name"], about["pk"], step["log_count"], None, milliseconds(step["finished_at"]), LINES)
+    return logs.last_lines_of(step["name"], about["pk"], step["log_count"], None, step["finished_at"] and milliseconds(step["finished_at"]), LINES)

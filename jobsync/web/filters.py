@@ -25,7 +25,9 @@ def moment(time):
 
 
 def day_time(time):
-    """Return `22 Nov, 13:00 UTC` for an ISO time, with the year if it isn't this one."""
+    """Return `22 Nov, 13:00 UTC` for an ISO time, with the year if it isn't this one, "" for None."""
+    if not time:
+        return ""
     moment = datetime.fromisoformat(time)
     year = "" if moment.year == datetime.fromtimestamp(now() / 1000, UTC).year else f" {moment.year}"
     return f"{moment.day} {MONTHS[moment.month - 1]}{year}, {time[11:16]} UTC"

@@ -1,6 +1,7 @@
 """What the page of one job shows: its steps with their lines, how far it has come, its timeline and what failed."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 from jobsync import listing, logs, store
@@ -10,13 +11,15 @@ from jobsync.loop import in_turns
 from jobsync.status import FAILED, LEVELS, RUNNING
 from jobsync.text import json_size
 from jobsync.web import filters
-from jobsync.web.failures import LINES_SERVED, Failure, find_failures
+from jobsync.web.failures import LINES_SERVED, Failure, Failures, find_failures
+from jobsync.web.parts import contained
 from jobsync.web.progress import progress
-from jobsync.web.timeline import timeline
+from jobsync.web.timeline import empty_timeline, timeline
 
 STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
 SERVED = 1024 * 1024  # bytes of lines: a page is rendered whole; scripts fetch the rest
 SERVED_IF_ASKED = 128 * 1024  # of a step that the address asks for, whatever the steps before it took
+NO_LINES = {"items": []}
 ROUGH = 10_000  # ms: what usually takes longer is said without tenths of a second
 
 
@@ -78,20 +81,22 @@ def parts(structure, asked):
     details = store.step_details(job_id)
     if not details:
         store.job_exists(job_id)  # raises: it was deleted this moment
-    failures = find_failures(structure, details)
+    failures = contained("What failed", lambda: find_failures(structure, details), Failures([], 0, structure["error"]))
     steps = _steps(structure, details, asked, failures)
     depends = {step["name"]: step["depends"] for step in details}
+    again = {step.shown["name"] for step in steps if step.is_taken_up_again}
     return {
         "steps": steps,
         "failures": failures,
-        "timeline": timeline(structure, depends, moment),
-        "progress": progress(structure, moment, {step.shown["name"] for step in steps if step.is_taken_up_again}),
+        "timeline": contained("The timeline", lambda: timeline(structure, depends, moment), empty_timeline(structure)),
+        "progress": contained("The progress", lambda: progress(structure, moment, again), (0, "")),
     }
 
 
 def _steps(structure, details, asked, failures):
     about = {step["name"]: step for step in details}
-    usual = {name: _usual(found) for name, found in listing.earlier_durations(structure["job_id"]).items()}
+    durations = contained("Usual durations", lambda: listing.earlier_durations(structure["job_id"]), {})
+    usual = {name: _usual(found) for name, found in durations.items()}
     again = store.steps_taken_up_again(structure["job_id"])
     views, served, room = [], 0, SERVED
     for step in in_turns(structure["steps"]):
@@ -101,7 +106,8 @@ def _steps(structure, details, asked, failures):
         served += has_lines
         level = asked.level if is_asked else LEVELS[0]
         own = max(room, SERVED_IF_ASKED) if is_asked else room
-        page = _lines(structure["job_id"], step, asked.before if is_asked else None, level, own) if has_lines and own > 0 else {"items": []}
+        find = partial(_lines, structure["job_id"], step, asked.before if is_asked else None, level, own)
+        page = contained(f"The log of {name}", find, NO_LINES) if has_lines and own > 0 else NO_LINES
         room -= sum(LINE_BYTES + json_size(line["message"]) for line in page["items"])
         more = (usual.get(name, ""), failures.of(name), step["status"] == RUNNING and name in again, "next" in page)
         views.append(StepView(step, about[name], is_expanded, page["items"], level, *more))

@@ -35,10 +35,10 @@ def list_jobs():
         jobs, cut_cursor = listing.rows(wanted, numbers)
         strips = store.step_strips([job["id"] for job in jobs])
         runs = listing.recent_runs([item.id for item in definitions])
-    params = {item.id: item.params for item in definitions}
+    by_id = {item.id: item for item in definitions}
     html = render(
         "jobs/index.html",
-        rows=[Row(job, strips[job["id"]], params.get(job["definition"], ())) for job in jobs],
+        rows=[Row(job, strips[job["id"]], by_id.get(job["definition"])) for job in jobs],
         query=query,
         limits=_limits(query),
         address=_address(query),

@@ -9,6 +9,7 @@ from jobsync import listing, store
 from jobsync.status import TERMINAL
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
+from jobsync.web.parts import contained
 from jobsync.web.rendering import render
 from jobsync.web.result import sections
 
@@ -63,11 +64,15 @@ def show_failures(job_id):
 def _result(job, structure):
     """Return the result to show: that of the end which `structure` tells of, not of a later one."""
     is_same_end = structure["status"] in TERMINAL and job["finished_at"] == structure["finished_at"]
-    return sections(job["result"]) if is_same_end else None
+    return _sections(job) if is_same_end else None
+
+
+def _sections(job):
+    return contained("The result", lambda: sections(job["result"]))
 
 
 @blueprint.get("/jobs/<job_id>/result")
 def show_result(job_id):
     """Show a job's result alone: what a page that is open puts in place when the job ends."""
     job = store.job(job_id)
-    return render("jobs/_result.html", job=job, result=sections(job["result"]))
+    return render("jobs/_result.html", job=job, result=_sections(job))

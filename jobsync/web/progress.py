@@ -33,7 +33,7 @@ def time_left(steps, now, taken_up_again=()):
     running = [step for step in steps if step["status"] == RUNNING]
     if not running or any(step["status"] == PENDING for step in steps) or any(step["name"] in taken_up_again for step in running):
         return None
-    ran = now - min(milliseconds(step["started_at"]) for step in running)
+    ran = now - min((milliseconds(step["started_at"]) for step in running if step["started_at"]), default=now)
     ended, left = sum(map(_ended, running)), sum(step["children"][status] for step in running for status in UNFINISHED)
     return left * ran / ended if left and ended >= LEAST_ENDED and ran >= LEAST_RUNNING else None
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
+from jobsync.definitions import Definition
 from jobsync.placeholders import as_text
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, TERMINAL, UNFINISHED
 from jobsync.web.filters import number
@@ -14,11 +16,11 @@ MOST_SEGMENTS = 100  # steps shown one by one: a list of 200 jobs of 1,000 steps
 
 @dataclass(frozen=True)
 class Row:
-    """A job as `listing.rows` has it, its steps as `store.step_strips`, and the Params of its definition, none if that is gone."""
+    """A job as `listing.rows` has it, its steps as `store.step_strips`, and its Definition, None if that is gone."""
 
     job: dict
     steps: list
-    params: tuple
+    definition: Definition | None
 
     @property
     def is_running(self):
@@ -27,9 +29,9 @@ class Row:
     @cached_property
     def differing(self):
         """The parameters in which the job differs from its definition's defaults: `[(name, text)]`, the first few, long ones cut."""
-        defaults = {param.name: _default(param) for param in self.params}
-        texts = {name: as_text(value) for name, value in self.job["params"].items() if defaults.get(name) != value}
-        return [(name, shortened(text)) for name, text in texts.items()][:MOST_DIFFERING]
+        params = self.job["params"]
+        differences = self.definition.differences(params) if self.definition else params
+        return [(name, shortened(as_text(value))) for name, value in islice(differences.items(), MOST_DIFFERING)]
 
     @property
     def all_params(self):
@@ -63,11 +65,6 @@ def shortened(text):
     """Return a value on one line, without its middle when it is long: how it begins and ends tells values apart best."""
     text = " ".join(text.split()) or "“”"
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 3]}…{text[-LONGEST * 2 // 3 + 1 :]}"
-
-
-def _default(param):
-    """Return a parameter's default as a job has it, None for none."""
-    return None if param.required else param.take({})
 
 
 def _sum(steps, count):

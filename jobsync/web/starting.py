@@ -1,6 +1,7 @@
 """A definition: what it does, the form that starts a job of it, and the runs before."""
 
 import json
+from functools import partial
 
 from flask import Blueprint, current_app, redirect, request, url_for
 
@@ -9,6 +10,7 @@ from jobsync.clock import iso, now
 from jobsync.errors import BadInput, StoreBusy
 from jobsync.placeholders import as_text
 from jobsync.web import commands, graph
+from jobsync.web.parts import contained
 from jobsync.web.rendering import render
 
 blueprint = Blueprint("starting", __name__)
@@ -80,7 +82,7 @@ def _form(definition, values, errors=None, rerun_of=None):
         rerun_of=rerun_of,
         drawing=graph.draw(definition.steps),
         steps=[_about(step) for step in definition.steps],
-        runs=[(job, _difference(job, definition)) for job in page["items"][:RECENT]],
+        runs=[(job, contained(f"The job {job['id']}", partial(_difference, job, definition), "")) for job in page["items"][:RECENT]],
         total=page["total"],
         as_of=iso(now()),
         commands=_commands(definition, fields, rerun_of),
@@ -148,5 +150,4 @@ def _rules(step):
 
 def _difference(job, definition):
     """Return what a run was given that isn't the default, as text."""
-    defaults = {param.name: param.default for param in definition.params}
-    return ", ".join(f"{name} {as_text(value)}" for name, value in job["params"].items() if value != defaults.get(name))
+    return ", ".join(f"{name} {as_text(value)}" for name, value in definition.differences(job["params"]).items())

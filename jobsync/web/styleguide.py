@@ -48,7 +48,7 @@ def show():
         icons=_icons(),
         favicons=sorted(path.name for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")),
         levels=LEVELS,
-        rows=[Row(job, _strip(job["status"]), ()) for job in jobs],
+        rows=[Row(job, _strip(job["status"]), None) for job in jobs],
         counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
         runs=_runs(),
         now=lambda: moment,

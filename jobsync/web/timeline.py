@@ -31,11 +31,16 @@ class Timeline:
 def timeline(structure, depends, now):
     """Return the Timeline of a job at `now` (ms). depends: `{step: [names of steps]}`."""
     if structure["started_at"] is None:
-        return Timeline([], None, [(None, None) for _ in structure["steps"]])
+        return empty_timeline(structure)
     is_over = structure["status"] in TERMINAL
     start = milliseconds(structure["started_at"])
-    until = milliseconds(structure["finished_at"]) if is_over else max(now, start)
+    until = milliseconds(structure["finished_at"]) if is_over and structure["finished_at"] else max(now, start)
     return lay_out(start, until, is_over, [_times(step, depends) for step in in_turns(structure["steps"])])
+
+
+def empty_timeline(structure):
+    """Return the Timeline of a job of which nothing is known."""
+    return Timeline([], None, [(None, None) for _ in structure["steps"]])
 
 
 def _times(step, depends):
@@ -73,7 +78,7 @@ def lay_out(start, until, is_over, steps):
 
 def _ready(step, ends, start):
     """Return when a step could have begun, None while what it depends on hasn't ended."""
-    found = [ends[name] for name in step["depends"]]
+    found = [ends.get(name) for name in step["depends"]]
     return None if None in found else max([start, *found])
 
 
