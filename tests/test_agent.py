@@ -206,7 +206,7 @@ def test_a_file_in_a_known_language_is_never_unknown():
     assert wrong == []
     found = {file["language"]: file["category"] for file in done.results[0]["files"] if file["rule"].endswith("in other languages")}
     assert found and all(expected[kind_of_language(language)] == category for language, category in found.items())
-    for name in "a.sas a.abap a.sc a.typ a.luau a.pony a.odin a.do de.ts".split():
+    for name in ["a.sas", "a.abap", "a.sc", "a.typ", "a.luau", "a.pony", "a.odin", "a.do", "de.ts"]:
         assert classify([imported(name)]).results[0]["files"][0]["category"] in ("source", "docs")
 
 
