@@ -10,7 +10,7 @@ from folder_steps import FakeContext, run_step, write_tree
 from marshmallow import ValidationError
 
 from jobsync.errors import StepFailed
-from jobsync.steps._language import language_of
+from jobsync.steps._language import kind_of_language, language_names, language_of
 from jobsync.steps._rules import CATEGORIES, load_rules
 from jobsync.steps.agent import agent
 from jobsync.steps.local_dir import local_dir
@@ -133,6 +133,9 @@ def test_the_rules_that_ship_look_at_size_and_lines_too():
     ]
 
 
+OF_KIND = {"code": "SAS", "prose": "scdoc", "data": "SNBT", "other": None}
+
+
 def test_no_rule_that_ships_is_hidden_by_one_above_it():
     """Take a file for each extension and glob of each rule: every rule must win at least one."""
     rules, winners = load_rules(), set()
@@ -143,12 +146,68 @@ def test_no_rule_that_ships_is_hidden_by_one_above_it():
             name = (name + "x" if name.endswith("/") else name).lstrip("/")
             for extension in [None, *rule.get("extension", [])]:
                 path = name if extension is None else f"{name}.{extension}"
-                for language in [language_of(path.rpartition("/")[2]), *rule.get("language", [])]:
+                for language in [language_of(path.rpartition("/")[2]), *rule.get("language", []), *map(OF_KIND.get, rule.get("kind", []))]:
                     for binary in (False, True):
                         file = imported(path, rule.get("min_size", 100), rule.get("min_lines", 5), binary, rule.get("generated", False)) | {"language": language}
                         winner = rules.match(file)
                         winners.add(winner and winner["name"])
     assert {rule["name"] for rule in rules.rules} - winners == set()
+
+
+PLACES = {
+    "source": """
+        src/KubernetesClient/Models/V1PodSpec.cs src/main/java/com/acme/lab/BloodTest.java src/main/java/com/acme/music/Suite.java
+        kubernetes/src/main/java/io/kubernetes/client/openapi/models/V1PodSpec.java app/src/main/kotlin/com/acme/test/Probe.kt
+        src/main/java/com/acme/vendor/Vendor.java src/main/java/com/acme/docs/Doc.java src/main/java/com/acme/benchmark/Benchmark.java
+        src/main/scala/acme/examples/Suite.scala shared/src/commonMain/kotlin/a/FooTest.kt src/main/java/com/acme/prebuilt/Prefab.java
+        pkg/kubernetes/client.go pkg/docs/render.go pkg/benchmark/run.go pkg/deps/graph.go kubernetes/client.go terraform/provider.py
+        src/bootstrap.ts src/bootstrap.js resources/js/bootstrap.js todo.py src/todo.js app/authors.rb src/contributors.ts lib/require.js
+        src/licenses/views.py src/docs/page.tsx app/models/blood_test.rb src/Entity/BloodTest.php Sources/Lab/BloodTest.swift
+        pkg/sub/migrations/a.go
+    """,
+    "test": """
+        src/test/java/com/acme/BloodTest.java src/test/resources/project/src/main/java/A.java tests/fixtures/app/src/main/java/A.java
+        pkg/a/a_test.go pkg/a/testdata/a.go test/e2e/a.go tests/BloodTest.php Tests/LabTests/BloodTest.swift spec/models/a_spec.rb
+        pkg/testutil/a.go Lab.Tests/V1PodSpec.cs src/Lab.Tests/FooTest.cs
+    """,
+    "docs": """
+        examples/app/src/main/java/A.java docs/conf/example.py samples/a/src/main/kotlin/A.kt TODO.md todo.txt TODO AUTHORS licenses/MIT docs/build.js
+    """,
+    "vendored": """
+        vendor/lib/src/main/java/A.java third_party/a/src/main/kotlin/A.kt static/bootstrap.min.js js/bootstrap-5.3.0.js vendor/a.java
+    """,
+    "generated": "src/main/java/com/acme/generated/A.java prebuilt/linux/tool",
+    "build": "kubernetes/pod.yaml terraform/run.sh helm/templates/a.tpl k8s/pod.json buildSrc/src/main/kotlin/a.gradle.kts",
+}
+
+
+@pytest.mark.parametrize("category", PLACES)
+def test_the_place_of_a_file_says_more_than_its_name(category):
+    done = classify([imported(path) for path in PLACES[category].split()])
+    wrong = [f"{file['path']}: {file['category']} by {file['rule']}" for file in done.results[0]["files"] if file["category"] != category]
+    assert wrong == []
+
+
+def test_what_is_generated_among_main_sources_is_no_test():
+    path = "kubernetes/src/main/java/io/kubernetes/client/openapi/models/V1PodSpec.java"
+    assert classify([imported(path, generated=True)]).results[0]["files"][0]["category"] == "generated"
+
+
+def test_a_library_is_told_from_a_file_of_its_name_by_its_size():
+    large, small = imported("js/bootstrap.js", size=145_000, lines=4_000), imported("js/bootstrap.js", size=900, lines=30)
+    assert [file["category"] for file in classify([large, small]).results[0]["files"]] == ["vendored", "source"]
+
+
+def test_a_file_in_a_known_language_is_never_unknown():
+    languages = sorted(language_names())
+    done = classify([{**imported("folder/a.xyzzy"), "language": language} for language in languages])
+    expected = {"code": "source", "prose": "docs", "data": "data"}
+    wrong = [file for file in done.results[0]["files"] if file["category"] == "unknown"]
+    assert wrong == []
+    found = {file["language"]: file["category"] for file in done.results[0]["files"] if file["rule"].endswith("in other languages")}
+    assert found and all(expected[kind_of_language(language)] == category for language, category in found.items())
+    for name in ["a.sas", "a.abap", "a.sc", "a.typ", "a.luau", "a.pony", "a.odin", "a.do", "de.ts"]:
+        assert classify([imported(name)]).results[0]["files"][0]["category"] in ("source", "docs")
 
 
 # One's own rules
@@ -275,7 +334,7 @@ def test_all_mistakes_in_rules_are_told_at_once(tmp_path):
             "rule 2: max_lines: Not a valid integer.",
             "rule 2: binary: must be true or false",
             "rule 3 (three): has no condition: give at least one of "
-            "path, extension, language, binary, generated, min_size, max_size, min_lines, max_lines",
+            "path, extension, language, kind, binary, generated, min_size, max_size, min_lines, max_lines",
             "rule 4 (one): path: Shorter than minimum length 1.",
             "rule 4 (one): name: an earlier rule has this name",
         ]
@@ -322,7 +381,7 @@ def test_bad_rules_fail_the_planning_with_all_mistakes(tmp_path):
         list(agent.planner(context))
     mistakes = [
         "own.toml: rule 1 (a): category: is required",
-        "own.toml: rule 1 (a): has no condition: give at least one of path, extension, language, binary, generated, min_size, max_size, min_lines, max_lines",
+        "own.toml: rule 1 (a): has no condition: give at least one of path, extension, language, kind, binary, generated, min_size, max_size, min_lines, max_lines",
         "own.toml: rule 2 (a): name: an earlier rule has this name",
     ]
     assert sorted(context.warnings()) == mistakes

@@ -9,7 +9,7 @@ from jobsync.errors import StepFailed
 from jobsync.steps._rules import RulesSchema, mistakes_in
 from jobsync.steps.agent import agent
 from jobsync.steps.code_map import code_map
-from jobsync.steps.codebase_report import codebase_report
+from jobsync.steps.codebase_report import Codes, codebase_report
 from jobsync.steps.local_dir import local_dir
 
 PROJECT = {
@@ -93,6 +93,12 @@ def test_tests_are_counted_against_code(project):
     found = report(project)[0]
     assert (found["code"], found["test_code"], found["tests_to_code"]) == (7, 2, 0.29)
     assert found["categories"]["source"] == {"files": 4, "bytes": 98, "lines": 12, "code": 7}
+
+
+def test_what_only_one_of_its_steps_knows_of_is_left_out_of_the_lines_of_code():
+    walk = ["a/b", "a/c/d", "a.b", "b", "c"]
+    codes = Codes(iter([{"path": path, "code": 1 + number} for number, path in enumerate(walk) if path != "a.b"]))
+    assert [codes.of(path) for path in ("a/c/d", "a.b", "b", "d")] == [2, 0, 4, 0]
 
 
 def test_it_says_where_the_code_is_with_all_that_lies_below_a_folder(project):

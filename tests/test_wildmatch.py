@@ -1,6 +1,7 @@
 """Patterns, against git itself; and that none takes long, whatever it is asked about."""
 
 import os
+import signal
 import subprocess
 import time
 from io import BytesIO
@@ -99,9 +100,20 @@ QUICK = 1  # second, for what takes milliseconds; where each way is tried, years
 
 
 def seconds(action):
-    begun = time.process_time()
-    action()
-    return time.process_time() - begun
+    """Return how much processor time something takes; it is ended after a while: expressions look for signals now and then."""
+
+    def give_up(*_):
+        raise TimeoutError("takes too long")
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 5 * QUICK)
+    try:
+        begun = time.process_time()
+        action()
+        return time.process_time() - begun
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @pytest.mark.parametrize("pattern", SLOW)

@@ -16,7 +16,7 @@ from jobsync.definitions.fields import TrueOrFalse
 from jobsync.errors import JobsyncError
 from jobsync.regular_files import Unfit, read_regular
 from jobsync.steps._folder import shown
-from jobsync.steps._language import language_names
+from jobsync.steps._language import KINDS, kind_of_language, language_names
 from jobsync.steps._walk import EXTENSION, EXTENSION_REASON
 from jobsync.steps._wildmatch import BadPattern, translate
 
@@ -24,12 +24,12 @@ DEFAULT_RULES = str(Path(__file__).with_name("rules.toml"))
 MAX_RULES_FILE = 1 << 20
 CATEGORIES = ("source", "test", "docs", "config", "build", "data", "asset", "generated", "vendored", "unknown")
 IMPORTANCE = ("high", "medium", "low")
-LISTS = ("path", "extension", "language")
+LISTS = ("path", "not_path", "extension", "language", "kind")
 LIMITS = ("min_size", "max_size", "min_lines", "max_lines")
 KINDER = {"Unknown field.": "is not known", "Missing data for required field.": "is required", "Invalid input type.": "must be a table"}
 WILD = re.compile(r"[*?\[]")
 FACTS = ("binary", "generated")
-CONDITIONS = (*LISTS, *FACTS, *LIMITS)
+CONDITIONS = (*(key for key in LISTS if key != "not_path"), *FACTS, *LIMITS)
 
 
 class BadRules(JobsyncError):
@@ -79,7 +79,9 @@ class RuleSchema(Schema):
     importance = fields.String(load_default="medium", validate=validate.OneOf(IMPORTANCE))
     path = texts(check_glob)
     extension = texts(validate.Regexp(EXTENSION, error=EXTENSION_REASON))
+    not_path = texts(check_glob)
     language = texts(check_language)
+    kind = texts(validate.OneOf(KINDS))
     binary = TrueOrFalse()
     generated = TrueOrFalse()
     min_size = limit()
@@ -198,10 +200,13 @@ class Rules:
         self.rules = rules
         self._extensions, self._any_extension = index(rules, "extension", lambda text: text.lstrip("*.").lower())
         self._languages, self._any_language = index(rules, "language", str)
+        self._kinds, self._any_kind = index(rules, "kind", str)
         self._any_path = sum(1 << bit for bit, rule in enumerate(rules) if "path" not in rule)
-        self._exact_names, self._names, self._folders, self._paths = {}, [], [], []
+        self._exact_names, self._names, self._folders, self._below, self._paths = {}, [], [], [], []
+        self._not_below, self._not_paths = [], []
         for bit, rule in enumerate(rules):
             self._add_globs(1 << bit, rule.get("path", ()))
+            self._add_not_globs(1 << bit, rule.get("not_path", ()))
         self._by_folder = lru_cache(maxsize=4096)(self._match_folder)
 
     def _add_globs(self, bit, globs):
@@ -217,14 +222,24 @@ class Rules:
             self._folders.append((bit, expression(folders)))
         for glob in globs:
             if "/" in glob[:-1]:
-                self._paths.append((bit, path_expression(glob), is_any_case(glob)))
+                below = folder_of_glob(glob)
+                (self._paths if below is None else self._below).append((bit, *path_condition(glob if below is None else below)))
+
+    def _add_not_globs(self, bit, globs):
+        """Sort what a rule's files must not fit."""
+        for glob in map(anywhere, globs):
+            below = folder_of_glob(glob)
+            (self._not_paths if below is None else self._not_below).append((bit, *path_condition(glob if below is None else below)))
 
     def match(self, file):
         """Return the first rule that fits a file of an import, as a dict; None if none does."""
         folder, _, name = file["path"].rpartition("/")
-        bits = self._any_path | self._by_folder(folder) | self._match_name(name) | self._match_path(file["path"])
+        allowed, refused = self._by_folder(folder)
+        bits = self._any_path | allowed | self._match_name(name) | match_paths(self._paths, file["path"])
+        bits &= ~(refused | match_paths(self._not_paths, file["path"]))
         bits &= self._match_extension(name)
         bits &= self._languages.get(file["language"], 0) | self._any_language
+        bits &= self._kinds.get(kind_of_language(file["language"]), 0) | self._any_kind
         while bits:
             lowest = bits & -bits
             rule = self.rules[lowest.bit_length() - 1]
@@ -241,15 +256,10 @@ class Rules:
         return bits
 
     def _match_folder(self, folder):
+        """Return (the rules that the folder is enough for, those that it rules out)."""
         names = folder.split("/") if folder else []
-        return sum(bit for bit, regex in self._folders if any(regex.match(name) for name in names))
-
-    def _match_path(self, path):
-        lower, bits = path.lower(), 0
-        for bit, regex, any_case in self._paths:
-            if not bits & bit and regex.match(lower if any_case else path):
-                bits |= bit
-        return bits
+        bits = sum(bit for bit, regex in self._folders if any(regex.match(name) for name in names))
+        return bits | match_paths(self._below, folder), match_paths(self._not_below, folder)
 
     def _match_extension(self, name):
         bits = self._any_extension
@@ -280,10 +290,28 @@ def expression(globs):
     return re.compile("|".join(f"(?i:{translate(glob)}\\Z)" if is_any_case(glob) else f"{translate(glob)}\\Z" for glob in globs))
 
 
-def path_expression(glob):
-    """Return the expression for a glob of a whole path, which also fits what is below a folder of that path."""
-    below = "/.*" if glob.endswith("/") else "(?:/.*)?"
-    return re.compile(f"{translate(glob.strip('/'))}(?s:{below})\\Z")
+def path_condition(glob):
+    """Return (the expression for a glob of a whole path, which also fits what is below a folder of that path; whether it is for any case)."""
+    return re.compile(f"{translate(glob.strip('/'))}(?s:/.*)?\\Z"), is_any_case(glob)
+
+
+def match_paths(conditions, path):
+    """Return the rules that a path fits, of [(rule, expression, whether it is for any case)]."""
+    lower, bits = path.lower(), 0
+    for bit, regex, any_case in conditions:
+        if not bits & bit and regex.match(lower if any_case else path):
+            bits |= bit
+    return bits
+
+
+def folder_of_glob(glob):
+    """Return a glob for the folder that a file must be below to fit `docs/` or `docs/**`; None of others."""
+    return next((glob.removesuffix(end) or None for end in ("/**", "/") if glob.endswith(end)), None)
+
+
+def anywhere(glob):
+    """Return a glob of a whole path for one of a file's name, or of the name of a folder above it."""
+    return glob if "/" in glob[:-1] else f"**/{glob}"
 
 
 def fits(rule, file):

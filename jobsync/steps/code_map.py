@@ -37,7 +37,7 @@ MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
 # What a record and the sums say depends on these: the first number is raised when files come to be counted in another way
-READER = f"2, Pygments {pygments.__version__}, chardet {chardet.__version__}"
+READER = f"3, Pygments {pygments.__version__}, chardet {chardet.__version__}"
 
 
 class Examined(NamedTuple):

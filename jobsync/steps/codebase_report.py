@@ -9,6 +9,7 @@ from collections import Counter
 from jobsync.errors import StepFailed
 from jobsync.registry import step
 from jobsync.steps._duplicates import Duplicates
+from jobsync.steps._folder import parts_of
 from jobsync.steps._language import kind_of_language
 from jobsync.steps._report import Largest, Sums, counted, cut_sentence, first_of, folder_of, readable, share, shorten
 from jobsync.steps._unknown import Unknown
@@ -31,14 +32,12 @@ def codebase_report(context, unit):
     if missing:
         raise StepFailed(f"a codebase_report puts together steps of the types {', '.join(TYPES)}: depends names none of type {', '.join(missing)}")
     imported, mapped, classified = (context.step_result(steps[name]) or {} for name in TYPES)
-    survey = Survey(codes_of(context, steps["code_map"]))
-    for result in results_of(context, steps["agent"]):
-        for file in result["files"]:
-            survey.add(file)
-    duplicates = Duplicates()
-    for result in results_of(context, steps["local_dir"]):
-        for file in result["files"]:
-            duplicates.add(file)
+    survey, codes = Survey(), Codes(files_of(context, steps["code_map"]))
+    for file in files_of(context, steps["agent"]):
+        survey.add(file, codes.of(file["path"]))
+    duplicates = Duplicates(files_of(context, steps["local_dir"]))
+    for file in files_of(context, steps["local_dir"]):
+        duplicates.add(file)
     report = survey.table(classified, mapped, imported, duplicates) | {"files_listed_by": steps["agent"]}
     context.log(report["summary"])
     return report
@@ -61,26 +60,33 @@ def sum_up(context, results):
     return next(results)
 
 
-def results_of(context, name):
-    """Yield the results of the completed children of a step."""
+def files_of(context, name):
+    """Yield the files in the results of the completed children of a step, in the order of the walk."""
     for child in context.children(name):
         context.check()
-        yield context.result(child)
+        yield from context.result(child)["files"]
 
 
-def codes_of(context, name):
-    """Return {path: lines of code} of a map."""
-    codes = {}
-    for result in results_of(context, name):
-        codes.update((file["path"], file["code"]) for file in result["files"] if file["code"])
-    return codes
+class Codes:
+    """The lines of code of a map's files, asked for in the order of the walk: both lists are gone through side by side, and neither is held."""
+
+    def __init__(self, files):
+        self._files = files
+        self._at, self._file = (), None
+
+    def of(self, path):
+        """Return the lines of code of a file, 0 if the map doesn't know it. The next path must be behind it."""
+        parts = parts_of(path)
+        while self._at is not None and self._at < parts:
+            self._file = next(self._files, None)
+            self._at = self._file and parts_of(self._file["path"])
+        return self._file["code"] if self._at == parts else 0
 
 
 class Survey:
-    """The sums of the report, grown file by file. codes: {path: lines of code}."""
+    """The sums of the report, grown file by file."""
 
-    def __init__(self, codes):
-        self.codes = codes
+    def __init__(self):
         self.categories, self.languages = Sums(*SIZES, "code"), Sums(*SIZES, "code")
         self.folders = Sums("files", "code", "test_code")
         self.source = Counter()  # lines of source by language
@@ -89,9 +95,9 @@ class Survey:
         self.deepest = Largest(MAX_DEEPEST, by="depth")
         self.unknown = Unknown()
 
-    def add(self, file):
-        """Add a file as the classification has it."""
-        path, category, code = file["path"], file["category"], self.codes.get(file["path"], 0)
+    def add(self, file, code):
+        """Add a file as the classification has it, with its lines of code."""
+        path, category = file["path"], file["category"]
         sizes = (1, file["size"], file["lines"], code)
         self.categories.add(category, *sizes)
         self.languages.add(language_label(file), *sizes)
