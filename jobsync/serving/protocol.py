@@ -152,7 +152,7 @@ class Body(wsgi.Input):
     def __init__(self, *arguments, allowance, give_up, **options):
         super().__init__(*arguments, **options)
         self._allowance = allowance
-        self._give_up = give_up
+        self.give_up = give_up
         self.is_broken = False
 
     def is_read(self):
@@ -177,7 +177,7 @@ class Body(wsgi.Input):
             return read(length)
         except (OSError, wsgi.ChunkReadError):
             self.is_broken = True
-            self._give_up()
+            self.give_up()
             raise
 
     def _chunked_read(self, rfile, length=None, use_readline=False):

@@ -33,7 +33,7 @@ class PacketSocket(WebSocket):
         message = super().wait()
         if message is None or isinstance(message, bytes) or PACKET.match(message):
             return message
-        BROKEN.tell(f"{self.client} sent what is no packet of Engine.IO")
+        BROKEN.tell(f"{self._peer} sent what is no packet of Engine.IO")
         self.close((PROTOCOL, "This is no packet of Engine.IO."))
         return None
 

@@ -63,9 +63,10 @@ class WebSocket(RFC6455WebSocket):
     """A websocket whose frames are read from the connection's Reader, each counted, and each message limited as a whole."""
 
     def __init__(self, environ):
-        body = environ["eventlet.input"]
-        super().__init__(body.get_socket(), environ)
-        self._reader = body.rfile
+        self._body = environ["eventlet.input"]
+        super().__init__(self._body.get_socket(), environ)
+        self._has_ended = False
+        self._reader = self._body.rfile
         self._reader.deadline = None  # Engine.IO's pings look after it
         self._peer = environ["jobsync.connection"].name  # not `client`, by which eventlet decides to mask what is sent
         self._allowance = Allowance(self._peer, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES})
@@ -84,14 +85,23 @@ class WebSocket(RFC6455WebSocket):
             return None
 
     def close(self, close_data=None):
-        """Say goodbye, unless the client doesn't even take what was sent before, and end the connection. Never raises."""
+        """Say goodbye, unless the client doesn't even take what was sent before, and end the connection. Never raises.
+
+        close_data: `(code, reason)` when it is for something that the client said: it gets a moment to read that.
+        """
+        if self._has_ended:
+            return
+        self._has_ended = True
+        is_stuck = self._sendlock.locked()
         try:
-            if not self._sendlock.locked():
+            if not is_stuck:
                 self._send_closing_frame(close_data=close_data, ignore_send_errors=True)
-            self.websocket_closed = True
-            self.socket.shutdown(socket.SHUT_RDWR)
+            self.socket.shutdown(socket.SHUT_WR if close_data and not is_stuck else socket.SHUT_RDWR)  # the latter wakes who reads
         except OSError:
             pass  # it has ended already
+        self.websocket_closed = True
+        if close_data:
+            self._body.give_up()
 
     def _get_bytes(self, numbytes):
         data = self._reader.read(numbytes)
