@@ -2,7 +2,7 @@
 // up nothing moves under their eyes, and what isn't held can be had by a click.
 
 import { Ranges } from "./ranges.js";
-import { clock, part, plain, setHidden, setText, showTime } from "./show.js";
+import { part, plain, setHidden, setText, showTime } from "./show.js";
 
 export const LATEST = 500; // lines
 const MOST = 2000; // lines in the document
@@ -347,9 +347,7 @@ export function rowOf({ line, level, at, message }, step, pattern) {
   row.dataset.level = level;
   number.href = `#${step}:${line}`;
   number.textContent = line;
-  time.dateTime = at;
-  time.title = at;
-  time.textContent = clock(at);
+  showTime(time, at);
   word.textContent = level;
   text.textContent = plain(message);
   return row;

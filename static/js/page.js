@@ -196,20 +196,12 @@ class JobPage {
     else this.#failures.show(html, this.#shown);
   }
 
-  #showDeleted(isReplaced) {
+  async #showDeleted(isReplaced) {
     this.#isGone = true;
     this.#steps.forEach((step) => step.keep());
-    const note = part(this.#root, "deleted");
-    const reason = isReplaced ? "The database was replaced by an older one: reload the page for what it says." : "This job was deleted.";
-    setText(note, `${reason} What you see is the last that was known of it.`);
-    setHidden(note, false);
-    const actions = part(this.#root, "actions");
-    if (actions.contains(document.activeElement)) note.focus();
-    setHidden(actions, true);
     this.#indicator.hide();
-    this.#root.classList.add("is-deleted");
-    setAttribute(part(document, "favicon"), "href", "/static/favicons/deleted.svg");
-    document.title = `deleted · ${document.title}`;
+    const { showDeleted } = await loaded(() => import("./deleted.js"));
+    showDeleted(this.#root, isReplaced);
   }
 
   #afterAction(action, answer) {

@@ -50,21 +50,18 @@ export function moment(iso) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockOf(date)}`;
 }
 
-const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-
 /** Returns `22 Nov, 13:00` for an ISO time, in the viewer's time zone, with the year if it isn't that in which the page was made. */
 function dayTime(iso) {
   const date = new Date(iso);
-  const year = date.getFullYear();
-  const served = new Date(Number(document.documentElement.dataset.now));
-  const day = `${date.getDate()} ${MONTHS[date.getMonth()]}${year === served.getFullYear() ? "" : ` ${year}`}`;
-  return `${day}, ${two(date.getHours())}:${two(date.getMinutes())}`;
+  const isThisYear = date.getFullYear() === new Date(Number(document.documentElement.dataset.now)).getFullYear();
+  const month = date.toLocaleDateString("en-US", { month: "short" });
+  return `${date.getDate()} ${month}${isThisYear ? "" : ` ${date.getFullYear()}`}, ${clockOf(date).slice(0, 5)}`;
 }
 
 /** Returns `13:00:00.123` for an ISO time, in the viewer's time zone. */
 export function clock(iso) {
   const date = new Date(iso);
-  return `${clockOf(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return `${clockOf(date)}.${date.toISOString().slice(20, 23)}`;
 }
 
 /** Shows an ISO time, or null for none, in a <time>. */

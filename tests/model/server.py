@@ -117,6 +117,7 @@ class Server:
             yield
         except Killed:
             self.kill()
+            self._note_commit()  # a long statement's commit comes before the point that it died at
         finally:
             self._plan = None
 
