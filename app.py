@@ -45,15 +45,16 @@ from sqlalchemy.exc import DBAPIError
 
 import config
 import jobsync
-from jobsync import address, realtime
+from jobsync import realtime
+from jobsync.base import server_address
+from jobsync.base.errors import AlreadyRunning, JobsyncError, SettingsError
+from jobsync.base.loop import run_outside_with
+from jobsync.base.private_files import opener
+from jobsync.base.processes import WORKER_MARK
 from jobsync.changes import changes
 from jobsync.engine.embedded import Supervisor
-from jobsync.errors import AlreadyRunning, JobsyncError, SettingsError
 from jobsync.extensions import socketio
-from jobsync.loop import run_outside_with
 from jobsync.monitor import Monitor
-from jobsync.private import opener
-from jobsync.processes import WORKER_MARK
 from jobsync.upgrade import bring_up_to_date
 
 ENVIRON = {"wsgi.input_terminated": True}  # eventlet ends a chunked body by itself; not told so, Flask would take it for empty
@@ -150,7 +151,7 @@ def _serve(app, listener, settings):
     port = listener.getsockname()[1]
     url = f"http://{_shown(settings.host)}:{port}/"
     print(f"jobsync is at {url} (Ctrl-C ends it)", flush=True)
-    with address.announced(settings.data_dir, url):
+    with server_address.announced(settings.data_dir, url):
         trouble = stop.wait()
     server.stop()
     supervisor.stop()

@@ -11,9 +11,9 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from jobsync.errors import SettingsError
-from jobsync.private import make_folder, open_to_others, opener
-from jobsync.regular_files import Unfit, open_regular, read_regular
+from jobsync.base.errors import SettingsError
+from jobsync.base.private_files import make_folder, open_to_others, opener
+from jobsync.base.regular_files import Unfit, open_regular, read_regular
 from jobsync.security import HOST
 
 SQLITE = b"SQLite format 3\0"  # how each such file begins

@@ -2,7 +2,7 @@
 
 from sqlalchemy import insert, select, text, update
 
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.lifecycle import rows
 from jobsync.models import Counter, Step
 from jobsync.store import write

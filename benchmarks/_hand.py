@@ -21,7 +21,7 @@ import config
 import jobsync
 from benchmarks._helper import answer, questions
 from jobsync import store
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.lifecycle import work
 from jobsync.logs import Line
 

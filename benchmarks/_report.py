@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jobsync.metrics import SECONDS
+from jobsync.base.metrics import SECONDS
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import config
 import jobsync
 from benchmarks._helper import answer, questions
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.lifecycle import work
 from jobsync.logs import Line
 

@@ -7,9 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from jobsync import api, cli, realtime, registry, security, web
+from jobsync.base.errors import JobsyncError, StoreUnreadable
 from jobsync.changes import changes
 from jobsync.definitions import Definitions
-from jobsync.errors import JobsyncError, StoreUnreadable
 from jobsync.extensions import db, engine_options, migrate, prepare_engine, unusable
 from jobsync.heartbeats import Heartbeats
 from jobsync.listing import KeptCounts

@@ -3,7 +3,7 @@
 A message is a hint to look at the store: it carries the revision at which it was true.
 """
 
-from jobsync import metrics
+from jobsync.base import metrics
 from jobsync.extensions import socketio
 
 EVENT = "job_update"

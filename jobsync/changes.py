@@ -10,8 +10,8 @@ import threading
 import time
 
 from jobsync.alarm import Alarm
+from jobsync.base.trouble import Trouble
 from jobsync.extensions import db, open_watcher, socketio
-from jobsync.trouble import Trouble
 
 SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)  # seconds to the next looks after a writing: its commit may take a moment yet
 POLL = 0.02  # seconds between two looks while the store keeps changing, without an alarm; a look itself costs a few microseconds

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from jobsync import store
-from jobsync.clock import now
+from jobsync.base.clock import now
 
 STALE = 15.0  # seconds without a heartbeat
 

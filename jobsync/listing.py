@@ -13,15 +13,15 @@ from datetime import date
 from flask import current_app
 from sqlalchemy import Text, cast, desc, exists, func, select, union_all
 
-from jobsync.clock import DAY, midnight
+from jobsync.base.clock import DAY, midnight
+from jobsync.base.loop import in_turns
+from jobsync.base.text import json_size
 from jobsync.extensions import db, socketio
-from jobsync.loop import in_turns
 from jobsync.models import Job, JobWords, Step
 from jobsync.placeholders import as_text
 from jobsync.sound import sound
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
 from jobsync.store import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
-from jobsync.text import json_size
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
 COUNTED = 20_000  # entries of an index counted at a time: a millisecond

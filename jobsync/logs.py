@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, insert, select, union_all, update
 
-from jobsync.clock import iso, now
+from jobsync.base.clock import iso, now
+from jobsync.base.text import json_size, plain, storable
 from jobsync.extensions import db, socketio
 from jobsync.models import LogLine, Step
 from jobsync.sound import sound
 from jobsync.status import LEVELS
 from jobsync.store import ANSWER_BYTES, bounded, one_by_one, read, step_row
-from jobsync.text import json_size, plain, storable
 
 CHUNK = 2500  # lines read or looked through in one slice
 CHUNK_TEXT = 256 * 1024  # characters of them: what a slice costs goes by the text

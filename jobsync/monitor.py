@@ -11,15 +11,16 @@ from functools import partial
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from jobsync import broadcast, lifecycle, metrics, store
+from jobsync import broadcast, lifecycle, store
+from jobsync.base import metrics
+from jobsync.base.clock import now
+from jobsync.base.errors import JobsyncError, StoreBusy, StoreUnwritable
+from jobsync.base.loop import in_turns
+from jobsync.base.trouble import Trouble
 from jobsync.changes import changes
-from jobsync.clock import now
-from jobsync.errors import JobsyncError, StoreBusy, StoreUnwritable
 from jobsync.extensions import socketio
 from jobsync.lifecycle import moves
-from jobsync.loop import in_turns
 from jobsync.status import TERMINAL
-from jobsync.trouble import Trouble
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
 HEARTBEAT = 1.2  # seconds without a message after which a room gets a hint: under the contract's 2 s with LOOK and `store.BRIEFLY`

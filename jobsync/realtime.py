@@ -9,9 +9,10 @@ import logging
 from flask_socketio import join_room, leave_room, rooms
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobsync import broadcast, metrics, store
+from jobsync import broadcast, store
+from jobsync.base import metrics
+from jobsync.base.text import storable
 from jobsync.extensions import socketio
-from jobsync.text import storable
 
 MOST_ROOMS = 200
 MOST_BYTES = 64 * 1024  # of one message: a larger one ends its connection

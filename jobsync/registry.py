@@ -26,7 +26,7 @@ from typing import Any, Protocol
 
 from marshmallow import Schema
 
-from jobsync.errors import JobsyncError
+from jobsync.base.errors import JobsyncError
 
 GROUP = "jobsync.steps"
 

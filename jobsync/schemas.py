@@ -5,7 +5,7 @@ from datetime import date
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from jobsync.clock import milliseconds
+from jobsync.base.clock import milliseconds
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
 
 

@@ -11,7 +11,7 @@ from functools import cache
 
 from sqlalchemy import JSON, Boolean, Integer
 
-from jobsync.text import storable
+from jobsync.base.text import storable
 
 JSON_TYPES = {"jobs.params": (dict,), "jobs.tags": (list,), "jobs.result": (dict,), "steps.depends": (list,)}
 ANY_JSON = (dict, list, str, int, float, bool)

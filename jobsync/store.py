@@ -16,17 +16,17 @@ from itertools import islice
 from sqlalchemy import Text, bindparam, cast, func, or_, select, union_all
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from jobsync.base.clock import iso, now
+from jobsync.base.errors import BadInput, NotFound, StoreBusy, StoreUnwritable
+from jobsync.base.loop import in_turns
+from jobsync.base.text import json_size
+from jobsync.base.trouble import reason
 from jobsync.changes import changes
-from jobsync.clock import iso, now
-from jobsync.errors import BadInput, NotFound, StoreBusy, StoreUnwritable
 from jobsync.extensions import db, socketio, unusable
-from jobsync.loop import in_turns
 from jobsync.models import Child, Counter, Job, Probe, Step, Worker
 from jobsync.sound import Damaged, damage, plainest, sound, tell, value_of
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
 from jobsync.status import LEVELS as LOG_LEVELS
-from jobsync.text import json_size
-from jobsync.trouble import reason
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again

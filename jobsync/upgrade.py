@@ -8,9 +8,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_migrate import upgrade
 
-from jobsync.errors import SettingsError
+from jobsync.base.errors import SettingsError
+from jobsync.base.private_files import opener
 from jobsync.extensions import db
-from jobsync.private import opener
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
 

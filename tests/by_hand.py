@@ -6,7 +6,7 @@ from definition_files import define
 from sqlalchemy import event, func, select
 
 from jobsync import registry, store
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.extensions import db
 from jobsync.lifecycle import moves, submit, work
 from jobsync.logs import Line

@@ -3,7 +3,7 @@
 import json
 from collections import namedtuple
 
-from jobsync.errors import Stopped
+from jobsync.base.errors import Stopped
 from jobsync.registry import Unit
 
 Done = namedtuple("Done", "units results summary log")

@@ -9,7 +9,7 @@ import pytest
 from folder_steps import FakeContext, run_step, write_tree
 from marshmallow import ValidationError
 
-from jobsync.errors import StepFailed
+from jobsync.base.errors import StepFailed
 from jobsync.steps._language import kind_of_language, language_names, language_of
 from jobsync.steps._rules import CATEGORIES, load_rules
 from jobsync.steps.agent import agent

@@ -17,12 +17,12 @@ from conftest import define, make_app
 from sqlalchemy import insert, select
 
 from jobsync import lifecycle, logs, store
-from jobsync.clock import now
+from jobsync.base.clock import now
+from jobsync.base.text import plain
 from jobsync.lifecycle import work
 from jobsync.models import LogLine, Step
 from jobsync.monitor import Monitor
 from jobsync.status import LEVELS
-from jobsync.text import plain
 
 MIB = 1024 * 1024
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

@@ -23,14 +23,15 @@ from sqlalchemy import func, update
 from sqlalchemy import select as select_rows
 from sqlalchemy.exc import OperationalError
 
-from jobsync import address, lifecycle, listing, store
+from jobsync import lifecycle, listing, store
+from jobsync.base import server_address
+from jobsync.base.clock import iso, now
+from jobsync.base.errors import StoreBusy
 from jobsync.cli import look, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
-from jobsync.clock import iso, now
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
-from jobsync.errors import StoreBusy
 from jobsync.extensions import db
 from jobsync.lifecycle import moves, work
 from jobsync.models import Child, Job, LogLine, Step, Worker
@@ -308,16 +309,16 @@ def test_each_failed_child_is_shown_with_its_last_lines_and_no_more_than_a_few(a
 
 
 def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
-    assert address.find(tmp_path) is None
-    with address.announced(tmp_path, "http://127.0.0.1:5000/"):
-        ask = f"from jobsync import address; print(address.find({str(tmp_path)!r}))"
+    assert server_address.find(tmp_path) is None
+    with server_address.announced(tmp_path, "http://127.0.0.1:5000/"):
+        ask = f"from jobsync import address; print(server_address.find({str(tmp_path)!r}))"
         found = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert found.stdout == "http://127.0.0.1:5000/\n", found.stderr
-    assert address.find(tmp_path) is None
+    assert server_address.find(tmp_path) is None
     for odd in (os.mkfifo, os.mkdir):
         (tmp_path / "server.address").unlink(missing_ok=True)
         odd(tmp_path / "server.address")
-        assert address.find(tmp_path) is None
+        assert server_address.find(tmp_path) is None
         {os.mkdir: os.rmdir, os.mkfifo: os.unlink}[odd](tmp_path / "server.address")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobsync.clock import iso, milliseconds
+from jobsync.base.clock import iso, milliseconds
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from folder_steps import FakeContext, planned_paths, run_step, write_tree
 from marshmallow import ValidationError
 from pygments.lexers import get_all_lexers
 
-from jobsync.errors import StepFailed, Stopped
+from jobsync.base.errors import StepFailed, Stopped
 from jobsync.steps import _count, _encoding
 from jobsync.steps._folder import Folder
 from jobsync.steps._isolated import GaveUp

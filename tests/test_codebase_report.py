@@ -5,7 +5,7 @@ import tomllib
 import pytest
 from folder_steps import FakeContext, run_step, write_tree
 
-from jobsync.errors import StepFailed
+from jobsync.base.errors import StepFailed
 from jobsync.steps._rules import RulesSchema, mistakes_in
 from jobsync.steps.agent import agent
 from jobsync.steps.code_map import code_map

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from jobsync import processes, registry
+from jobsync import registry
+from jobsync.base import processes
+from jobsync.base.errors import StepFailed, Stopped
 from jobsync.definitions import Definitions
-from jobsync.errors import StepFailed, Stopped
 from jobsync.steps import _pipes, _process
 from jobsync.steps._lines import PIECE, LineSplitter, level_of
 from jobsync.steps.command import CommandOptions, command

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, make_url
 
 import config
 from jobsync import upgrade
-from jobsync.errors import SettingsError
+from jobsync.base.errors import SettingsError
 from jobsync.extensions import prepare_engine
 
 

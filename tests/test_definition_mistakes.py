@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobsync import registry
+from jobsync.base.errors import BadInput
 from jobsync.definitions import read_table
 from jobsync.definitions.problem import nearest
-from jobsync.errors import BadInput
 from jobsync.steps import BUILT_IN
 
 GOOD = {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from jobsync import registry
+from jobsync.base.errors import BadInput, NotFound
 from jobsync.definitions import Definition, Definitions, Problem, read_duration, read_table, reading
 from jobsync.definitions.values import TYPES
-from jobsync.errors import BadInput, NotFound
 from jobsync.steps.command import command
 
 

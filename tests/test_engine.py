@@ -16,7 +16,8 @@ from by_hand import messages, recount
 from conftest import ROOT, Server, make_app, wait_for
 from sqlalchemy import func, select
 
-from jobsync import processes, store
+from jobsync import store
+from jobsync.base import processes
 from jobsync.engine import embedded
 from jobsync.heartbeats import Heartbeats
 from jobsync.lifecycle import work

@@ -15,20 +15,20 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     [
         {
-            "jobsync.errors",
+            "jobsync.base.errors",
             "jobsync.status",
-            "jobsync.clock",
-            "jobsync.text",
+            "jobsync.base.clock",
+            "jobsync.base.text",
             "jobsync.placeholders",
-            "jobsync.private",
-            "jobsync.processes",
-            "jobsync.loop",
-            "jobsync.regular_files",
+            "jobsync.base.private_files",
+            "jobsync.base.processes",
+            "jobsync.base.loop",
+            "jobsync.base.regular_files",
         },
-        {"jobsync.trouble", "jobsync.sound", "jobsync.address"},
+        {"jobsync.base.trouble", "jobsync.sound", "jobsync.base.server_address"},
     ],
     [
-        {"jobsync.extensions", "jobsync.metrics"},
+        {"jobsync.extensions", "jobsync.base.metrics"},
         "jobsync.alarm",
         "jobsync.changes",
         "jobsync.models",
@@ -51,7 +51,7 @@ FLOORS = [
     [{"config", "jobsync.serving"}, "app"],
 ]
 STRANGERS = [("jobsync.monitor", "jobsync.engine")]
-GROUND = ("jobsync.errors", "jobsync.status", "jobsync.clock", "jobsync.loop")
+GROUND = ("jobsync.base.errors", "jobsync.status", "jobsync.base.clock", "jobsync.base.loop")
 
 
 def product_files():

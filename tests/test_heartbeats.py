@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobsync import clock
+from jobsync.base import clock
 from jobsync.heartbeats import STALE, Heartbeats
 from jobsync.lifecycle import work
 

@@ -12,7 +12,7 @@ import isolated_calls as calls
 import pytest
 from conftest import wait_for
 
-from jobsync.errors import Stopped
+from jobsync.base.errors import Stopped
 from jobsync.steps import _isolated
 from jobsync.steps._isolated import GaveUp, Helper, call
 from jobsync.steps._lines import level_of

@@ -8,8 +8,8 @@ import pytest
 from marshmallow import ValidationError
 
 from jobsync import registry
+from jobsync.base.errors import BadInput, StepFailed, Stopped
 from jobsync.definitions import Definitions
-from jobsync.errors import BadInput, StepFailed, Stopped
 from jobsync.registry import Unit
 from jobsync.steps.test_job_generator import GeneratorOptions, count_all
 from jobsync.steps.test_job_generator import test_job_generator as generator

@@ -6,7 +6,7 @@ import time
 import pytest
 from pygments.lexers import find_lexer_class, get_all_lexers
 
-from jobsync.errors import Stopped
+from jobsync.base.errors import Stopped
 from jobsync.steps._count import count_lines
 from jobsync.steps._language import SHARED_HEAD, counted_as, kind_of_language, language_names, language_of, line_expression, listed, table
 

@@ -10,8 +10,9 @@ from by_hand import recount, statements
 from conftest import Server, make_app
 from sqlalchemy import event, text, update
 
-from jobsync import lifecycle, loop, store
+from jobsync import lifecycle, store
 from jobsync.api.structure import Cache
+from jobsync.base import loop
 from jobsync.extensions import db
 from jobsync.lifecycle import moves, rows, work
 from jobsync.models import Job, Step

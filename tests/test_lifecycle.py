@@ -9,7 +9,7 @@ from by_hand import line, messages, recount
 from sqlalchemy import func, select, update
 
 from jobsync import lifecycle, listing, store
-from jobsync.errors import BadInput, NotFound, StoreBusy, WrongState
+from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
 from jobsync.extensions import db
 from jobsync.lifecycle import moves, rows, work
 from jobsync.models import Child, Deletion, Job, LogLine, Step
@@ -569,7 +569,7 @@ def test_a_transaction_that_breaks_leaves_nothing_of_itself(hand):
 
 def test_what_happens_in_one_transaction_happens_at_one_time(hand, monkeypatch):
     ticks = itertools.count(1_800_000_000_000, 1000)
-    monkeypatch.setattr("jobsync.clock.time.time_ns", lambda: next(ticks) * 1_000_000)
+    monkeypatch.setattr("jobsync.base.clock.time.time_ns", lambda: next(ticks) * 1_000_000)
     job_id = hand.submit("[step.a]\n[step.b]")
     hand.run_out(job_id)
     job, steps = store.job(job_id), store.structure(job_id)["steps"]

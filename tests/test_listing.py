@@ -8,8 +8,8 @@ from conftest import make_app
 from sqlalchemy import event, select, text, update
 
 from jobsync import lifecycle, listing, store
-from jobsync.clock import DAY, midnight
-from jobsync.errors import BadInput
+from jobsync.base.clock import DAY, midnight
+from jobsync.base.errors import BadInput
 from jobsync.extensions import db, socketio
 from jobsync.listing import Run, Wanted
 from jobsync.models import Job, JobWords, Step

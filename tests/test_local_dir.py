@@ -15,10 +15,10 @@ import pytest
 from folder_steps import FakeContext, planned_paths, run_step, write_tree
 from marshmallow import ValidationError
 
-from jobsync.clock import iso
-from jobsync.errors import StepFailed, Stopped
+from jobsync.base.clock import iso
+from jobsync.base.errors import StepFailed, Stopped
+from jobsync.base.text import path_to_text, text_to_path
 from jobsync.steps.local_dir import local_dir
-from jobsync.text import path_to_text, text_to_path
 
 STDLIB = sysconfig.get_paths()["stdlib"]
 

@@ -9,7 +9,7 @@ from conftest import make_app
 from sqlalchemy import select
 
 from jobsync import logs, store
-from jobsync.errors import NotFound
+from jobsync.base.errors import NotFound
 from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.logs import PIECE, lines_of

@@ -9,7 +9,7 @@ from conftest import wait_for
 from sqlalchemy import insert, update
 
 from jobsync import broadcast, lifecycle, monitor, store
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.models import Job, Step

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from jobsync import processes
+from jobsync.base import processes
 
 PATIENCE = 20  # seconds until a test gives up
 NOBODY = 2**22 + 1  # a number that no process has: Linux gives none above 2**22

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import config
-from jobsync import regular_files
+from jobsync.base import regular_files
+from jobsync.base.errors import SettingsError
+from jobsync.base.regular_files import Unfit, open_regular, read_regular
 from jobsync.definitions import Definitions
-from jobsync.errors import SettingsError
-from jobsync.regular_files import Unfit, open_regular, read_regular
 from jobsync.steps._rules import BadRules, load_rules
 from jobsync.web.assets import Assets, NotFound
 

@@ -13,13 +13,13 @@ from conftest import make_app, wait_for
 from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, registry, store
-from jobsync.clock import milliseconds
+from jobsync.base.clock import milliseconds
+from jobsync.base.errors import StepFailed, StoreBusy
 from jobsync.engine import outbox as outbox_module
 from jobsync.engine import runner, worker
 from jobsync.engine.outbox import MOST_LINES, Outbox
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
-from jobsync.errors import StepFailed, StoreBusy
 from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.registry import Unit, step
@@ -441,7 +441,7 @@ def test_the_five_hundredth_line_stores_them_all(hand, outbox):
 def test_an_attempt_that_is_given_up_as_late_began_when_it_began(hand, outbox, monkeypatch):
     task = running_task(hand, outbox)
     context, moment = TaskContext(task, outbox), time.time_ns()
-    monkeypatch.setattr("jobsync.clock.time.time_ns", lambda: moment + 60 * 10**9)
+    monkeypatch.setattr("jobsync.base.clock.time.time_ns", lambda: moment + 60 * 10**9)
     outbox.add_end(runner.late_end(context))
     outbox.flush()
     (child,) = hand.children(task.job_id)

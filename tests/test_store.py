@@ -15,8 +15,8 @@ from sqlalchemy import insert, select, update
 
 from jobsync import lifecycle, listing, logs, store
 from jobsync.alarm import Alarm
+from jobsync.base.errors import BadInput, NotFound
 from jobsync.changes import Changes, changes
-from jobsync.errors import BadInput, NotFound
 from jobsync.extensions import db, socketio
 from jobsync.lifecycle import work
 from jobsync.listing import Wanted

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsync.text import one_line, path_to_text, printable, storable, text_to_path
+from jobsync.base.text import one_line, path_to_text, printable, storable, text_to_path
 
 any_text = st.text(st.characters(codec=None))  # lone surrogates too
 file_names = st.binary(min_size=1, max_size=60).filter(lambda raw: b"\x00" not in raw)

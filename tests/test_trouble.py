@@ -6,8 +6,8 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from jobsync.errors import StoreBusy
-from jobsync.trouble import Trouble, reason
+from jobsync.base.errors import StoreBusy
+from jobsync.base.trouble import Trouble, reason
 
 FULL = OperationalError("UPDATE jobs SET updated_at = ?", (1,), sqlite3.OperationalError("database or disk is full"))
 

@@ -16,7 +16,7 @@ from faults.test_monitor_faults import fill, small_disk  # noqa: F401 - a fixtur
 from sqlalchemy import event
 
 from jobsync import lifecycle, store
-from jobsync.errors import StoreBusy, StoreUnwritable
+from jobsync.base.errors import StoreBusy, StoreUnwritable
 from jobsync.extensions import db
 from jobsync.monitor import Monitor
 

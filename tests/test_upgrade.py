@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, inspect, select, text
 
 import jobsync
 from jobsync import listing, store
-from jobsync.errors import SettingsError
+from jobsync.base.errors import SettingsError
 from jobsync.extensions import db
 from jobsync.models import Counter, JobWords
 from jobsync.upgrade import MIGRATIONS, bring_up_to_date

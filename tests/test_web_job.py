@@ -10,7 +10,7 @@ from conftest import wait_for
 from test_web import ROOT, browser, folder, hand, hooks, numbers, web_app  # noqa: F401 - fixtures are found by their names
 
 from jobsync import lifecycle, listing, logs, store
-from jobsync.clock import milliseconds, now
+from jobsync.base.clock import milliseconds, now
 from jobsync.lifecycle import work
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures

@@ -10,7 +10,7 @@ from by_hand import line, messages, recount
 from sqlalchemy import select
 
 from jobsync import lifecycle, store
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
@@ -142,7 +142,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from conftest import make_app
-from jobsync.clock import now
+from jobsync.base.clock import now
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
 app = make_app(Path({folder!r}))

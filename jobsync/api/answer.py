@@ -2,8 +2,8 @@
 
 from flask import Response, current_app
 
+from jobsync.base.loop import in_turns
 from jobsync.extensions import Encoded
-from jobsync.loop import in_turns
 
 
 def long_answer(value, *keys):

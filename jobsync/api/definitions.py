@@ -5,7 +5,7 @@ from flask import current_app
 from jobsync import schemas
 from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
-from jobsync.loop import in_turns
+from jobsync.base.loop import in_turns
 
 blueprint = Resource("definitions", __name__, url_prefix="/api/definitions", description="What can be run")
 

@@ -5,7 +5,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import schemas
 from jobsync.api.problem import Resource
-from jobsync.trouble import reason
+from jobsync.base.trouble import reason
 
 blueprint = Resource("health", __name__, description="Liveness and readiness")
 

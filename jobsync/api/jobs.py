@@ -4,7 +4,7 @@ from flask import current_app
 
 from jobsync import lifecycle, listing, schemas, store
 from jobsync.api.problem import Resource
-from jobsync.errors import BadInput, NotFound, WrongState
+from jobsync.base.errors import BadInput, NotFound, WrongState
 
 blueprint = Resource("jobs", __name__, url_prefix="/api/jobs", description="Runs of definitions")
 

@@ -7,8 +7,8 @@ from flask import Response, stream_with_context
 from jobsync import logs, schemas, store
 from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
-from jobsync.loop import in_turns
-from jobsync.text import gathered, printable
+from jobsync.base.loop import in_turns
+from jobsync.base.text import gathered, printable
 
 TEXT, JSONL = "text/plain", "application/jsonl"
 _LINES = {"type": "string"}

@@ -3,9 +3,10 @@
 from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from jobsync import metrics, schemas, store
+from jobsync import schemas, store
 from jobsync.api.problem import Resource
-from jobsync.clock import milliseconds, now
+from jobsync.base import metrics
+from jobsync.base.clock import milliseconds, now
 from jobsync.extensions import socketio
 from jobsync.status import UNFINISHED
 

@@ -8,7 +8,7 @@ from marshmallow import RAISE
 from webargs import flaskparser, missing
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from jobsync.errors import BadInput, JobsyncError
+from jobsync.base.errors import BadInput, JobsyncError
 from jobsync.schemas import Strict
 
 BODY_REASON = "The body must be JSON, sent with Content-Type: application/json."

@@ -10,10 +10,10 @@ from flask import current_app
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import DBAPIError
 
+from jobsync.base.errors import BadInput, JobsyncError
+from jobsync.base.text import storable
 from jobsync.cli.look import safe
 from jobsync.definitions import read_duration
-from jobsync.errors import BadInput, JobsyncError
-from jobsync.text import storable
 from jobsync.upgrade import bring_up_to_date
 
 

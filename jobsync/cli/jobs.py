@@ -7,13 +7,13 @@ import click
 from flask import current_app
 
 from jobsync import lifecycle, listing, store
+from jobsync.base.clock import now
+from jobsync.base.errors import NotFound, WrongState
 from jobsync.cli import interrupt, report
 from jobsync.cli.commands import Age, KeyValue, Name, Statuses, StoreGroup, as_table
 from jobsync.cli.follow import Follower, follow_lines
 from jobsync.cli.look import duration, ms_of
 from jobsync.cli.screens import open_screen
-from jobsync.clock import now
-from jobsync.errors import NotFound, WrongState
 from jobsync.status import COMPLETED, JOB_STATUSES, LEVELS, TERMINAL
 
 SOURCE = "cli"

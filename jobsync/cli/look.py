@@ -6,9 +6,9 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from jobsync.clock import EPOCH
+from jobsync.base.clock import EPOCH
+from jobsync.base.text import printable
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, TERMINAL
-from jobsync.text import printable
 
 ICONS = {COMPLETED: "✓", FAILED: "✗", CANCELLED: "■", RUNNING: "●", PENDING: "○", SKIPPED: "–"}
 STYLES = {COMPLETED: "green", FAILED: "red", CANCELLED: "yellow", RUNNING: "cyan", PENDING: "dim", SKIPPED: "dim"}

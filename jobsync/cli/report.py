@@ -10,10 +10,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jobsync import address, logs, store
+from jobsync import logs, store
+from jobsync.base import server_address
+from jobsync.base.clock import now
 from jobsync.cli import look
 from jobsync.cli.screens import head, trouble_table
-from jobsync.clock import now
 from jobsync.status import COMPLETED, FAILED
 
 WIDE = 110  # columns of a terminal that has room for errors in a list
@@ -75,7 +76,7 @@ def print_end(job):
             _print_reasons(job["id"], step, pks[step["name"]])
         if len(failed) > STEPS:
             click.echo(f"\nand {len(failed) - STEPS:,} more steps failed")
-        url = address.find(current_app.config["DATA_DIR"])
+        url = server_address.find(current_app.config["DATA_DIR"])
         if url:
             click.echo(f"\nIts page: {url}jobs/{job['id']}")
     if job["status"] == COMPLETED and job["result"]:

@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from jobsync.base.clock import now
 from jobsync.cli import look
-from jobsync.clock import now
 from jobsync.status import FAILED, PENDING, RUNNING
 
 FRAME = 0.1  # seconds between two pictures at least

@@ -17,9 +17,9 @@ from flask import Flask, current_app
 from sqlalchemy import insert, select
 
 from jobsync import lifecycle
+from jobsync.base.clock import now
 from jobsync.cli.commands import StoreCommand
 from jobsync.cli.sample import write_sample
-from jobsync.clock import now
 from jobsync.definitions import Definitions
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox

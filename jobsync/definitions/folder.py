@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from jobsync import registry
+from jobsync.base.errors import NotFound
+from jobsync.base.text import path_to_text, printable
 from jobsync.definitions.problem import Problem, quote
 from jobsync.definitions.reading import Reading, read_file
-from jobsync.errors import NotFound
-from jobsync.text import path_to_text, printable
 
 
 class Definitions:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from marshmallow import fields, validate
 
-from jobsync.text import printable
+from jobsync.base.text import printable
 
 PLAIN = {
     "Missing data for required field.": "is required",

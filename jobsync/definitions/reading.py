@@ -6,12 +6,12 @@ import time
 import tomllib
 from dataclasses import dataclass, replace
 
+from jobsync.base.loop import outside
+from jobsync.base.regular_files import Unfit, read_regular
+from jobsync.base.text import path_to_text, printable
 from jobsync.definitions.definition import Definition, read_table
 from jobsync.definitions.problem import Problem
 from jobsync.definitions.shapes import NAME
-from jobsync.loop import outside
-from jobsync.regular_files import Unfit, read_regular
-from jobsync.text import path_to_text, printable
 
 MAX_FILE = 1024 * 1024  # bytes
 SETTLED = 2_000_000_000  # ns: a file changed so lately may change again within one tick of the file system's clock

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 
 from jobsync import registry
+from jobsync.base.loop import in_turns
 from jobsync.definitions.depends import check_depends
 from jobsync.definitions.problem import guess, listing, quote
 from jobsync.definitions.shapes import NAME, NAME_REASON, StepTable, load
 from jobsync.definitions.written import check_options
-from jobsync.loop import in_turns
 
 
 @dataclass(frozen=True)

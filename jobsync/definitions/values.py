@@ -4,7 +4,7 @@ import math
 import os
 import re
 
-from jobsync.text import storable
+from jobsync.base.text import storable
 
 KINDS = {
     "string": ((str,), "text"),

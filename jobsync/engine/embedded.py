@@ -20,12 +20,13 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobsync import processes, store
+from jobsync import store
+from jobsync.base import processes
+from jobsync.base.errors import JobsyncError
+from jobsync.base.trouble import Trouble
 from jobsync.changes import changes
-from jobsync.errors import JobsyncError
 from jobsync.extensions import socketio
 from jobsync.lifecycle import work
-from jobsync.trouble import Trouble
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LOOK = 0.25  # seconds between two looks whether all workers live

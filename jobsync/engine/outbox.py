@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import OperationalError
 
-from jobsync.errors import StoreBusy
+from jobsync.base.errors import StoreBusy
+from jobsync.base.trouble import Trouble
 from jobsync.lifecycle import work
-from jobsync.trouble import Trouble
 
 MOST_LINES = 500
 LONGEST = 0.2  # seconds that a line may wait

@@ -6,14 +6,14 @@ import traceback
 from itertools import islice
 
 from jobsync import registry, store
-from jobsync.clock import now
+from jobsync.base.clock import now
+from jobsync.base.errors import StepFailed, Stopped
+from jobsync.base.text import one_line
 from jobsync.engine.outbox import insist
-from jobsync.errors import StepFailed, Stopped
 from jobsync.extensions import encoded
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
 from jobsync.status import COMPLETED, FAILED, LEVELS
-from jobsync.text import one_line
 
 CANCELLED, LATE, SHUTDOWN = "cancelled", "late", "shutdown"
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
-from jobsync import processes
+from jobsync.base import processes
+from jobsync.base.errors import StoreBusy
 from jobsync.engine import runner
 from jobsync.engine.outbox import LONGEST, SHORT, Outbox
-from jobsync.errors import StoreBusy
 from jobsync.lifecycle import work
 
 BEAT = 2.0  # seconds between heartbeats

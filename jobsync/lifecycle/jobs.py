@@ -5,12 +5,12 @@ import secrets
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import insert, select, update
 
-from jobsync.errors import NotFound, WrongState
+from jobsync.base.errors import NotFound, WrongState
+from jobsync.base.text import one_line
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
 from jobsync.store import BRIEFLY, execute_long, moment, read, write
-from jobsync.text import one_line
 
 AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
 CLEARED = 5000  # lines of a deleted job cleared away in one transaction: other writers wait for some 20 ms

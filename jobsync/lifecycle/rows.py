@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from sqlalchemy import bindparam, func, insert, update
 
+from jobsync.base.text import one_line
 from jobsync.listing import words_of
 from jobsync.models import Child, Counter, Job, JobWords, Step
 from jobsync.status import CANCELLED, FAILED, PENDING, RETRYABLE, RUNNING, TERMINAL, UNFINISHED, allowed
 from jobsync.store import execute_long, moment
-from jobsync.text import one_line
 
 # In every transaction, while everybody else waits: made once, as those of the store
 COUNTERS, JOBS, STEPS, CHILDREN = Counter.__table__, Job.__table__, Step.__table__, Child.__table__

@@ -12,14 +12,14 @@ from flask import current_app
 from sqlalchemy import delete, insert, or_, select, update
 
 from jobsync import logs, store
-from jobsync.clock import now
+from jobsync.base.clock import now
+from jobsync.base.text import storable
 from jobsync.extensions import Encoded
 from jobsync.lifecycle import rows
 from jobsync.models import Child, Job, Step, Worker
 from jobsync.sound import Damaged
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
 from jobsync.store import moment, read, write
-from jobsync.text import storable
 
 _log = logging.getLogger(__name__)
 

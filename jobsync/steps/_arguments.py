@@ -3,8 +3,8 @@
 import re
 
 from jobsync import placeholders
+from jobsync.base.text import one_line
 from jobsync.steps._shells import find_scripts
-from jobsync.text import one_line
 
 ALONE = re.compile(r"(?:[-+][-\w]*=?)?\{[A-Za-z_]\w*\}")  # a placeholder and nothing else, behind a flag or in one piece with it
 

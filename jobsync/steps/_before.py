@@ -8,7 +8,7 @@ they stand for the same files, and where none of these has changed the sums are 
 
 from typing import NamedTuple
 
-from jobsync.clock import iso
+from jobsync.base.clock import iso
 from jobsync.registry import Unit
 from jobsync.steps._folder import parts_of
 from jobsync.steps._report import shorten

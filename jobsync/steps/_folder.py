@@ -10,8 +10,8 @@ import stat
 from operator import attrgetter
 from typing import NamedTuple
 
-from jobsync.errors import JobsyncError, StepFailed
-from jobsync.text import path_to_text, printable, storable, text_to_path
+from jobsync.base.errors import JobsyncError, StepFailed
+from jobsync.base.text import path_to_text, printable, storable, text_to_path
 
 CHUNK = 1 << 20
 OPEN_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -19,7 +19,7 @@ import threading
 import time
 from contextlib import suppress
 
-from jobsync.errors import JobsyncError
+from jobsync.base.errors import JobsyncError
 
 SECONDS = 2.0  # of computing that a call may take
 MEMORY = 1 << 30  # bytes of address space that the helper may take

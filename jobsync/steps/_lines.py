@@ -2,7 +2,7 @@
 
 import re
 
-from jobsync.text import without_escapes
+from jobsync.base.text import without_escapes
 
 PIECE = 32 * 1024  # bytes of one line; a longer one goes on in the next
 

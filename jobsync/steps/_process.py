@@ -12,8 +12,8 @@ import threading
 import time
 from contextlib import suppress
 
-from jobsync import processes
-from jobsync.errors import StepFailed
+from jobsync.base import processes
+from jobsync.base.errors import StepFailed
 from jobsync.steps._pipes import OutputReader
 
 GRACE = 1.5  # seconds from SIGTERM to SIGKILL

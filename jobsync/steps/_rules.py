@@ -12,9 +12,9 @@ from pathlib import Path
 
 from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
 
+from jobsync.base.errors import JobsyncError
+from jobsync.base.regular_files import Unfit, read_regular
 from jobsync.definitions.fields import TrueOrFalse
-from jobsync.errors import JobsyncError
-from jobsync.regular_files import Unfit, read_regular
 from jobsync.steps._folder import shown
 from jobsync.steps._language import KINDS, kind_of_language, language_names
 from jobsync.steps._walk import EXTENSION, EXTENSION_REASON

@@ -7,13 +7,13 @@ import os
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from jobsync.base.errors import StepFailed
+from jobsync.base.text import path_to_text, text_to_path
 from jobsync.definitions.fields import TrueOrFalse, WholeNumber
-from jobsync.errors import StepFailed
 from jobsync.registry import Unit
 from jobsync.steps._folder import FOLDER, Folder, parts_of, shown
 from jobsync.steps._ignore import Ignore, parse_exclude
 from jobsync.steps._report import first_of
-from jobsync.text import path_to_text, text_to_path
 
 STEPS_OF_GROWTH = 10
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"

@@ -8,7 +8,7 @@ from collections import Counter
 
 from marshmallow import Schema, fields, validate
 
-from jobsync.errors import StepFailed
+from jobsync.base.errors import StepFailed
 from jobsync.registry import Unit, step
 from jobsync.steps._report import Largest, Sums, counted, cut_sentence, readable, report_cut, share, shorten, top_folder
 from jobsync.steps._rules import BadRules, load_rules

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import chardet
 import pygments
 
+from jobsync.base.text import path_to_text, text_to_path
 from jobsync.definitions.fields import WholeNumber
 from jobsync.registry import step
 from jobsync.steps._before import Before, find_run, tell_before, when
@@ -22,7 +23,6 @@ from jobsync.steps._isolated import GaveUp
 from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
 from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
 from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
-from jobsync.text import path_to_text, text_to_path
 
 FILES_PER_CHILD = (50, 1000)  # least and most
 # A lexer reads about 1 MB a second: this keeps a child under a second or so.

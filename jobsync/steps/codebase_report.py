@@ -6,7 +6,7 @@ leaves out. Lines of code are the map's; they count as a program's only in langu
 
 from collections import Counter
 
-from jobsync.errors import StepFailed
+from jobsync.base.errors import StepFailed
 from jobsync.registry import step
 from jobsync.steps._duplicates import Duplicates
 from jobsync.steps._folder import parts_of

@@ -7,16 +7,17 @@ from functools import partial
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from jobsync import placeholders, processes
+from jobsync import placeholders
+from jobsync.base import processes
+from jobsync.base.errors import StepFailed
+from jobsync.base.text import one_line, path_to_text, printable, text_to_path
 from jobsync.definitions.fields import TrueOrFalse
-from jobsync.errors import StepFailed
 from jobsync.registry import Unit, step
 from jobsync.steps import _glob
 from jobsync.steps._arguments import check_scripts, check_values, fill_arguments, variable
 from jobsync.steps._environment import environment_in
 from jobsync.steps._lines import level_of
 from jobsync.steps._process import GRACE, Program
-from jobsync.text import one_line, path_to_text, printable, text_to_path
 
 ITEM = "item"
 SETTINGS, PARAMS = "JOBSYNC_", "PARAM_"

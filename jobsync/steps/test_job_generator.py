@@ -9,8 +9,8 @@ from random import Random
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from jobsync.base.errors import StepFailed
 from jobsync.definitions.fields import WholeNumber
-from jobsync.errors import StepFailed
 from jobsync.registry import Unit, step
 
 MAX_CHILDREN = 1_000_000

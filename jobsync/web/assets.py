@@ -17,8 +17,8 @@ from flask import Response, current_app, request
 from werkzeug.exceptions import NotFound
 from werkzeug.security import safe_join
 
-from jobsync.loop import outside
-from jobsync.regular_files import Unfit, read_regular
+from jobsync.base.loop import outside
+from jobsync.base.regular_files import Unfit, read_regular
 
 MINIFIERS = {".js": rjsmin.jsmin, ".css": rcssmin.cssmin}
 TEXT = ("text/", "image/svg+xml", "application/json")

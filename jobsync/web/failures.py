@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from jobsync import logs, store
-from jobsync.clock import milliseconds
-from jobsync.loop import in_turns
+from jobsync.base.clock import milliseconds
+from jobsync.base.loop import in_turns
 from jobsync.status import FAILED, RUNNING
 
 STEPS = 10  # shown with what failed in them; of more only the number

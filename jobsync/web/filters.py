@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from jobsync.clock import milliseconds, now
-from jobsync.text import plain
+from jobsync.base.clock import milliseconds, now
+from jobsync.base.text import plain
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 

@@ -5,11 +5,11 @@ from functools import partial
 from statistics import median
 
 from jobsync import listing, logs, store
-from jobsync.clock import now
+from jobsync.base.clock import now
+from jobsync.base.loop import in_turns
+from jobsync.base.text import json_size
 from jobsync.logs import LINE_BYTES
-from jobsync.loop import in_turns
 from jobsync.status import FAILED, LEVELS, RUNNING
-from jobsync.text import json_size
 from jobsync.web import filters
 from jobsync.web.failures import LINES_SERVED, Failure, Failures, find_failures
 from jobsync.web.parts import contained

@@ -6,7 +6,7 @@ from flask import Response, current_app, jsonify, request
 from marshmallow import EXCLUDE, ValidationError
 
 from jobsync import listing, store
-from jobsync.errors import BadInput
+from jobsync.base.errors import BadInput
 from jobsync.listing import Wanted
 from jobsync.schemas import JobsQuery
 from jobsync.status import JOB_STATUSES

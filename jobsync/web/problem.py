@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flask import render_template
 
-from jobsync.errors import JobsyncError
+from jobsync.base.errors import JobsyncError
 
 
 def show_error(error):

@@ -1,6 +1,6 @@
 """How far a job has come, in words. `static/js/progress.js` says the same in the same way as it goes on."""
 
-from jobsync.clock import milliseconds
+from jobsync.base.clock import milliseconds
 from jobsync.status import COMPLETED, PENDING, RUNNING, TERMINAL, UNFINISHED
 from jobsync.web.filters import number
 

@@ -2,7 +2,7 @@
 
 from flask import current_app
 
-from jobsync.loop import in_turns
+from jobsync.base.loop import in_turns
 
 
 def render(name, **context):

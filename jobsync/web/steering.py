@@ -3,7 +3,7 @@
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
 from jobsync import lifecycle, store
-from jobsync.errors import NotFound, WrongState
+from jobsync.base.errors import NotFound, WrongState
 from jobsync.status import TERMINAL
 
 blueprint = Blueprint("steering", __name__)

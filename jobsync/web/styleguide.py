@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from flask import Blueprint, current_app, render_template
 
-from jobsync.clock import iso, milliseconds
+from jobsync.base.clock import iso, milliseconds
 from jobsync.definitions.params import Param
 from jobsync.listing import Run
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL

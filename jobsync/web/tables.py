@@ -9,10 +9,10 @@ from itertools import chain
 from flask import Blueprint, Response, request, stream_with_context
 
 from jobsync import store
-from jobsync.errors import NotFound
+from jobsync.base.errors import NotFound
+from jobsync.base.loop import in_turns
+from jobsync.base.text import gathered
 from jobsync.extensions import socketio
-from jobsync.loop import in_turns
-from jobsync.text import gathered
 from jobsync.web.result import grid
 
 blueprint = Blueprint("tables", __name__)

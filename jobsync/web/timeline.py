@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from math import floor
 
-from jobsync.clock import milliseconds
-from jobsync.loop import in_turns
+from jobsync.base.clock import milliseconds
+from jobsync.base.loop import in_turns
 from jobsync.status import PENDING, TERMINAL
 
 MOST_TICKS = 4

@@ -18,7 +18,8 @@ from conftest import Server, make_app
 from PIL import Image, ImageChops
 
 from browser.tab import LOOKS
-from jobsync import clock, lifecycle, store
+from jobsync import lifecycle, store
+from jobsync.base import clock
 from jobsync.lifecycle import work
 
 pytestmark = pytest.mark.browser

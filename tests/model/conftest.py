@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import make_app
 
-from jobsync import clock
+from jobsync.base import clock
 from model.network import Clock
 from model.node import Node
 from model.workers import Workers

@@ -1,7 +1,7 @@
 """All that the store has ever been of one job: what a page may show, and nothing else."""
 
 from jobsync import store
-from jobsync.errors import NotFound
+from jobsync.base.errors import NotFound
 
 
 class Truth:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from marshmallow import Schema, fields, validate
 
-from jobsync.errors import StepFailed
+from jobsync.base.errors import StepFailed
 from jobsync.registry import Unit, step
 
 

@@ -6,7 +6,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobsync.regular_files import Unfit, read_regular
+from jobsync.base.regular_files import Unfit, read_regular
 
 NAME = "server.address"
 MOST = 1000  # bytes

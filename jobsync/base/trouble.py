@@ -2,7 +2,7 @@
 
 import time
 
-from jobsync.text import one_line
+from jobsync.base.text import one_line
 
 
 def reason(error):
