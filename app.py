@@ -51,11 +51,11 @@ from jobsync.base.errors import AlreadyRunning, JobsyncError, SettingsError
 from jobsync.base.loop import run_outside_with
 from jobsync.base.private_files import opener
 from jobsync.base.processes import WORKER_MARK
-from jobsync.changes import changes
+from jobsync.db.changes import changes
+from jobsync.db.extensions import socketio
+from jobsync.db.migrate import bring_up_to_date
 from jobsync.engine.embedded import Supervisor
-from jobsync.extensions import socketio
 from jobsync.monitor import Monitor
-from jobsync.upgrade import bring_up_to_date
 
 ENVIRON = {"wsgi.input_terminated": True}  # eventlet ends a chunked body by itself; not told so, Flask would take it for empty
 UNREAD = 20_000  # ms that sent bytes may stay unread before the kernel closes a viewer's connection

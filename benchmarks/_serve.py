@@ -15,7 +15,7 @@ import runpy
 import time
 
 import jobsync
-from jobsync.extensions import socketio
+from jobsync.db.extensions import socketio
 
 TICK = 0.001  # seconds
 

@@ -14,7 +14,7 @@ import requests
 
 import config
 import jobsync
-from jobsync.upgrade import bring_up_to_date
+from jobsync.db.migrate import bring_up_to_date
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count()

@@ -8,14 +8,14 @@ from werkzeug.exceptions import HTTPException
 
 from jobsync import api, cli, realtime, registry, security, web
 from jobsync.base.errors import JobsyncError, StoreUnreadable
-from jobsync.changes import changes
+from jobsync.db.changes import changes
+from jobsync.db.extensions import db, engine_options, migrate, prepare_engine, unusable
+from jobsync.db.migrate import MIGRATIONS
 from jobsync.definitions import Definitions
-from jobsync.extensions import db, engine_options, migrate, prepare_engine, unusable
 from jobsync.heartbeats import Heartbeats
 from jobsync.listing import KeptCounts
 from jobsync.steps import BUILT_IN
 from jobsync.store import WriteProbe
-from jobsync.upgrade import MIGRATIONS
 
 MAX_BODY = 1024 * 1024
 ROOT = MIGRATIONS.parent

@@ -4,7 +4,7 @@ A message is a hint to look at the store: it carries the revision at which it wa
 """
 
 from jobsync.base import metrics
-from jobsync.extensions import socketio
+from jobsync.db.extensions import socketio
 
 EVENT = "job_update"
 FEED = "feed"

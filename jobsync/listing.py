@@ -16,10 +16,10 @@ from sqlalchemy import Text, cast, desc, exists, func, select, union_all
 from jobsync.base.clock import DAY, midnight
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
-from jobsync.extensions import db, socketio
-from jobsync.models import Job, JobWords, Step
+from jobsync.db.damage import sound
+from jobsync.db.extensions import db, socketio
+from jobsync.db.models import Job, JobWords, Step
 from jobsync.placeholders import as_text
-from jobsync.sound import sound
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
 from jobsync.store import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
 

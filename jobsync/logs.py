@@ -12,9 +12,9 @@ from sqlalchemy import bindparam, insert, select, union_all, update
 
 from jobsync.base.clock import iso, now
 from jobsync.base.text import json_size, plain, storable
-from jobsync.extensions import db, socketio
-from jobsync.models import LogLine, Step
-from jobsync.sound import sound
+from jobsync.db.damage import sound
+from jobsync.db.extensions import db, socketio
+from jobsync.db.models import LogLine, Step
 from jobsync.status import LEVELS
 from jobsync.store import ANSWER_BYTES, bounded, one_by_one, read, step_row
 

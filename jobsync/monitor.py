@@ -17,8 +17,8 @@ from jobsync.base.clock import now
 from jobsync.base.errors import JobsyncError, StoreBusy, StoreUnwritable
 from jobsync.base.loop import in_turns
 from jobsync.base.trouble import Trouble
-from jobsync.changes import changes
-from jobsync.extensions import socketio
+from jobsync.db.changes import changes
+from jobsync.db.extensions import socketio
 from jobsync.lifecycle import moves
 from jobsync.status import TERMINAL
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobsync import broadcast, store
 from jobsync.base import metrics
 from jobsync.base.text import storable
-from jobsync.extensions import socketio
+from jobsync.db.extensions import socketio
 
 MOST_ROOMS = 200
 MOST_BYTES = 64 * 1024  # of one message: a larger one ends its connection

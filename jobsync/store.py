@@ -21,10 +21,10 @@ from jobsync.base.errors import BadInput, NotFound, StoreBusy, StoreUnwritable
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
 from jobsync.base.trouble import reason
-from jobsync.changes import changes
-from jobsync.extensions import db, socketio, unusable
-from jobsync.models import Child, Counter, Job, Probe, Step, Worker
-from jobsync.sound import Damaged, damage, plainest, sound, tell, value_of
+from jobsync.db.changes import changes
+from jobsync.db.damage import Damaged, damage, plainest, sound, tell, value_of
+from jobsync.db.extensions import db, socketio, unusable
+from jobsync.db.models import Child, Counter, Job, Probe, Step, Worker
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
 from jobsync.status import LEVELS as LOG_LEVELS
 

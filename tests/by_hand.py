@@ -7,10 +7,10 @@ from sqlalchemy import event, func, select
 
 from jobsync import registry, store
 from jobsync.base.clock import now
-from jobsync.extensions import db
+from jobsync.db.extensions import db
+from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.lifecycle import moves, submit, work
 from jobsync.logs import Line
-from jobsync.models import Child, Job, LogLine, Step
 from jobsync.registry import NoOptions, step
 from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
 

@@ -18,7 +18,7 @@ from sqlalchemy import make_url
 
 import config
 import jobsync
-from jobsync.upgrade import bring_up_to_date
+from jobsync.db.migrate import bring_up_to_date
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -19,8 +19,8 @@ from sqlalchemy import insert, select
 from jobsync import lifecycle, logs, store
 from jobsync.base.clock import now
 from jobsync.base.text import plain
+from jobsync.db.models import LogLine, Step
 from jobsync.lifecycle import work
-from jobsync.models import LogLine, Step
 from jobsync.monitor import Monitor
 from jobsync.status import LEVELS
 

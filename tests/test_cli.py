@@ -30,11 +30,11 @@ from jobsync.base.errors import StoreBusy
 from jobsync.cli import look, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
+from jobsync.db.extensions import db
+from jobsync.db.models import Child, Job, LogLine, Step, Worker
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
-from jobsync.extensions import db
 from jobsync.lifecycle import moves, work
-from jobsync.models import Child, Job, LogLine, Step, Worker
 from jobsync.status import CHILD_STATUSES, LEVELS, RUNNING, TERMINAL, StepFacts, derive_job, derive_step
 
 TWO_STEPS = """

@@ -13,9 +13,9 @@ from faults.faulty import workers_of
 from sqlalchemy import create_engine, make_url
 
 import config
-from jobsync import upgrade
 from jobsync.base.errors import SettingsError
-from jobsync.extensions import prepare_engine
+from jobsync.db import migrate
+from jobsync.db.extensions import prepare_engine
 
 
 def load(folder, **variables):
@@ -207,7 +207,7 @@ def modes_below(folder):
 def test_the_data_folder_and_all_in_it_are_their_owner_s_alone_whatever_the_umask(tmp_path, umask):
     folder = tmp_path / "data"
     settings = load(folder)
-    with upgrade.locked(folder / "upgrade.lock"):
+    with migrate.locked(folder / "upgrade.lock"):
         prepare_engine(engine := create_engine(settings.database_url))
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")

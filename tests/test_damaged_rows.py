@@ -8,9 +8,10 @@ import pytest
 from by_hand import hand_on, line
 from sqlalchemy import JSON, Boolean, Integer, make_url
 
-from jobsync import lifecycle, sound, store
-from jobsync.extensions import db
-from jobsync.models import Child, Job, LogLine, Step
+from jobsync import lifecycle, store
+from jobsync.db import damage
+from jobsync.db.extensions import db
+from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.web import parts
 
 # As SQLite writes them: numbers that no count or time has, bytes, text that is no UTF-8 or means nothing, JSON that is none, is another thing, is too
@@ -39,7 +40,7 @@ def client(core, hand):
 
 @pytest.fixture(autouse=True)
 def nothing_told_yet():
-    sound._told.clear()
+    damage._told.clear()
     parts._told.clear()
 
 
@@ -120,7 +121,7 @@ def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, capl
         assert f'data-job-id="{job_id}"' in get(client, f"/jobs/{job_id}?open=a").text
         for path in SHOWING[table]:
             get(client, path.format(job_id))
-    assert {record.name for record in caplog.records} <= {"jobsync.sound", "jobsync.web.parts"}
+    assert {record.name for record in caplog.records} <= {"jobsync.db.damage", "jobsync.web.parts"}
 
 
 @pytest.mark.parametrize(("column", "values"), [("number", [str(2**62 + place) for place in range(MOST)]), ("id", TEXTS)])

@@ -18,10 +18,10 @@ from sqlalchemy import func, select
 
 from jobsync import store
 from jobsync.base import processes
+from jobsync.db.models import Child, LogLine, Step
 from jobsync.engine import embedded
 from jobsync.heartbeats import Heartbeats
 from jobsync.lifecycle import work
-from jobsync.models import Child, LogLine, Step
 from jobsync.steps._process import GRACE
 
 PROMPTLY = 5.0  # seconds within which a killed worker's work is somebody else's or has failed

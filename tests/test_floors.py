@@ -25,16 +25,16 @@ FLOORS = [
             "jobsync.base.loop",
             "jobsync.base.regular_files",
         },
-        {"jobsync.base.trouble", "jobsync.sound", "jobsync.base.server_address"},
+        {"jobsync.base.trouble", "jobsync.db.damage", "jobsync.base.server_address"},
     ],
     [
-        {"jobsync.extensions", "jobsync.base.metrics"},
-        "jobsync.alarm",
-        "jobsync.changes",
-        "jobsync.models",
+        {"jobsync.db.extensions", "jobsync.base.metrics"},
+        "jobsync.db.file_watch",
+        "jobsync.db.changes",
+        "jobsync.db.models",
         "jobsync.store",
         {"jobsync.heartbeats", "jobsync.logs", "jobsync.listing"},
-        "jobsync.upgrade",
+        "jobsync.db.migrate",
     ],
     ["jobsync.broadcast", "jobsync.registry", "jobsync.definitions"],
     ["jobsync.lifecycle.rows", "jobsync.lifecycle.jobs", {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"}, "jobsync.lifecycle"],
@@ -116,7 +116,7 @@ def test_imports_point_down(name):
 
 def test_the_rules_refuse_what_they_are_there_to_refuse():
     assert complaint("jobsync.store", "jobsync.lifecycle.jobs")
-    assert complaint("jobsync.models", "jobsync.store")
+    assert complaint("jobsync.db.models", "jobsync.store")
     assert complaint("jobsync.monitor", "jobsync.engine.worker")
     assert complaint("jobsync.engine.worker", "jobsync.monitor")
     assert complaint("jobsync.engine.runner", "jobsync.monitor")

@@ -13,9 +13,9 @@ from sqlalchemy import event, text, update
 from jobsync import lifecycle, store
 from jobsync.api.structure import Cache
 from jobsync.base import loop
-from jobsync.extensions import db
+from jobsync.db.extensions import db
+from jobsync.db.models import Job, Step
 from jobsync.lifecycle import moves, rows, work
-from jobsync.models import Job, Step
 
 SHAPES = {
     "chain": lambda place, last: [place - 1] if place else [],

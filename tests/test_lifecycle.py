@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 
 from jobsync import lifecycle, listing, store
 from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
-from jobsync.extensions import db
+from jobsync.db.extensions import db
+from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.lifecycle import moves, rows, work
-from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, STEP_STATUSES, TERMINAL, TRANSITIONS, allowed
 
 CHAIN = """

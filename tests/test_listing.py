@@ -10,9 +10,9 @@ from sqlalchemy import event, select, text, update
 from jobsync import lifecycle, listing, store
 from jobsync.base.clock import DAY, midnight
 from jobsync.base.errors import BadInput
-from jobsync.extensions import db, socketio
+from jobsync.db.extensions import db, socketio
+from jobsync.db.models import Job, JobWords, Step
 from jobsync.listing import Run, Wanted
-from jobsync.models import Job, JobWords, Step
 
 MANY = 100_000
 MOST = 30  # instructions of SQLite's for each row that a statement may look at: going by an index takes about 12, matching words some more

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from jobsync import logs, store
 from jobsync.base.errors import NotFound
-from jobsync.extensions import db
+from jobsync.db.extensions import db
+from jobsync.db.models import Step
 from jobsync.lifecycle import work
 from jobsync.logs import PIECE, lines_of
-from jobsync.models import Step
 from jobsync.status import LEVELS
 
 LIMIT = 60

@@ -10,9 +10,9 @@ from sqlalchemy import insert, update
 
 from jobsync import broadcast, lifecycle, monitor, store
 from jobsync.base.clock import now
-from jobsync.extensions import db
+from jobsync.db.extensions import db
+from jobsync.db.models import Job, Step
 from jobsync.lifecycle import work
-from jobsync.models import Job, Step
 from jobsync.monitor import GROWTH, HEARTBEAT, LOOK, MEMORY, SWEEP, Monitor
 
 

@@ -15,12 +15,12 @@ from sqlalchemy.exc import OperationalError
 from jobsync import lifecycle, registry, store
 from jobsync.base.clock import milliseconds
 from jobsync.base.errors import StepFailed, StoreBusy
+from jobsync.db.extensions import db
 from jobsync.engine import outbox as outbox_module
 from jobsync.engine import runner, worker
 from jobsync.engine.outbox import MOST_LINES, Outbox
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
-from jobsync.extensions import db
 from jobsync.lifecycle import work
 from jobsync.registry import Unit, step
 

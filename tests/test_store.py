@@ -14,13 +14,13 @@ from conftest import wait_for
 from sqlalchemy import insert, select, update
 
 from jobsync import lifecycle, listing, logs, store
-from jobsync.alarm import Alarm
 from jobsync.base.errors import BadInput, NotFound
-from jobsync.changes import Changes, changes
-from jobsync.extensions import db, socketio
+from jobsync.db.changes import Changes, changes
+from jobsync.db.extensions import db, socketio
+from jobsync.db.file_watch import Alarm
+from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.lifecycle import work
 from jobsync.listing import Wanted
-from jobsync.models import Child, Job, LogLine, Step
 from jobsync.status import COMPLETED
 
 STEP_BYTES = 600  # the contract's section 2
@@ -406,7 +406,7 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
     def no_alarm(folder):
         raise OSError("there is none")
 
-    monkeypatch.setattr(sys.modules["jobsync.changes"], "Alarm", no_alarm)
+    monkeypatch.setattr(sys.modules["jobsync.db.changes"], "Alarm", no_alarm)
     monkeypatch.setattr(socketio, "sleep", sleep)
     with pytest.raises(Enough):
         watch.watch()
@@ -431,7 +431,7 @@ def test_an_alarm_tells_of_what_another_connection_writes_and_of_nothing_else(ha
 
 
 def test_without_inotify_there_is_no_alarm(monkeypatch):
-    monkeypatch.setattr("jobsync.alarm.ctypes.CDLL", lambda *_, **__: object())
+    monkeypatch.setattr("jobsync.db.file_watch.ctypes.CDLL", lambda *_, **__: object())
     with pytest.raises(OSError):
         Alarm("/tmp")
 

@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import StoreBusy, StoreUnwritable
-from jobsync.extensions import db
+from jobsync.db.extensions import db
 from jobsync.monitor import Monitor
 
 DEFINITION = 'id = "d"\n[step.a]\ntype = "by_hand"\n'

@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, inspect, select, text
 import jobsync
 from jobsync import listing, store
 from jobsync.base.errors import SettingsError
-from jobsync.extensions import db
-from jobsync.models import Counter, JobWords
-from jobsync.upgrade import MIGRATIONS, bring_up_to_date
+from jobsync.db.extensions import db
+from jobsync.db.migrate import MIGRATIONS, bring_up_to_date
+from jobsync.db.models import Counter, JobWords
 
 UPGRADER = """
 import sys
@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 import jobsync
 from conftest import settings_for
-from jobsync.upgrade import bring_up_to_date
+from jobsync.db.migrate import bring_up_to_date
 app = jobsync.create_app(settings_for(Path({folder!r})))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -10,8 +10,8 @@ from sqlalchemy import update
 from test_web import browser, folder, hand, web_app  # noqa: F401 - fixtures are found by their names
 
 from jobsync import lifecycle, store
+from jobsync.db.models import Job
 from jobsync.listing import Run
-from jobsync.models import Job
 from jobsync.web import rows
 from jobsync.web.filters import day_time
 from jobsync.web.rows import Row, shortened

@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from jobsync import lifecycle, store
 from jobsync.base.clock import now
-from jobsync.extensions import db
+from jobsync.db.extensions import db
+from jobsync.db.models import Child, Step
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
-from jobsync.models import Child, Step
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,7 +3,7 @@
 from flask import Response, current_app
 
 from jobsync.base.loop import in_turns
-from jobsync.extensions import Encoded
+from jobsync.db.extensions import Encoded
 
 
 def long_answer(value, *keys):

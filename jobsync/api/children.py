@@ -3,7 +3,7 @@
 from jobsync import schemas, store
 from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
-from jobsync.extensions import Encoded
+from jobsync.db.extensions import Encoded
 
 blueprint = Resource("children", __name__, url_prefix="/api/jobs", description="Units of work of a step")
 

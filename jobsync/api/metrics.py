@@ -7,7 +7,7 @@ from jobsync import schemas, store
 from jobsync.api.problem import Resource
 from jobsync.base import metrics
 from jobsync.base.clock import milliseconds, now
-from jobsync.extensions import socketio
+from jobsync.db.extensions import socketio
 from jobsync.status import UNFINISHED
 
 LONGEST = 60_000  # ms: what is older was not painted late but by a page that slept

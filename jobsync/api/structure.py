@@ -10,7 +10,7 @@ from flask import Response, request
 
 from jobsync import schemas, store
 from jobsync.api.problem import Resource
-from jobsync.changes import changes
+from jobsync.db.changes import changes
 
 blueprint = Resource("structure", __name__, url_prefix="/api/jobs", description="What a page needs to be right")
 

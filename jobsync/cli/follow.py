@@ -6,8 +6,8 @@ import time
 from sqlalchemy.exc import OperationalError
 
 from jobsync import logs, store
-from jobsync.changes import changes
 from jobsync.cli import interrupt
+from jobsync.db.changes import changes
 from jobsync.heartbeats import Heartbeats
 from jobsync.status import TERMINAL
 

@@ -20,15 +20,15 @@ from jobsync import lifecycle
 from jobsync.base.clock import now
 from jobsync.cli.commands import StoreCommand
 from jobsync.cli.sample import write_sample
+from jobsync.db.extensions import db, engine_options, prepare_engine
+from jobsync.db.migrate import MIGRATIONS, locked
+from jobsync.db.models import Child, Counter, Job, LogLine, Step
 from jobsync.definitions import Definitions
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
-from jobsync.extensions import db, engine_options, prepare_engine
 from jobsync.lifecycle import moves, rows, work
-from jobsync.models import Child, Counter, Job, LogLine, Step
 from jobsync.status import PENDING, TERMINAL
 from jobsync.store import read, write
-from jobsync.upgrade import MIGRATIONS, locked
 
 ROOT = MIGRATIONS.parent
 SOURCE = "seed"

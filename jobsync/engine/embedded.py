@@ -24,8 +24,8 @@ from jobsync import store
 from jobsync.base import processes
 from jobsync.base.errors import JobsyncError
 from jobsync.base.trouble import Trouble
-from jobsync.changes import changes
-from jobsync.extensions import socketio
+from jobsync.db.changes import changes
+from jobsync.db.extensions import socketio
 from jobsync.lifecycle import work
 
 APP = Path(__file__).resolve().parents[2] / "app.py"

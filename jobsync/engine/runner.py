@@ -9,8 +9,8 @@ from jobsync import registry, store
 from jobsync.base.clock import now
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.base.text import one_line
+from jobsync.db.extensions import encoded
 from jobsync.engine.outbox import insist
-from jobsync.extensions import encoded
 from jobsync.lifecycle import work
 from jobsync.logs import lines_of
 from jobsync.status import COMPLETED, FAILED, LEVELS

@@ -7,8 +7,8 @@ from sqlalchemy import insert, select, update
 
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.base.text import one_line
+from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.lifecycle import rows
-from jobsync.models import Child, Deletion, Job, LogLine, Step
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
 from jobsync.store import BRIEFLY, execute_long, moment, read, write
 

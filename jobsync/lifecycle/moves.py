@@ -8,9 +8,9 @@ from sqlalchemy.orm import aliased
 from jobsync import store
 from jobsync.base.loop import in_turns
 from jobsync.base.text import one_line
+from jobsync.db.models import Child, Deletion, Job, Step
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
-from jobsync.models import Child, Deletion, Job, Step
 from jobsync.status import FAILED, PENDING, TERMINAL, derive_job, derive_moves
 from jobsync.store import BRIEFLY, moment, read, write
 

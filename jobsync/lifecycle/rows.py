@@ -9,8 +9,8 @@ from itertools import pairwise
 from sqlalchemy import bindparam, func, insert, update
 
 from jobsync.base.text import one_line
+from jobsync.db.models import Child, Counter, Job, JobWords, Step
 from jobsync.listing import words_of
-from jobsync.models import Child, Counter, Job, JobWords, Step
 from jobsync.status import CANCELLED, FAILED, PENDING, RETRYABLE, RUNNING, TERMINAL, UNFINISHED, allowed
 from jobsync.store import execute_long, moment
 

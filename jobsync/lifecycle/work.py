@@ -14,10 +14,10 @@ from sqlalchemy import delete, insert, or_, select, update
 from jobsync import logs, store
 from jobsync.base.clock import now
 from jobsync.base.text import storable
-from jobsync.extensions import Encoded
+from jobsync.db.damage import Damaged
+from jobsync.db.extensions import Encoded
+from jobsync.db.models import Child, Job, Step, Worker
 from jobsync.lifecycle import rows
-from jobsync.models import Child, Job, Step, Worker
-from jobsync.sound import Damaged
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
 from jobsync.store import moment, read, write
 

@@ -12,7 +12,7 @@ from jobsync import store
 from jobsync.base.errors import NotFound
 from jobsync.base.loop import in_turns
 from jobsync.base.text import gathered
-from jobsync.extensions import socketio
+from jobsync.db.extensions import socketio
 from jobsync.web.result import grid
 
 blueprint = Blueprint("tables", __name__)

@@ -29,8 +29,8 @@ from sqlalchemy import select  # noqa: E402
 from faults.faulty import TERMINAL, at_this_load, make_server, said_in_order, workers_of  # noqa: E402
 from faults.viewers import Viewers  # noqa: E402
 from jobsync import store  # noqa: E402
-from jobsync.extensions import db  # noqa: E402
-from jobsync.models import Child, Job, LogLine, Step  # noqa: E402
+from jobsync.db.extensions import db  # noqa: E402
+from jobsync.db.models import Child, Job, LogLine, Step  # noqa: E402
 
 RIGHT_WITHIN = 5.0  # seconds: the promise of issue 3
 QUIET_EVERY = 10.0

@@ -12,7 +12,7 @@ from by_hand import recount
 from conftest import Server, make_app, wait_for
 
 from jobsync import store
-from jobsync.extensions import db
+from jobsync.db.extensions import db
 
 TERMINAL = ("completed", "failed", "cancelled")
 

@@ -18,8 +18,8 @@ from sqlalchemy import update
 from faults.faulty import assert_done_right, locked, logged, make_server, readiness, reasons_with, wait_until_right
 from faults.viewers import Viewers
 from jobsync import lifecycle, store
+from jobsync.db.models import Job, Step
 from jobsync.lifecycle import moves
-from jobsync.models import Job, Step
 from jobsync.monitor import SWEEP, Monitor
 
 FAULTS = Path(__file__).parent

@@ -14,9 +14,9 @@ from sqlalchemy import select
 from faults.faulty import at_this_load, is_alive, logged, make_server, said_in_order, workers_of
 from jobsync import store
 from jobsync.base.processes import WORKER_MARK as MARK
+from jobsync.db.models import Child
 from jobsync.engine import embedded
 from jobsync.lifecycle import work
-from jobsync.models import Child
 
 NOTICED = 5.0  # seconds within which the death of a worker is noticed
 

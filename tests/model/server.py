@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from flask_socketio import SocketIOTestClient
 from sqlalchemy import event
 
-from jobsync.changes import changes
-from jobsync.extensions import db, socketio
+from jobsync.db.changes import changes
+from jobsync.db.extensions import db, socketio
 from jobsync.monitor import Monitor
 
 NOTICED = 20  # ms until the commit of another process is noticed (changes.POLL)

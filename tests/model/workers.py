@@ -4,7 +4,7 @@ from by_hand import Hand, line
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
-from jobsync.extensions import db
+from jobsync.db.extensions import db
 from jobsync.lifecycle import submit, work
 from jobsync.status import RETRYABLE
 

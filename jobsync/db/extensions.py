@@ -19,7 +19,7 @@ from jobsync.base import loop
 from jobsync.base.errors import SettingsError
 from jobsync.base.private_files import make_file
 from jobsync.base.text import storable
-from jobsync.sound import read_json
+from jobsync.db.damage import read_json
 
 BUSY_SECONDS = 0.1
 # What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk, read-only, or the disk is broken

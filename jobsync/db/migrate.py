@@ -10,9 +10,9 @@ from flask_migrate import upgrade
 
 from jobsync.base.errors import SettingsError
 from jobsync.base.private_files import opener
-from jobsync.extensions import db
+from jobsync.db.extensions import db
 
-MIGRATIONS = Path(__file__).resolve().parents[1] / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def bring_up_to_date(data_dir):

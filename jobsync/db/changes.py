@@ -1,6 +1,6 @@
 """Tells this process's loops that the store may have changed: at once for its own commits, and for other processes' as soon as they are written.
 
-Where the system doesn't tell of writings (`jobsync.alarm`) they are looked for every `POLL`.
+Where the system doesn't tell of writings (`jobsync.db.file_watch`) they are looked for every `POLL`.
 """
 
 import logging
@@ -9,9 +9,9 @@ import sqlite3
 import threading
 import time
 
-from jobsync.alarm import Alarm
 from jobsync.base.trouble import Trouble
-from jobsync.extensions import db, open_watcher, socketio
+from jobsync.db.extensions import db, open_watcher, socketio
+from jobsync.db.file_watch import Alarm
 
 SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)  # seconds to the next looks after a writing: its commit may take a moment yet
 POLL = 0.02  # seconds between two looks while the store keeps changing, without an alarm; a look itself costs a few microseconds

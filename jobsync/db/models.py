@@ -7,7 +7,7 @@ changes of all jobs: with its index a reader finds what changed since it last lo
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from jobsync.extensions import db
+from jobsync.db.extensions import db
 
 Key = BigInteger().with_variant(Integer, "sqlite")
 
