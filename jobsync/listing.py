@@ -19,7 +19,7 @@ from jobsync.base.text import json_size
 from jobsync.db.damage import sound
 from jobsync.db.extensions import db, socketio
 from jobsync.db.models import Job, JobWords, Step
-from jobsync.placeholders import as_text
+from jobsync.definitions.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
 from jobsync.store import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
 

@@ -19,7 +19,7 @@ FLOORS = [
             "jobsync.status",
             "jobsync.base.clock",
             "jobsync.base.text",
-            "jobsync.placeholders",
+            "jobsync.definitions.placeholders",
             "jobsync.base.private_files",
             "jobsync.base.processes",
             "jobsync.base.loop",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsync.placeholders import as_text, fill, names
+from jobsync.definitions.placeholders import as_text, fill, names
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 VALUES = st.one_of(st.text(), st.integers(), st.booleans(), st.floats(allow_nan=False))

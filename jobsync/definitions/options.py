@@ -4,7 +4,8 @@ import logging
 
 from marshmallow import RAISE, ValidationError, fields
 
-from jobsync import placeholders, registry
+from jobsync import registry
+from jobsync.definitions import placeholders
 from jobsync.definitions.problem import flat, guess, guess_at, listing, plain
 from jobsync.definitions.shapes import StepTable
 

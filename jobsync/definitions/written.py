@@ -4,7 +4,8 @@ import math
 from dataclasses import replace
 from datetime import date, time
 
-from jobsync import placeholders, registry
+from jobsync import registry
+from jobsync.definitions import placeholders
 from jobsync.definitions.options import load_options, options_of
 from jobsync.definitions.problem import guess, listing, nearest, quote
 from jobsync.definitions.shapes import StepTable

@@ -7,10 +7,10 @@ from functools import partial
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from jobsync import placeholders
 from jobsync.base import processes
 from jobsync.base.errors import StepFailed
 from jobsync.base.text import one_line, path_to_text, printable, text_to_path
+from jobsync.definitions import placeholders
 from jobsync.definitions.fields import TrueOrFalse
 from jobsync.registry import Unit, step
 from jobsync.steps import _glob

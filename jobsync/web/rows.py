@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import islice
 
 from jobsync.definitions import Definition
-from jobsync.placeholders import as_text
+from jobsync.definitions.placeholders import as_text
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, TERMINAL, UNFINISHED
 from jobsync.web.filters import number
 

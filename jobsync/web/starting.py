@@ -8,7 +8,7 @@ from flask import Blueprint, current_app, redirect, request, url_for
 from jobsync import lifecycle, listing, store
 from jobsync.base.clock import iso, now
 from jobsync.base.errors import BadInput, StoreBusy
-from jobsync.placeholders import as_text
+from jobsync.definitions.placeholders import as_text
 from jobsync.web import commands, graph
 from jobsync.web.parts import contained
 from jobsync.web.rendering import render
