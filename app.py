@@ -45,7 +45,6 @@ from sqlalchemy.exc import DBAPIError
 
 import config
 import jobsync
-from jobsync import realtime
 from jobsync.base import server_address
 from jobsync.base.errors import AlreadyRunning, JobsyncError, SettingsError
 from jobsync.base.loop import run_outside_with
@@ -55,6 +54,7 @@ from jobsync.db.changes import changes
 from jobsync.db.extensions import socketio
 from jobsync.db.migrate import bring_up_to_date
 from jobsync.engine.embedded import Supervisor
+from jobsync.live import realtime
 from jobsync.monitor import Monitor
 
 ENVIRON = {"wsgi.input_terminated": True}  # eventlet ends a chunked body by itself; not told so, Flask would take it for empty

@@ -6,7 +6,7 @@ from flask import Flask, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from jobsync import api, cli, realtime, registry, security, web
+from jobsync import api, cli, registry, security, web
 from jobsync.base.errors import JobsyncError, StoreUnreadable
 from jobsync.db.changes import changes
 from jobsync.db.extensions import db, engine_options, migrate, prepare_engine, unusable
@@ -14,6 +14,7 @@ from jobsync.db.migrate import MIGRATIONS
 from jobsync.definitions import Definitions
 from jobsync.heartbeats import Heartbeats
 from jobsync.listing import KeptCounts
+from jobsync.live import realtime
 from jobsync.steps import BUILT_IN
 from jobsync.store import WriteProbe
 

@@ -36,7 +36,7 @@ FLOORS = [
         {"jobsync.heartbeats", "jobsync.logs", "jobsync.listing"},
         "jobsync.db.migrate",
     ],
-    ["jobsync.broadcast", "jobsync.registry", "jobsync.definitions"],
+    ["jobsync.live.broadcast", "jobsync.registry", "jobsync.definitions"],
     ["jobsync.lifecycle.rows", "jobsync.lifecycle.jobs", {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"}, "jobsync.lifecycle"],
     [
         "jobsync.steps",
@@ -46,7 +46,7 @@ FLOORS = [
         "jobsync.engine",
     ],
     ["jobsync.schemas", "jobsync.security"],
-    [{"jobsync.api", "jobsync.realtime", "jobsync.web", "jobsync.cli"}],
+    [{"jobsync.api", "jobsync.live.realtime", "jobsync.web", "jobsync.cli"}],
     ["jobsync"],
     [{"config", "jobsync.serving"}, "app"],
 ]
@@ -152,13 +152,13 @@ def test_the_ground_needs_the_standard_library_alone(name):
 
 def test_job_update_and_the_names_of_rooms_are_spelled_in_one_place():
     texts = {name: path.read_text() for name, path in MODULES.items()}
-    assert [name for name, text in texts.items() if '"job_update"' in text] == ["jobsync.broadcast"]
-    assert [name for name, text in texts.items() if '"job:"' in text] == ["jobsync.broadcast"]
+    assert [name for name, text in texts.items() if '"job_update"' in text] == ["jobsync.live.broadcast"]
+    assert [name for name, text in texts.items() if '"job:"' in text] == ["jobsync.live.broadcast"]
 
 
 def test_nothing_but_the_monitor_broadcasts():
     tellers = {name for name, path in MODULES.items() if "broadcast.tell_" in path.read_text() or "socketio.emit" in path.read_text()}
-    assert tellers == {"jobsync.broadcast", "jobsync.monitor"}
+    assert tellers == {"jobsync.live.broadcast", "jobsync.monitor"}
 
 
 def test_eventlet_is_known_in_one_place():

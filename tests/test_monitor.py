@@ -8,11 +8,12 @@ from by_hand import line, recount, statements
 from conftest import wait_for
 from sqlalchemy import insert, update
 
-from jobsync import broadcast, lifecycle, monitor, store
+from jobsync import lifecycle, monitor, store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Step
 from jobsync.lifecycle import work
+from jobsync.live import broadcast
 from jobsync.monitor import GROWTH, HEARTBEAT, LOOK, MEMORY, SWEEP, Monitor
 
 

@@ -17,9 +17,10 @@ from by_hand import Hand, line
 from conftest import Server, make_app, wait_for
 from sqlalchemy import insert, select, text
 
-from jobsync import broadcast, lifecycle, logs, store
+from jobsync import lifecycle, logs, store
 from jobsync.db.extensions import socketio as server_socketio
 from jobsync.db.models import Job, Step
+from jobsync.live import broadcast
 
 HEARTBEAT = 2.0  # seconds, of the contract
 LATE = 0.5  # seconds that a loaded machine may add to any of its times

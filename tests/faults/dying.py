@@ -21,8 +21,8 @@ from pathlib import Path  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from jobsync import broadcast  # noqa: E402
 from jobsync.lifecycle import moves  # noqa: E402
+from jobsync.live import broadcast  # noqa: E402
 
 ORDER = Path(os.environ["FAULT_DIE"])
 _write, _tell_step = moves.write, broadcast.tell_step

@@ -9,10 +9,11 @@ import logging
 from flask_socketio import join_room, leave_room, rooms
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobsync import broadcast, store
+from jobsync import store
 from jobsync.base import metrics
 from jobsync.base.text import storable
 from jobsync.db.extensions import socketio
+from jobsync.live import broadcast
 
 MOST_ROOMS = 200
 MOST_BYTES = 64 * 1024  # of one message: a larger one ends its connection

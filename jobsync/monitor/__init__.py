@@ -11,7 +11,7 @@ from functools import partial
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from jobsync import broadcast, lifecycle, store
+from jobsync import lifecycle, store
 from jobsync.base import metrics
 from jobsync.base.clock import now
 from jobsync.base.errors import JobsyncError, StoreBusy, StoreUnwritable
@@ -20,6 +20,7 @@ from jobsync.base.trouble import Trouble
 from jobsync.db.changes import changes
 from jobsync.db.extensions import socketio
 from jobsync.lifecycle import moves
+from jobsync.live import broadcast
 from jobsync.status import TERMINAL
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
