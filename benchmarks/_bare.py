@@ -9,9 +9,9 @@ import os
 import sys
 import time
 
-from jobsync.steps._count import count_lines
-from jobsync.steps._encoding import decode
-from jobsync.steps._language import is_binary, language_of
+from jobsync.steps.codebase.count import count_lines
+from jobsync.steps.codebase.encoding import decode
+from jobsync.steps.codebase.language import is_binary, language_of
 
 
 def main():

@@ -10,10 +10,10 @@ from folder_steps import FakeContext, run_step, write_tree
 from marshmallow import ValidationError
 
 from jobsync.base.errors import StepFailed
-from jobsync.steps._language import kind_of_language, language_names, language_of
-from jobsync.steps._rules import CATEGORIES, load_rules
-from jobsync.steps.agent import agent
-from jobsync.steps.local_dir import local_dir
+from jobsync.steps.codebase.agent import agent
+from jobsync.steps.codebase.language import kind_of_language, language_names, language_of
+from jobsync.steps.codebase.local_dir import local_dir
+from jobsync.steps.codebase.rules import CATEGORIES, load_rules
 
 STDLIB = sysconfig.get_paths()["stdlib"]
 

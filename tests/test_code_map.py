@@ -15,11 +15,11 @@ from marshmallow import ValidationError
 from pygments.lexers import get_all_lexers
 
 from jobsync.base.errors import StepFailed, Stopped
-from jobsync.steps import _count, _encoding
-from jobsync.steps._folder import Folder
-from jobsync.steps._isolated import GaveUp
-from jobsync.steps._language import kind_of_language, table
-from jobsync.steps.code_map import code_map
+from jobsync.steps.codebase import count, encoding
+from jobsync.steps.codebase.code_map import code_map
+from jobsync.steps.codebase.folder import Folder
+from jobsync.steps.codebase.language import kind_of_language, table
+from jobsync.steps.isolated import GaveUp
 
 STDLIB = sysconfig.get_paths()["stdlib"]
 
@@ -105,7 +105,7 @@ def test_a_lone_carriage_return_ends_no_line(tmp_path):
 
 def test_a_lexer_is_spared_the_middle_of_long_lines(tmp_path, monkeypatch):
     lexed = []
-    monkeypatch.setattr(_count, "call", lambda function, text, *arguments, **options: lexed.append(text) or 2)
+    monkeypatch.setattr(count, "call", lambda function, text, *arguments, **options: lexed.append(text) or 2)
     done = run(write_tree(tmp_path, {"a.pl": "# a\n" + "f();" * 100_000 + "\n\n"}))
     assert 2000 < len(lexed[0]) < 2100
     assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (2, 0, 1)
@@ -179,7 +179,7 @@ def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypat
     def fail(*arguments, **options):
         raise GaveUp("failed (RecursionError)")
 
-    monkeypatch.setattr(_count, "call", fail)
+    monkeypatch.setattr(count, "call", fail)
     done = run(write_tree(tmp_path, {"a.pl": "# a\n\nx = 1\n", "b.py": "# a\nx = 1\n"}))
     assert (done.summary["code"], done.summary["comment"], done.summary["blank"]) == (3, 1, 1)
     assert done.log.warnings() == ["a.pl: the lexer for Perl failed (RecursionError), so comments are counted as code"]
@@ -196,7 +196,7 @@ def test_a_guess_at_an_encoding_that_fails_costs_a_warning(tmp_path, monkeypatch
     def fail(*arguments, **options):
         raise GaveUp("ended its process (SIGSEGV)")
 
-    monkeypatch.setattr(_encoding, "call", fail)
+    monkeypatch.setattr(encoding, "call", fail)
     done = run(write_tree(tmp_path, {"a.py": "x = 'ä'\n# b\n".encode("latin-1")}))
     assert (done.summary["code"], done.summary["comment"], done.summary["encodings"]) == (1, 1, {"windows-1252": 1})
     assert done.log.warnings() == ["a.py: the guess at the encoding ended its process (SIGSEGV), so it is read as windows-1252"]
@@ -209,7 +209,7 @@ def test_comments_that_begin_again_and_again_take_no_time(tmp_path, name):
 
 
 def test_a_language_that_no_one_knows_the_comments_of_has_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules["jobsync.steps.code_map"], "language_of", lambda *_: "Newspeak II")
+    monkeypatch.setattr(sys.modules["jobsync.steps.codebase.code_map"], "language_of", lambda *_: "Newspeak II")
     done = run(write_tree(tmp_path, {"a.x": "# a\n\nb\n"}))
     assert (done.summary["code"], done.summary["comment"], done.summary["blank"], done.log.warnings()) == (2, 0, 1, [])
 

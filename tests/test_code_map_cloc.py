@@ -10,7 +10,7 @@ import trees
 from folder_steps import run_step
 from test_code_map import code_lines
 
-from jobsync.steps.code_map import code_map
+from jobsync.steps.codebase.code_map import code_map
 
 FIELDS = ("files", "code", "comment", "blank")
 BOUNDS = {"files": 0.01, "code": 0.03, "comment": 0.05, "blank": 0.05}

@@ -6,11 +6,11 @@ import pytest
 from folder_steps import FakeContext, run_step, write_tree
 
 from jobsync.base.errors import StepFailed
-from jobsync.steps._rules import RulesSchema, mistakes_in
-from jobsync.steps.agent import agent
-from jobsync.steps.code_map import code_map
-from jobsync.steps.codebase_report import Codes, codebase_report
-from jobsync.steps.local_dir import local_dir
+from jobsync.steps.codebase.agent import agent
+from jobsync.steps.codebase.code_map import code_map
+from jobsync.steps.codebase.local_dir import local_dir
+from jobsync.steps.codebase.report import Codes, codebase_report
+from jobsync.steps.codebase.rules import RulesSchema, mistakes_in
 
 PROJECT = {
     "README.md": "# Title\n\nText.\n",

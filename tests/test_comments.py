@@ -6,9 +6,9 @@ import time
 import pytest
 from pygments.lexers import get_all_lexers
 
-from jobsync.steps._comments import without_comments
-from jobsync.steps._generated import marks_of
-from jobsync.steps._syntax import PYTHON, SYNTAXES
+from jobsync.steps.codebase.comments import without_comments
+from jobsync.steps.codebase.generated import marks_of
+from jobsync.steps.codebase.syntax import PYTHON, SYNTAXES
 
 
 def kinds(text, language):

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from jobsync.steps._encoding import decode
-from jobsync.steps._language import is_binary
+from jobsync.steps.codebase.encoding import decode
+from jobsync.steps.codebase.language import is_binary
 
 CODE = "def function(argument):\n    return argument + 1\n\n\n" * 40
 

@@ -3,7 +3,7 @@
 import pytest
 import trees
 
-from jobsync.steps._generated import HEAD, LONG_LINE, is_generated, marks_of
+from jobsync.steps.codebase.generated import HEAD, LONG_LINE, is_generated, marks_of
 
 
 @pytest.mark.parametrize(

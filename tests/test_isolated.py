@@ -13,9 +13,9 @@ import pytest
 from conftest import wait_for
 
 from jobsync.base.errors import Stopped
-from jobsync.steps import _isolated
-from jobsync.steps._isolated import GaveUp, Helper, call
+from jobsync.steps import isolated
 from jobsync.steps._lines import level_of
+from jobsync.steps.isolated import GaveUp, Helper, call
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_helper_that_was_killed_while_idle_is_replaced(helper):
 
 
 def test_an_idle_helper_ends_and_the_next_call_starts_another(helper, monkeypatch):
-    monkeypatch.setattr(_isolated, "START", _isolated.START.replace("serve()", "sys.modules[serve.__module__].IDLE = 0.05\nserve()"))
+    monkeypatch.setattr(isolated, "START", isolated.START.replace("serve()", "sys.modules[serve.__module__].IDLE = 0.05\nserve()"))
     number = ask(helper, os.getpid)
     wait_for(lambda: not is_running(number))
     assert ask(helper, os.getpid) != number
@@ -109,7 +109,7 @@ def test_an_idle_helper_ends_and_the_next_call_starts_another(helper, monkeypatc
 
 def test_a_helper_ends_with_the_process_that_it_helps(tmp_path):
     program = (
-        "import os, sys; from jobsync.steps._isolated import call; print(call(os.getpid), flush=True); "
+        "import os, sys; from jobsync.steps.isolated import call; print(call(os.getpid), flush=True); "
         f"sys.path.append({str(Path(__file__).parent)!r}); import isolated_calls; call(isolated_calls.calls.compute_for_ever)"
     )
     helped = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -122,7 +122,7 @@ def test_a_helper_ends_with_the_process_that_it_helps(tmp_path):
 
 def test_the_one_that_all_share_is_called_by_name():
     assert call(calls.length, "text") == 4
-    _isolated.close()
+    isolated.close()
 
 
 def is_running(number):

@@ -5,9 +5,9 @@ from folder_steps import run_step
 from labels import HALVES, Score, labels
 from trees import TREES, fetch
 
-from jobsync.steps._rules import CATEGORIES
-from jobsync.steps.agent import agent
-from jobsync.steps.local_dir import local_dir
+from jobsync.steps.codebase.agent import agent
+from jobsync.steps.codebase.local_dir import local_dir
+from jobsync.steps.codebase.rules import CATEGORIES
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,17 @@ import pytest
 from pygments.lexers import find_lexer_class, get_all_lexers
 
 from jobsync.base.errors import Stopped
-from jobsync.steps._count import count_lines
-from jobsync.steps._language import SHARED_HEAD, counted_as, kind_of_language, language_names, language_of, line_expression, listed, table
+from jobsync.steps.codebase.count import count_lines
+from jobsync.steps.codebase.language import (
+    SHARED_HEAD,
+    counted_as,
+    kind_of_language,
+    language_names,
+    language_of,
+    line_expression,
+    listed,
+    table,
+)
 
 LICENCE = "Licensed under the Terms of Somebody; you may not use this file but by them.\nclass of works: any\n"
 SHARED = [

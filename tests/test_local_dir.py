@@ -18,7 +18,7 @@ from marshmallow import ValidationError
 from jobsync.base.clock import iso
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.base.text import path_to_text, text_to_path
-from jobsync.steps.local_dir import local_dir
+from jobsync.steps.codebase.local_dir import local_dir
 
 STDLIB = sysconfig.get_paths()["stdlib"]
 

@@ -9,9 +9,9 @@ import folder_steps
 import pytest
 from folder_steps import STARTED_BEFORE, FakeContext, planned_paths, run_step, write_tree
 
-from jobsync.steps import _folder
-from jobsync.steps.code_map import code_map
-from jobsync.steps.local_dir import local_dir
+from jobsync.steps.codebase import folder
+from jobsync.steps.codebase.code_map import code_map
+from jobsync.steps.codebase.local_dir import local_dir
 
 MODULES = {step_type: sys.modules[f"jobsync.steps.{step_type.name}"] for step_type in (local_dir, code_map)}
 
@@ -42,13 +42,13 @@ def records_of(done):
 @pytest.fixture
 def reads(monkeypatch):
     """The paths that are opened, in order."""
-    opened, open_one = [], _folder.Folder.open
+    opened, open_one = [], folder.Folder.open
 
     def note(self, parts):
         opened.append("/".join(parts))
         return open_one(self, parts)
 
-    monkeypatch.setattr(_folder.Folder, "open", note)
+    monkeypatch.setattr(folder.Folder, "open", note)
     return opened
 
 

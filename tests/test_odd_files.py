@@ -34,7 +34,7 @@ def children_of(pid):
 
 
 def helpers_of(server):
-    return {child for worker in children_of(server) for child in children_of(worker) if b"_isolated" in command_of(child)}
+    return {child for worker in children_of(server) for child in children_of(worker) if b"jobsync.steps.isolated" in command_of(child)}
 
 
 def command_of(pid):

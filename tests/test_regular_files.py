@@ -14,7 +14,7 @@ from jobsync.base import regular_files
 from jobsync.base.errors import SettingsError
 from jobsync.base.regular_files import Unfit, open_regular, read_regular
 from jobsync.definitions import Definitions
-from jobsync.steps._rules import BadRules, load_rules
+from jobsync.steps.codebase.rules import BadRules, load_rules
 from jobsync.web.assets import Assets, NotFound
 
 MOST = 1000

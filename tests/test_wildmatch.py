@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobsync.steps._folder import FILE, FOLDER, Entry
 from jobsync.steps._glob import find
-from jobsync.steps._ignore import Ignore, parse_exclude, read_gitignore
-from jobsync.steps._rules import Rules
-from jobsync.steps._walk import FolderOptions
-from jobsync.steps._wildmatch import CLASSES, BadPattern, compile_pattern
+from jobsync.steps.codebase.folder import FILE, FOLDER, Entry
+from jobsync.steps.codebase.ignore import Ignore, parse_exclude, read_gitignore
+from jobsync.steps.codebase.rules import Rules
+from jobsync.steps.codebase.walk import FolderOptions
+from jobsync.steps.wildmatch import CLASSES, BadPattern, compile_pattern
 
 CLASS = st.sampled_from([f"[:{name}:]" for name in [*CLASSES, "foo", ""]])
 INSIDE = st.one_of(CLASS, st.sampled_from(["a", "b", "z", "-", "!", "^", "]", "[", "\\", "[:", ":", "/", "a-c", "c-a", "\\]", "\\-", "é", " "]))

@@ -1,4 +1,4 @@
-"""What comments and strings look like in the languages that most files are of: data for `_comments.py`.
+"""What comments and strings look like in the languages that most files are of: data for `comments.py`.
 
 Every pattern here takes time in proportion to what it reads, whatever that is. So an alternative that has read more than a few
 characters must match: what should be closed and isn't goes on to the end (of the line or of the text), repeats are possessive, and
@@ -36,7 +36,7 @@ class Syntax(NamedTuple):
 
     comments: of whole comments. nested: (begin, end) of comments that have their like within. strings: of what
     comments don't begin in. holed: kinds of strings. embedded: parts in other languages. special: (name, pattern) of what
-    a function of `_comments.py` goes on from. ends: what ends it where it is embedded.
+    a function of `comments.py` goes on from. ends: what ends it where it is embedded.
     """
 
     comments: tuple = ()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import chardet
 
-from jobsync.steps._isolated import call
+from jobsync.steps.isolated import call
 
 MARKS = [
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -7,9 +7,9 @@ asked about the path itself only, the deepest `.gitignore` first, its last line 
 from typing import NamedTuple
 
 from jobsync.base.text import printable
-from jobsync.steps._folder import FILE, FOLDER, reason_of, shown
-from jobsync.steps._report import counted
-from jobsync.steps._wildmatch import BadPattern, as_bytes, compile_pattern
+from jobsync.steps.codebase.folder import FILE, FOLDER, reason_of, shown
+from jobsync.steps.codebase.sentences import counted
+from jobsync.steps.wildmatch import BadPattern, as_bytes, compile_pattern
 
 GITIGNORE = ".gitignore"
 MAX_GITIGNORE = 1 << 20  # bytes

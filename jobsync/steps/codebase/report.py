@@ -8,11 +8,11 @@ from collections import Counter
 
 from jobsync.base.errors import StepFailed
 from jobsync.registry import step
-from jobsync.steps._duplicates import Duplicates
-from jobsync.steps._folder import parts_of
-from jobsync.steps._language import kind_of_language
-from jobsync.steps._report import Largest, Sums, counted, cut_sentence, first_of, folder_of, readable, share, shorten
-from jobsync.steps._unknown import Unknown
+from jobsync.steps.codebase.duplicates import Duplicates
+from jobsync.steps.codebase.folder import parts_of
+from jobsync.steps.codebase.language import kind_of_language
+from jobsync.steps.codebase.sentences import Largest, Sums, counted, cut_sentence, first_of, folder_of, readable, share, shorten
+from jobsync.steps.codebase.unknown import Unknown
 
 MAX_FOLDERS = 50
 MAX_TREE = 150

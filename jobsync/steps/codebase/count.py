@@ -1,6 +1,6 @@
 """Telling code from comments, so that the counts agree with those of `cloc`.
 
-The comments of the languages that most files are of are found by `_comments.py`, those of the others by Pygments' lexers, which may take for ever
+The comments of the languages that most files are of are found by `comments.py`, those of the others by Pygments' lexers, which may take for ever
 over an odd text: they are called in the helper process.
 
 A line ends with a newline or with the text. It is of one kind: blank (nothing but white space, wherever it stands), comment (nothing but
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from pygments.lexers import find_lexer_class
 from pygments.token import Comment, String
 
-from jobsync.steps._comments import knows, without_comments
-from jobsync.steps._generated import LONG_LINE
-from jobsync.steps._isolated import SECONDS, call
-from jobsync.steps._language import CSV, counted_as
+from jobsync.steps.codebase.comments import knows, without_comments
+from jobsync.steps.codebase.generated import LONG_LINE
+from jobsync.steps.codebase.language import CSV, counted_as
+from jobsync.steps.isolated import SECONDS, call
 
 NO_COMMENTS = {None, "Text only", "ASCII armored", "JSON", "JSON-LD", "Diff", CSV}
 MARKDOWN, RST = "Markdown", "reStructuredText"

@@ -5,7 +5,7 @@ Of a million files hardly any are copies, so their hashes are looked through fir
 
 from array import array
 
-from jobsync.steps._report import counted, readable, shorten
+from jobsync.steps.codebase.sentences import counted, readable, shorten
 
 MAX_GROUPS = 20
 MAX_PATHS = 5

@@ -10,12 +10,12 @@ import pygments
 
 from jobsync.base.text import path_to_text, text_to_path
 from jobsync.registry import step
-from jobsync.steps._before import Before, add_up_changes, find_run, tell_before, when
-from jobsync.steps._folder import Folder, TooLarge, look, parts_of, read_chunks, reason_of
-from jobsync.steps._generated import looks_generated
-from jobsync.steps._language import is_binary, language_of
-from jobsync.steps._report import Largest, Sums, Unread, counted, report_cut, shorten, top_folder
-from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
+from jobsync.steps.codebase.folder import Folder, TooLarge, look, parts_of, read_chunks, reason_of
+from jobsync.steps.codebase.generated import looks_generated
+from jobsync.steps.codebase.language import is_binary, language_of
+from jobsync.steps.codebase.previous_run import Before, add_up_changes, find_run, tell_before, when
+from jobsync.steps.codebase.sentences import Largest, Sums, Unread, counted, report_cut, shorten, top_folder
+from jobsync.steps.codebase.walk import FolderOptions, cut_of, plan_batches, root_of, tell
 
 FILES_PER_CHILD = (50, 1000)  # least and most
 FILES_LOOKED_AT_PER_CHILD = (400, 4000)

@@ -11,9 +11,9 @@ from jobsync.base.errors import StepFailed
 from jobsync.base.text import path_to_text, text_to_path
 from jobsync.definitions.fields import TrueOrFalse, WholeNumber
 from jobsync.registry import Unit
-from jobsync.steps._folder import FOLDER, Folder, parts_of, shown
-from jobsync.steps._ignore import Ignore, parse_exclude
-from jobsync.steps._report import first_of
+from jobsync.steps.codebase.folder import FOLDER, Folder, parts_of, shown
+from jobsync.steps.codebase.ignore import Ignore, parse_exclude
+from jobsync.steps.codebase.sentences import first_of
 
 STEPS_OF_GROWTH = 10
 EXTENSION = r"\*?\.?[^/*.][^/*]*\Z"

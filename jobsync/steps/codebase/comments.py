@@ -1,4 +1,4 @@
-"""Takes the comments out of a text, for the languages of `_syntax.py`, and for Python, whose docstrings are comments.
+"""Takes the comments out of a text, for the languages of `syntax.py`, and for Python, whose docstrings are comments.
 
 A text is gone through once, from one comment or string to the next, so the time is in proportion to its length, whatever is in it.
 """
@@ -6,7 +6,7 @@ A text is gone through once, from one comment or string to the next, so the time
 import re
 from functools import cache, lru_cache, partial
 
-from jobsync.steps._syntax import DOUBLE, HASH, PYTHON, SINGLE, SYNTAXES, tripled
+from jobsync.steps.codebase.syntax import DOUBLE, HASH, PYTHON, SINGLE, SYNTAXES, tripled
 
 CHECK_EVERY = 2_000
 LONGEST_WORD = 64  # that ends a heredoc

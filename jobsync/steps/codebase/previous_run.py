@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from jobsync.base.clock import iso
 from jobsync.registry import Unit
-from jobsync.steps._folder import parts_of
-from jobsync.steps._report import shorten
+from jobsync.steps.codebase.folder import parts_of
+from jobsync.steps.codebase.sentences import shorten
 
 MAX_EXAMPLES = 20
 # ms: some file systems keep times no finer than this, so a file that was written so shortly before it was read may have changed since, unseen

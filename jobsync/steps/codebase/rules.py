@@ -15,10 +15,10 @@ from marshmallow import Schema, ValidationError, fields, pre_load, validate, val
 from jobsync.base.errors import JobsyncError
 from jobsync.base.regular_files import Unfit, read_regular
 from jobsync.definitions.fields import TrueOrFalse
-from jobsync.steps._folder import shown
-from jobsync.steps._language import KINDS, kind_of_language, language_names
-from jobsync.steps._walk import EXTENSION, EXTENSION_REASON
-from jobsync.steps._wildmatch import BadPattern, translate
+from jobsync.steps.codebase.folder import shown
+from jobsync.steps.codebase.language import KINDS, kind_of_language, language_names
+from jobsync.steps.codebase.walk import EXTENSION, EXTENSION_REASON
+from jobsync.steps.wildmatch import BadPattern, translate
 
 DEFAULT_RULES = str(Path(__file__).with_name("rules.toml"))
 MAX_RULES_FILE = 1 << 20

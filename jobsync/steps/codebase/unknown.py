@@ -3,8 +3,8 @@
 import re
 from collections import Counter
 
-from jobsync.steps._language import kind_of_language
-from jobsync.steps._report import counted, shorten
+from jobsync.steps.codebase.language import kind_of_language
+from jobsync.steps.codebase.sentences import counted, shorten
 
 MAX_EXAMPLES = 20
 MAX_RULES = 20

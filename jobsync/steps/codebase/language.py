@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pygments.lexers import find_lexer_class, find_lexer_class_by_name, get_all_lexers
 from pygments.util import ClassNotFound
 
-from jobsync.steps._encoding import utf16_without_mark
+from jobsync.steps.codebase.encoding import utf16_without_mark
 
 WILD = re.compile(r"[*?\[]")
 UTF16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")

@@ -14,15 +14,15 @@ import pygments
 from jobsync.base.text import path_to_text, text_to_path
 from jobsync.definitions.fields import WholeNumber
 from jobsync.registry import step
-from jobsync.steps._before import Before, find_run, tell_before, when
-from jobsync.steps._count import Lines, count_lines, lines_without_comments
-from jobsync.steps._encoding import WESTERN, decode, guess_of, no_guess
-from jobsync.steps._folder import Folder, TooLarge, look, read_chunks, reason_of
-from jobsync.steps._generated import MARKS, marks_of
-from jobsync.steps._isolated import GaveUp
-from jobsync.steps._language import KINDS, is_binary, kind_of_language, language_of
-from jobsync.steps._report import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
-from jobsync.steps._walk import FolderOptions, cut_of, plan_batches, root_of, tell
+from jobsync.steps.codebase.count import Lines, count_lines, lines_without_comments
+from jobsync.steps.codebase.encoding import WESTERN, decode, guess_of, no_guess
+from jobsync.steps.codebase.folder import Folder, TooLarge, look, read_chunks, reason_of
+from jobsync.steps.codebase.generated import MARKS, marks_of
+from jobsync.steps.codebase.language import KINDS, is_binary, kind_of_language, language_of
+from jobsync.steps.codebase.previous_run import Before, find_run, tell_before, when
+from jobsync.steps.codebase.sentences import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
+from jobsync.steps.codebase.walk import FolderOptions, cut_of, plan_batches, root_of, tell
+from jobsync.steps.isolated import GaveUp
 
 FILES_PER_CHILD = (50, 1000)  # least and most
 # A lexer reads about 1 MB a second: this keeps a child under a second or so.

@@ -10,8 +10,8 @@ from marshmallow import Schema, fields, validate
 
 from jobsync.base.errors import StepFailed
 from jobsync.registry import Unit, step
-from jobsync.steps._report import Largest, Sums, counted, cut_sentence, readable, report_cut, share, shorten, top_folder
-from jobsync.steps._rules import BadRules, load_rules
+from jobsync.steps.codebase.rules import BadRules, load_rules
+from jobsync.steps.codebase.sentences import Largest, Sums, counted, cut_sentence, readable, report_cut, share, shorten, top_folder
 
 MAX_NAMES = 60
 MAX_FOLDERS = 50
