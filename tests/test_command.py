@@ -16,9 +16,9 @@ from jobsync import registry
 from jobsync.base import processes
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.definitions import Definitions
-from jobsync.steps import _pipes, _process
-from jobsync.steps._lines import PIECE, LineSplitter, level_of
-from jobsync.steps.command import CommandOptions, command
+from jobsync.steps.command import pipes, process
+from jobsync.steps.command.lines import PIECE, LineSplitter, level_of
+from jobsync.steps.command.step import CommandOptions, command
 
 DEFINITIONS = Path(__file__).parent.parent / "definitions"
 PATIENCE = 20  # seconds until a test gives up; no test waits so long when all is well
@@ -531,7 +531,7 @@ def test_stderr_is_separate_or_merge():
 def test_pipes_of_another_kind_lose_nothing(monkeypatch):
     """Where pipes can't hold packets, or hold several, only the order between two pipes is a guess."""
     for kind in (lambda: (*os.pipe(), False), lambda: (*os.pipe2(os.O_DIRECT), False)):
-        monkeypatch.setattr(_pipes, "_open_pipe", kind)
+        monkeypatch.setattr(pipes, "_open_pipe", kind)
         _, lines = run(run=bash(IN_TURN))
         assert [line for level, line in lines if level == "info"] == [f"out {n}" for n in range(200)]
         assert [line for level, line in lines if level == "warning"] == [f"err {n}" for n in range(200)]
@@ -780,7 +780,7 @@ signal.pause()
 
 
 def test_stop_ends_the_whole_group_even_who_ignores_sigterm(monkeypatch):
-    monkeypatch.setattr(_process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "GRACE", 0.3)
     context = FakeContext(run=python(STUBBORN))
     running = Running(context)
     pids = [int(context.await_line("child ")), int(context.await_line("grandchild "))]
@@ -790,7 +790,7 @@ def test_stop_ends_the_whole_group_even_who_ignores_sigterm(monkeypatch):
 
 
 def test_stop_ends_a_grandchild_that_outlives_its_parent(monkeypatch):
-    monkeypatch.setattr(_process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "GRACE", 0.3)
     script = "trap 'exit 0' TERM; (trap '' TERM; sh -c 'echo pid $$; exec sleep 600'); echo not reached"
     context = FakeContext(run=shell(f"({script}) & wait"))
     running = Running(context)
@@ -851,7 +851,7 @@ def test_when_lines_can_not_be_taken_the_group_ends_too():
 
 
 def test_a_background_process_that_keeps_the_output_open_is_ended(monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     result, lines = run(run=shell("sleep 600 & echo pid $!"))
     assert result["exit_code"] == 0
     assert not is_running(int(lines[0][1].split()[1]))
@@ -860,13 +860,13 @@ def test_a_background_process_that_keeps_the_output_open_is_ended(monkeypatch):
 
 
 def test_a_background_process_that_gave_up_the_output_is_ended_too(monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     _, lines = run(run=shell("sleep 600 >/dev/null 2>&1 & echo pid $!"))
     assert not is_running(int(lines[0][1].split()[1]))
 
 
 def test_what_a_background_process_writes_soon_after_the_end_is_kept(monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", PATIENCE)
+    monkeypatch.setattr(process, "LINGER", PATIENCE)
     _, lines = run(run=shell("(sleep 0.2; echo late) & echo early"))
     assert lines == [("info", "early"), ("info", "late")]
 
@@ -941,7 +941,7 @@ def nothing_left():
 
 @pytest.mark.parametrize("argv", ESCAPES.values(), ids=ESCAPES)
 def test_stop_ends_the_whole_tree_whatever_groups_and_sessions_it_makes(argv, monkeypatch):
-    monkeypatch.setattr(_process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "GRACE", 0.3)
     context = FakeContext(run=[argv[0], *map(doubled, argv[1:])])
     before = set(processes.living())
     running = Running(context)
@@ -968,7 +968,7 @@ LEAVING = {
 
 @pytest.mark.parametrize("argv", LEAVING.values(), ids=LEAVING)
 def test_what_a_completed_program_leaves_running_is_ended_and_named(argv, monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     context = FakeContext(run=[argv[0], *map(doubled, argv[1:])])
     assert command(context, {})["exit_code"] == 0
     pid = int(context.await_line("pid "))
@@ -981,7 +981,7 @@ def test_what_a_completed_program_leaves_running_is_ended_and_named(argv, monkey
 
 @pytest.mark.parametrize("argv", LEAVING.values(), ids=LEAVING)
 def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", PATIENCE)
+    monkeypatch.setattr(process, "LINGER", PATIENCE)
     context = FakeContext(run=[argv[0], *map(doubled, argv[1:])], leave_running=True)
     assert command(context, {})["seconds"] < PATIENCE
     pid = int(context.await_line("pid "))
@@ -999,7 +999,7 @@ def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatc
 
 def test_what_a_failed_program_leaves_running_ends_although_it_may_leave_something(monkeypatch):
     """It may be tried again, and begins alone then."""
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     context = FakeContext(run=shell("setsid sleep 600 >/dev/null 2>&1 & echo pid $!; exit 3"), leave_running=True)
     with pytest.raises(StepFailed, match="exit code 3"):
         command(context, {})
@@ -1007,7 +1007,7 @@ def test_what_a_failed_program_leaves_running_ends_although_it_may_leave_somethi
 
 
 def test_a_command_of_several_lines_is_named_on_one(monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     _, lines = run(run=["sh", "-c", "sh -c 'sleep 600\ntrue' >/dev/null & echo pid $!"])
     assert "(sh -c sleep 600 true)" in lines[-1][1]
     assert "\n" not in lines[-1][1]
@@ -1015,9 +1015,9 @@ def test_a_command_of_several_lines_is_named_on_one(monkeypatch):
 
 def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_its_child(monkeypatch, tmp_path):
     """A process is listed while it lives, forks, ends, and is reaped: its child is in no list yet."""
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     reap, gate = processes.reap, tmp_path / "go"
-    is_gone, before, wrong = _process.Program._is_gone, processes.children(), []
+    is_gone, before, wrong = process.Program._is_gone, processes.children(), []
 
     def reap_late(pids):
         if pids and not gate.exists():
@@ -1033,7 +1033,7 @@ def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_i
         return answer
 
     monkeypatch.setattr(processes, "reap", reap_late)
-    monkeypatch.setattr(_process.Program, "_is_gone", is_gone_for_certain)
+    monkeypatch.setattr(process.Program, "_is_gone", is_gone_for_certain)
     script = '(until [ -e "$PARAM_GATE" ]; do sleep 0.02; done; sleep 600 >/dev/null 2>&1 & echo pid $!) & true'
     context = FakeContext({"gate": str(gate)}, run=shell(script))
     command(context, {})
@@ -1059,7 +1059,7 @@ def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkey
 
 
 def test_orphans_that_end_while_the_program_goes_on_are_reaped(monkeypatch, tmp_path):
-    monkeypatch.setattr(_process, "REAP", 0.1)
+    monkeypatch.setattr(process, "REAP", 0.1)
     before = processes.table()
     context = FakeContext({"gate": str(tmp_path)}, run=shell('for i in 1 2 3 4 5; do (sleep 0 &); done; echo; until [ -e "$PARAM_GATE/go" ]; do sleep 0.05; done'))
     running = Running(context)
@@ -1114,8 +1114,8 @@ def test_where_processes_are_not_told_of_the_group_is_ended(monkeypatch):
     monkeypatch.setattr(processes, "is_known", lambda: False)
     monkeypatch.setattr(processes, "table", dict)
     monkeypatch.setattr(processes, "children", set)
-    monkeypatch.setattr(_process, "GRACE", 0.3)
-    monkeypatch.setattr(_process, "LINGER", 0.2)
+    monkeypatch.setattr(process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "LINGER", 0.2)
     context = FakeContext(run=shell("(trap '' TERM; exec sleep 600) & echo pid $!; wait"))
     running = Running(context)
     pid = int(context.await_line("pid "))
@@ -1125,7 +1125,7 @@ def test_where_processes_are_not_told_of_the_group_is_ended(monkeypatch):
 
 
 def test_what_a_stopped_program_may_leave_running_ends_all_the_same(monkeypatch):
-    monkeypatch.setattr(_process, "GRACE", 0.3)
+    monkeypatch.setattr(process, "GRACE", 0.3)
     context = FakeContext(run=shell("setsid sleep 600 & echo pid $!; wait"), leave_running=True)
     running = Running(context)
     pid = int(context.await_line("pid "))
@@ -1161,7 +1161,7 @@ def test_processes_of_another_job_with_the_same_numbers_are_left_alone():
 
 
 def test_an_orphan_that_has_ended_is_reaped_and_not_waited_for(monkeypatch):
-    monkeypatch.setattr(_process, "LINGER", PATIENCE)
+    monkeypatch.setattr(process, "LINGER", PATIENCE)
     result, lines = run(run=shell("sleep 0.2 & echo $!"))
     assert len(lines) == 1
     assert result["seconds"] < PATIENCE

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from jobsync.steps._arguments import check_scripts
-from jobsync.steps._shells import INTERPRETERS, SHELLS
-from jobsync.steps.command import MOST_ARGUMENTS, CommandOptions
+from jobsync.steps.command.arguments import check_scripts
+from jobsync.steps.command.shells import INTERPRETERS, SHELLS
+from jobsync.steps.command.step import MOST_ARGUMENTS, CommandOptions
 
 WRAPPERS = [
     [], ["env"], ["env", "-i", "A=b"], ["sudo", "-u", "somebody"], ["nice", "-n", "5"], ["timeout", "-k", "1", "5"], ["xargs", "-n1"],

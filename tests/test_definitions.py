@@ -15,7 +15,7 @@ from jobsync import registry
 from jobsync.base.errors import BadInput, NotFound
 from jobsync.definitions import Definition, Definitions, Problem, read_duration, read_table, reading
 from jobsync.definitions.values import TYPES
-from jobsync.steps.command import command
+from jobsync.steps.command.step import command
 
 
 class ProbeOptions(Schema):

@@ -22,7 +22,7 @@ from jobsync.db.models import Child, LogLine, Step
 from jobsync.engine import embedded
 from jobsync.heartbeats import Heartbeats
 from jobsync.lifecycle import work
-from jobsync.steps._process import GRACE
+from jobsync.steps.command.process import GRACE
 
 PROMPTLY = 5.0  # seconds within which a killed worker's work is somebody else's or has failed
 STOP = 3.0  # seconds within which a stop has ended everything

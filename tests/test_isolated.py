@@ -14,7 +14,7 @@ from conftest import wait_for
 
 from jobsync.base.errors import Stopped
 from jobsync.steps import isolated
-from jobsync.steps._lines import level_of
+from jobsync.steps.command.lines import level_of
 from jobsync.steps.isolated import GaveUp, Helper, call
 
 
@@ -75,7 +75,7 @@ def test_it_starts_with_the_first_call_without_the_application(helper):
     assert helper._process is None
     assert ask(helper, level_of, "error: x", "info") == "error"
     loaded = ask(helper, calls.modules)
-    assert "jobsync.steps._lines" in loaded
+    assert "jobsync.steps.command.lines" in loaded
     assert not {"flask", "sqlalchemy", "jobsync.store"} & loaded
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobsync.steps._glob import find
 from jobsync.steps.codebase.folder import FILE, FOLDER, Entry
 from jobsync.steps.codebase.ignore import Ignore, parse_exclude, read_gitignore
 from jobsync.steps.codebase.rules import Rules
 from jobsync.steps.codebase.walk import FolderOptions
+from jobsync.steps.command.glob import find
 from jobsync.steps.wildmatch import CLASSES, BadPattern, compile_pattern
 
 CLASS = st.sampled_from([f"[:{name}:]" for name in [*CLASSES, "foo", ""]])

@@ -4,7 +4,7 @@ import re
 
 from jobsync.base.text import one_line
 from jobsync.definitions import placeholders
-from jobsync.steps._shells import find_scripts
+from jobsync.steps.command.shells import find_scripts
 
 ALONE = re.compile(r"(?:[-+][-\w]*=?)?\{[A-Za-z_]\w*\}")  # a placeholder and nothing else, behind a flag or in one piece with it
 

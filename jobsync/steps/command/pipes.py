@@ -14,7 +14,7 @@ import threading
 import time
 from contextlib import suppress
 
-from jobsync.steps._lines import LineSplitter
+from jobsync.steps.command.lines import LineSplitter
 
 CHUNK = 64 * 1024
 GATHERED = 256 * 1024  # bytes that are read, while more is there at once, before their lines are handed out

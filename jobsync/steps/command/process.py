@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from jobsync.base import processes
 from jobsync.base.errors import StepFailed
-from jobsync.steps._pipes import OutputReader
+from jobsync.steps.command.pipes import OutputReader
 
 GRACE = 1.5  # seconds from SIGTERM to SIGKILL
 LINGER = 1.0  # seconds that background processes may go on after the program itself has ended

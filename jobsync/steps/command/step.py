@@ -13,11 +13,11 @@ from jobsync.base.text import one_line, path_to_text, printable, text_to_path
 from jobsync.definitions import placeholders
 from jobsync.definitions.fields import TrueOrFalse
 from jobsync.registry import Unit, step
-from jobsync.steps import _glob
-from jobsync.steps._arguments import check_scripts, check_values, fill_arguments, variable
-from jobsync.steps._environment import environment_in
-from jobsync.steps._lines import level_of
-from jobsync.steps._process import GRACE, Program
+from jobsync.steps.command import glob
+from jobsync.steps.command.arguments import check_scripts, check_values, fill_arguments, variable
+from jobsync.steps.command.environment import environment_in
+from jobsync.steps.command.lines import level_of
+from jobsync.steps.command.process import GRACE, Program
 
 ITEM = "item"
 SETTINGS, PARAMS = "JOBSYNC_", "PARAM_"
@@ -136,7 +136,7 @@ def plan(context):
 
 def _plan_glob(context, pattern):
     folder = _folder(context, context.params)
-    paths = _glob.find(pattern, folder, context.check)
+    paths = glob.find(pattern, folder, context.check)
     if not paths:
         context.log(f"nothing matches {pattern} in {folder}", "warning")
     for path in map(path_to_text, paths):
