@@ -44,7 +44,8 @@ class Settings:
 
 
 def load(environ=os.environ, with_secret=True):
-    """Return the Settings of an environment. The data folder and the secret are made if they aren't there. Raises SettingsError.
+    """Return the Settings of an environment. The data folder and the secret are made if they aren't
+    there. Raises SettingsError.
 
     with_secret: False for a process that has no use for it, whose `secret_key` is empty.
     """
@@ -60,7 +61,9 @@ def load(environ=os.environ, with_secret=True):
         workers=get.integer("JOBSYNC_WORKERS", os.cpu_count() or 1, 0, 256),
         log_limit=get.integer("JOBSYNC_LOG_LIMIT", 1_000_000, 1, 1_000_000_000),
         log_bytes=get.integer("JOBSYNC_LOG_BYTES", 1024**3, 1024, 1024**5),
-        secret_key=(environ.get(SECRET_KEY) or _secret(data_dir / SECRET_FILE)) if with_secret else "",
+        secret_key=(environ.get(SECRET_KEY) or _secret(data_dir / SECRET_FILE))
+        if with_secret
+        else "",
         trust_network=get.flag("JOBSYNC_TRUST_NETWORK"),
         paint_sampling=get.share("JOBSYNC_PAINT_SAMPLING"),
     )
@@ -70,7 +73,10 @@ def load(environ=os.environ, with_secret=True):
 
 
 class _Reader:
-    """Reads variables. Every refusal is one line with the variable, its value and what is allowed."""
+    """Reads variables.
+
+    Every refusal is one line with the variable, its value and what is allowed.
+    """
 
     def __init__(self, environ):
         self._environ = environ
@@ -80,7 +86,9 @@ class _Reader:
 
     def integer(self, name, default, least, most):
         value = self._environ.get(name) or str(default)
-        if not (value.isascii() and value.isdigit() and len(value) <= 20 and least <= int(value) <= most):
+        if not (
+            value.isascii() and value.isdigit() and len(value) <= 20 and least <= int(value) <= most
+        ):
             raise _refused(name, value, f"a whole number from {least} to {most}")
         return int(value)
 
@@ -101,7 +109,9 @@ class _Reader:
         hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
         for host in hosts:
             if not HOST.fullmatch(host):
-                raise _refused(name, value, "host names with or without a port, with commas between them")
+                raise _refused(
+                    name, value, "host names with or without a port, with commas between them"
+                )
         return hosts
 
 
@@ -114,7 +124,9 @@ def _folder(name):
     try:
         make_folder(path)
     except OSError as error:
-        raise _refused("JOBSYNC_DATA_DIR", name, f"a folder that can be written to ({error.strerror})") from error
+        raise _refused(
+            "JOBSYNC_DATA_DIR", name, f"a folder that can be written to ({error.strerror})"
+        ) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise _refused("JOBSYNC_DATA_DIR", name, "a folder that can be written to")
     return path
@@ -132,21 +144,40 @@ def _sqlite(path):
 
 
 def _database(text):
-    """Return the URL of a SQLite database with its path made absolute. The file need not exist, its folder must."""
-    allowed = "sqlite:///PATH, a SQLite file in a folder that can be written to; other databases aren't supported yet"
+    """Return the URL of a SQLite database with its path made absolute.
+
+    The file need not exist, its folder must.
+    """
+    allowed = (
+        "sqlite:///PATH, a SQLite file in a folder that can be written to; "
+        "other databases aren't supported yet"
+    )
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise _refused("JOBSYNC_DATABASE_URL", text, allowed) from error
-    is_file = url.drivername == "sqlite" and url.database not in (None, "", ":memory:") and not (url.host or url.query)
+    is_file = (
+        url.drivername == "sqlite"
+        and url.database not in (None, "", ":memory:")
+        and not (url.host or url.query)
+    )
     path = Path(url.database or "").absolute()
-    if not is_file or path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK) or not _may_be_sqlite(path):
-        raise _refused("JOBSYNC_DATABASE_URL", str(url) if url.password else text, allowed)  # str() hides the password
+    if (
+        not is_file
+        or path.is_dir()
+        or not os.access(path.parent, os.W_OK | os.X_OK)
+        or not _may_be_sqlite(path)
+    ):
+        # str() hides the password
+        raise _refused("JOBSYNC_DATABASE_URL", str(url) if url.password else text, allowed)
     return _sqlite(path)
 
 
 def _may_be_sqlite(path):
-    """Say whether a file is new, empty or a SQLite database. One that can't be read is told of when it is opened."""
+    """Say whether a file is new, empty or a SQLite database.
+
+    One that can't be read is told of when it is opened.
+    """
     try:
         with open_regular(path) as file:
             return file.read(len(SQLITE)) in (b"", SQLITE)
@@ -164,7 +195,10 @@ def _refuse_what_is_not_there_yet(environ):
 
 def _refuse_open_network(settings):
     if not (settings.trust_network or _is_loopback(settings.host)):
-        allowed = "a loopback address: there are no accounts yet. JOBSYNC_TRUST_NETWORK=1 lets everybody in who can reach it"
+        allowed = (
+            "a loopback address: there are no accounts yet. "
+            "JOBSYNC_TRUST_NETWORK=1 lets everybody in who can reach it"
+        )
         raise _refused("JOBSYNC_HOST", settings.host, allowed)
 
 
@@ -178,7 +212,10 @@ def _is_loopback(host):
 
 
 def _secret(path):
-    """Return the secret in `path`, which is made once, readable by its owner alone. Two that make it at once end up with the same."""
+    """Return the secret in `path`, which is made once, readable by its owner alone.
+
+    Two that make it at once end up with the same.
+    """
     try:
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         if not path.exists():
@@ -194,26 +231,42 @@ def _secret(path):
     except Unfit as error:
         raise SettingsError(f"The secret in {path} can't be used: it {error}.") from error
     except OSError as error:
-        raise SettingsError(f"The secret in {path} can't be read or made: {error.strerror}.") from error
+        raise SettingsError(
+            f"The secret in {path} can't be read or made: {error.strerror}."
+        ) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"The secret in {path} is not ASCII text.") from error
     if not secret:
-        raise SettingsError(f"The secret in {path} is empty. Delete the file, and a new one is made.")
+        raise SettingsError(
+            f"The secret in {path} is empty. Delete the file, and a new one is made."
+        )
     return secret
 
 
 def forget_secret(environ=os.environ):
-    """Take the secret out of this process's environment, so that no process that it starts inherits it."""
+    """Take the secret out of this process's environment, so that no process that it starts
+    inherits it.
+    """
     environ.pop(SECRET_KEY, None)
 
 
 def open_to_others_words(settings):
-    """Return one line that says on which of the files that should be private others have rights, None for none."""
+    """Return one line that says on which of the files that should be private others have
+    rights, None for none.
+    """
     database = settings.database_path
-    files = [settings.data_dir, database, *(Path(f"{database}{ending}") for ending in ("-wal", "-shm")), settings.data_dir / SECRET_FILE]
+    files = [
+        settings.data_dir,
+        database,
+        *(Path(f"{database}{ending}") for ending in ("-wal", "-shm")),
+        settings.data_dir / SECRET_FILE,
+    ]
     found = open_to_others(files)
     if not found:
         return None
     named = ", ".join(f"{path} ({mode:o})" for path, mode in found)
     names = " ".join(shlex.quote(str(path)) for path, _ in found)
-    return f"Other users of this machine may reach logs and parameters: {named}. This takes their rights away: chmod go= {names}"
+    return (
+        f"Other users of this machine may reach logs and parameters: {named}. "
+        f"This takes their rights away: chmod go= {names}"
+    )

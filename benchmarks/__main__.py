@@ -1,4 +1,6 @@
-"""Runs benchmarks one after the other, prints each one's figures as a table and as JSON, and keeps the JSON in `results/NAME.json`."""
+"""Runs benchmarks one after the other, prints each one's figures as a table and as JSON, and
+keeps the JSON in `results/NAME.json`.
+"""
 
 import argparse
 import sys
@@ -42,9 +44,18 @@ LONG = {"large_folder"}  # a quarter of an hour: measured only when it is named
 
 
 def main():
-    """Return the exit code: 0 when all could be measured, goals met or not (a machine may be slow or busy); 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what jobsync promises, on this machine.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; by default all but {', '.join(LONG)}")
+    """Return the exit code: 0 when all could be measured, goals met or not (a machine may be
+    slow or busy); 1 otherwise.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measures what jobsync promises, on this machine."
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one of {', '.join(BENCHMARKS)}; by default all but {', '.join(LONG)}",
+    )
     names = parser.parse_args().names or [name for name in BENCHMARKS if name not in LONG]
     for name in names:
         if name not in BENCHMARKS:
@@ -53,7 +64,10 @@ def main():
 
 
 def run(names):
-    """Run the benchmarks of these names and return the exit code. One that can't be measured doesn't keep the others from it."""
+    """Run the benchmarks of these names and return the exit code.
+
+    One that can't be measured doesn't keep the others from it.
+    """
     troubles = []
     code = 0
     for name in names:
@@ -65,14 +79,21 @@ def run(names):
         except KeyboardInterrupt:
             return 130  # Ctrl-C: what was started has been ended
         else:
-            troubles += [f"goal missed: {name}: {figure.name}" for figure in report.figures if figure.met is False]
+            troubles += [
+                f"goal missed: {name}: {figure.name}"
+                for figure in report.figures
+                if figure.met is False
+            ]
     for line in troubles:
         say(line)
     return code
 
 
 def measure(name):
-    """Run one benchmark, print its report and keep it. Raises OSError when something that it needs doesn't work."""
+    """Run one benchmark, print its report and keep it.
+
+    Raises OSError when something that it needs doesn't work.
+    """
     say(f"{name}: {BENCHMARKS[name].__doc__.splitlines()[0]}")
     started = time.monotonic()
     report = Report(name)

@@ -1,7 +1,9 @@
-"""Clients that send what no good client sends, in a process of their own: `python -m benchmarks._attacks HOST PORT`.
+"""Clients that send what no good client sends, in a process of their own: `python -m
+benchmarks._attacks HOST PORT`.
 
-It is told `{"attack": name, "seconds": n}` (`"path"` besides, for those that ask for something) and answers `{"sent", "received", "ended_after"}`: bytes,
-and the seconds after which the server had ended its first connection, null if it didn't.
+It is told `{"attack": name, "seconds": n}` (`"path"` besides, for those that ask for something) and
+answers `{"sent", "received", "ended_after"}`: bytes, and the seconds after which the server had
+ended its first connection, null if it didn't.
 """
 
 import json
@@ -28,18 +30,34 @@ def frame(payload, opcode=1, final=True):
     """Return a masked frame of a websocket."""
     payload = payload.encode() if isinstance(payload, str) else payload
     size = len(payload)
-    length = bytes([128 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size) if size < 65536 else b"\xff" + struct.pack("!Q", size)
+    length = (
+        bytes([128 | size])
+        if size < 126
+        else b"\xfe" + struct.pack("!H", size)
+        if size < 65536
+        else b"\xff" + struct.pack("!Q", size)
+    )
     return bytes([128 * final | opcode]) + length + b"\0\0\0\0" + payload
 
 
 def handshake(site, version="13", key=None):
     """Return the request for a websocket."""
     key = b64encode(os.urandom(16)).decode() if key is None else key
-    return get(*site, f"{SOCKET}websocket", "Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", f"Sec-WebSocket-Version: {version}")
+    return get(
+        *site,
+        f"{SOCKET}websocket",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        f"Sec-WebSocket-Version: {version}",
+    )
 
 
 class Flood:
-    """One connection on which a block of bytes is sent again and again, whatever comes back. `ended_at`: when the server ended it."""
+    """One connection on which a block of bytes is sent again and again, whatever comes back.
+
+    `ended_at`: when the server ended it.
+    """
 
     def __init__(self, site, beginning, block):
         self._block = block * max(1, BLOCK // len(block))
@@ -50,7 +68,10 @@ class Flood:
         self.socket.setblocking(False)
 
     def go_on(self, until):
-        """Send and receive until a moment of `time.monotonic()`, or until the server ends it. Returns whether it still stands."""
+        """Send and receive until a moment of `time.monotonic()`, or until the server ends it.
+
+        Returns whether it still stands.
+        """
         while self.ended_at is None and (left := until - time.monotonic()) > 0:
             readable, writable, _ = select.select([self.socket], [self.socket], [], left)
             try:
@@ -103,7 +124,9 @@ def of_websocket(*frames, again=False):
 
 
 def of_requests(*lines, path="/healthz", method="GET", rest=b"", block=None):
-    """Return an attack that sends a request, `rest`, and then `block` again and again; without `block` the request."""
+    """Return an attack that sends a request, `rest`, and then `block` again and again; without
+    `block` the request.
+    """
 
     def attack(site, seconds):
         request = get(*site, path, *lines, method=method) + rest
@@ -118,7 +141,9 @@ def endless_header(site, seconds):
 
 
 def asking(path):
-    """Return an attack that asks for a path again and again, each time on a new connection where the server closes the last."""
+    """Return an attack that asks for a path again and again, each time on a new connection
+    where the server closes the last.
+    """
 
     def attack(site, seconds):
         started, received, ended_after = time.monotonic(), 0, None
@@ -151,7 +176,9 @@ def idle(site, seconds, beginning=b""):
 
 
 def sessions(*lines):
-    """Return an attack that opens sessions of long-polling one after the other, on one kept connection."""
+    """Return an attack that opens sessions of long-polling one after the other, on one kept
+    connection.
+    """
 
     def attack(site, seconds):
         request = get(*site, f"{SOCKET}polling", *lines)
@@ -174,7 +201,9 @@ def broken_handshakes(site, seconds):
     started, number = time.monotonic(), 0
     while time.monotonic() < started + seconds:
         with suppress(OSError), socket.create_connection(site, timeout=10) as connection:
-            connection.sendall(handshake(site, version="8") if number % 2 else handshake(site, key="short"))
+            connection.sendall(
+                handshake(site, version="8") if number % 2 else handshake(site, key="short")
+            )
             connection.recv(BLOCK)
             number += 1
     return {"sent": number, "received": 0, "ended_after": None}
@@ -183,24 +212,44 @@ def broken_handshakes(site, seconds):
 CHUNKED = (JSON, "Transfer-Encoding: chunked")
 ATTACKS = {
     "websocket: subscribe": of_websocket(frame('420["subscribe",{}]')),
-    "websocket: unknown events": of_websocket(frame('421["nonsense",' + json.dumps("x" * 200) + "]")),
-    "websocket: unknown events, back after each end": of_websocket(frame('421["nonsense",' + json.dumps("x" * 200) + "]"), again=True),
+    "websocket: unknown events": of_websocket(
+        frame('421["nonsense",' + json.dumps("x" * 200) + "]")
+    ),
+    "websocket: unknown events, back after each end": of_websocket(
+        frame('421["nonsense",' + json.dumps("x" * 200) + "]"), again=True
+    ),
     "websocket: frames of 1 MB": of_websocket(frame("4" + "2" * 1_000_000)),
     "websocket: frames of 60 KB": of_websocket(frame("42" + json.dumps(["x", "y" * 60_000]))),
-    "websocket: fragments without end": of_websocket(*([frame("4", final=False)] + 2000 * [frame("2" * 500, opcode=0, final=False)])),
-    "websocket: empty fragments without end": of_websocket(*([frame("4", final=False)] + 9000 * [frame("", opcode=0, final=False)])),
+    "websocket: fragments without end": of_websocket(
+        *([frame("4", final=False)] + 2000 * [frame("2" * 500, opcode=0, final=False)])
+    ),
+    "websocket: empty fragments without end": of_websocket(
+        *([frame("4", final=False)] + 9000 * [frame("", opcode=0, final=False)])
+    ),
     "websocket: pings": of_websocket(frame("x" * 100, opcode=9)),
     "websocket: broken handshakes": broken_handshakes,
     "pipelined GET /healthz": of_requests(),
-    "a body in chunks of one byte": of_requests(*CHUNKED, path="/api/jobs", method="POST", block=b"1\r\nx\r\n"),
-    "a chunk-size line without end": of_requests(*CHUNKED, path="/api/jobs", method="POST", block=b"1"),
-    "a trailer line without end": of_requests(*CHUNKED, path="/api/jobs", method="POST", rest=b"0\r\n", block=b"x"),
+    "a body in chunks of one byte": of_requests(
+        *CHUNKED, path="/api/jobs", method="POST", block=b"1\r\nx\r\n"
+    ),
+    "a chunk-size line without end": of_requests(
+        *CHUNKED, path="/api/jobs", method="POST", block=b"1"
+    ),
+    "a trailer line without end": of_requests(
+        *CHUNKED, path="/api/jobs", method="POST", rest=b"0\r\n", block=b"x"
+    ),
     "a header without end": endless_header,
-    "a body without end": of_requests(JSON, "Content-Length: 1000000000000", path="/api/jobs", method="POST", block=b"x"),
+    "a body without end": of_requests(
+        JSON, "Content-Length: 1000000000000", path="/api/jobs", method="POST", block=b"x"
+    ),
     "idle connections": idle,
-    "connections within a head": lambda site, seconds: idle(site, seconds, get(*site, "/healthz")[:-2]),
+    "connections within a head": lambda site, seconds: idle(
+        site, seconds, get(*site, "/healthz")[:-2]
+    ),
     "kept connections": lambda site, seconds: idle(site, seconds, get(*site, "/healthz")),
-    "polling sessions of a foreign page": sessions("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"),
+    "polling sessions of a foreign page": sessions(
+        "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"
+    ),
     "polling sessions": sessions(),
 }
 

@@ -1,6 +1,8 @@
-"""A bare script: hashes and counts the files of a folder in one process, with the same counting as jobsync: `python -m benchmarks._bare FOLDER`.
+"""A bare script: hashes and counts the files of a folder in one process, with the same counting as
+jobsync: `python -m benchmarks._bare FOLDER`.
 
-It prints `{"files", "bytes", "lines", "code", "seconds", "cpu"}`: seconds of its work without Python's start, and of processor time.
+It prints `{"files", "bytes", "lines", "code", "seconds", "cpu"}`: seconds of its work without
+Python's start, and of processor time.
 """
 
 import hashlib
@@ -20,7 +22,9 @@ def main():
     for folder, _, names in os.walk(sys.argv[1]):
         for name in names:
             add(totals, os.path.join(folder, name))
-    print(json.dumps({**totals, "seconds": time.perf_counter() - started, "cpu": time.process_time()}))
+    print(
+        json.dumps({**totals, "seconds": time.perf_counter() - started, "cpu": time.process_time()})
+    )
 
 
 def add(totals, path):
@@ -32,7 +36,9 @@ def add(totals, path):
     totals["bytes"] += len(raw)
     if not is_binary(raw):
         totals["lines"] += raw.count(b"\n")
-        totals["code"] += count_lines(decode(raw)[0], language_of(os.path.basename(path), raw), lambda: None).code
+        totals["code"] += count_lines(
+            decode(raw)[0], language_of(os.path.basename(path), raw), lambda: None
+        ).code
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ const afterPainting = (note) => requestAnimationFrame(() => {
   channel.port2.postMessage(null);
 });
 """
-WATCH = CLOCK + """
+WATCH = (
+    CLOCK
+    + """
 window.shownSteps = [];
 new MutationObserver((records) => {
   const at = clock();
@@ -27,24 +29,45 @@ new MutationObserver((records) => {
   }
 }).observe(document, { subtree: true, attributes: true, attributeFilter: ["data-status"] });
 """
+)
 
-# Notes when a step's status, its number of lines and its last line in view had been painted: [at, step, status, log_count, last line]
-WATCH_ALL = CLOCK + """
+# Notes when a step's status, its number of lines and its last line in view had been painted: [at,
+# step, status, log_count, last line]
+WATCH_ALL = (
+    CLOCK
+    + """
 window.paints = [];
 new MutationObserver((records) => {
-  const steps = new Set(records.map(({ target }) => target.closest?.("[data-step]")).filter(Boolean));
+  const steps = new Set(
+    records.map(({ target }) => target.closest?.("[data-step]")).filter(Boolean)
+  );
   const shown = [...steps].map((step) => {
     const lines = step.querySelectorAll("[data-line]");
-    return [step.dataset.step, step.dataset.status, Number(step.dataset.logCount), Number(lines.item(lines.length - 1)?.dataset.line ?? 0)];
+    return [
+      step.dataset.step,
+      step.dataset.status,
+      Number(step.dataset.logCount),
+      Number(lines.item(lines.length - 1)?.dataset.line ?? 0)
+    ];
   });
-  if (shown.length > 0) afterPainting(() => shown.forEach((values) => window.paints.push([clock(), ...values])));
-}).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-status", "data-log-count"] });
+  if (shown.length > 0)
+    afterPainting(() => shown.forEach((values) => window.paints.push([clock(), ...values])));
+}).observe(document, {
+  subtree: true,
+  childList: true,
+  attributes: true,
+  attributeFilter: ["data-status", "data-log-count"]
+});
 """
+)
 
 
 @contextmanager
 def a_browser():
-    """Give a Chromium without a window. Raises OSError when there is none, or when a page doesn't do what is expected."""
+    """Give a Chromium without a window.
+
+    Raises OSError when there is none, or when a page doesn't do what is expected.
+    """
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's sandbox refuses root
     with sync_playwright() as playwright:

@@ -1,6 +1,8 @@
-"""A bare Socket.IO server on jobsync's stack, which does nothing but emit when it is told to: `python -m benchmarks._emitter`.
+"""A bare Socket.IO server on jobsync's stack, which does nothing but emit when it is told to:
+`python -m benchmarks._emitter`.
 
-It speaks as `_helper.py` does: it says `{"port"}` first; told `{"emit": n}` it sends one `job_update` to all who have subscribed and answers
+It speaks as `_helper.py` does: it says `{"port"}` first; told `{"emit": n}` it sends one
+`job_update` to all who have subscribed and answers
 `{"step", "at"}`: the step that it names, and the moment just before.
 """
 
@@ -28,7 +30,9 @@ CONNECTIONS = 10_000  # each websocket holds one of the server's green threads
 
 def main():
     flask = Flask(__name__)
-    socketio = SocketIO(flask, async_mode="eventlet", cors_allowed_origins=[], max_http_buffer_size=100_000)
+    socketio = SocketIO(
+        flask, async_mode="eventlet", cors_allowed_origins=[], max_http_buffer_size=100_000
+    )
 
     @socketio.on("subscribe")
     def subscribe(payload):
@@ -43,9 +47,18 @@ def main():
     told = questions()
     while (question := eventlet.tpool.execute(next, told, None)) is not None:
         step = f"s{question['emit']:03d}"
-        message = {"context": "job_step", "job_id": "bare", "step_name": step, "status": "completed"}
+        message = {
+            "context": "job_step",
+            "job_id": "bare",
+            "step_name": step,
+            "status": "completed",
+        }
         at = time.time()
-        socketio.emit("job_update", {**message, "refresh_logs": True, "revision": 1 + question["emit"]}, to=ROOM)
+        socketio.emit(
+            "job_update",
+            {**message, "refresh_logs": True, "revision": 1 + question["emit"]},
+            to=ROOM,
+        )
         answer({"step": step, "at": at})
 
 

@@ -1,4 +1,6 @@
-"""Stores filled in bulk: jobs that have ended, with as many children and log lines, or as many of them, as is asked for."""
+"""Stores filled in bulk: jobs that have ended, with as many children and log lines, or as many
+of them, as is asked for.
+"""
 
 from sqlalchemy import insert, select, text, update
 
@@ -7,37 +9,76 @@ from jobsync.db.models import Counter, Step
 from jobsync.lifecycle import rows
 from jobsync.store import write
 
-NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)"
-CHILDREN = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures, input, result, started_at, finished_at)
-    {NUMBERS} SELECT :step_pk, n, 'child ' || n, 'completed', 1, 0, '{{}}', '{{"done": true}}', :moment, :moment FROM numbers"""
+NUMBERS = (
+    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)"
+)
+CHILDREN = f"""INSERT INTO children (
+        step_pk, "key", name, status, attempt, failures, input, result, started_at, finished_at)
+    {NUMBERS}
+    SELECT :step_pk, n, 'child ' || n, 'completed', 1, 0, '{{}}', '{{"done": true}}',
+        :moment, :moment
+    FROM numbers"""
 MORE_CHILDREN = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures, input)
-    {NUMBERS} SELECT :step_pk, :status || n, 'child ' || n, :status, 0, 0, '{{"item": "file-' || n || '.txt"}}' FROM numbers"""
+    {NUMBERS}
+    SELECT :step_pk, :status || n, 'child ' || n, :status, 0, 0,
+        '{{"item": "file-' || n || '.txt"}}'
+    FROM numbers"""
 LINES = f"""INSERT INTO log_lines (step_pk, line, at, level, message, child_pk)
-    {NUMBERS} SELECT :step_pk, n, :moment, 1, 'line ' || n || ' of a job that has ended', NULL FROM numbers"""
-JOBS = f"""INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, started_at, finished_at, updated_at)
-    {NUMBERS} SELECT 'filled' || n, 'filled', 'Filled', 'completed', 10, :change + n, '{{}}', '[]', 'api', :moment, :moment, :moment, :moment FROM numbers"""
-WORDS_OF_JOBS = "INSERT INTO job_words (number, words) SELECT number, 'filled' || char(10) || id FROM jobs WHERE change > :change"
-STEP_OF_JOBS = f"""INSERT INTO steps (job_id, position, name, type, options, depends, on_error, always_run, max_child_failures, retries,
-        has_summary, status, stage, planned, tries, losses, revision, status_revision, log_count, debug, info, warning, error_count,
+    {NUMBERS}
+    SELECT :step_pk, n, :moment, 1, 'line ' || n || ' of a job that has ended', NULL
+    FROM numbers"""
+JOBS = f"""INSERT INTO jobs (
+        id, definition, name, status, revision, change, params, tags, source,
+        created_at, started_at, finished_at, updated_at)
+    {NUMBERS}
+    SELECT 'filled' || n, 'filled', 'Filled', 'completed', 10, :change + n, '{{}}', '[]', 'api',
+        :moment, :moment, :moment, :moment
+    FROM numbers"""
+WORDS_OF_JOBS = (
+    "INSERT INTO job_words (number, words) "
+    "SELECT number, 'filled' || char(10) || id FROM jobs WHERE change > :change"
+)
+STEP_OF_JOBS = f"""INSERT INTO steps (
+        job_id, position, name, type, options, depends, on_error, always_run,
+        max_child_failures, retries, has_summary, status, stage, planned, tries, losses,
+        revision, status_revision, log_count, debug, info, warning, error_count,
         pending, running, completed, failed, cancelled, started_at, finished_at)
-    {NUMBERS} SELECT 'filled' || n, 0, 'work', 'test_job_generator', '{{}}', '[]', 'fail', 0, 0, 0, 1, 'completed', 'done', 1, 1, 0, 10, 10,
-        0, 0, 0, 0, 0, 0, 0, 1, 0, 0, :moment, :moment FROM numbers"""
+    {NUMBERS}
+    SELECT 'filled' || n, 0, 'work', 'test_job_generator', '{{}}', '[]', 'fail', 0,
+        0, 0, 1, 'completed', 'done', 1, 1, 0,
+        10, 10, 0, 0, 0, 0, 0,
+        0, 0, 1, 0, 0, :moment, :moment
+    FROM numbers"""
 
 
 def fill_job(job_id, number):
-    """Store a completed job with one step of `number` children and `number` log lines. Needs an app context."""
+    """Store a completed job with one step of `number` children and `number` log lines.
+
+    Needs an app context.
+    """
     moment = now()
     with write() as session:
         rows.add_job(session, _job_values(session, job_id, moment))
-        step_pk = session.execute(insert(Step).values(_step_values(job_id, number, moment))).inserted_primary_key[0]
+        step_pk = session.execute(
+            insert(Step).values(_step_values(job_id, number, moment))
+        ).inserted_primary_key[0]
         for statement in (CHILDREN, LINES):
-            session.execute(text(statement), {"number": number, "step_pk": step_pk, "moment": moment})
+            session.execute(
+                text(statement), {"number": number, "step_pk": step_pk, "moment": moment}
+            )
 
 
 def _job_values(session, job_id, moment):
     times = dict.fromkeys(("created_at", "started_at", "finished_at", "updated_at"), moment)
     change = rows.next_change(session)
-    about = {"id": job_id, "definition": "filled", "name": "Filled", "status": "completed", "revision": 10, "change": change}
+    about = {
+        "id": job_id,
+        "definition": "filled",
+        "name": "Filled",
+        "status": "completed",
+        "revision": 10,
+        "change": change,
+    }
     return {**about, "params": {}, "tags": [], "source": "api", **times}
 
 
@@ -71,8 +112,12 @@ def fill_step(job_id, number, status="pending"):
     """Give the first step of a job `number` more children of a status. Needs an app context."""
     with write() as session:
         revision = rows.touch(session, job_id)
-        step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id, Step.position == 0)).scalar_one()
-        session.execute(text(MORE_CHILDREN), {"number": number, "step_pk": step_pk, "status": status})
+        step_pk = session.execute(
+            select(Step.pk).where(Step.job_id == job_id, Step.position == 0)
+        ).scalar_one()
+        session.execute(
+            text(MORE_CHILDREN), {"number": number, "step_pk": step_pk, "status": status}
+        )
         rows.count_children(session, step_pk, revision, [(None, status)] * number)
 
 
@@ -84,4 +129,6 @@ def fill_jobs(number):
         session.execute(text(JOBS), {"number": number, "change": change, "moment": moment})
         session.execute(text(WORDS_OF_JOBS), {"change": change})
         session.execute(text(STEP_OF_JOBS), {"number": number, "moment": moment})
-        session.execute(update(Counter).where(Counter.name == "change").values(value=change + number))
+        session.execute(
+            update(Counter).where(Counter.name == "change").values(value=change + number)
+        )

@@ -1,13 +1,19 @@
-"""Does the workers' part of one job at a pace, and notes when it committed what: `python -m benchmarks._hand`, with a server's environment.
+"""Does the workers' part of one job at a pace, and notes when it committed what: `python -m
+benchmarks._hand`, with a server's environment.
 
-It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It is told:
+It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It
+is told:
 
-- `{"begin": job, "children": m, "ready": n}`: takes the job in hand. Steps are planned with m children each as they begin; it waits until n
-  of them are, and the first child of each is begun (without children: until they can be ended). Answers `{"ready": n}`.
+- `{"begin": job, "children": m, "ready": n}`: takes the job in hand. Steps are planned with m
+  children each as they begin; it waits until n of them are, and the first child of each is begun
+  (without children: until they can be ended). Answers `{"ready": n}`.
 - `{"end": true}`: ends one more of the steps that can be ended. Answers `{"step", "at"}`.
-- `{"mix": rate, "steps": n, "lines": k, "seconds": s or null}`: works n steps off at so many commits a second, for s seconds at most: each writes
-  a line of a child, and ends the child with its k-th, or ends a step when its children have ended. Answers `{"lines": [[at, step, log_count]], "ends": [[at, step]], "seconds"}`.
-- `{"grow": rate, "seconds": s}`: writes a line at a time, to the steps in turns. Answers `{"revisions": [[revision, at]]}`.
+- `{"mix": rate, "steps": n, "lines": k, "seconds": s or null}`: works n steps off at so many
+  commits a second, for s seconds at most: each writes a line of a child, and ends the child with
+  its k-th, or ends a step when its children have ended. Answers `{"lines": [[at, step, log_count]],
+  "ends": [[at, step]], "seconds"}`.
+- `{"grow": rate, "seconds": s}`: writes a line at a time, to the steps in turns. Answers
+  `{"revisions": [[revision, at]]}`.
 
 Steps are of the type `test_job_generator`, so that each is ended by its summing up.
 """
@@ -30,7 +36,8 @@ PATIENCE = 30  # seconds that the monitor gets to let a step begin or be summed 
 
 
 class Lane:
-    """A step in hand. lines: how many it has. tasks: its children that are left, the first one begun, once it `has_children`.
+    """A step in hand. lines: how many it has. tasks: its children that are left, the first one
+    begun, once it `has_children`.
 
     summary: set when the step can be ended.
     """
@@ -83,7 +90,9 @@ class Hand:
         return {"lines": lines, "ends": ends, "seconds": time.monotonic() - started}
 
     def grow(self, rate, seconds):
-        """Write a line at a time to the steps in turns, and return the revisions and when they were committed."""
+        """Write a line at a time to the steps in turns, and return the revisions and when they
+        were committed.
+        """
         started, revisions = time.monotonic(), []
         for number in range(round(rate * seconds)):
             self._wait_until(started + number / rate)
@@ -106,16 +115,24 @@ class Hand:
                 time.sleep(LOOK)
 
     def _take(self):
-        """Take what is to be done, if anything is, and return whether there was. A plan is done at once.
+        """Take what is to be done, if anything is, and return whether there was. A plan is done at
+        once.
 
-        Of a step in hand no children are taken again: those that are put by for this worker would be given out anew.
+        Of a step in hand no children are taken again: those that are put by for this worker would
+        be given out anew.
         """
         in_hand = {lane.plan.step_pk for lane in self._lanes if lane.has_children}
         tasks = work.claim(self._id, lambda step_pk: 0 if step_pk in in_hand else self._children)
         for task in tasks:
             if task.kind == "plan":
                 self._lanes.append(Lane(task))
-                work.add_planned(task, [work.NewChild(str(number), f"part {number}", {}) for number in range(1, self._children + 1)])
+                work.add_planned(
+                    task,
+                    [
+                        work.NewChild(str(number), f"part {number}", {})
+                        for number in range(1, self._children + 1)
+                    ],
+                )
                 work.finish_plan(task)
             elif task.kind == "child":
                 lane = self._lane_of(task)
@@ -141,14 +158,19 @@ class Hand:
     # Doing it
 
     def _next_line(self, lane, of_child):
-        """Write the next line of the child that is under way, and end it with its last. Returns `[at, step, log_count]`."""
+        """Write the next line of the child that is under way, and end it with its last.
+
+        Returns `[at, step, log_count]`.
+        """
         lane.lines += 1
         if lane.lines % of_child:
             work.record(lane.tasks[0], [self._line(lane)])
         else:
             task = lane.tasks.popleft()
             ended = [work.End(task, "completed", {}, None, now())]
-            work.record(task, [self._line(lane)], ended=ended, begin=lane.tasks[0] if lane.tasks else None)
+            work.record(
+                task, [self._line(lane)], ended=ended, begin=lane.tasks[0] if lane.tasks else None
+            )
         return [time.time(), lane.name, lane.lines]
 
     def _end(self, lane):
@@ -168,7 +190,9 @@ def do(hand, question):
     if "begin" in question:
         return hand.begin(question["begin"], question["children"], question["ready"])
     if "mix" in question:
-        return hand.mix(question["mix"], question["steps"], question["lines"], question.get("seconds"))
+        return hand.mix(
+            question["mix"], question["steps"], question["lines"], question.get("seconds")
+        )
     return hand.grow(question["grow"], question["seconds"]) if "grow" in question else hand.end()
 
 

@@ -1,4 +1,6 @@
-"""A part of a benchmark in a process of its own, spoken to in lines of JSON, so that it takes no time from what it measures."""
+"""A part of a benchmark in a process of its own, spoken to in lines of JSON, so that it takes
+no time from what it measures.
+"""
 
 import json
 import subprocess
@@ -18,7 +20,9 @@ class Helper:
 
     def __enter__(self):
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, cwd=ROOT, env=self._environ, stdin=pipe, stdout=pipe, text=True)
+        self._process = subprocess.Popen(
+            self._command, cwd=ROOT, env=self._environ, stdin=pipe, stdout=pipe, text=True
+        )
         return self
 
     def __exit__(self, *_):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmarks._server import CORES, wait_for
 
-COMPUTE_BYTES = 24 << 20  # of source that each worker gets to read: more than ten seconds of computing
+# of source that each worker gets to read: more than ten seconds of computing
+COMPUTE_BYTES = 24 << 20
 START = 20  # seconds that the workers get to begin
 
 # What keeps a worker waiting, so that it takes no other work
@@ -37,7 +38,9 @@ def chain(name, steps):
     parts = [f'id = "{name}"\nname = "{name}"\n']
     for number in range(1, steps + 1):
         depends = f'depends = "{step_name(number - 1)}"\n' if number > 1 else ""
-        parts.append(f'[step.{step_name(number)}]\ntype = "test_job_generator"\nworker_count = 1\n{depends}')
+        parts.append(
+            f'[step.{step_name(number)}]\ntype = "test_job_generator"\nworker_count = 1\n{depends}'
+        )
     return "\n".join(parts)
 
 
@@ -51,13 +54,18 @@ def write_sources(folder):
     folder.mkdir()
     text = Path(argparse.__file__).read_text(encoding="utf-8")
     for number in range(CORES):
-        (folder / f"long{number}.py").write_text(text * (COMPUTE_BYTES // len(text)), encoding="utf-8")
+        (folder / f"long{number}.py").write_text(
+            text * (COMPUTE_BYTES // len(text)), encoding="utf-8"
+        )
     return folder
 
 
 @contextmanager
 def busy_workers(server, definition, **params):
-    """Keep each worker of the server at one child of a job of this definition. Raises TimeoutError if that ends too early."""
+    """Keep each worker of the server at one child of a job of this definition.
+
+    Raises TimeoutError if that ends too early.
+    """
     job_id = server.submit(definition, **params)
 
     def running():

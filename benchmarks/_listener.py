@@ -1,7 +1,8 @@
-"""A Socket.IO client, websocket only, that notes when it hears of which step: `python -m benchmarks._listener URL`.
+"""A Socket.IO client, websocket only, that notes when it hears of which step: `python -m
+benchmarks._listener URL`.
 
-It is told `{"subscribe": job}`, which it answers with the ack, or `{"report": true}`, which it answers with all messages since the last
-report about steps: `[[at, job, step, status]]`.
+It is told `{"subscribe": job}`, which it answers with the ack, or `{"report": true}`, which it
+answers with all messages since the last report about steps: `[[at, job, step, status]]`.
 """
 
 import sys
@@ -23,7 +24,13 @@ def main():
             answer(client.call("subscribe", {"job_id": question["subscribe"]}))
         else:
             number = len(heard)  # another thread goes on adding to it meanwhile
-            answer([[at, it["job_id"], it["step_name"], it["status"]] for at, it in heard[:number] if it["context"] == "job_step"])
+            answer(
+                [
+                    [at, it["job_id"], it["step_name"], it["status"]]
+                    for at, it in heard[:number]
+                    if it["context"] == "job_step"
+                ]
+            )
             del heard[:number]
     client.disconnect()
 

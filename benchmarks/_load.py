@@ -1,8 +1,10 @@
-"""Asks a server for something again and again, from a process of its own: `python -m benchmarks._load HOST PORT`.
+"""Asks a server for something again and again, from a process of its own: `python -m
+benchmarks._load HOST PORT`.
 
-It is told `{"path", "headers", "seconds", "connections"}`: as often as it goes on so many kept connections, each with one request in
-the air; it answers `{"requests", "seconds", "status"}`. With `"every"` (seconds) it is one connection that asks at that pace; the answer has
-`"delays"` (seconds) besides: a request counts from when it was due, so that a stall is felt by all that it holds up.
+It is told `{"path", "headers", "seconds", "connections"}`: as often as it goes on so many kept
+connections, each with one request in the air; it answers `{"requests", "seconds", "status"}`. With
+`"every"` (seconds) it is one connection that asks at that pace; the answer has `"delays"` (seconds)
+besides: a request counts from when it was due, so that a stall is felt by all that it holds up.
 """
 
 import socket
@@ -16,7 +18,11 @@ class Connection:
     """A kept HTTP connection that asks for one thing."""
 
     def __init__(self, host, port, path, headers):
-        lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{port}", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [
+            f"GET {path} HTTP/1.1",
+            f"Host: {host}:{port}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
         self._request = ("\r\n".join(lines) + "\r\n\r\n").encode()
         self._socket = socket.create_connection((host, port), timeout=30)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -51,7 +57,10 @@ def _status_and_length(head):
     """Return the status and the length of the body that a head tells of."""
     lines = head.decode("latin-1").split("\r\n")
     status = int(lines[0].split()[1])
-    length = next((line.partition(":")[2] for line in lines if line.lower().startswith("content-length:")), None)
+    length = next(
+        (line.partition(":")[2] for line in lines if line.lower().startswith("content-length:")),
+        None,
+    )
     if length is None and status != 304:
         raise ConnectionError("the answer has no Content-Length")
     return status, 0 if status == 304 else int(length)
@@ -81,13 +90,20 @@ def ask_at_pace(connection, seconds, every):
         connection.ask()
         status = connection.hear()
         delays.append(time.perf_counter() - due)
-    return {"requests": len(delays), "seconds": time.perf_counter() - started, "status": status, "delays": delays}
+    return {
+        "requests": len(delays),
+        "seconds": time.perf_counter() - started,
+        "status": status,
+        "delays": delays,
+    }
 
 
 def do(host, port, question):
     """Return the answer to a question."""
     number = 1 if "every" in question else question["connections"]
-    connections = [Connection(host, port, question["path"], question.get("headers", {})) for _ in range(number)]
+    connections = [
+        Connection(host, port, question["path"], question.get("headers", {})) for _ in range(number)
+    ]
     try:
         if "every" in question:
             return ask_at_pace(connections[0], question["seconds"], question["every"])

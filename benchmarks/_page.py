@@ -1,6 +1,8 @@
-"""What a job's page does to stay right, without a page: `static/js/request.js`, `connection.js` and `sync.js` once more, for viewers by the hundred.
+"""What a job's page does to stay right, without a page: `static/js/request.js`, `connection.js` and
+`sync.js` once more, for viewers by the hundred.
 
-It does what the server can notice: connects, subscribes, asks and waits as they do. What they only show is left out, and so is the waking up.
+It does what the server can notice: connects, subscribes, asks and waits as they do. What they only
+show is left out, and so is the waking up.
 """
 
 import json
@@ -35,7 +37,8 @@ def pause_after(failures, random):
 class Request:
     """One thing that is asked for again and again, at most once in the air.
 
-    send(): asks, and calls `succeed` or `fail`. abort(): gives up the one in the air. take(answer): returns whether it was news.
+    send(): asks, and calls `succeed` or `fail`. abort(): gives up the one in the air. take(answer):
+    returns whether it was news.
     """
 
     def __init__(self, loop, random, send, abort, take, is_wanted):
@@ -85,7 +88,9 @@ class Request:
 
     def _retry(self):
         if not self._timer:
-            self._timer = self._loop.call_later(pause_after(self._failures, self._random), self._send)
+            self._timer = self._loop.call_later(
+                pause_after(self._failures, self._random), self._send
+            )
             self._failures += 1
 
     def stop(self):
@@ -101,7 +106,12 @@ class Connection:
     def __init__(self, loop, random, site, job_id, on_ack, on_hint, on_silence, on_request):
         self._loop, self._random, self._site = loop, random, site
         self._job_id = job_id
-        self._on_ack, self._on_hint, self._on_silence, self._on_request = on_ack, on_hint, on_silence, on_request
+        self._on_ack, self._on_hint, self._on_silence, self._on_request = (
+            on_ack,
+            on_hint,
+            on_silence,
+            on_request,
+        )
         self._transports = ["websocket", "polling"]
         self._socket = self._opening = self._ticking = None
         self._failures = 0
@@ -126,7 +136,15 @@ class Connection:
     def _open(self):
         self._opening = None
         self._asked_at = self._loop.time()
-        self._socket = Socket(self._site, self._transports, self._subscribe, self._hear, self._take_ack, self.reopen, self._on_request)
+        self._socket = Socket(
+            self._site,
+            self._transports,
+            self._subscribe,
+            self._hear,
+            self._take_ack,
+            self.reopen,
+            self._on_request,
+        )
 
     def _close(self):
         self.is_acked, self._subscribed_at = False, None
@@ -135,11 +153,18 @@ class Connection:
             self._socket = None
 
     def reopen(self):
-        """Connect again after a pause. One that opened and brought nothing is followed by one that tries the other transport first."""
+        """Connect again after a pause.
+
+        One that opened and brought nothing is followed by one that tries the other transport first.
+        """
         if self._subscribed_at is not None and self._heard_at < self._asked_at:
             self._transports.reverse()
         self._close()
-        pause = SPREAD * self._random.random() if self._failures == 0 else pause_after(self._failures + 1, self._random)
+        pause = (
+            SPREAD * self._random.random()
+            if self._failures == 0
+            else pause_after(self._failures + 1, self._random)
+        )
         self._failures += 1
         if self._opening:
             self._opening.cancel()
@@ -174,11 +199,17 @@ class Connection:
             self._on_silence()
         if self._socket and now - max(heard_at, self._asked_at) >= self._patience:
             self._give_up()
-        if self._subscribed_at is not None and not self.is_acked and now - self._subscribed_at >= ACK_WITHIN:
+        if (
+            self._subscribed_at is not None
+            and not self.is_acked
+            and now - self._subscribed_at >= ACK_WITHIN
+        ):
             self._subscribe()
 
     def _give_up(self):
-        self._patience = min(MOST_PATIENCE, self._patience * 1.5) + SUSPECT_SPREAD * self._random.random()
+        self._patience = (
+            min(MOST_PATIENCE, self._patience * 1.5) + SUSPECT_SPREAD * self._random.random()
+        )
         if self._heard_at < self._asked_at:
             self._transports.reverse()
         self._close()
@@ -186,15 +217,27 @@ class Connection:
 
 
 class Page:
-    """A viewer of a job. record: what is told of it, see `_viewers.Record`. Before `fetch` it is no more than a subscribed socket."""
+    """A viewer of a job. record: what is told of it, see `_viewers.Record`.
+
+    Before `fetch` it is no more than a subscribed socket.
+    """
 
     def __init__(self, number, loop, random, site, job_id, record):
         self._number, self._loop, self._random, self._site = number, loop, random, site
         self._record = record
         self._path = f"/api/jobs/{job_id}/structure"
-        self._request = Request(loop, random, self._send, self._abort, self._take_structure, lambda: self._wanted > self.shown)
+        self._request = Request(
+            loop,
+            random,
+            self._send,
+            self._abort,
+            self._take_structure,
+            lambda: self._wanted > self.shown,
+        )
         on_request = record.note_connecting
-        self._connection = Connection(loop, random, site, job_id, self._take_ack, self._take_hint, self._poll, on_request)
+        self._connection = Connection(
+            loop, random, site, job_id, self._take_ack, self._take_hint, self._poll, on_request
+        )
         self._kept = None
         self._etag = None
         self._polling = None
@@ -206,7 +249,9 @@ class Page:
         self._connection.start()
 
     def fetch(self):
-        """Fetch what is newer from now on, and mind silence: a server that only emits gives no hints at rest."""
+        """Fetch what is newer from now on, and mind silence: a server that only emits gives no
+        hints at rest.
+        """
         self._fetches = self._connection.minds_silence = True
         self._want(self._wanted)
 
@@ -289,4 +334,6 @@ class Page:
         self._polling = None
         if self._connection.is_silent and self._fetches:
             self._request.ask()
-            self._polling = self._loop.call_later(POLL_EVERY * (0.9 + 0.1 * self._random.random()), self._poll)
+            self._polling = self._loop.call_later(
+                POLL_EVERY * (0.9 + 0.1 * self._random.random()), self._poll
+            )

@@ -18,7 +18,10 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that was measured. `below`, `at_least`: its goal, if it has one. samples: how many it is drawn from."""
+    """A number that was measured.
+
+    `below`, `at_least`: its goal, if it has one. samples: how many it is drawn from.
+    """
 
     name: str
     value: float
@@ -50,14 +53,18 @@ class Figure:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many of the measured times fell into each bucket. counts: one for each of SECONDS, the upper edges, and one for what is beyond."""
+    """How many of the measured times fell into each bucket. counts: one for each of SECONDS,
+    the upper edges, and one for what is beyond.
+    """
 
     name: str
     counts: list
 
     @classmethod
     def of(cls, name, seconds):
-        """Sort a list of seconds into the buckets; one that is at an edge is within it, as in `/metrics`."""
+        """Sort a list of seconds into the buckets; one that is at an edge is within it, as in
+        `/metrics`.
+        """
         counts = [0] * (len(SECONDS) + 1)
         for value in seconds:
             counts[bisect_left(SECONDS, value)] += 1
@@ -66,10 +73,16 @@ class Histogram:
     @property
     def buckets(self):
         """Return `(upper edge in ms, None for none; count)` of each bucket."""
-        return list(zip([*(round(1000 * edge) for edge in SECONDS), None], self.counts, strict=True))
+        return list(
+            zip([*(round(1000 * edge) for edge in SECONDS), None], self.counts, strict=True)
+        )
 
     def as_json(self):
-        return {"name": self.name, "unit": "ms", "buckets": [{"up_to": edge, "count": count} for edge, count in self.buckets]}
+        return {
+            "name": self.name,
+            "unit": "ms",
+            "buckets": [{"up_to": edge, "count": count} for edge, count in self.buckets],
+        }
 
 
 class Report:
@@ -88,9 +101,21 @@ class Report:
         self.figures.append(Figure(name, value, unit, **more))
 
     def add_spread(self, name, seconds, median_below=None, p95_below=None, p99_below=None):
-        """Add the median, 95th and 99th percentile of a list of seconds, in ms; so are the goals."""
-        for label, share, below in (("median", 0.5, median_below), ("p95", 0.95, p95_below), ("p99", 0.99, p99_below)):
-            self.add(f"{name}, {label}", 1000 * percentile(seconds, share), "ms", below=below, samples=len(seconds))
+        """Add the median, 95th and 99th percentile of a list of seconds, in ms; so are the
+        goals.
+        """
+        for label, share, below in (
+            ("median", 0.5, median_below),
+            ("p95", 0.95, p95_below),
+            ("p99", 0.99, p99_below),
+        ):
+            self.add(
+                f"{name}, {label}",
+                1000 * percentile(seconds, share),
+                "ms",
+                below=below,
+                samples=len(seconds),
+            )
 
     def add_histogram(self, name, seconds):
         """Add how a list of seconds is spread over the buckets that `/metrics` has too."""
@@ -115,7 +140,13 @@ class Report:
         """Print the table, the notes and the JSON."""
         machine = self._machine
         print(f"\n## {self.name}\n")
-        print(f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python {machine['python']}, SQLite {machine['sqlite']}, ", end="")
+        print(
+            (
+                f"{machine['cores']} cores, {machine['memory_gib']} GiB, Python "
+                f"{machine['python']}, SQLite {machine['sqlite']}, "
+            ),
+            end="",
+        )
         print(f"{machine['system']}; load average at the start {machine['load']}\n")
         print("\n".join(table(self.figures)))
         if self.histograms:
@@ -133,22 +164,45 @@ class Report:
 
 def table(figures):
     """Return the lines of a Markdown table of figures."""
-    return _aligned([("what", "value", "goal", "met", "samples"), *(_row(figure) for figure in figures)], right={1})
+    return _aligned(
+        [("what", "value", "goal", "met", "samples"), *(_row(figure) for figure in figures)],
+        right={1},
+    )
 
 
 def histogram_table(histograms):
-    """Return the lines of a Markdown table of histograms, one each line, without the buckets that are empty in all of them."""
+    """Return the lines of a Markdown table of histograms, one each line, without the buckets
+    that are empty in all of them.
+    """
     edges = [edge for edge, _ in histograms[0].buckets]
-    used = [place for place in range(len(edges)) if any(histogram.counts[place] for histogram in histograms)]
-    heads = [f"> {edges[place - 1]} ms" if edges[place] is None else f"≤ {edges[place]} ms" for place in used]
-    rows = [(histogram.name, *(str(histogram.counts[place]) for place in used)) for histogram in histograms]
+    used = [
+        place
+        for place in range(len(edges))
+        if any(histogram.counts[place] for histogram in histograms)
+    ]
+    heads = [
+        f"> {edges[place - 1]} ms" if edges[place] is None else f"≤ {edges[place]} ms"
+        for place in used
+    ]
+    rows = [
+        (histogram.name, *(str(histogram.counts[place]) for place in used))
+        for histogram in histograms
+    ]
     return _aligned([("times within", *heads), *rows], right=range(1, len(used) + 1))
 
 
 def _aligned(rows, right):
-    """Return the lines of a Markdown table, its first row the head; `right` has the columns that are aligned to the right."""
+    """Return the lines of a Markdown table, its first row the head; `right` has the columns
+    that are aligned to the right.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    cells = [[text.rjust(width) if place in right else text.ljust(width) for place, (text, width) in enumerate(zip(row, widths, strict=True))] for row in rows]
+    cells = [
+        [
+            text.rjust(width) if place in right else text.ljust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        for row in rows
+    ]
     lines = [f"| {' | '.join(row)} |" for row in cells]
     rule = "|".join("-" * (width + 2) for width in widths)
     return [lines[0], f"|{rule}|", *lines[1:]]
@@ -157,7 +211,13 @@ def _aligned(rows, right):
 def _row(figure):
     met = {None: "", True: "yes", False: "NO"}[figure.met]
     value = f"{readable(figure.value)} {figure.unit}".rstrip()
-    return figure.name, value, figure.goal, met, "" if figure.samples is None else str(figure.samples)
+    return (
+        figure.name,
+        value,
+        figure.goal,
+        met,
+        "" if figure.samples is None else str(figure.samples),
+    )
 
 
 def readable(value):
@@ -181,7 +241,9 @@ def median_ratio(pairs):
 def describe_machine():
     """Return the machine's size: what figures can't be read without."""
     return {
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,

@@ -1,6 +1,8 @@
-"""`python app.py` with two more routes: `/empty` answers `{}`, what the server's own routes are compared with; `/held` says for how long the
-event loop was held at most since it was asked last, as a greenlet sees it that wants to run every millisecond: `{"ms", "busy_ms"}`, the second
-being the most processor time of the loop's own thread in between, which doesn't count what other processes take of the machine.
+"""`python app.py` with two more routes: `/empty` answers `{}`, what the server's own routes are
+compared with; `/held` says for how long the event loop was held at most since it was asked last, as
+a greenlet sees it that wants to run every millisecond: `{"ms", "busy_ms"}`, the second being the
+most processor time of the loop's own thread in between, which doesn't count what other processes
+take of the machine.
 """
 
 if __name__ == "__main__":  # as in app.py: patched before anything else is imported

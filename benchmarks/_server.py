@@ -48,7 +48,8 @@ def make_store(folder):
 class Server:
     """`python app.py` in `folder`. Use it in a `with`: it runs inside.
 
-    definitions: `{id: TOML}`, or None for those that ship. module: another program than app.py, run by `python -m`. port: 0 for a free one.
+    definitions: `{id: TOML}`, or None for those that ship. module: another program than app.py, run
+    by `python -m`. port: 0 for a free one.
     """
 
     def __init__(self, folder, workers=0, definitions=None, module=None, port=0):
@@ -61,9 +62,20 @@ class Server:
         self.url = None
 
     def _environ(self, definitions):
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")}
-        own = {"DATA_DIR": self.folder / "data", "DEFINITIONS": self._definitions(definitions), "HOST": "127.0.0.1", "PORT": self._port}
-        return {**inherited, **{f"JOBSYNC_{name}": str(value) for name, value in own.items()}, "JOBSYNC_WORKERS": str(self.workers)}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")
+        }
+        own = {
+            "DATA_DIR": self.folder / "data",
+            "DEFINITIONS": self._definitions(definitions),
+            "HOST": "127.0.0.1",
+            "PORT": self._port,
+        }
+        return {
+            **inherited,
+            **{f"JOBSYNC_{name}": str(value) for name, value in own.items()},
+            "JOBSYNC_WORKERS": str(self.workers),
+        }
 
     def _definitions(self, definitions):
         if definitions is None:
@@ -77,7 +89,9 @@ class Server:
     def __enter__(self):
         log = self.folder / "server.log"
         with open(log, "wb") as file:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, env=self.environ, stdout=file, stderr=file)
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self.environ, stdout=file, stderr=file
+            )
         try:
             self.url = wait_for(lambda: self._printed_url(log), 30, "the server's start")
             if self.workers:
@@ -119,7 +133,10 @@ class Server:
 
     def worker_pids(self):
         """Return the process ids of the workers: the server's direct children. Needs Linux."""
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        return [
+            int(pid)
+            for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        ]
 
     def get(self, path):
         return requests.get(self.url + path, timeout=30)
@@ -158,7 +175,10 @@ def cpu_seconds(pid):
 
 
 def waited_seconds(pid):
-    """Return the seconds for which a process could have run, and no processor was free for it. Needs Linux; 0 where its kernel doesn't count."""
+    """Return the seconds for which a process could have run, and no processor was free for it.
+
+    Needs Linux; 0 where its kernel doesn't count.
+    """
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     except OSError:

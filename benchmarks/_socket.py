@@ -1,4 +1,6 @@
-"""Socket.IO's client as the pages use it, on `_wire`: a websocket, or long-polling that is made a websocket, whichever is to be tried first."""
+"""Socket.IO's client as the pages use it, on `_wire`: a websocket, or long-polling that is made
+a websocket, whichever is to be tried first.
+"""
 
 import json
 import os
@@ -12,12 +14,20 @@ SEPARATOR = "\x1e"  # between the packets of one answer of long-polling
 
 def get(host, port, path, *lines, method="GET", body=""):
     """Return a request as bytes. lines: further headers."""
-    length = [f"Content-Length: {len(body)}", "Content-Type: text/plain;charset=UTF-8"] if body else []
-    return ("\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", *lines, *length]) + "\r\n\r\n" + body).encode()
+    length = (
+        [f"Content-Length: {len(body)}", "Content-Type: text/plain;charset=UTF-8"] if body else []
+    )
+    return (
+        "\r\n".join([f"{method} {path} HTTP/1.1", f"Host: {host}:{port}", *lines, *length])
+        + "\r\n\r\n"
+        + body
+    ).encode()
 
 
 class Socket:
-    """One connection of a page, for as long as it lasts. on_connect(), on_event(name, data), on_ack(data), on_end(); on_request(): at each."""
+    """One connection of a page, for as long as it lasts. on_connect(), on_event(name, data),
+    on_ack(data), on_end(); on_request(): at each.
+    """
 
     def __init__(self, site, transports, on_connect, on_event, on_ack, on_end, on_request):
         self._host, self._port = site
@@ -30,7 +40,8 @@ class Socket:
         self._websocket = None
         self._polls = self._posts = None  # Kept, while it is long-polling
         self._is_open = self._is_polling = self._is_probed = False
-        self._sending = []  # what waits for the last request that brings something, or for the websocket
+        # what waits for the last request that brings something, or for the websocket
+        self._sending = []
         self._is_posting = False
         self._try_next()
 
@@ -47,7 +58,9 @@ class Socket:
     # Opening
 
     def _try_next(self):
-        """Try the next transport, as `tryAllTransports` says; when none is left this one has ended."""
+        """Try the next transport, as `tryAllTransports` says; when none is left this one has
+        ended.
+        """
         if not self._left or self._is_open:
             self.cut()
             self._on_end()
@@ -64,9 +77,16 @@ class Socket:
 
     def _open_websocket(self, query, on_text, greeting=None):
         key = b64encode(os.urandom(16)).decode()
-        lines = ("Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13")
+        lines = (
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            f"Sec-WebSocket-Key: {key}",
+            "Sec-WebSocket-Version: 13",
+        )
         head = get(self._host, self._port, f"{PATH}websocket{query}", *lines)
-        self._websocket = self._connect(WebSocket(head, on_text, self._try_next, self._on_request, greeting))
+        self._websocket = self._connect(
+            WebSocket(head, on_text, self._try_next, self._on_request, greeting)
+        )
 
     # Packets
 
@@ -124,7 +144,9 @@ class Socket:
         if self._sending and not self._is_posting and not self._is_probed:
             body, self._sending = SEPARATOR.join(self._sending), []
             self._is_posting = True
-            self._posts.ask(get(self._host, self._port, f"{PATH}polling{self._query}", method="POST", body=body))
+            self._posts.ask(
+                get(self._host, self._port, f"{PATH}polling{self._query}", method="POST", body=body)
+            )
 
     def _take_posted(self, *_):
         self._is_posting = False
@@ -132,7 +154,9 @@ class Socket:
         self._upgrade()
 
     def _take_probe(self, packet):
-        """Take the first packet of the new websocket, which answers the probe; what follows comes after the polling's last answer."""
+        """Take the first packet of the new websocket, which answers the probe; what follows
+        comes after the polling's last answer.
+        """
         if packet == "3probe":
             self._is_probed = True
             self._upgrade()

@@ -10,7 +10,9 @@ LONG_AGO = 1_700_000_000  # s: the first file's time, so that none is too young 
 
 
 def make_tree(root, files, mean=8.9, spread=1.1):
-    """Write a tree of `files` small files, 50 to a folder, no two alike. mean, spread: of the logarithm of their sizes in bytes."""
+    """Write a tree of `files` small files, 50 to a folder, no two alike. mean, spread: of the
+    logarithm of their sizes in bytes.
+    """
     sizes = random.Random(1)
     for number in range(files):
         at, place = divmod(number, FILES_PER_FOLDER)
@@ -19,5 +21,7 @@ def make_tree(root, files, mean=8.9, spread=1.1):
             os.makedirs(folder)
         path = os.path.join(folder, f"file{place:02}.{ENDINGS[place % len(ENDINGS)]}")
         with open(path, "wb") as file:
-            file.write(b"%d\n" % number + LINE * (int(sizes.lognormvariate(mean, spread)) // len(LINE)))
+            file.write(
+                b"%d\n" % number + LINE * (int(sizes.lognormvariate(mean, spread)) // len(LINE))
+            )
         os.utime(path, (LONG_AGO + 7 * number,) * 2)

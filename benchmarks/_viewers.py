@@ -1,12 +1,17 @@
-"""Viewers of one job by the hundred, in a process of their own: `python -m benchmarks._viewers HOST PORT JOB`.
+"""Viewers of one job by the hundred, in a process of their own: `python -m benchmarks._viewers HOST
+PORT JOB`.
 
 Each is a page as far as the server can tell (`_page.py`). It is told:
 
-- `{"open": n}`: opens n more, one after the other. Answers `{"open": all}` once they are all subscribed.
-- `{"heard": step}`: waits until all have heard that this step has completed. Answers `{"number", "first", "last"}`: of them, and when they did.
-- `{"fetch": true}`: all of them fetch `structure` from now on, and look after their connections. Answers `{"ok": true}`.
+- `{"open": n}`: opens n more, one after the other. Answers `{"open": all}` once they are all
+  subscribed.
+- `{"heard": step}`: waits until all have heard that this step has completed. Answers `{"number",
+  "first", "last"}`: of them, and when they did.
+- `{"fetch": true}`: all of them fetch `structure` from now on, and look after their connections.
+  Answers `{"ok": true}`.
 - `{"cut": true}`: closes all connections at one moment. Answers `{"at"}`.
-- `{"right": revision}`: how many are subscribed and show that revision or a later one. Answers `{"right"}`.
+- `{"right": revision}`: how many are subscribed and show that revision or a later one. Answers
+  `{"right"}`.
 - `{"report": true}`: what happened since the last report; see Record.
 """
 
@@ -27,8 +32,10 @@ PATIENCE = 60  # seconds that they get to be
 class Record:
     """What happens to viewers, with the moments.
 
-    hints: `{(revision, step, status): [number, first at, last at]}`; shown: `[[viewer, revision, at]]`, each fetched revision;
-    acks: `[[viewer, at]]`; fetches, connects: the moments of requests for `structure`, and of those that connecting takes.
+    hints: `{(revision, step, status): [number, first at, last at]}`; shown: `[[viewer, revision,
+    at]]`, each fetched revision;
+    acks: `[[viewer, at]]`; fetches, connects: the moments of requests for `structure`, and of those
+    that connecting takes.
     """
 
     def __init__(self):
@@ -36,7 +43,9 @@ class Record:
 
     def note_hint(self, hint):
         at = time.time()
-        known = self.hints.setdefault((hint["revision"], hint.get("step_name"), hint["status"]), [0, at, at])
+        known = self.hints.setdefault(
+            (hint["revision"], hint.get("step_name"), hint["status"]), [0, at, at]
+        )
         known[0] += 1
         known[2] = at
 
@@ -55,7 +64,13 @@ class Record:
     def as_json(self):
         """Return all of it, and begin anew."""
         hints = [[*key, *values] for key, values in self.hints.items()]
-        told = {"hints": hints, "shown": self.shown, "acks": self.acks, "fetches": self.fetches, "connects": self.connects}
+        told = {
+            "hints": hints,
+            "shown": self.shown,
+            "acks": self.acks,
+            "fetches": self.fetches,
+            "connects": self.connects,
+        }
         self.__init__()
         return told
 
@@ -91,7 +106,9 @@ class Crowd:
     async def _open(self, number):
         for first in range(0, number, OPENING):
             for _ in range(min(OPENING, number - first)):
-                page = Page(len(self._pages), self._loop, random, self._site, self._job_id, self._record)
+                page = Page(
+                    len(self._pages), self._loop, random, self._site, self._job_id, self._record
+                )
                 self._pages.append(page)
                 page.start()
             await self._wait_for_all(lambda: self._count_right(0), "were subscribed")
@@ -99,7 +116,14 @@ class Crowd:
 
     async def _hear(self, step):
         def heard():
-            return next((values for key, values in self._record.hints.items() if key[1:] == (step, "completed")), [0, 0, 0])
+            return next(
+                (
+                    values
+                    for key, values in self._record.hints.items()
+                    if key[1:] == (step, "completed")
+                ),
+                [0, 0, 0],
+            )
 
         await self._wait_for_all(lambda: heard()[0], f"heard of {step}")
         return dict(zip(("number", "first", "last"), heard(), strict=True))
@@ -108,7 +132,9 @@ class Crowd:
         deadline = time.monotonic() + PATIENCE
         while (number := count()) < len(self._pages):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"only {number} of {len(self._pages)} viewers {what} within {PATIENCE} s")
+                raise TimeoutError(
+                    f"only {number} of {len(self._pages)} viewers {what} within {PATIENCE} s"
+                )
             await asyncio.sleep(LOOK)
 
     def _count_right(self, revision):

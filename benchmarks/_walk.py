@@ -1,4 +1,5 @@
-"""A bare walk: hashes the files of a folder and counts their lines in one process, and no more: `python -m benchmarks._walk FOLDER`.
+"""A bare walk: hashes the files of a folder and counts their lines in one process, and no more:
+`python -m benchmarks._walk FOLDER`.
 
 It prints `{"files", "bytes", "lines", "seconds"}`: seconds of its work without Python's start.
 """

@@ -1,4 +1,6 @@
-"""HTTP and websockets by hand over asyncio's plain connections: as little as viewers by the hundred need, so that they cost little."""
+"""HTTP and websockets by hand over asyncio's plain connections: as little as viewers by the
+hundred need, so that they cost little.
+"""
 
 import asyncio
 
@@ -6,7 +8,8 @@ TEXT, CLOSE = 1, 8
 
 
 class Wire(asyncio.Protocol):
-    """A connection that tells once when it has ended (`on_end()`), also if it never came about. After `cut` it tells nothing more.
+    """A connection that tells once when it has ended (`on_end()`), also if it never came about.
+    After `cut` it tells nothing more.
 
     on_request(): is told whenever a request has really been sent.
     """
@@ -45,7 +48,9 @@ class Wire(asyncio.Protocol):
 
 
 class WebSocket(Wire):
-    """A client's websocket. on_text(text): is told each message. greeting: is sent as soon as it is open, None for nothing."""
+    """A client's websocket. on_text(text): is told each message. greeting: is sent as soon as
+    it is open, None for nothing.
+    """
 
     def __init__(self, head, on_text, on_end, on_request, greeting=None):
         super().__init__(on_end, on_request)
@@ -63,7 +68,11 @@ class WebSocket(Wire):
     def send(self, text):
         """Send a message of less than 64 KiB. It is masked with zeros, which leaves it as it is."""
         body = text.encode()
-        size = bytes([128 | len(body)]) if len(body) < 126 else bytes([128 | 126]) + len(body).to_bytes(2)
+        size = (
+            bytes([128 | len(body)])
+            if len(body) < 126
+            else bytes([128 | 126]) + len(body).to_bytes(2)
+        )
         self._transport.write(b"\x81" + size + b"\0\0\0\0" + body)
 
     def data_received(self, data):
@@ -93,7 +102,9 @@ class WebSocket(Wire):
 
 
 def frame_at(data, start):
-    """Return `(kind, first, end)` of the unmasked frame at `start`, where its body is `data[first:end]`; None if it isn't whole yet."""
+    """Return `(kind, first, end)` of the unmasked frame at `start`, where its body is
+    `data[first:end]`; None if it isn't whole yet.
+    """
     if len(data) < start + 2:
         return None
     size, first = data[start + 1], start + 2
@@ -106,7 +117,9 @@ def frame_at(data, start):
 
 
 class Kept(Wire):
-    """A kept HTTP connection with one request in the air. on_answer(status, head, body): is told each answer."""
+    """A kept HTTP connection with one request in the air. on_answer(status, head, body): is
+    told each answer.
+    """
 
     def __init__(self, on_answer, on_end, on_request):
         super().__init__(on_end, on_request)

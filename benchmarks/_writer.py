@@ -1,8 +1,10 @@
-"""Does the workers' part of jobs, at a pace that it is told, and says when it committed the end of each step.
+"""Does the workers' part of jobs, at a pace that it is told, and says when it committed the end of
+each step.
 
-It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It is told `{"job", "pause": [low, high]}`
-to begin (seconds that each step's child takes) and `{"forget": job}`; it says `{"job", "step", "at"}` right after the commit by which
-that step follows to be completed. While a child runs it writes log lines as often as a worker's outbox does.
+It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It
+is told `{"job", "pause": [low, high]}` to begin (seconds that each step's child takes) and
+`{"forget": job}`; it says `{"job", "step", "at"}` right after the commit by which that step follows
+to be completed. While a child runs it writes log lines as often as a worker's outbox does.
 """
 
 import os
@@ -82,9 +84,11 @@ class Writer:
                 self._pauses[message["job"]] = message["pause"]
 
     def _take_work(self):
-        """Take one unit of work; that of a job that isn't to begin yet is held back. Returns whether there was any.
+        """Take one unit of work; that of a job that isn't to begin yet is held back. Returns
+        whether there was any.
 
-        While there is no job to do nothing is taken: it might be meant for the server's own workers.
+        While there is no job to do nothing is taken: it might be meant for the server's own
+        workers.
         """
         if not self._pauses:
             return False
@@ -107,7 +111,11 @@ class Writer:
             work.finish_plan(task)
         elif task.kind == "child":
             moment = time.monotonic()
-            self._running[task.job_id] = Running(task, moment + random.uniform(*self._pauses[task.job_id]), moment + random.uniform(0, FLUSH))
+            self._running[task.job_id] = Running(
+                task,
+                moment + random.uniform(*self._pauses[task.job_id]),
+                moment + random.uniform(0, FLUSH),
+            )
         else:
             work.finish_summary(task, {})
             answer({"job": task.job_id, "step": task.step_name, "at": time.time()})
@@ -122,7 +130,13 @@ class Writer:
                 return True
             if moment >= child.flushes:
                 child.flushes = max(child.flushes + FLUSH, moment)
-                work.record(child.task, [Line(now(), "info", f"line {number} of {LINES} at {moment:.3f}") for number in range(LINES)])
+                work.record(
+                    child.task,
+                    [
+                        Line(now(), "info", f"line {number} of {LINES} at {moment:.3f}")
+                        for number in range(LINES)
+                    ],
+                )
                 return True
         return False
 

@@ -1,7 +1,9 @@
-"""One client that sends what no good client sends: `structure` for everyone else meanwhile, and the server's memory.
+"""One client that sends what no good client sends: `structure` for everyone else meanwhile, and the
+server's memory.
 
-Each attack (`_attacks.py`, a process of its own) has a server of its own. A second client asks for a job's `structure` at a pace, before, meanwhile and
-just after; a request counts from when it was due.
+Each attack (`_attacks.py`, a process of its own) has a server of its own. A second client asks for
+a job's `structure` at a pace, before, meanwhile and just after; a request counts from when it was
+due.
 """
 
 import threading
@@ -36,9 +38,17 @@ def measure(report, say, names=tuple(ATTACKS), seconds=SECONDS):
 
 
 def attacked(server, attack, seconds):
-    """Attack a server. Returns `(what came of the attack, the others' seconds, the bytes that its memory has grown by at most)`."""
+    """Attack a server.
+
+    Returns `(what came of the attack, the others' seconds, the bytes that its memory has grown by
+    at most)`.
+    """
     host, port = server.address
-    with load_on(server) as load, Helper("_attacks", host, str(port)) as attacker, watched_memory(server.pid) as grown:
+    with (
+        load_on(server) as load,
+        Helper("_attacks", host, str(port)) as attacker,
+        watched_memory(server.pid) as grown,
+    ):
         load.ask(path=f"/api/jobs/{JOB}/structure", seconds=0.2, every=EVERY)
         attacker.tell(**attack, seconds=seconds)
         others = load.ask(path=f"/api/jobs/{JOB}/structure", seconds=seconds + AFTER, every=EVERY)
@@ -65,7 +75,11 @@ def watched_memory(pid):
 
 
 def report_attack(report, name, done, delays, grown):
-    for label, value, goal in (("median", percentile(delays, 0.5), None), ("p95", percentile(delays, 0.95), 100), ("worst", max(delays), None)):
+    for label, value, goal in (
+        ("median", percentile(delays, 0.5), None),
+        ("p95", percentile(delays, 0.95), 100),
+        ("worst", max(delays), None),
+    ):
         report.add(f"{name}: others, {label}", 1000 * value, "ms", below=goal, samples=len(delays))
     report.add(f"{name}: memory", grown / MIB, "MiB", below=64)
     if done["ended_after"] is not None:

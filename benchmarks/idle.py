@@ -1,4 +1,6 @@
-"""What doing nothing costs: an idle server's processor time, and a tick of the monitor with few and with many finished jobs in the store."""
+"""What doing nothing costs: an idle server's processor time, and a tick of the monitor with few
+and with many finished jobs in the store.
+"""
 
 import statistics
 import time
@@ -24,10 +26,13 @@ def measure(report, say):
 
 
 def measure_servers(report):
-    """Let three servers do nothing at the same time: alone, with workers, and with workers, jobs in the store and a viewer."""
+    """Let three servers do nothing at the same time: alone, with workers, and with workers,
+    jobs in the store and a viewer.
+    """
     with ExitStack() as stack:
         alone, staffed, watched = [
-            stack.enter_context(Server(stack.enter_context(a_folder()), workers=workers)) for workers in (0, CORES, CORES)
+            stack.enter_context(Server(stack.enter_context(a_folder()), workers=workers))
+            for workers in (0, CORES, CORES)
         ]
         job_id = watched.submit("hello_commands")
         watched.wait_for_end(job_id)
@@ -43,14 +48,22 @@ def measure_servers(report):
         time.sleep(SETTLE)
         shares = measure_shares(pids)
     for label, share in shares.items():
-        report.add(f"{label}: of one core", 100 * share, "%", below=2 if label.startswith("server") else None)
+        report.add(
+            f"{label}: of one core",
+            100 * share,
+            "%",
+            below=2 if label.startswith("server") else None,
+        )
 
 
 def measure_shares(pids):
     """Return what share of a core each group of processes uses."""
     started, before = time.monotonic(), {label: _used(group) for label, group in pids.items()}
     time.sleep(SECONDS)
-    return {label: (_used(group) - before[label]) / (time.monotonic() - started) for label, group in pids.items()}
+    return {
+        label: (_used(group) - before[label]) / (time.monotonic() - started)
+        for label, group in pids.items()
+    }
 
 
 def _used(group):
@@ -58,7 +71,9 @@ def _used(group):
 
 
 def measure_ticks(report):
-    """Tick in turns on two stores; every so often the clock jumps, so that the monitor looks at all unfinished jobs."""
+    """Tick in turns on two stores; every so often the clock jumps, so that the monitor looks at
+    all unfinished jobs.
+    """
     with a_folder() as small, a_folder() as large:
         monitors = [Ticker(small, FEW), Ticker(large, MANY)]
         for _ in range(TICKS):
@@ -67,12 +82,16 @@ def measure_ticks(report):
         for label in ("tick", "tick that looks at all unfinished jobs"):
             few, many = (statistics.median(monitor.times[label]) for monitor in monitors)
             for number, seconds in ((FEW, few), (MANY, many)):
-                report.add(f"{label}, {number:,} finished jobs, median", 1e6 * seconds, "µs", samples=TICKS)
+                report.add(
+                    f"{label}, {number:,} finished jobs, median", 1e6 * seconds, "µs", samples=TICKS
+                )
             report.add(f"{label}: {MANY:,} / {FEW}", many / few, "×", below=1.5)
 
 
 class Ticker:
-    """A monitor on a store with finished jobs, its clock in our hands. times: the seconds that ticks took, by kind."""
+    """A monitor on a store with finished jobs, its clock in our hands. times: the seconds that
+    ticks took, by kind.
+    """
 
     def __init__(self, folder, number):
         self._app = make_store(folder)
@@ -84,7 +103,9 @@ class Ticker:
         self.times = {"tick": [], "tick that looks at all unfinished jobs": []}
 
     def tick(self):
-        """Tick twice: in between nothing has become due, and then the look at all unfinished jobs has."""
+        """Tick twice: in between nothing has become due, and then the look at all unfinished
+        jobs has.
+        """
         for label, passed in (("tick", 0.0), ("tick that looks at all unfinished jobs", SWEEP)):
             self._moment += passed
             started = time.perf_counter()

@@ -1,4 +1,6 @@
-"""Importing a folder of 100,000 files, against a bare walk of one process that hashes and counts the same; then importing it again."""
+"""Importing a folder of 100,000 files, against a bare walk of one process that hashes and
+counts the same; then importing it again.
+"""
 
 import json
 import subprocess
@@ -26,7 +28,10 @@ max_files = 1000000
 
 
 def measure(report, say):
-    """Fill the report. Walk, first and second import take turns, so that all meet the same machine."""
+    """Fill the report.
+
+    Walk, first and second import take turns, so that all meet the same machine.
+    """
     walks, firsts, seconds, answers = [], [], [], []
     with a_folder() as folder:
         say("  making the tree")
@@ -46,20 +51,37 @@ def measure(report, say):
     report.add("a bare walk", percentile(walks, 0.5), "s", samples=RUNS)
     report.add("the first import", percentile(firsts, 0.5), "s", samples=RUNS)
     report.add("the second import", percentile(seconds, 0.5), "s", samples=RUNS)
-    report.add("first import / bare walk", percentile(firsts, 0.5) / percentile(walks, 0.5), "×", below=2)
-    report.add("first import / second", percentile(firsts, 0.5) / percentile(seconds, 0.5), "×", at_least=3)
+    report.add(
+        "first import / bare walk", percentile(firsts, 0.5) / percentile(walks, 0.5), "×", below=2
+    )
+    report.add(
+        "first import / second", percentile(firsts, 0.5) / percentile(seconds, 0.5), "×", at_least=3
+    )
     report.add("most memory of a worker", peak / 2**20, "MiB")
-    report.add("structure while it imports, p95", 1000 * percentile(answers, 0.95), "ms", below=100, samples=len(answers))
-    report.note(f"{walk['files']:,} files, {walk['bytes'] / 1e6:,.0f} MB, {walk['lines']:,} lines, all in the page cache; {CORES} workers.")
+    report.add(
+        "structure while it imports, p95",
+        1000 * percentile(answers, 0.95),
+        "ms",
+        below=100,
+        samples=len(answers),
+    )
+    report.note(
+        f"{walk['files']:,} files, {walk['bytes'] / 1e6:,.0f} MB, {walk['lines']:,} lines, "
+        f"all in the page cache; {CORES} workers."
+    )
 
 
 def run_walk(tree):
     command = [sys.executable, "-m", "benchmarks._walk", str(tree)]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    )
 
 
 def run_import(server, tree):
-    """Return the result of an import with its `seconds`, and how long each of the questions took that were asked meanwhile, in seconds."""
+    """Return the result of an import with its `seconds`, and how long each of the questions
+    took that were asked meanwhile, in seconds.
+    """
     job_id, answers = server.submit("import", folder=str(tree)), []
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -71,8 +93,13 @@ def run_import(server, tree):
         if time.monotonic() > deadline:
             raise TimeoutError(f"the import took longer than {PATIENCE} s")
         time.sleep(0.05)
-    started, finished = (datetime.fromisoformat(structure["steps"][0][name]) for name in ("started_at", "finished_at"))
-    return server.get(f"/api/jobs/{job_id}").json()["result"] | {"seconds": (finished - started).total_seconds()}, answers
+    started, finished = (
+        datetime.fromisoformat(structure["steps"][0][name])
+        for name in ("started_at", "finished_at")
+    )
+    return server.get(f"/api/jobs/{job_id}").json()["result"] | {
+        "seconds": (finished - started).total_seconds()
+    }, answers
 
 
 def peak_bytes(pid):
@@ -82,8 +109,14 @@ def peak_bytes(pid):
 
 
 def check(walk, first, second):
-    """Raise OSError unless all counted the same, and the second import knew that nothing had changed."""
-    if any(walk[name] != result[name] for name in ("files", "bytes", "lines") for result in (first, second)):
+    """Raise OSError unless all counted the same, and the second import knew that nothing had
+    changed.
+    """
+    if any(
+        walk[name] != result[name]
+        for name in ("files", "bytes", "lines")
+        for result in (first, second)
+    ):
         raise OSError("the walk and the imports disagree")
     if second["reused"] != walk["files"] or second["changes"]["unchanged"] != walk["files"]:
         raise OSError("the second import read files again")

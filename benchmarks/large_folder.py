@@ -1,4 +1,6 @@
-"""The main job on a tree of a million small files, and on a tenth of it: how long it takes, and how much memory the processes need at most."""
+"""The main job on a tree of a million small files, and on a tenth of it: how long it takes, and
+how much memory the processes need at most.
+"""
 
 import os
 
@@ -28,8 +30,13 @@ def measure(report, say):
                 workers = max(map(peak_bytes, server.worker_pids())) / MEBIBYTE
                 web = peak_bytes(server.pid) / MEBIBYTE
         if structure["status"] != "completed" or result["files"] != files:
-            raise OSError(f"the job on {files:,} files {structure['status']}, with {result and result['files']} files")
+            raise OSError(
+                f"the job on {files:,} files {structure['status']}, with "
+                f"{result and result['files']} files"
+            )
         report.add(f"{files:,} files", seconds_of(structure), "s")
         report.add(f"{files:,} files: most memory of a worker", workers, "MiB")
         report.add(f"{files:,} files: most memory of the web process", web, "MiB")
-    report.note(f"{CORES} workers. {report.figures[-1].name.partition(':')[0]}: {result['summary']}")
+    report.note(
+        f"{CORES} workers. {report.figures[-1].name.partition(':')[0]}: {result['summary']}"
+    )

@@ -1,7 +1,9 @@
-"""Large jobs: for how long each call holds the event loop, with 1,000 steps in five shapes and with 100,000 children in a step.
+"""Large jobs: for how long each call holds the event loop, with 1,000 steps in five shapes and with
+100,000 children in a step.
 
-A greenlet of the real server that wants to run every millisecond (`_serve.py`) says how late it ran at most, from a call until all that follows
-from it is told to a viewer who is subscribed. Of each call the median of some rounds is shown: what else this machine does may hold it once.
+A greenlet of the real server that wants to run every millisecond (`_serve.py`) says how late it ran
+at most, from a call until all that follows from it is told to a viewer who is subscribed. Of each
+call the median of some rounds is shown: what else this machine does may hold it once.
 """
 
 import statistics
@@ -40,7 +42,12 @@ def shapes(size):
         "reversed": dict(reversed(before.items())),
         "fan_out": {name: names[:1] if place else [] for place, name in enumerate(names)},
         "fan_in": {name: [] if name != names[-1] else names[:-1] for name in names},
-        "layered": {name: names[(place // LAYER - 1) * LAYER : place // LAYER * LAYER] if place >= LAYER else [] for place, name in enumerate(names)},
+        "layered": {
+            name: names[(place // LAYER - 1) * LAYER : place // LAYER * LAYER]
+            if place >= LAYER
+            else []
+            for place, name in enumerate(names)
+        },
     }
 
 
@@ -58,7 +65,10 @@ def measure(report, say, size=Size()):
     definitions["wide"] = definition("wide", {"work": []})
     with a_folder() as folder:
         app = make_store(folder)
-        with Server(folder, definitions=definitions, module="benchmarks._serve") as server, app.app_context():
+        with (
+            Server(folder, definitions=definitions, module="benchmarks._serve") as server,
+            app.app_context(),
+        ):
             held = Held(server)
             for place in range(size.rounds):
                 say(f"  round {place + 1} of {size.rounds}")
@@ -66,13 +76,29 @@ def measure(report, say, size=Size()):
                     measure_steps(held, shape, size.steps)
                 measure_children(held, size.children)
     for label, times in held.times.items():
-        for kind, words in (("busy_ms", "the loop computed without a break for"), ("ms", "the loop was held for")):
-            medians = {shape: statistics.median(found[kind] for found in several) for shape, several in times.items()}
+        for kind, words in (
+            ("busy_ms", "the loop computed without a break for"),
+            ("ms", "the loop was held for"),
+        ):
+            medians = {
+                shape: statistics.median(found[kind] for found in several)
+                for shape, several in times.items()
+            }
             worst = max(medians, key=medians.get)
-            report.add(f"{label}: {words}", medians[worst], "ms", below=MOST, samples=len(times[worst]))
+            report.add(
+                f"{label}: {words}", medians[worst], "ms", below=MOST, samples=len(times[worst])
+            )
     for label, seconds in held.waits.items():
-        report.add(f"{label}: the answer came after, median", 1000 * statistics.median(seconds), "ms", samples=len(seconds))
-    report.note("Of the five shapes the worst is shown. A loop is held for longer than it computes when other processes take the processor.")
+        report.add(
+            f"{label}: the answer came after, median",
+            1000 * statistics.median(seconds),
+            "ms",
+            samples=len(seconds),
+        )
+    report.note(
+        "Of the five shapes the worst is shown. A loop is held for longer than it computes "
+        "when other processes take the processor."
+    )
 
 
 class Held:
@@ -86,7 +112,9 @@ class Held:
 
     @contextmanager
     def noted(self, label, shape):
-        """Note for how long the loop is held at most by what is done inside and by all that follows from it."""
+        """Note for how long the loop is held at most by what is done inside and by all that
+        follows from it.
+        """
         self._take()
         yield
         self._calm_down()
@@ -99,7 +127,10 @@ class Held:
         """Wait until nothing has changed for a moment."""
 
         def is_calm():
-            seen, self._seen = self._seen, self._session.get(self.server.url + "/counts", timeout=LONGEST).json()["change"]
+            seen, self._seen = (
+                self._seen,
+                self._session.get(self.server.url + "/counts", timeout=LONGEST).json()["change"],
+            )
             time.sleep(CALM)
             return seen == self._seen
 
@@ -107,10 +138,15 @@ class Held:
         wait_for(is_calm, LONGEST, "the end of all that follows from a call")
 
     def call(self, label, shape, method, path, body=None):
-        """Make a call and return the answer. Raises ConnectionError for one that is none of success."""
+        """Make a call and return the answer.
+
+        Raises ConnectionError for one that is none of success.
+        """
         with self.noted(label, shape):
             started = time.monotonic()
-            answer = self._session.request(method, self.server.url + path, json=body, timeout=LONGEST)
+            answer = self._session.request(
+                method, self.server.url + path, json=body, timeout=LONGEST
+            )
             self.waits.setdefault(label, []).append(time.monotonic() - started)
         if not answer.ok:
             raise ConnectionError(f"{label}: {answer.status_code} {answer.text[:200]}")
@@ -136,7 +172,9 @@ def measure_steps(held, shape, number):
     def call(label, method, path, body=None):
         return held.call(f"{label}, {number:,} steps", shape, method, path, body)
 
-    job_id = call("submit and begin", "POST", "/api/jobs", {"definition": shape, "params": {}}).json()["id"]
+    job_id = call(
+        "submit and begin", "POST", "/api/jobs", {"definition": shape, "params": {}}
+    ).json()["id"]
     job = f"/api/jobs/{job_id}"
     with watched(held.server, job_id):
         call("structure", "GET", f"{job}/structure")
@@ -171,20 +209,28 @@ def measure_children(held, number):
         call("structure", "GET", f"{job}/structure")
         call("job page", "GET", f"/jobs/{job_id}")
         call("1,000 children", "GET", f"{children}?limit=1000")
-        call("1,000 children by two statuses", "GET", f"{children}?limit=1000&status=pending,failed")
-        call("1,000 children by rare statuses", "GET", f"{children}?limit=1000&status=running,failed")
+        call(
+            "1,000 children by two statuses", "GET", f"{children}?limit=1000&status=pending,failed"
+        )
+        call(
+            "1,000 children by rare statuses", "GET", f"{children}?limit=1000&status=running,failed"
+        )
         call("cancel", "POST", f"{job}/cancel")
         call("retry", "POST", f"{job}/retry")
         with held.noted(f"a step fails by its first child, {number:,} children", "wide"):
             fill_step(job_id, 1, "failed")
-        wait_for(lambda: server.structure(job_id)["status"] == "failed", LONGEST, "the end of the job")
+        wait_for(
+            lambda: server.structure(job_id)["status"] == "failed", LONGEST, "the end of the job"
+        )
         call("job page of what failed", "GET", f"/jobs/{job_id}")
         call("delete and clear away", "DELETE", job)
 
 
 def plan(server, job_id, number):
     """Find the children of the job's only step, as a worker does."""
-    wait_for(lambda: server.structure(job_id)["status"] == "running", LONGEST, "the job's beginning")
+    wait_for(
+        lambda: server.structure(job_id)["status"] == "running", LONGEST, "the job's beginning"
+    )
     task = work.claim("benchmark", lambda step_pk: 1)[0]
     fill_step(job_id, number)
     work.finish_plan(task)

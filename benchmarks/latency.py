@@ -1,7 +1,9 @@
-"""From a worker's commit to a viewer: to a Socket.IO client, and to the screen; with 1 and 20 running jobs, and with all workers computing.
+"""From a worker's commit to a viewer: to a Socket.IO client, and to the screen; with 1 and 20
+running jobs, and with all workers computing.
 
-A process that writes as a worker does (`_writer.py`) notes the moment after each commit by which a step follows to be completed; the
-viewer notes when it hears of that step's completion, or shows it. The server's own workers are kept occupied meanwhile, waiting or computing.
+A process that writes as a worker does (`_writer.py`) notes the moment after each commit by which a
+step follows to be completed; the viewer notes when it hears of that step's completion, or shows it.
+The server's own workers are kept occupied meanwhile, waiting or computing.
 """
 
 import time
@@ -16,7 +18,8 @@ from benchmarks._server import CORES, Server, a_folder
 
 STEPS = 10
 DEFINITIONS = {"chain": chain("chain", STEPS), "wait": WAIT, "compute": COMPUTE}
-QUICK, SLOW = (0.05, 0.15), (4, 8)  # seconds that a step's child takes, least and most: in a watched job, in one beside it
+# seconds that a step's child takes, least and most: in a watched job, in one beside it
+QUICK, SLOW = (0.05, 0.15), (4, 8)
 BESIDE = 19
 JOBS = 12  # that are watched, one after the other
 ROUNDS = 2  # of the comparison of waiting and computing workers
@@ -26,7 +29,11 @@ PATIENCE = 10  # seconds that a viewer gets to see all
 
 def measure(report, say):
     """Fill the report."""
-    with a_folder() as folder, Server(folder, CORES, DEFINITIONS) as server, Helper("_writer", environ=server.environ) as writer:
+    with (
+        a_folder() as folder,
+        Server(folder, CORES, DEFINITIONS) as server,
+        Helper("_writer", environ=server.environ) as writer,
+    ):
         writer.hear()
         bench = Bench(server, writer)
         with Helper("_listener", server.url) as listener:
@@ -38,7 +45,8 @@ def measure(report, say):
             page.add_init_script(WATCH)
             measure_screen(report, say, bench, page)
     report.note(
-        "Each running job writes 5 log lines every 0.2 s. The goals: with 20 jobs running a client hears within 50 ms (median) and 150 ms (p99); "
+        "Each running job writes 5 log lines every 0.2 s. The goals: with 20 jobs running a "
+        "client hears within 50 ms (median) and 150 ms (p99); "
         "with all workers computing it takes at most twice as long as with idle ones."
     )
 
@@ -49,7 +57,12 @@ def measure_client(report, say, bench, listener):
     say("  a client, 20 running jobs")
     client = Client(listener)
     with bench.jobs_beside(BESIDE, client) as beside:
-        report.add_spread("commit → client, 20 jobs", delays_at(bench, client, JOBS, beside), median_below=50, p99_below=150)
+        report.add_spread(
+            "commit → client, 20 jobs",
+            delays_at(bench, client, JOBS, beside),
+            median_below=50,
+            p99_below=150,
+        )
 
 
 def compare_computing(report, say, bench, listener, sources):
@@ -64,7 +77,12 @@ def compare_computing(report, say, bench, listener, sources):
     report.add_spread("commit → client, 1 job, workers idle", idle)
     report.add_spread("commit → client, 1 job, all workers computing", computing)
     for label, share in (("median", 0.5), ("p99", 0.99)):
-        report.add(f"computing / idle, {label}", percentile(computing, share) / percentile(idle, share), "×", below=2)
+        report.add(
+            f"computing / idle, {label}",
+            percentile(computing, share) / percentile(idle, share),
+            "×",
+            below=2,
+        )
 
 
 def measure_screen(report, say, bench, page):
@@ -78,8 +96,12 @@ def measure_screen(report, say, bench, page):
 def report_screen(report, label, bench, page):
     screen = Screen(bench.server.url, page)
     commits = watch_jobs(bench, screen, JOBS)
-    report.add_spread(f"commit → document, {label}", [screen.in_document[key] - at for key, at in commits.items()])
-    report.add_spread(f"commit → painted, {label}", [screen.seen[key] - at for key, at in commits.items()])
+    report.add_spread(
+        f"commit → document, {label}", [screen.in_document[key] - at for key, at in commits.items()]
+    )
+    report.add_spread(
+        f"commit → painted, {label}", [screen.seen[key] - at for key, at in commits.items()]
+    )
 
 
 def delays_at(bench, viewer, number, beside=()):
@@ -89,7 +111,8 @@ def delays_at(bench, viewer, number, beside=()):
 
 
 def watch_jobs(bench, viewer, number, beside=()):
-    """Run jobs one after the other before a viewer, and return the commits of those and of the jobs `beside`, `{(job, step): at}`.
+    """Run jobs one after the other before a viewer, and return the commits of those and of the jobs
+    `beside`, `{(job, step): at}`.
 
     Raises TimeoutError when the viewer misses one.
     """
@@ -107,7 +130,10 @@ def wait_until_seen(viewer, job_id, keys):
     deadline = time.monotonic() + PATIENCE
     while missing := keys - viewer.seen.keys():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the viewer didn't see {len(missing)} of {len(keys)} changes within {PATIENCE} s, such as {sorted(missing)[0]}")
+            raise TimeoutError(
+                f"the viewer didn't see {len(missing)} of {len(keys)} changes within "
+                f"{PATIENCE} s, such as {sorted(missing)[0]}"
+            )
         time.sleep(0.02)
         viewer.look(job_id)
 
@@ -144,7 +170,9 @@ class Bench:
 
 
 class Client:
-    """A viewer that is a Socket.IO client in a process of its own. seen: when it first heard of each completion, `{(job, step): at}`."""
+    """A viewer that is a Socket.IO client in a process of its own. seen: when it first heard of
+    each completion, `{(job, step): at}`.
+    """
 
     def __init__(self, listener):
         self._listener = listener
@@ -164,7 +192,9 @@ class Client:
 
 
 class Screen:
-    """A viewer that is a job's page in Chromium. seen: when it first had painted each completion, in_document: when it was in the document."""
+    """A viewer that is a job's page in Chromium. seen: when it first had painted each
+    completion, in_document: when it was in the document.
+    """
 
     def __init__(self, url, page):
         self._url = url

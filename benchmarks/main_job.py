@@ -1,6 +1,8 @@
-"""The main job on a real tree, Python's own library, against a bare script of one process that hashes and counts the same files.
+"""The main job on a real tree, Python's own library, against a bare script of one process that
+hashes and counts the same files.
 
-The job does more: it also classifies every file, and keeps what it finds and says in the store, for all to see meanwhile.
+The job does more: it also classifies every file, and keeps what it finds and says in the store, for
+all to see meanwhile.
 """
 
 import json
@@ -26,7 +28,10 @@ def measure(report, say):
         say("  the job")
         with Server(folder, CORES) as server:
             structure, result = run_job(server, tree)
-            cpu = {"workers": sum(map(cpu_seconds, server.worker_pids())), "server": cpu_seconds(server.pid)}
+            cpu = {
+                "workers": sum(map(cpu_seconds, server.worker_pids())),
+                "server": cpu_seconds(server.pid),
+            }
             again, _ = run_job(server, tree)
     steps = {step["name"]: seconds_of(step) for step in structure["steps"]}
     rate, bare_rate = result["files"] / seconds_of(structure), bare["files"] / bare["seconds"]
@@ -35,14 +40,17 @@ def measure(report, say):
     report.add("codebase_classify / the bare script", rate / bare_rate, "×")
     report.add("codebase_classify: all of it", seconds_of(structure), "s")
     report.add("codebase_classify again, unchanged", seconds_of(again), "s")
-    report.add("codebase_classify / again", seconds_of(structure) / seconds_of(again), "×", at_least=3)
+    report.add(
+        "codebase_classify / again", seconds_of(structure) / seconds_of(again), "×", at_least=3
+    )
     for name, seconds in steps.items():
         report.add(f"its step {name}", seconds, "s")
     report.add("processor time of the bare script", bare["cpu"], "s")
     for name, seconds in cpu.items():
         report.add(f"processor time of the {name}", seconds, "s")
     report.note(
-        f"{bare['files']:,} files, {bare['bytes'] / 1e6:.1f} MB, {bare['lines']:,} lines; {CORES} workers. "
+        f"{bare['files']:,} files, {bare['bytes'] / 1e6:.1f} MB, {bare['lines']:,} lines; "
+        f"{CORES} workers. "
         f"The two {'agree' if agree(bare, result) else 'DISAGREE'} on files, bytes and lines."
     )
 
@@ -50,11 +58,16 @@ def measure(report, say):
 def run_bare(tree):
     """Return what the bare script says."""
     command = [sys.executable, "-m", "benchmarks._bare", str(tree)]
-    return json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    )
 
 
 def run_job(server, tree):
-    """Return the structure of the job when it has ended, and its result. Raises OSError when it didn't complete."""
+    """Return the structure of the job when it has ended, and its result.
+
+    Raises OSError when it didn't complete.
+    """
     job_id = server.submit("codebase_classify", folder=str(tree))
     structure = server.wait_for_end(job_id, PATIENCE)
     if structure["status"] != "completed":
@@ -69,5 +82,7 @@ def agree(bare, result):
 
 def seconds_of(thing):
     """Return the seconds from the start to the end of a job or step."""
-    started, finished = (datetime.fromisoformat(thing[name]) for name in ("started_at", "finished_at"))
+    started, finished = (
+        datetime.fromisoformat(thing[name]) for name in ("started_at", "finished_at")
+    )
     return (finished - started).total_seconds()

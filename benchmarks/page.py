@@ -1,4 +1,6 @@
-"""A job's page in Chromium: how soon it is painted and complete, and how long its scripts hold the browser up while a large job changes."""
+"""A job's page in Chromium: how soon it is painted and complete, and how long its scripts hold
+the browser up while a large job changes.
+"""
 
 from benchmarks._browser import a_browser
 from benchmarks._helper import Helper
@@ -11,7 +13,8 @@ STEPS_OF_LOAD = 40
 RATE = 20  # changes a second
 SECONDS = 20
 FIRST_PAINT, COMPLETE, LONG_TASK = 300, 600, 50  # ms: the goals
-LARGE = {"200 steps": (200, 1), "10,000 children": (LANES, 10_000 // LANES)}  # steps, children of each
+# steps, children of each
+LARGE = {"200 steps": (200, 1), "10,000 children": (LANES, 10_000 // LANES)}
 
 TIMES = """() => {
   const { loadEventEnd } = performance.getEntriesByType("navigation")[0];
@@ -20,25 +23,59 @@ TIMES = """() => {
 }"""
 WATCH_TASKS = """() => {
   window.tasks = [];
-  new PerformanceObserver((seen) => window.tasks.push(...seen.getEntries().map((task) => task.duration))).observe({ type: "longtask" });
+  new PerformanceObserver((seen) =>
+    window.tasks.push(...seen.getEntries().map((task) => task.duration))
+  ).observe({ type: "longtask" });
 }"""
 
 
 def measure(report, say):
     """Fill the report."""
-    definitions = {f"lanes{steps}": lanes(steps, f"lanes{steps}") for steps in {STEPS_OF_LOAD, *(steps for steps, _ in LARGE.values())}}
-    with a_folder() as folder, Server(folder, definitions=definitions) as server, Helper("_hand", environ=server.environ) as hand, a_browser() as browser:
+    definitions = {
+        f"lanes{steps}": lanes(steps, f"lanes{steps}")
+        for steps in {STEPS_OF_LOAD, *(steps for steps, _ in LARGE.values())}
+    }
+    with (
+        a_folder() as folder,
+        Server(folder, definitions=definitions) as server,
+        Helper("_hand", environ=server.environ) as hand,
+        a_browser() as browser,
+    ):
         say(f"  {LOADS} loads")
         painted, complete = measure_loads(server, hand, browser)
         for name, (steps, children) in LARGE.items():
             say(f"  {name} under change")
             tasks = measure_tasks(server, hand, browser, steps, children)
-            report.add(f"longest task, {name} at {RATE} changes a second", max(tasks, default=0), "ms", below=LONG_TASK, samples=RATE * SECONDS)
+            report.add(
+                f"longest task, {name} at {RATE} changes a second",
+                max(tasks, default=0),
+                "ms",
+                below=LONG_TASK,
+                samples=RATE * SECONDS,
+            )
             report.add(f"tasks over {LONG_TASK} ms, {name}", len(tasks), "")
-    for name, times, goal in (("first paint", painted, FIRST_PAINT), ("complete", complete, COMPLETE)):
-        report.add(f"{name} of a job of {STEPS_OF_LOAD} steps, median", percentile(times, 0.5), "ms", below=goal, samples=LOADS)
-        report.add(f"{name} of a job of {STEPS_OF_LOAD} steps, p95", percentile(times, 0.95), "ms", below=goal, samples=LOADS)
-    report.note("Each load is the first of a browser that has nothing in its cache. What a task takes under 50 ms, browsers don't tell.")
+    for name, times, goal in (
+        ("first paint", painted, FIRST_PAINT),
+        ("complete", complete, COMPLETE),
+    ):
+        report.add(
+            f"{name} of a job of {STEPS_OF_LOAD} steps, median",
+            percentile(times, 0.5),
+            "ms",
+            below=goal,
+            samples=LOADS,
+        )
+        report.add(
+            f"{name} of a job of {STEPS_OF_LOAD} steps, p95",
+            percentile(times, 0.95),
+            "ms",
+            below=goal,
+            samples=LOADS,
+        )
+    report.note(
+        "Each load is the first of a browser that has nothing in its cache. What a task takes "
+        "under 50 ms, browsers don't tell."
+    )
 
 
 def measure_loads(server, hand, browser):

@@ -1,7 +1,8 @@
-"""500 viewers cut at once: by closing all connections, and by killing the server; until all are right again, and the peak of requests a second.
+"""500 viewers cut at once: by closing all connections, and by killing the server; until all are
+right again, and the peak of requests a second.
 
-They come back as pages do (`_page.py`). Each time the job gets a new revision meanwhile, so that all have to fetch. Right is a viewer that
-is subscribed again and shows that revision.
+They come back as pages do (`_page.py`). Each time the job gets a new revision meanwhile, so that
+all have to fetch. Right is a viewer that is subscribed again and shows that revision.
 """
 
 import statistics
@@ -24,7 +25,9 @@ WINDOW = 1.0  # seconds over which requests are counted for the peak
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything. cuts, kills: storms of each kind; down: seconds from a server's death to the start of the next."""
+    """How much of everything. cuts, kills: storms of each kind; down: seconds from a server's
+    death to the start of the next.
+    """
 
     viewers: int = 500
     steps: int = 4
@@ -35,7 +38,9 @@ class Size:
 
 @dataclass(frozen=True)
 class Storm:
-    """What came of one. seconds: of each viewer, until it was right; peak, requests: of all sent meanwhile; fetches: those for `structure`."""
+    """What came of one. seconds: of each viewer, until it was right; peak, requests: of all
+    sent meanwhile; fetches: those for `structure`.
+    """
 
     seconds: list
     peak: int
@@ -45,18 +50,31 @@ class Storm:
 
 def measure(report, say, size=Size()):
     """Fill the report."""
-    with a_folder() as folder, Revived(folder, {"watched": beside("watched", size.steps)}) as revived:
+    with (
+        a_folder() as folder,
+        Revived(folder, {"watched": beside("watched", size.steps)}) as revived,
+    ):
         job_id = revived.server.submit("watched")
         with crowd(revived.server.address, job_id) as viewers:
             viewers.ask(open=size.viewers)
             viewers.ask(fetch=True)
             say(f"  all {size.viewers} connections cut")
-            report_storms(report, "connections cut", [cut(viewers, revived, job_id, size) for _ in range(size.cuts)])
+            report_storms(
+                report,
+                "connections cut",
+                [cut(viewers, revived, job_id, size) for _ in range(size.cuts)],
+            )
             say("  the server killed and started again")
-            report_storms(report, "server killed", [kill(viewers, revived, job_id, size) for _ in range(size.kills)])
+            report_storms(
+                report,
+                "server killed",
+                [kill(viewers, revived, job_id, size) for _ in range(size.kills)],
+            )
     report.note(
-        f"The server was killed with SIGKILL and started {size.down:g} s later on the same port; the time counts from when it served again, "
-        "of cut connections from the cut. Requests are all that were sent: for connecting, subscribing by long-polling, and `structure`."
+        f"The server was killed with SIGKILL and started {size.down:g} s later on the same "
+        "port; the time counts from when it served again, "
+        "of cut connections from the cut. Requests are all that were sent: for connecting, "
+        "subscribing by long-polling, and `structure`."
     )
 
 
@@ -117,11 +135,18 @@ def weather(viewers, revision, at, size):
     wait_for(all_right, PATIENCE, "that all viewers are right again")
     told = viewers.ask(report=True)
     sent = sorted(told["fetches"] + told["connects"])
-    return Storm([right_at - at for right_at in right_moments(told, revision).values()], peak_of(sent), len(sent), len(told["fetches"]))
+    return Storm(
+        [right_at - at for right_at in right_moments(told, revision).values()],
+        peak_of(sent),
+        len(sent),
+        len(told["fetches"]),
+    )
 
 
 def right_moments(told, revision):
-    """Return when each viewer was right, `{viewer: at}`: subscribed for the last time, and showing the revision."""
+    """Return when each viewer was right, `{viewer: at}`: subscribed for the last time, and
+    showing the revision.
+    """
     subscribed = dict(told["acks"])
     for viewer, number, at in told["shown"]:
         if number >= revision:
@@ -136,11 +161,30 @@ def peak_of(moments):
 
 def report_storms(report, label, storms):
     worst = [max(storm.seconds) for storm in storms]
-    report.add(f"{label}: all right again, worst of {len(storms)}", max(worst), "s", below=GOAL, samples=sum(len(storm.seconds) for storm in storms))
-    report.add(f"{label}: all right again, median", statistics.median(worst), "s", samples=len(storms))
+    report.add(
+        f"{label}: all right again, worst of {len(storms)}",
+        max(worst),
+        "s",
+        below=GOAL,
+        samples=sum(len(storm.seconds) for storm in storms),
+    )
+    report.add(
+        f"{label}: all right again, median", statistics.median(worst), "s", samples=len(storms)
+    )
     half = [percentile(storm.seconds, 0.5) for storm in storms]
-    report.add(f"{label}: half of them right again, median", statistics.median(half), "s", samples=len(storms))
-    report.add(f"{label}: peak of requests", max(storm.peak for storm in storms), "/s", samples=len(storms))
+    report.add(
+        f"{label}: half of them right again, median",
+        statistics.median(half),
+        "s",
+        samples=len(storms),
+    )
+    report.add(
+        f"{label}: peak of requests", max(storm.peak for storm in storms), "/s", samples=len(storms)
+    )
     viewers = len(storms[0].seconds)
     for name, number in (("requests", "requests"), ("of `structure`", "fetches")):
-        report.add(f"{label}: {name} of each viewer", statistics.mean(getattr(storm, number) for storm in storms) / viewers, "")
+        report.add(
+            f"{label}: {name} of each viewer",
+            statistics.mean(getattr(storm, number) for storm in storms) / viewers,
+            "",
+        )

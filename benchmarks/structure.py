@@ -1,7 +1,8 @@
-"""`GET structure`: against an empty route, with a million lines and children, and while all workers compute.
+"""`GET structure`: against an empty route, with a million lines and children, and while all workers
+compute.
 
-The empty route is one that only this benchmark adds (`_serve.py`): a bare Flask function that answers `{}`. `/healthz`, the emptiest of those
-that ship, is measured beside it.
+The empty route is one that only this benchmark adds (`_serve.py`): a bare Flask function that
+answers `{}`. `/healthz`, the emptiest of those that ship, is measured beside it.
 """
 
 import statistics
@@ -27,13 +28,18 @@ ROUNDS = 12
 COSTS = 400  # requests after a change, for each of the two jobs
 BUSY_SECONDS = 12
 EVERY = 0.02  # seconds between two requests while workers compute
-CHANGE_EVERY = 0.05  # seconds between two changes meanwhile: four in ten requests find a newer revision
+# seconds between two changes meanwhile: four in ten requests find a newer revision
+CHANGE_EVERY = 0.05
 
 FOUR_STEPS = """
 id = "four_steps"
 name = "Four steps"
 """ + "".join(
-    f'[step.part{number}]\ntype = "test_job_generator"\nworker_count = 5\nlog_count = 10\nlog_delay_ms = 0\n' for number in range(1, 5)
+    (
+        f'[step.part{number}]\ntype = "test_job_generator"\nworker_count = 5\nlog_count = 10\n'
+        "log_delay_ms = 0\n"
+    )
+    for number in range(1, 5)
 )
 
 
@@ -41,7 +47,10 @@ def measure(report, say):
     """Fill the report."""
     with a_folder() as folder:
         definitions = {"four_steps": FOUR_STEPS, "compute": COMPUTE}
-        with Server(folder, CORES, definitions, module="benchmarks._serve") as server, load_on(server) as load:
+        with (
+            Server(folder, CORES, definitions, module="benchmarks._serve") as server,
+            load_on(server) as load,
+        ):
             job_id = server.submit("four_steps")
             server.wait_for_end(job_id)
             say("  the rate against an empty route")
@@ -83,7 +92,10 @@ def measure_rate(report, server, load, job_id):
         for empty, goal in (("an empty route", 0.5), ("/healthz", None)):
             ratio = median_ratio(zip(rates[name], rates[empty], strict=True))
             report.add(f"{name} / {empty}", ratio, "×", at_least=goal, samples=ROUNDS)
-    report.note(f"Unchanged structure of 4 steps ({len(answer.content):,} bytes), {CONNECTIONS} kept connections, in turns of {SLICE} s.")
+    report.note(
+        f"Unchanged structure of 4 steps ({len(answer.content):,} bytes), {CONNECTIONS} kept "
+        f"connections, in turns of {SLICE} s."
+    )
 
 
 def _turned(names, turn):
@@ -101,10 +113,14 @@ def measure_busy(report, server, load, job_id, sources):
     with busy_workers(server, "compute", folder=str(sources)), changing(app, job_id):
         before, started = _used(server), time.monotonic()
         done = load.ask(path=f"/api/jobs/{job_id}/structure", seconds=BUSY_SECONDS, every=EVERY)
-        shares = [(now - then) / (time.monotonic() - started) for then, now in zip(before, _used(server), strict=True)]
+        shares = [
+            (now - then) / (time.monotonic() - started)
+            for then, now in zip(before, _used(server), strict=True)
+        ]
     report.add_spread("structure, all workers computing", done["delays"], p99_below=30)
     report.note(
-        f"Meanwhile the {CORES} workers used {', '.join(f'{100 * share:.0f} %' for share in shares)} of a core, "
+        f"Meanwhile the {CORES} workers used "
+        f"{', '.join(f'{100 * share:.0f} %' for share in shares)} of a core, "
         f"and the job that was asked for changed {1 / CHANGE_EVERY:.0f} times a second."
     )
 
@@ -141,16 +157,31 @@ def touch(app, job_id):
 
 
 def measure_size(report):
-    """Compare two stores, each with a server, in turns: a request after a change, and the reading from the store alone."""
+    """Compare two stores, each with a server, in turns: a request after a change, and the
+    reading from the store alone.
+    """
     with a_folder() as small, a_folder() as large:
         apps = [filled(small, FEW), filled(large, MANY)]
         with Server(small) as few, Server(large) as many:
             requests = ask_after_changes(apps, [connect(few), connect(many)])
         readings = read_in_turns(apps)
-    for label, times in (("GET structure after a change", requests), ("reading it from the store", readings)):
+    for label, times in (
+        ("GET structure after a change", requests),
+        ("reading it from the store", readings),
+    ):
         for number, values in zip((FEW, MANY), times, strict=True):
-            report.add(f"{label}, {number:,} lines and children, median", 1000 * statistics.median(values), "ms", samples=len(values))
-        report.add(f"{label}: {MANY:,} / {FEW}", statistics.median(times[1]) / statistics.median(times[0]), "×", below=1.5)
+            report.add(
+                f"{label}, {number:,} lines and children, median",
+                1000 * statistics.median(values),
+                "ms",
+                samples=len(values),
+            )
+        report.add(
+            f"{label}: {MANY:,} / {FEW}",
+            statistics.median(times[1]) / statistics.median(times[0]),
+            "×",
+            below=1.5,
+        )
 
 
 def filled(folder, number):
@@ -173,7 +204,9 @@ def ask_after_changes(apps, connections):
     for _ in range(COSTS):
         for app, connection, values in zip(apps, connections, times, strict=True):
             touch(app, JOB)
-            values.append(timed(lambda connection=connection: (connection.ask(), connection.hear())))
+            values.append(
+                timed(lambda connection=connection: (connection.ask(), connection.hear()))
+            )
     for connection in connections:
         connection.close()
     return times

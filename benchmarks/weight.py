@@ -1,4 +1,6 @@
-"""How heavy the pages are: scripts and styles that Chromium loads for a job's page, gzipped, and the HTML."""
+"""How heavy the pages are: scripts and styles that Chromium loads for a job's page, gzipped,
+and the HTML.
+"""
 
 import gzip
 from urllib.parse import urlsplit
@@ -16,10 +18,16 @@ def measure(report, say):
         job_id = server.submit("test_job", lines=50, delay_ms=0)
         server.wait_for_end(job_id)
         with a_page() as page:
-            for label, path, goal in (("job page", f"/jobs/{job_id}", 40), ("list of jobs", "/", None)):
+            for label, path, goal in (
+                ("job page", f"/jobs/{job_id}", 40),
+                ("list of jobs", "/", None),
+            ):
                 say(f"  {label}")
                 measure_page(report, page, server, path, label, goal)
-    report.note("gzip at its best (level 9), each file by itself. The job page is that of a job of four steps that has ended.")
+    report.note(
+        "gzip at its best (level 9), each file by itself. The job page is that of a job of "
+        "four steps that has ended."
+    )
 
 
 def measure_page(report, page, server, path, label, goal):
@@ -27,7 +35,13 @@ def measure_page(report, page, server, path, label, goal):
     sizes = {asked: zipped(server, asked) for asked in scripts_and_styles(page, server.url + path)}
     report.add(f"{label}: scripts and styles", sum(sizes.values()) / KIB, "KiB", below=goal)
     report.add(f"{label}: HTML", zipped(server, path) / KIB, "KiB")
-    report.note(f"{label}: " + ", ".join(f"{asked} {size / KIB:.1f}" for asked, size in sorted(sizes.items(), key=lambda item: -item[1])))
+    report.note(
+        f"{label}: "
+        + ", ".join(
+            f"{asked} {size / KIB:.1f}"
+            for asked, size in sorted(sizes.items(), key=lambda item: -item[1])
+        )
+    )
 
 
 def scripts_and_styles(page, url):

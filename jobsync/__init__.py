@@ -25,9 +25,11 @@ ROOT = MIGRATIONS.parent
 def create_app(settings, async_mode="threading"):
     """Put the rooms together and return the Flask app.
 
-    settings: a config.Settings. async_mode: "eventlet" where eventlet serves, "threading" everywhere else. Starts nothing.
+    settings: a config.Settings. async_mode: "eventlet" where eventlet serves, "threading"
+    everywhere else. Starts nothing.
     """
-    app = Flask(__name__, root_path=str(ROOT), static_folder=None)  # web.assets sends what is in static/
+    # web.assets sends what is in static/
+    app = Flask(__name__, root_path=str(ROOT), static_folder=None)
     app.config.from_mapping(
         MAX_CONTENT_LENGTH=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
@@ -39,7 +41,8 @@ def create_app(settings, async_mode="threading"):
         PAINT_SAMPLING=settings.paint_sampling,
         PROPAGATE_EXCEPTIONS=False,  # in debug mode as well: eventlet's server would swallow them
     )
-    app.url_map.merge_slashes = False  # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
+    # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
+    app.url_map.merge_slashes = False
     _fill_registry()
     app.json.sort_keys = False
     app.extensions["jobsync.heartbeats"] = Heartbeats()
@@ -83,7 +86,10 @@ def _show_error(error):
 
 
 def _show_store_error(error):
-    """Answer for a database that can't be read now; any other error of it is ours, and a 500. What can't be written `store.write` tells."""
+    """Answer for a database that can't be read now; any other error of it is ours, and a 500.
+
+    What can't be written `store.write` tells.
+    """
     orig = unusable(error)
     if orig is None:
         raise error

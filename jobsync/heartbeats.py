@@ -1,6 +1,8 @@
-"""Which workers live: those whose heartbeat has gone on within the last seconds of the looking process's own, monotonic time.
+"""Which workers live: those whose heartbeat has gone on within the last seconds of the looking
+process's own, monotonic time.
 
-The wall clock may jump by an hour either way, and would then let a dead worker live, or a living one be dead, for as long.
+The wall clock may jump by an hour either way, and would then let a dead worker live, or a living
+one be dead, for as long.
 """
 
 import time
@@ -16,11 +18,15 @@ STALE = 15.0  # seconds without a heartbeat
 class _Seen:
     beat: int
     at: float  # when it was first seen to be that
-    is_doubtful: bool = False  # it was old already, so the wall clock says, when it was first looked at
+    # it was old already, so the wall clock says, when it was first looked at
+    is_doubtful: bool = False
 
 
 class Heartbeats:
-    """What one process has seen of the workers' heartbeats. Somebody must `look` every few seconds."""
+    """What one process has seen of the workers' heartbeats.
+
+    Somebody must `look` every few seconds.
+    """
 
     def __init__(self, clock=time.monotonic):
         self._clock = clock
@@ -29,14 +35,16 @@ class Heartbeats:
     def look(self, excuse=False):
         """Look at the heartbeats, and return the number of workers that live.
 
-        excuse: nobody could have said that he lives (the database could not be written to), or this look comes late: all get their time
-        anew.
+        excuse: nobody could have said that he lives (the database could not be written to), or this
+        look comes late: all get their time anew.
         """
         moment = self._clock()
         with store.read():
             rows = store.heartbeats()
         self._seen = {row.id: self._judge(row, moment, excuse) for row in rows}
-        return sum(not seen.is_doubtful and moment - seen.at < STALE for seen in self._seen.values())
+        return sum(
+            not seen.is_doubtful and moment - seen.at < STALE for seen in self._seen.values()
+        )
 
     def _judge(self, row, moment, excuse):
         seen = self._seen.get(row.id)
@@ -47,6 +55,8 @@ class Heartbeats:
         return seen
 
     def silence(self, worker_id):
-        """Return for how many seconds a worker has been seen to give no sign of life; 0 for one that hasn't been seen yet."""
+        """Return for how many seconds a worker has been seen to give no sign of life; 0 for one
+        that hasn't been seen yet.
+        """
         seen = self._seen.get(worker_id)
         return self._clock() - seen.at if seen else 0.0

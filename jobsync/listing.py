@@ -1,7 +1,9 @@
-"""The list of jobs: newest first, by the page, with the number of jobs in each status. It costs the same at any depth.
+"""The list of jobs: newest first, by the page, with the number of jobs in each status. It costs the
+same at any depth.
 
-No statement here looks at more than a few thousand rows, so that none stalls the process however many jobs there are: the indexes end in
-`created_at, number`, and whatever has to go through many jobs does it in walks along them that begin where the last one ended.
+No statement here looks at more than a few thousand rows, so that none stalls the process however
+many jobs there are: the indexes end in `created_at, number`, and whatever has to go through many
+jobs does it in walks along them that begin where the last one ended.
 """
 
 import re
@@ -21,7 +23,19 @@ from jobsync.db.extensions import db, socketio
 from jobsync.db.models import Job, JobWords, Step
 from jobsync.definitions.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
-from jobsync.store import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, bounded, cursor_of, found, last_change, one_by_one, place_of, read, with_times
+from jobsync.store import (
+    JOB_COLUMNS,
+    JOB_TABLE,
+    JOB_TIMES,
+    bounded,
+    cursor_of,
+    found,
+    last_change,
+    one_by_one,
+    place_of,
+    read,
+    with_times,
+)
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
 COUNTED = 20_000  # entries of an index counted at a time: a millisecond
@@ -31,30 +45,53 @@ LANES = 400  # of one statement: SQLite takes 500
 
 JOBS = Job.__table__.c
 WORDS = JobWords.__table__.c
-PARAMS = cast(JOBS.params, Text).label("params")  # as they are stored: those that don't fit on a page needn't be read
-LIST_COLUMNS = [JOBS.number, *(PARAMS if column.key == "params" else column for column in JOB_COLUMNS if column.key != "result")]
+# as they are stored: those that don't fit on a page needn't be read
+PARAMS = cast(JOBS.params, Text).label("params")
+LIST_COLUMNS = [
+    JOBS.number,
+    *(
+        PARAMS if column.key == "params" else column
+        for column in JOB_COLUMNS
+        if column.key != "result"
+    ),
+]
 STORED = ("params",)
 LIST_BYTES = 600  # of what a job is in a list besides its parameters and error
 MOST_KEPT = 64  # lists whose numbers are kept
 NEWEST_FIRST = (JOBS.created_at.desc(), JOBS.number.desc())
-RUN_COLUMNS = (JOBS.created_at, JOBS.number, JOBS.definition, JOBS.status, JOBS.started_at, JOBS.finished_at)
+RUN_COLUMNS = (
+    JOBS.created_at,
+    JOBS.number,
+    JOBS.definition,
+    JOBS.status,
+    JOBS.started_at,
+    JOBS.finished_at,
+)
 TOP = (2**62, 0)  # the place above all jobs
 EVER = -(2**63)  # the time below all others
 
 
 def words_of(job_id, name, params):
-    """Return what a job is found by: its name, its id and `name value` of each parameter, a line each, as `fold` leaves them."""
-    return fold("\n".join([name, job_id, *(f"{name} {as_text(value)}" for name, value in params.items())]))
+    """Return what a job is found by: its name, its id and `name value` of each parameter, a
+    line each, as `fold` leaves them.
+    """
+    return fold(
+        "\n".join([name, job_id, *(f"{name} {as_text(value)}" for name, value in params.items())])
+    )
 
 
 def fold(text):
-    """Return text so that case makes no difference. Not `lower`, which writes a Σ in two ways: a part of a word wouldn't be found."""
+    """Return text so that case makes no difference.
+
+    Not `lower`, which writes a Σ in two ways: a part of a word wouldn't be found.
+    """
     return text.casefold()
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a list is limited to. `status`: of these, empty for all. `since` and `until`: created on these days or between, in UTC.
+    """What a list is limited to. `status`: of these, empty for all. `since` and `until`: created on
+    these days or between, in UTC.
 
     `q`: in names, ids and parameters, case-insensitively.
     """
@@ -75,20 +112,27 @@ class Wanted:
 
 
 def jobs(status=(), definition=None, q=None, since=None, until=None, limit=50, cursor=None):
-    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`; `result` is left out. See Wanted for what limits it.
+    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`; `result` is left
+    out. See Wanted for what limits it.
 
-    A page of jobs with large parameters ends before `limit`. Raises BadInput for what isn't a cursor of this list.
+    A page of jobs with large parameters ends before `limit`. Raises BadInput for what isn't a
+    cursor of this list.
     """
     wanted = Wanted(tuple(status), definition, q, since, until)
     numbers, next_cursor = find(wanted, limit, cursor)
     _, counted = current_app.extensions["jobsync.counts"].get(wanted, wanted.status or JOB_STATUSES)
     with read():
         items, cut_cursor = rows(wanted, numbers)
-    return {"items": items, "next_cursor": cut_cursor or next_cursor, "total": sum(counted.values())}
+    return {
+        "items": items,
+        "next_cursor": cut_cursor or next_cursor,
+        "total": sum(counted.values()),
+    }
 
 
 def find(wanted, limit=50, cursor=None):
-    """Return `(numbers, next_cursor)` of the `limit` newest jobs, or the next ones after those that the cursor came with.
+    """Return `(numbers, next_cursor)` of the `limit` newest jobs, or the next ones after those that
+    the cursor came with.
 
     Lets others run in between, and opens transactions of its own. Raises BadInput.
     """
@@ -98,20 +142,26 @@ def find(wanted, limit=50, cursor=None):
     else:
         with read():
             places = _walk_all(wanted, top, limit + 1)
-    return [number for _, number in places[:limit]], cursor_of(*places[limit - 1]) if len(places) > limit else None
+    return [number for _, number in places[:limit]], cursor_of(*places[limit - 1]) if len(
+        places
+    ) > limit else None
 
 
 def rows(wanted, numbers):
-    """Return the jobs with these numbers as a list shows them, newest first, without those that have left it meanwhile, and a cursor.
+    """Return the jobs with these numbers as a list shows them, newest first, without those that
+    have left it meanwhile, and a cursor.
 
-    The cursor is None unless they are too large for one page: then it leads to those that are missing.
+    The cursor is None unless they are too large for one page: then it leads to those that are
+    missing.
     """
     query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
     # Looked at here: with a condition on the status SQLite might go through all jobs of that status
     sound_rows = (sound(row, JOB_TABLE, STORED) for row in one_by_one(db.session.execute(query)))
     present = (row for row in sound_rows if not wanted.status or row.status in wanted.status)
     taken, is_cut = bounded(present, len(numbers), _size_of)
-    return [_shown(row) for row in taken], cursor_of(taken[-1].created_at, taken[-1].number) if is_cut else None
+    return [_shown(row) for row in taken], cursor_of(
+        taken[-1].created_at, taken[-1].number
+    ) if is_cut else None
 
 
 def _size_of(row):
@@ -125,7 +175,8 @@ def _shown(row):
 
 
 def counts(wanted, statuses=JOB_STATUSES):
-    """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says. Lets others run in between.
+    """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says. Lets
+    others run in between.
 
     All of one moment; with `q` not, as each look is a transaction of its own.
     """
@@ -144,9 +195,11 @@ class _Kept:
 
 
 class KeptCounts:
-    """Keeps the numbers of the lists that were asked for last, since all viewers of a list ask for them when a status changes.
+    """Keeps the numbers of the lists that were asked for last, since all viewers of a list ask for
+    them when a status changes.
 
-    At most one counts a list at a time. Who asks meanwhile waits for the first count that began after they asked, and holds no connection.
+    At most one counts a list at a time. Who asks meanwhile waits for the first count that began
+    after they asked, and holds no connection.
     """
 
     def __init__(self, clock=time.monotonic):
@@ -154,7 +207,9 @@ class KeptCounts:
         self._kept = {}
 
     def get(self, wanted, statuses=JOB_STATUSES):
-        """Return `(change, counts)`: the numbers as `counts` has them, and a change that they are not older than. Not inside a transaction."""
+        """Return `(change, counts)`: the numbers as `counts` has them, and a change that they
+        are not older than. Not inside a transaction.
+        """
         asked = self._clock()
         kept = self._keep((replace(wanted, status=()), tuple(statuses)))
         if kept.change != present_change():
@@ -181,12 +236,19 @@ def present_change():
 
 def _count(wanted, status):
     (lane,) = _lanes(replace(wanted, status=(status,)))
-    return sum(_ask(wanted, select(func.count()).select_from(walk.subquery()))[0][0] for walk in _walks(wanted, lane, wanted.top))
+    return sum(
+        _ask(wanted, select(func.count()).select_from(walk.subquery()))[0][0]
+        for walk in _walks(wanted, lane, wanted.top)
+    )
 
 
 def _search(wanted, top, limit):
     """Return the places of the first `limit` jobs below `top` that match `q`."""
-    return sorted((place for lane in _lanes(wanted) for place in _search_lane(wanted, lane, top, limit)), key=_order, reverse=True)[:limit]
+    return sorted(
+        (place for lane in _lanes(wanted) for place in _search_lane(wanted, lane, top, limit)),
+        key=_order,
+        reverse=True,
+    )[:limit]
 
 
 def _order(place):
@@ -197,7 +259,9 @@ def _order(place):
 def _search_lane(wanted, lane, top, limit):
     places = []
     for walk in _walks(wanted, lane, top):
-        places += _ask(wanted, walk.order_by(desc("created_at"), desc("number")).limit(limit - len(places)))
+        places += _ask(
+            wanted, walk.order_by(desc("created_at"), desc("number")).limit(limit - len(places))
+        )
         if len(places) >= limit:
             break
     return map(tuple, places)
@@ -213,7 +277,9 @@ def _walk_all(wanted, top, limit):
 
 
 def _lanes(wanted):
-    """Return the conditions of the walks that together find all that is wanted, save for `q` and days: each is the beginning of an index."""
+    """Return the conditions of the walks that together find all that is wanted, save for `q`
+    and days: each is the beginning of an index.
+    """
     common = [JOBS.definition == wanted.definition] if wanted.definition else []
     return [[*common, JOBS.status == status] for status in wanted.status] or [common]
 
@@ -221,7 +287,8 @@ def _lanes(wanted):
 def _below(wanted, lane, place):
     """Return the conditions of the two walks that find a lane's jobs below a place.
 
-    Two, as SQLite would use only the first half of `(created_at, number) < place`, and go through all jobs of one moment.
+    Two, as SQLite would use only the first half of `(created_at, number) < place`, and go through
+    all jobs of one moment.
     """
     created_at, number = place
     older = [JOBS.created_at >= wanted.first]
@@ -231,7 +298,9 @@ def _below(wanted, lane, place):
 
 
 def _walk(conditions, limit):
-    return select(JOBS.created_at, JOBS.number).where(*conditions).order_by(*NEWEST_FIRST).limit(limit)
+    return (
+        select(JOBS.created_at, JOBS.number).where(*conditions).order_by(*NEWEST_FIRST).limit(limit)
+    )
 
 
 def _merged(walks, limit):
@@ -240,7 +309,9 @@ def _merged(walks, limit):
 
 
 def _walks(wanted, lane, place):
-    """Yield selects of a lane's jobs below a place that match `q`, newest first: each looks at a few, and others run in between."""
+    """Yield selects of a lane's jobs below a place that match `q`, newest first: each looks at
+    a few, and others run in between.
+    """
     size = SEARCHED if wanted.q else COUNTED
     while place:
         same, older = _below(wanted, lane, place)
@@ -258,7 +329,11 @@ def _matching(wanted, walk):
     query = select(inner)
     if wanted.q:
         # Not a join: SQLite might begin with the words of all jobs
-        query = query.where(exists().where(WORDS.number == inner.c.number, WORDS.words.like(_pattern(wanted.q), escape="\\")))
+        query = query.where(
+            exists().where(
+                WORDS.number == inner.c.number, WORDS.words.like(_pattern(wanted.q), escape="\\")
+            )
+        )
     return query
 
 
@@ -268,7 +343,9 @@ def _pattern(q):
 
 
 def _ask(wanted, statement):
-    """Return the rows of a statement: of the caller's transaction; with `q` of one of its own, as those of a search may take long together."""
+    """Return the rows of a statement: of the caller's transaction; with `q` of one of its own,
+    as those of a search may take long together.
+    """
     if not wanted.q:
         return db.session.execute(statement).all()
     with read() as session:
@@ -287,24 +364,39 @@ class Run:
 
 
 def recent_runs(definitions):
-    """Return `{definition: [Run]}` of the last runs of each that completed or failed, at most `RUNS`, oldest first."""
+    """Return `{definition: [Run]}` of the last runs of each that completed or failed, at most
+    `RUNS`, oldest first.
+    """
     runs = {definition: [] for definition in definitions}
-    lanes = [[JOBS.definition == definition, JOBS.status == status] for definition in definitions for status in (COMPLETED, FAILED)]
+    lanes = [
+        [JOBS.definition == definition, JOBS.status == status]
+        for definition in definitions
+        for status in (COMPLETED, FAILED)
+    ]
     for start in range(0, len(lanes), LANES):
-        walks = [_walk(lane, RUNS).with_only_columns(*RUN_COLUMNS) for lane in lanes[start : start + LANES]]
+        walks = [
+            _walk(lane, RUNS).with_only_columns(*RUN_COLUMNS)
+            for lane in lanes[start : start + LANES]
+        ]
         for row in db.session.execute(_merged(walks, len(walks) * RUNS)):
             row = sound(row, JOB_TABLE)
-            is_whole = row.definition in runs and None not in (row.started_at, row.finished_at)  # one that timed out waiting never ran
+            # one that timed out waiting never ran
+            is_whole = row.definition in runs and None not in (row.started_at, row.finished_at)
             if is_whole and len(runs[row.definition]) < RUNS:
                 runs[row.definition].insert(0, Run(row.status, row.finished_at - row.started_at))
     return runs
 
 
 def neighbours(job_id):
-    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one, None where there is none. Raises NotFound."""
+    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one,
+    None where there is none. Raises NotFound.
+    """
     definition, created_at, number = _place(job_id)
     lane = [JOBS.definition == definition]
-    above = [[*lane, JOBS.created_at == created_at, JOBS.number > number], [*lane, JOBS.created_at > created_at]]
+    above = [
+        [*lane, JOBS.created_at == created_at, JOBS.number > number],
+        [*lane, JOBS.created_at > created_at],
+    ]
     oldest_first = (JOBS.created_at, JOBS.number)
     return (
         _first_id(_below(Wanted(), lane, (created_at, number)), NEWEST_FIRST),
@@ -313,13 +405,17 @@ def neighbours(job_id):
 
 
 def earlier_durations(job_id):
-    """Return `{step name: [ms, …]}`: how long each step took in the last completed runs of the same definition before this one."""
+    """Return `{step name: [ms, …]}`: how long each step took in the last completed runs of the
+    same definition before this one.
+    """
     definition, *place = _place(job_id)
     lane = [JOBS.definition == definition, JOBS.status == COMPLETED]
     ways = [_walk(way, USUAL_RUNS) for way in _below(Wanted(), lane, place)]
     numbers = [row.number for row in db.session.execute(_merged(ways, USUAL_RUNS))]
     runs = select(JOBS.id).where(JOBS.number.in_(numbers))
-    steps = select(Step.name, Step.finished_at - Step.started_at).where(Step.job_id.in_(runs), Step.status == COMPLETED)
+    steps = select(Step.name, Step.finished_at - Step.started_at).where(
+        Step.job_id.in_(runs), Step.status == COMPLETED
+    )
     durations = {}
     for name, duration in in_turns(db.session.execute(steps.where(Step.started_at.is_not(None)))):
         if isinstance(duration, int):
@@ -333,6 +429,8 @@ def _place(job_id):
 
 
 def _first_id(ways, order):
-    """Return the id of the first job that one of the walks finds, looking at them in turn, or None."""
+    """Return the id of the first job that one of the walks finds, looking at them in turn, or
+    None.
+    """
     queries = (select(JOBS.id).where(*way).order_by(*order).limit(1) for way in ways)
     return next(filter(None, (db.session.execute(query).scalar() for query in queries)), None)

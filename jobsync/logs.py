@@ -1,6 +1,8 @@
-"""Log lines: appending them with their numbers and counters, and reading them by the page. A page costs the same at any depth.
+"""Log lines: appending them with their numbers and counters, and reading them by the page. A page
+costs the same at any depth.
 
-Whatever goes through many lines or long ones does so in slices of a few milliseconds, and lets others run in between.
+Whatever goes through many lines or long ones does so in slices of a few milliseconds, and lets
+others run in between.
 """
 
 import re
@@ -25,21 +27,40 @@ BATCH = 500  # lines that are asked for by their numbers at a time
 NEAR = 3000  # lines: what all workers together write while one of them gathers its lines
 NEAR_CHUNK = 1000  # of them looked at in one statement
 PIECE = 32 * 1024  # characters of one stored line; longer ones go on in the next
-BELIEVED = 2_000_000  # lines that a step may be said to have: twice as many as it may have where nothing else is set
+# lines that a step may be said to have: twice as many as it may have where nothing else is set
+BELIEVED = 2_000_000
 COUNTING = 0.25  # seconds that counting what a search matches may take
 NOTICE_BYTES = 200  # room left below the limit of bytes for the line that says that it is reached
 LINE_BYTES = 200  # of what a line is besides its text
-COUNTERS = {"debug": Step.debug, "info": Step.info, "warning": Step.warning, "error": Step.error_count}
+COUNTERS = {
+    "debug": Step.debug,
+    "info": Step.info,
+    "warning": Step.warning,
+    "error": Step.error_count,
+}
 
 # Written while everybody else waits: made once, as those of the store
 STEPS = Step.__table__
-COUNT = select(STEPS.c.log_count, STEPS.c.log_bytes).where(STEPS.c.pk == bindparam("step")).with_for_update()
+COUNT = (
+    select(STEPS.c.log_count, STEPS.c.log_bytes)
+    .where(STEPS.c.pk == bindparam("step"))
+    .with_for_update()
+)
 APPEND = insert(LogLine.__table__)
 GROW = (
     update(STEPS)
     .where(STEPS.c.pk == bindparam("step"))
-    .values(revision=bindparam("new_revision"), log_count=STEPS.c.log_count + bindparam("all"), log_bytes=bindparam("new_bytes"))
-    .values({column.key: STEPS.c[column.key] + bindparam(f"new_{level}") for level, column in COUNTERS.items()})
+    .values(
+        revision=bindparam("new_revision"),
+        log_count=STEPS.c.log_count + bindparam("all"),
+        log_bytes=bindparam("new_bytes"),
+    )
+    .values(
+        {
+            column.key: STEPS.c[column.key] + bindparam(f"new_{level}")
+            for level, column in COUNTERS.items()
+        }
+    )
 )
 LINES = LogLine.__table__.c
 
@@ -55,30 +76,44 @@ class Line:
 
 
 def lines_of(message, level, at, child_pk=None):
-    """Return the Lines of a message: one for each of its lines, pieces of `PIECE` characters of a very long one."""
+    """Return the Lines of a message: one for each of its lines, pieces of `PIECE` characters of
+    a very long one.
+    """
     texts = storable(str(message)).split("\n")
-    pieces = [text[start : start + PIECE] for text in texts for start in range(0, max(len(text), 1), PIECE)]
+    pieces = [
+        text[start : start + PIECE]
+        for text in texts
+        for start in range(0, max(len(text), 1), PIECE)
+    ]
     return [Line(at, level, piece.rstrip("\r"), child_pk) for piece in pieces]
 
 
 def append(session, step_pk, revision, lines, most_lines, most_bytes):
-    """Store `lines` after the step's last one, numbers without a gap, and count them, in the caller's write transaction.
+    """Store `lines` after the step's last one, numbers without a gap, and count them, in the
+    caller's write transaction.
 
-    Beyond `most_lines` lines of a step, or `most_bytes` bytes of their texts, nothing is stored; its last line says so. Returns how many
-    were stored.
+    Beyond `most_lines` lines of a step, or `most_bytes` bytes of their texts, nothing is stored;
+    its last line says so. Returns how many were stored.
     """
     step = session.execute(COUNT, {"step": step_pk}).first()
     if step is None:
         return 0
     lines, size = _within(lines, step, most_lines, most_bytes)
     if lines:
-        session.execute(APPEND, [_row(step_pk, number, line) for number, line in enumerate(lines, step.log_count + 1)])
-        session.execute(GROW, {"step": step_pk, "new_revision": revision, "new_bytes": size, **_counted(lines)})
+        session.execute(
+            APPEND,
+            [_row(step_pk, number, line) for number, line in enumerate(lines, step.log_count + 1)],
+        )
+        session.execute(
+            GROW, {"step": step_pk, "new_revision": revision, "new_bytes": size, **_counted(lines)}
+        )
     return len(lines)
 
 
 def _within(lines, step, most_lines, most_bytes):
-    """Return those of the lines that are to be stored, and the bytes that the step has then: `most_bytes` once that limit is reached."""
+    """Return those of the lines that are to be stored, and the bytes that the step has then:
+    `most_bytes` once that limit is reached.
+    """
     size, stored = step.log_bytes, []
     if step.log_count >= most_lines or size >= most_bytes:
         return [], size
@@ -94,23 +129,38 @@ def _within(lines, step, most_lines, most_bytes):
 
 
 def _notice(limit):
-    return Line(now(), "warning", f"The limit of {limit} a step is reached: what follows is not stored.")
+    return Line(
+        now(), "warning", f"The limit of {limit} a step is reached: what follows is not stored."
+    )
 
 
 def _row(step_pk, number, line):
     level = LEVELS.index(line.level)
-    return {"step_pk": step_pk, "line": number, "at": line.at, "level": level, "message": line.message, "child_pk": line.child_pk}
+    return {
+        "step_pk": step_pk,
+        "line": number,
+        "at": line.at,
+        "level": level,
+        "message": line.message,
+        "child_pk": line.child_pk,
+    }
 
 
 def _counted(lines):
-    return {"all": len(lines), **{f"new_{level}": sum(line.level == level for line in lines) for level in LEVELS}}
+    return {
+        "all": len(lines),
+        **{f"new_{level}": sum(line.level == level for line in lines) for level in LEVELS},
+    }
 
 
-def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q=None, room=ANSWER_BYTES):
-    """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`. Raises NotFound.
+def page(
+    job_id, step_name, after=None, before=None, limit=500, level="debug", q=None, room=ANSWER_BYTES
+):
+    """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`. Raises
+    NotFound.
 
-    It ends early where its lines take more than `room` bytes, and has `next` then: what to ask with to go on, `{"after": line}` or
-    `{"before": line}`. One line it always has, if there is any.
+    It ends early where its lines take more than `room` bytes, and has `next` then: what to ask with
+    to go on, `{"after": line}` or `{"before": line}`. One line it always has, if there is any.
     """
     with read():
         step = step_row(job_id, step_name)
@@ -120,8 +170,15 @@ def page(job_id, step_name, after=None, before=None, limit=500, level="debug", q
     is_forward = after is not None
     found = search.forward(after, end, limit) if is_forward else search.backward(end, limit)
     rows, is_cut = bounded(found, limit, _size_of, room)
-    answer = {"items": [_shown(step_name, row) for row in (rows if is_forward else rows[::-1])], "total": _total(step, search, level)}
-    return {**answer, "log_count": step.log_count, **({"next": {"after" if is_forward else "before": rows[-1].line}} if is_cut else {})}
+    answer = {
+        "items": [_shown(step_name, row) for row in (rows if is_forward else rows[::-1])],
+        "total": _total(step, search, level),
+    }
+    return {
+        **answer,
+        "log_count": step.log_count,
+        **({"next": {"after" if is_forward else "before": rows[-1].line}} if is_cut else {}),
+    }
 
 
 def _size_of(row):
@@ -129,17 +186,25 @@ def _size_of(row):
 
 
 def last_lines_of(step_name, step_pk, log_count, child_pk, at, limit):
-    """Return the last `limit` lines that a child wrote by `at` (ms), as `page` shows them, ascending.
+    """Return the last `limit` lines that a child wrote by `at` (ms), as `page` shows them,
+    ascending.
 
-    There is no index of children's lines. But lines are stored about in the order of their times, and a child's last ones together with
-    its end: they are looked for among the `NEAR` lines around the place that its end has in the log, whatever the log's length.
+    There is no index of children's lines. But lines are stored about in the order of their times,
+    and a child's last ones together with its end: they are looked for among the `NEAR` lines around
+    the place that its end has in the log, whatever the log's length.
     """
     place = _place_of(step_pk, log_count, at)
     first, last, rows = max(place - NEAR, 0), min(place + NEAR, log_count), []
     while last > first and len(rows) < limit:
         low = max(first, last - NEAR_CHUNK)
-        query = select(LogLine.__table__).where(LogLine.step_pk == step_pk, LogLine.line > low, LogLine.line <= last)
-        wanted = query.where(LogLine.child_pk == child_pk).order_by(LogLine.line.desc()).limit(limit - len(rows))
+        query = select(LogLine.__table__).where(
+            LogLine.step_pk == step_pk, LogLine.line > low, LogLine.line <= last
+        )
+        wanted = (
+            query.where(LogLine.child_pk == child_pk)
+            .order_by(LogLine.line.desc())
+            .limit(limit - len(rows))
+        )
         with read() as session:
             rows += [sound(row, LogLine.__table__) for row in session.execute(wanted)]
         last = low
@@ -166,11 +231,17 @@ def _place_of(step_pk, log_count, at):
 def _total(step, search, level):
     if search.matches:
         return search.count()
-    return sum(step._mapping[column.name] for name, column in COUNTERS.items() if LEVELS.index(name) >= LEVELS.index(level))
+    return sum(
+        step._mapping[column.name]
+        for name, column in COUNTERS.items()
+        if LEVELS.index(name) >= LEVELS.index(level)
+    )
 
 
 def everything(job_id, step_name, level="debug"):
-    """Yield all lines of a step that there are now, as `page` shows them, in order and a slice at a time. Raises NotFound at once."""
+    """Yield all lines of a step that there are now, as `page` shows them, in order and a slice
+    at a time. Raises NotFound at once.
+    """
     with read():
         step = step_row(job_id, step_name)
         last = _last_line(step)
@@ -179,18 +250,27 @@ def everything(job_id, step_name, level="debug"):
 
 
 def _last_line(step):
-    """Return the number of a step's last line. A count beyond belief isn't believed: to look for so many lines would never end."""
+    """Return the number of a step's last line.
+
+    A count beyond belief isn't believed: to look for so many lines would never end.
+    """
     if step.log_count <= BELIEVED:
         return step.log_count
-    query = select(LINES.line).where(LINES.step_pk == step.pk, LINES.line <= step.log_count).order_by(LINES.line.desc()).limit(1)
+    query = (
+        select(LINES.line)
+        .where(LINES.step_pk == step.pk, LINES.line <= step.log_count)
+        .order_by(LINES.line.desc())
+        .limit(1)
+    )
     return db.session.execute(query).scalar() or 0
 
 
 class Search:
-    """Reads a step's lines of a lowest level that contain `q`, among its first `last` lines (what comes later is of a later page).
+    """Reads a step's lines of a lowest level that contain `q`, among its first `last` lines (what
+    comes later is of a later page).
 
-    `q` is looked for in what pages show of a line, whatever the case: colours don't come between. One with control characters, which no
-    page shows, is looked for in the line as it was written.
+    `q` is looked for in what pages show of a line, whatever the case: colours don't come between.
+    One with control characters, which no page shows, is looked for in the line as it was written.
     """
 
     def __init__(self, step_pk, last, level, q):
@@ -200,11 +280,17 @@ class Search:
         self.matches = _matcher(q)
 
     def forward(self, after, before, limit):
-        """Yield up to `limit` rows with `after < line < before`, the first ones. Lets others run in between."""
+        """Yield up to `limit` rows with `after < line < before`, the first ones.
+
+        Lets others run in between.
+        """
         return self._rows(after, min(before, self.last + 1), limit, False)
 
     def backward(self, before, limit):
-        """Yield up to `limit` rows with `line < before`, the last ones, descending. Lets others run in between."""
+        """Yield up to `limit` rows with `line < before`, the last ones, descending.
+
+        Lets others run in between.
+        """
         return self._rows(0, min(before, self.last + 1), limit, True)
 
     def count(self):
@@ -229,7 +315,8 @@ class Search:
                 socketio.sleep(0)
 
     def _slice(self, after, before, limit, down):
-        """Look at some lines with `after < line < before`. Return those that match, `limit` at most, and the last line looked at.
+        """Look at some lines with `after < line < before`. Return those that match, `limit` at
+        most, and the last line looked at.
 
         No transaction is open when it returns: who takes the rows may do anything in between.
         """
@@ -242,21 +329,39 @@ class Search:
 
     def _by_line(self, after, before, down):
         """Return the query of the next lines of the level, and the last line that it looks at."""
-        low, high = (max(after, before - 1 - CHUNK), before - 1) if down else (after, min(before - 1, after + CHUNK))
-        query = self._ordered(LINES.line > low, LINES.line <= high, down=down).where(LINES.level >= self.level)
+        low, high = (
+            (max(after, before - 1 - CHUNK), before - 1)
+            if down
+            else (after, min(before - 1, after + CHUNK))
+        )
+        query = self._ordered(LINES.line > low, LINES.line <= high, down=down).where(
+            LINES.level >= self.level
+        )
         return query, low + 1 if down else high
 
     def _by_level(self, session, after, before, limit, down):
-        """Return the same for rare lines among a million: their numbers are found by one short walk along the index for each level.
+        """Return the same for rare lines among a million: their numbers are found by one short walk
+        along the index for each level.
 
         There is no query where there are no such lines.
         """
         order = LINES.line.desc() if down else LINES.line
         among = (self._of_step(), LINES.line > after, LINES.line < before)
         size = min(limit, BATCH)
-        walks = [select(LINES.line).where(*among, LINES.level == level).order_by(order).limit(size).subquery() for level in range(self.level, len(LEVELS))]
+        walks = [
+            select(LINES.line)
+            .where(*among, LINES.level == level)
+            .order_by(order)
+            .limit(size)
+            .subquery()
+            for level in range(self.level, len(LEVELS))
+        ]
         merged = union_all(*(select(walk) for walk in walks)).subquery()
-        numbers = list(session.execute(select(merged).order_by(merged.c.line.desc() if down else merged.c.line).limit(size)).scalars())
+        numbers = list(
+            session.execute(
+                select(merged).order_by(merged.c.line.desc() if down else merged.c.line).limit(size)
+            ).scalars()
+        )
         end = numbers[-1] if len(numbers) == size else (after + 1 if down else before - 1)
         return self._ordered(LINES.line.in_(numbers), down=down) if numbers else None, end
 
@@ -264,7 +369,11 @@ class Search:
         return LINES.step_pk == self.step_pk
 
     def _ordered(self, *conditions, down):
-        return select(LogLine.__table__).where(self._of_step(), *conditions).order_by(LINES.line.desc() if down else LINES.line)
+        return (
+            select(LogLine.__table__)
+            .where(self._of_step(), *conditions)
+            .order_by(LINES.line.desc() if down else LINES.line)
+        )
 
     def _look(self, result, limit, end):
         found, text = [], 0
@@ -279,11 +388,15 @@ class Search:
 
 
 def _matcher(q):
-    """Return a function that says whether a line's text matches `q`, None where all do. It takes time by the text's length alone."""
+    """Return a function that says whether a line's text matches `q`, None where all do.
+
+    It takes time by the text's length alone.
+    """
     if not q:
         return None
     wanted = q.casefold()
-    # Not `in`, which takes the product of both lengths for some texts; a pattern without wildcards doesn't
+    # Not `in`, which takes the product of both lengths for some texts; a pattern without wildcards
+    # doesn't
     find = re.compile(re.escape(wanted)).search
     if plain(q) == q:
         return lambda message: find(plain(message).casefold())

@@ -7,16 +7,17 @@ A step type is a function with up to two more beside it:
         context.log(f"Hello {unit['name']}")
         return {"greeted": unit["name"]}
 
-    @greet.plan                          # yields the children as it finds them; without one there is a single child
-    def plan_greetings(context):
+    @greet.plan                          # yields the children as it finds them; without one there
+    is a single child def plan_greetings(context):
         for name in context.options["names"]:
             yield Unit(name, {"name": name})
 
-    @greet.summarize                     # makes the step's result of its completed children's; without one it has none
-    def sum_up(context, results):
+    @greet.summarize                     # makes the step's result of its completed children's;
+    without one it has none def sum_up(context, results):
         return {"greeted": sum(1 for _ in results)}
 
-Making one registers nothing: `create_app` fills the registry from `jobsync.steps` and from the entry-point group `jobsync.steps`.
+Making one registers nothing: `create_app` fills the registry from `jobsync.steps` and from the
+entry-point group `jobsync.steps`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -46,11 +47,14 @@ class Unit:
 class Context(Protocol):
     """What a step type's functions are given besides their input.
 
-    options: the step's options, checked and filled in (those named in `StepType.templates` still as written).
-    params: the job's parameters. depends: names of the steps this one depends on. attempt: 1 for a child's first attempt.
+    options: the step's options, checked and filled in (those named in `StepType.templates` still as
+    written).
+    params: the job's parameters. depends: names of the steps this one depends on. attempt: 1 for a
+    child's first attempt.
     attempt_id: names the attempt among all of the database, as `job/child/attempt`.
-    last_input: in `plan`, the input of the last child an interrupted planning stored, else None. The engine passes over as many
-    units as were stored; a plan that can resume better says `resumes=True` and yields only what comes after `last_input`.
+    last_input: in `plan`, the input of the last child an interrupted planning stored, else None.
+    The engine passes over as many units as were stored; a plan that can resume better says
+    `resumes=True` and yields only what comes after `last_input`.
     """
 
     job_id: str
@@ -63,19 +67,31 @@ class Context(Protocol):
     last_input: dict | None
 
     def log(self, message: str, level: str = "info", at: int | None = None) -> None:
-        """Write log lines (one per line of `message`) of level debug, info, warning or error; `at` in ms, default now."""
+        """Write log lines (one per line of `message`) of level debug, info, warning or error;
+        `at` in ms, default now.
+        """
 
     def check(self) -> None:
-        """Raise `Stopped` if this work was cancelled or is out of time. Call it in every long loop; don't catch it."""
+        """Raise `Stopped` if this work was cancelled or is out of time.
+
+        Call it in every long loop; don't catch it.
+        """
 
     def on_stop(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called (from another thread) when the work is to be stopped, at once if it already is."""
+        """Have `callback` called (from another thread) when the work is to be stopped, at once
+        if it already is.
+        """
 
     def spawn(self, unit: Unit) -> None:
-        """Add a child to this child's own step. Safe to repeat: a later attempt's n-th spawn is the same child."""
+        """Add a child to this child's own step.
+
+        Safe to repeat: a later attempt's n-th spawn is the same child.
+        """
 
     def children(self, step_name: str) -> Iterator[str]:
-        """Yield the ids of the completed children of another step of the job, in the order they were planned."""
+        """Yield the ids of the completed children of another step of the job, in the order they
+        were planned.
+        """
 
     def result(self, child_id: str) -> Any:
         """Return the result of such a child; None if it is gone."""
@@ -87,19 +103,34 @@ class Context(Protocol):
         """Return the type of another step of the job."""
 
     def last_run(self) -> dict | None:
-        """Return the latest run of this step by another job, of the same type with the same options, that completed with all its children.
+        """Return the latest run of this step by another job, of the same type with the same
+        options, that completed with all its children.
 
-        {"id", "job_id", "started_at": ms, "child_count"}; None if there is none. Deleting its job takes it away, also while it is looked at.
+        {"id", "job_id", "started_at": ms, "child_count"}; None if there is none. Deleting its job
+        takes it away, also while it is looked at.
         """
 
     def run_children(self, run_id: str) -> Iterator[tuple[str, dict]]:
-        """Yield `(id, input)` of the completed children of such a run, in the order they were planned; `result` takes their ids too."""
+        """Yield `(id, input)` of the completed children of such a run, in the order they were
+        planned; `result` takes their ids too.
+        """
 
 
 class StepType:
     """A step type: `run`, and what its decorators added. Call it to call `run`."""
 
-    def __init__(self, name, run, options=NoOptions, batch=False, resumes=False, templates=(), placeholders=None, check=None, sums=None):
+    def __init__(
+        self,
+        name,
+        run,
+        options=NoOptions,
+        batch=False,
+        resumes=False,
+        templates=(),
+        placeholders=None,
+        check=None,
+        sums=None,
+    ):
         self.name = name
         self.run = run
         self.options = options
@@ -121,7 +152,9 @@ class StepType:
         return function
 
     def summarize(self, function: Callable[[Context, Iterator[dict]], dict]):
-        """Use `function` to make the step's result of the results of its completed children, which it gets one by one."""
+        """Use `function` to make the step's result of the results of its completed children,
+        which it gets one by one.
+        """
         self.summary = function
         return function
 
@@ -135,12 +168,15 @@ def step(name, **options):
     """Make a StepType of the function below.
 
     options: a marshmallow Schema for the step's own keys in a definition.
-    batch: its children may be short and can be done again without harm, so a worker may take several at a time.
+    batch: its children may be short and can be done again without harm, so a worker may take
+    several at a time.
     resumes: its plan goes on after `context.last_input` by itself.
-    templates: options that stay as written because `run` fills them in; placeholders: the names it adds to the parameters,
-    each with the option that it needs.
-    check(options, params): returns a list of reasons why these parameters can't be used (checked before a job is accepted).
-    sums: a key of the results whose value is all that `summarize` wants to get of each; by default it gets whole results.
+    templates: options that stay as written because `run` fills them in; placeholders: the names it
+    adds to the parameters, each with the option that it needs.
+    check(options, params): returns a list of reasons why these parameters can't be used (checked
+    before a job is accepted).
+    sums: a key of the results whose value is all that `summarize` wants to get of each; by default
+    it gets whole results.
     """
     return lambda run: StepType(name, run, **options)
 

@@ -1,4 +1,6 @@
-"""The shapes of what goes in (checked, unknown fields refused) and out (documented): marshmallow only."""
+"""The shapes of what goes in (checked, unknown fields refused) and out (documented):
+marshmallow only.
+"""
 
 import re
 from datetime import date
@@ -24,15 +26,21 @@ class CommaList(fields.String):
         self.choices = choices
 
     def _deserialize(self, value, attr, data, **kwargs):
-        words = [word for word in super()._deserialize(value, attr, data, **kwargs).split(",") if word]
+        words = [
+            word for word in super()._deserialize(value, attr, data, **kwargs).split(",") if word
+        ]
         wrong = [word for word in words if word not in self.choices]
         if wrong:
-            raise ValidationError(f"Not a status: {', '.join(wrong)}. There are: {', '.join(self.choices)}.")
+            raise ValidationError(
+                f"Not a status: {', '.join(wrong)}. There are: {', '.join(self.choices)}."
+            )
         return list(dict.fromkeys(words))
 
 
 class Whole(fields.Integer):
-    """A whole number in plain digits: `int` would take `1_0`, blanks and other alphabets' digits as well."""
+    """A whole number in plain digits: `int` would take `1_0`, blanks and other alphabets'
+    digits as well.
+    """
 
     def _validated(self, value):
         if isinstance(value, str) and not re.fullmatch("[+-]?[0-9]{1,20}", value):
@@ -41,7 +49,10 @@ class Whole(fields.Integer):
 
 
 class Day(fields.String):
-    """A day, `2026-11-22`; loads as a date. Of the other forms of ISO 8601 none: an address should have one form."""
+    """A day, `2026-11-22`; loads as a date.
+
+    Of the other forms of ISO 8601 none: an address should have one form.
+    """
 
     def _deserialize(self, value, attr, data, **kwargs):
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -58,7 +69,10 @@ def _text(most, **options):
 
 
 def _search(description):
-    checks = [validate.Length(max=200), validate.ContainsNoneOf("\0", error="NUL is in no text here.")]
+    checks = [
+        validate.Length(max=200),
+        validate.ContainsNoneOf("\0", error="NUL is in no text here."),
+    ]
     return fields.String(validate=checks, metadata={"description": description})
 
 
@@ -75,7 +89,11 @@ def _status(statuses):
 
 
 def _statuses(statuses):
-    return CommaList(statuses, load_default=list, metadata={"description": f"A comma list of {', '.join(statuses)}; all when left out"})
+    return CommaList(
+        statuses,
+        load_default=list,
+        metadata={"description": f"A comma list of {', '.join(statuses)}; all when left out"},
+    )
 
 
 def _limit(default, most):
@@ -115,15 +133,27 @@ MOST_LINES = 2**53
 
 class LogsQuery(Strict):
     step = fields.String(required=True, validate=validate.Length(1, 64))
-    after = Whole(validate=validate.Range(0, MOST_LINES), metadata={"description": "Lines after this one"})
-    before = Whole(validate=validate.Range(1, MOST_LINES), metadata={"description": "The lines that end just before this one"})
+    after = Whole(
+        validate=validate.Range(0, MOST_LINES), metadata={"description": "Lines after this one"}
+    )
+    before = Whole(
+        validate=validate.Range(1, MOST_LINES),
+        metadata={"description": "The lines that end just before this one"},
+    )
     limit = _limit(500, 5000)
-    level = fields.String(load_default="debug", validate=validate.OneOf(LEVELS), metadata={"description": "The lowest level shown"})
+    level = fields.String(
+        load_default="debug",
+        validate=validate.OneOf(LEVELS),
+        metadata={"description": "The lowest level shown"},
+    )
     q = _search("A substring, case-insensitive")
 
 
 class DownloadQuery(Strict):
-    step = fields.String(validate=validate.Length(1, 64), metadata={"description": "All steps, one after the other, when left out"})
+    step = fields.String(
+        validate=validate.Length(1, 64),
+        metadata={"description": "All steps, one after the other, when left out"},
+    )
     level = fields.String(load_default="debug", validate=validate.OneOf(LEVELS))
     format = fields.String(load_default="text", validate=validate.OneOf(("text", "jsonl")))
 
@@ -247,7 +277,14 @@ class Logs(Schema):
     items = fields.List(fields.Nested(LogLine), required=True)
     total = fields.Integer(allow_none=True, required=True)
     log_count = fields.Integer(required=True)
-    next = fields.Nested(Onward, metadata={"description": "There only when the page ends early for its size: what to ask with to go on"})
+    next = fields.Nested(
+        Onward,
+        metadata={
+            "description": (
+                "There only when the page ends early for its size: what to ask with to go on"
+            )
+        },
+    )
 
 
 class DefinitionParam(Shown):
@@ -291,7 +328,10 @@ class Problem(Shown):
 
 class Definitions(_Page):
     items = fields.List(fields.Nested(Definition))
-    problems = fields.List(fields.Nested(Problem), metadata={"description": "What is wrong with definitions that can't be used"})
+    problems = fields.List(
+        fields.Nested(Problem),
+        metadata={"description": "What is wrong with definitions that can't be used"},
+    )
 
 
 def _moment(text):
@@ -302,8 +342,15 @@ def _moment(text):
 
 
 class Paint(Strict):
-    updated_at = fields.String(required=True, validate=[validate.Length(max=40), _moment], metadata={"format": "date-time"})
-    age_ms = Whole(required=True, strict=True, validate=validate.Range(0, 86_400_000), metadata={"description": "since it was painted"})
+    updated_at = fields.String(
+        required=True, validate=[validate.Length(max=40), _moment], metadata={"format": "date-time"}
+    )
+    age_ms = Whole(
+        required=True,
+        strict=True,
+        validate=validate.Range(0, 86_400_000),
+        metadata={"description": "since it was painted"},
+    )
 
 
 class Painted(Strict):

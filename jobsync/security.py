@@ -1,7 +1,9 @@
-"""Who may talk to the server at all: hosts and origins, checked before anything else sees a request, and the headers of its answers.
+"""Who may talk to the server at all: hosts and origins, checked before anything else sees a
+request, and the headers of its answers.
 
-An allowed `Host` stops DNS rebinding (a foreign name that points at 127.0.0.1); an `Origin` other than one's own host stops other
-sites' pages from writing, reading or opening a socket, and so does `Sec-Fetch-Site` where a browser sends no `Origin`.
+An allowed `Host` stops DNS rebinding (a foreign name that points at 127.0.0.1); an `Origin` other
+than one's own host stops other sites' pages from writing, reading or opening a socket, and so does
+`Sec-Fetch-Site` where a browser sends no `Origin`.
 """
 
 import ipaddress
@@ -33,11 +35,14 @@ HEADERS = {
 
 
 SOCKET_PATH = "/socket.io"  # of Engine.IO
-HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")  # a name or address, and a port
+# a name or address, and a port
+HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 class Gate:
-    """WSGI middleware outside of everything, Engine.IO included: refuses foreign hosts and origins with 403, and adds HEADERS to all answers."""
+    """WSGI middleware outside of everything, Engine.IO included: refuses foreign hosts and
+    origins with 403, and adds HEADERS to all answers.
+    """
 
     def __init__(self, wsgi_app, allowed_hosts):
         self._wsgi_app = wsgi_app
@@ -47,7 +52,9 @@ class Gate:
         def start(status, headers, exc_info=None):
             return start_response(status, _with_ours(headers), exc_info)
 
-        reason = self._refusal(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")) or _fetched_from_elsewhere(environ)
+        reason = self._refusal(
+            environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN")
+        ) or _fetched_from_elsewhere(environ)
         if reason:
             return _refuse(environ, start, reason)
         query = environ.get("QUERY_STRING", "")
@@ -65,14 +72,17 @@ class Gate:
 
     def _is_allowed(self, host):
         match = HOST.fullmatch(host)
-        return bool(match) and (host in self._allowed or match[1] in self._allowed or is_loopback(match[1]))
+        return bool(match) and (
+            host in self._allowed or match[1] in self._allowed or is_loopback(match[1])
+        )
 
 
 def _fetched_from_elsewhere(environ):
     """Return why a request is refused that another site's page makes, None if it may pass.
 
-    Such a request need not have an `Origin` (an image, a `fetch` without CORS), but browsers say where it comes from. Following a link to a
-    page is all that another site may let one do. Engine.IO's path opens a session with each GET, so not even the same site's other ports may.
+    Such a request need not have an `Origin` (an image, a `fetch` without CORS), but browsers say
+    where it comes from. Following a link to a page is all that another site may let one do.
+    Engine.IO's path opens a session with each GET, so not even the same site's other ports may.
     """
     site = environ.get("HTTP_SEC_FETCH_SITE", "").strip().lower()
     is_socket = environ.get("PATH_INFO", "").startswith(SOCKET_PATH)
@@ -85,23 +95,35 @@ def _fetched_from_elsewhere(environ):
 
 def _opens_page(environ):
     mode, goal = environ.get("HTTP_SEC_FETCH_MODE", ""), environ.get("HTTP_SEC_FETCH_DEST", "")
-    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and (mode.strip().lower(), goal.strip().lower()) == ("navigate", "document")
+    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and (
+        mode.strip().lower(),
+        goal.strip().lower(),
+    ) == ("navigate", "document")
 
 
 def _refuse(environ, start, reason):
-    body = json.dumps({"code": 403, "status": "Forbidden", "message": reason, "errors": {}}).encode()
-    start("403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    body = json.dumps(
+        {"code": 403, "status": "Forbidden", "message": reason, "errors": {}}
+    ).encode()
+    start(
+        "403 Forbidden", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 def _with_ours(headers):
     """Return an answer's headers with those of HEADERS that it doesn't set itself."""
     own = {name.lower() for name, _ in headers}
-    return [*headers, *((name, value) for name, value in HEADERS.items() if name.lower() not in own)]
+    return [
+        *headers,
+        *((name, value) for name, value in HEADERS.items() if name.lower() not in own),
+    ]
 
 
 def _escaped(query):
-    """Return a query string with raw bytes written as browsers do (`%ff`): Flask stumbles over the bytes themselves."""
+    """Return a query string with raw bytes written as browsers do (`%ff`): Flask stumbles over
+    the bytes themselves.
+    """
     return quote(query.encode("latin-1"), safe=string.printable)
 
 

@@ -1,6 +1,7 @@
 """Statuses and what follows from them: pure functions over plain facts, standard library only.
 
-The rules are those of the contract's section 1. Nothing else in the system decides how a step or a job ends.
+The rules are those of the contract's section 1. Nothing else in the system decides how a step or a
+job ends.
 """
 
 from dataclasses import dataclass, field, replace
@@ -17,8 +18,16 @@ RETRYABLE = (FAILED, CANCELLED)
 
 LEVELS = ("debug", "info", "warning", "error")
 
-# The stages inside a running step. A worker takes PLAN and SUMMARY as units of work; BROKEN is its word that one of them failed.
-WAITING, PLAN, CHILDREN, SUMMARY, DONE, BROKEN = "waiting", "plan", "children", "summary", "done", "broken"
+# The stages inside a running step. A worker takes PLAN and SUMMARY as units of work; BROKEN is its
+# word that one of them failed.
+WAITING, PLAN, CHILDREN, SUMMARY, DONE, BROKEN = (
+    "waiting",
+    "plan",
+    "children",
+    "summary",
+    "done",
+    "broken",
+)
 
 # A terminal status never changes, save by a retry (to pending).
 TRANSITIONS = {
@@ -35,7 +44,8 @@ TRANSITIONS = {
         CANCELLED: {PENDING},
         SKIPPED: {PENDING},
     },
-    # A short child may end in the transaction that starts it; one that is to be tried again goes back to pending.
+    # A short child may end in the transaction that starts it; one that is to be tried again goes
+    # back to pending.
     "child": {
         PENDING: {RUNNING, COMPLETED, FAILED, CANCELLED},
         RUNNING: {PENDING, COMPLETED, FAILED, CANCELLED},
@@ -81,7 +91,10 @@ class Move:
 
 
 def derive_step(step, steps):
-    """Return the Move that follows for `step` (StepFacts), or None when nothing does. `steps` maps names to StepFacts."""
+    """Return the Move that follows for `step` (StepFacts), or None when nothing does.
+
+    `steps` maps names to StepFacts.
+    """
     if step.status == PENDING:
         return _derive_pending(step, [steps[name] for name in step.depends])
     if step.status == RUNNING:
@@ -123,7 +136,9 @@ def _too_many(failures, limit):
 
 
 def derive_job(status, steps):
-    """Return the status that follows for a job from its steps (an iterable of StepFacts), or None when nothing does."""
+    """Return the status that follows for a job from its steps (an iterable of StepFacts), or
+    None when nothing does.
+    """
     if status in TERMINAL:
         return None
     steps = list(steps)
@@ -143,11 +158,13 @@ def _end_of_job(steps):
 
 
 def derive_moves(steps, turns=iter):
-    """Yield `(name, Move)` until nothing more follows, each move seen by the next. `steps` maps names to StepFacts and is brought along.
+    """Yield `(name, Move)` until nothing more follows, each move seen by the next. `steps` maps
+    names to StepFacts and is brought along.
 
-    One pass: each step is looked at after those that it depends on, until nothing more follows for it. Nothing does later then, since what
-    follows for a step depends on itself and on those alone. Raises ValueError for a cycle. turns: what goes through many steps, so that a
-    caller can do something else in between.
+    One pass: each step is looked at after those that it depends on, until nothing more follows for
+    it. Nothing does later then, since what follows for a step depends on itself and on those alone.
+    Raises ValueError for a cycle. turns: what goes through many steps, so that a caller can do
+    something else in between.
     """
     for name in turns(_in_order(steps)):
         while move := _new_move(steps[name], steps):
@@ -162,7 +179,11 @@ def _in_order(steps):
         path = [first]
         while path:
             name = path[-1]
-            before = [other for other in steps[name].depends if other not in done] if name not in done else []
+            before = (
+                [other for other in steps[name].depends if other not in done]
+                if name not in done
+                else []
+            )
             if before and name in begun:
                 raise ValueError(f"step {name!r} depends on itself")
             if before:
@@ -182,7 +203,13 @@ def _new_move(step, steps):
 
 def _moved(step, move):
     children = _cancelled(step.children) if move.status == FAILED else step.children
-    return replace(step, status=move.status, stage=move.stage, error=move.error or step.error, children=children)
+    return replace(
+        step,
+        status=move.status,
+        stage=move.stage,
+        error=move.error or step.error,
+        children=children,
+    )
 
 
 def _cancelled(children):

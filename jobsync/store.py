@@ -1,6 +1,8 @@
-"""The store: the transaction that all writes go through, and the queries. Shapes are the contract's, times as ISO 8601 texts.
+"""The store: the transaction that all writes go through, and the queries. Shapes are the
+contract's, times as ISO 8601 texts.
 
-A reader inside `read()` sees one moment: what it reads of a job, its steps and its revision belongs together.
+A reader inside `read()` sees one moment: what it reads of a job, its steps and its revision belongs
+together.
 """
 
 import base64
@@ -30,23 +32,31 @@ from jobsync.status import LEVELS as LOG_LEVELS
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
-PROBED = 1.0  # the same for who only wants to know: a writer that has no processor for a while isn't a trouble yet
-PROBE_BYTES = 64 * 1024  # more than a usual transaction writes: of a nearly full disk one page may be free, and a job not fit
+# the same for who only wants to know: a writer that has no processor for a while isn't a trouble
+# yet
+PROBED = 1.0
+# more than a usual transaction writes: of a nearly full disk one page may be free, and a job not
+# fit
+PROBE_BYTES = 64 * 1024
 PROBE_REST = 1.0  # seconds between two probes, however many ask
-ANSWER_BYTES = 4 * 1024 * 1024  # of one page of anything, as JSON: it ends early there and says where to go on
+# of one page of anything, as JSON: it ends early there and says where to go on
+ANSWER_BYTES = 4 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
-_writers = threading.Lock()  # green in the web process: its writers take turns here instead of spinning on SQLite's lock
+# green in the web process: its writers take turns here instead of spinning on SQLite's lock
+_writers = threading.Lock()
 _writing = set()  # the thread or greenlet that has it
 
 
 @contextmanager
 def write(patience=PATIENCE):
-    """Open the one write transaction of this process: commit at the end, roll back on an error, then tell `changes`.
+    """Open the one write transaction of this process: commit at the end, roll back on an error,
+    then tell `changes`.
 
-    Never let another greenlet run inside: everybody else would wait. `execute_long` alone does, while the database works. Raises StoreBusy
-    when other writers keep the lock for `patience` seconds; waiting lets other greenlets run. Raises StoreUnwritable when the database can't
-    be written to, and RuntimeError inside `read` or `write`.
+    Never let another greenlet run inside: everybody else would wait. `execute_long` alone does,
+    while the database works. Raises StoreBusy when other writers keep the lock for `patience`
+    seconds; waiting lets other greenlets run. Raises StoreUnwritable when the database can't be
+    written to, and RuntimeError inside `read` or `write`.
     """
     session = db.session()
     _refuse_nesting(session, "write")
@@ -74,14 +84,23 @@ def write(patience=PATIENCE):
 
 
 def _refuse_nesting(session, wanted):
-    """Refuse a transaction inside another one: the inner one would end the outer one, or wait for it without end."""
-    present = session.info.get("transaction") or ("write" if wanted == "write" and threading.get_ident() in _writing else None)
+    """Refuse a transaction inside another one: the inner one would end the outer one, or wait
+    for it without end.
+    """
+    present = session.info.get("transaction") or (
+        "write" if wanted == "write" and threading.get_ident() in _writing else None
+    )
     if present:
-        raise RuntimeError(f"{wanted}() inside {present}(): transactions don't nest. Work in the session of the outer one.")
+        raise RuntimeError(
+            f"{wanted}() inside {present}(): transactions don't nest. Work in the session of "
+            "the outer one."
+        )
 
 
 def raise_as_store_error(error):
-    """Raise StoreUnwritable for what the database raised because it can't be written to now, StoreBusy for a lock; do nothing for the rest."""
+    """Raise StoreUnwritable for what the database raised because it can't be written to now,
+    StoreBusy for a lock; do nothing for the rest.
+    """
     orig = unusable(error) if isinstance(error, SQLAlchemyError | sqlite3.Error) else None
     if orig is not None:
         raise StoreBusy() if "locked" in str(orig) else StoreUnwritable(orig) from error
@@ -102,9 +121,11 @@ def _begin_immediate(session, deadline):
 
 
 def execute_long(session, statement, parameters=None):
-    """Run a statement that may take long, as one that changes 100,000 rows does, in a write transaction, and return its result.
+    """Run a statement that may take long, as one that changes 100,000 rows does, in a write
+    transaction, and return its result.
 
-    Everybody but other writers goes on meanwhile: readers see what was before. So does the commit, which then has much to write too.
+    Everybody but other writers goes on meanwhile: readers see what was before. So does the commit,
+    which then has much to write too.
     """
     session.info["is_long"] = True
     return session.execute(statement, parameters, execution_options=OUTSIDE)
@@ -120,7 +141,9 @@ def _commit(session):
 
 
 def moment(session):
-    """Return the time of a write transaction in ms: one for all that it writes, so that no step starts before its job."""
+    """Return the time of a write transaction in ms: one for all that it writes, so that no step
+    starts before its job.
+    """
     return session.info["moment"]
 
 
@@ -131,7 +154,8 @@ FIRST_PROBE = Probe.__table__.insert()
 def why_not_writable():
     """Return in one line why nothing can be written now or within a second, None if it can.
 
-    It writes something that takes room and differs each time: a lock can be had on a full disk as well, and what is as it was isn't written.
+    It writes something that takes room and differs each time: a lock can be had on a full disk as
+    well, and what is as it was isn't written.
     """
     content = {"content": os.urandom(PROBE_BYTES)}
     try:
@@ -144,7 +168,10 @@ def why_not_writable():
 
 
 class WriteProbe:
-    """What one process knows of whether the database can be written to. Asked however often, it looks at most once in PROBE_REST seconds."""
+    """What one process knows of whether the database can be written to.
+
+    Asked however often, it looks at most once in PROBE_REST seconds.
+    """
 
     def __init__(self, clock=time.monotonic):
         self._clock = clock
@@ -162,7 +189,10 @@ class WriteProbe:
 
 @contextmanager
 def read():
-    """Open a read transaction: all queries inside see the same moment. Raises RuntimeError inside `read` or `write`."""
+    """Open a read transaction: all queries inside see the same moment.
+
+    Raises RuntimeError inside `read` or `write`.
+    """
     session = db.session()
     _refuse_nesting(session, "read")
     session.rollback()
@@ -174,15 +204,27 @@ def read():
         session.rollback()
 
 
-# What is asked again and again is a statement in capitals, made once and of the tables' own columns: making one anew, through the classes,
-# takes five times as long as its answer.
+# What is asked again and again is a statement in capitals, made once and of the tables' own
+# columns: making one anew, through the classes, takes five times as long as its answer.
 
 JOB_TABLE, STEP_TABLE, CHILD_TABLE = Job.__table__, Step.__table__, Child.__table__
 JOBS, STEPS = JOB_TABLE.c, STEP_TABLE.c
 
 # Jobs
 
-JOB_FIELDS = ("id", "definition", "name", "status", "revision", "params", "result", "error", "tags", "source", "rerun_of")
+JOB_FIELDS = (
+    "id",
+    "definition",
+    "name",
+    "status",
+    "revision",
+    "params",
+    "result",
+    "error",
+    "tags",
+    "source",
+    "rerun_of",
+)
 JOB_TIMES = ("created_at", "started_at", "finished_at", "updated_at")
 JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 
@@ -201,9 +243,11 @@ def found(row, kind, name):
 
 
 def with_times(row, times, table, stored=(), read_json=None):
-    """Return a row of a table as a dict, those of its columns that are times as ISO texts; with `damage` if it holds what can't be used.
+    """Return a row of a table as a dict, those of its columns that are times as ISO texts; with
+    `damage` if it holds what can't be used.
 
-    stored: its columns of JSON that are text in the row. read_json: what makes a value of such a text, that of the JSON by default.
+    stored: its columns of JSON that are text in the row. read_json: what makes a value of such a
+    text, that of the JSON by default.
     """
     row = sound(row, table, stored)
     shown, wrong = dict(row._mapping), list(damage(row))
@@ -213,7 +257,13 @@ def with_times(row, times, table, stored=(), read_json=None):
         text, value = shown[name], value_of(shown[name], table, name)
         is_damaged = isinstance(value, Damaged)
         wrong += [name] if is_damaged and name not in wrong else []
-        shown[name] = plainest(table, name) if is_damaged else read_json(text) if read_json and text is not None else value
+        shown[name] = (
+            plainest(table, name)
+            if is_damaged
+            else read_json(text)
+            if read_json and text is not None
+            else value
+        )
     if wrong:
         tell(table, row, wrong)
         shown["damage"] = wrong
@@ -237,13 +287,19 @@ LAST_CHANGED = select(JOBS.id, JOBS.status, JOBS.revision).order_by(JOBS.change.
 
 
 def last_changed_job():
-    """Return `(id, status, revision)` of the job that changed last, or None when there is no job."""
+    """Return `(id, status, revision)` of the job that changed last, or None when there is no
+    job.
+    """
     return db.session.execute(LAST_CHANGED).first()
 
 
 def reruns_of(job_id):
     """Return the ids of the jobs that are reruns of this one, oldest first."""
-    return list(db.session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars())
+    return list(
+        db.session.execute(
+            select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)
+        ).scalars()
+    )
 
 
 # Steps
@@ -251,11 +307,26 @@ def reruns_of(job_id):
 OF_JOB = STEPS.job_id == bindparam("job_id")
 COUNTS = [STEPS[status] for status in CHILD_STATUSES]
 LEVELS = [STEPS.debug, STEPS.info, STEPS.warning, STEPS.error_count]
-SHOWN_HEAD = select(JOBS.id, JOBS.status, JOBS.revision, JOBS.error, JOBS.updated_at, JOBS.started_at, JOBS.finished_at).where(
-    JOBS.id == bindparam("job_id")
-)
+SHOWN_HEAD = select(
+    JOBS.id,
+    JOBS.status,
+    JOBS.revision,
+    JOBS.error,
+    JOBS.updated_at,
+    JOBS.started_at,
+    JOBS.finished_at,
+).where(JOBS.id == bindparam("job_id"))
 SHOWN_STEPS = (
-    select(STEPS.name, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS, STEPS.error, STEPS.started_at, STEPS.finished_at)
+    select(
+        STEPS.name,
+        STEPS.status,
+        STEPS.log_count,
+        *COUNTS,
+        *LEVELS,
+        STEPS.error,
+        STEPS.started_at,
+        STEPS.finished_at,
+    )
     .where(OF_JOB)
     .order_by(STEPS.position)
 )
@@ -264,10 +335,13 @@ SHOWN_STEPS = (
 def structure(job_id):
     """Return a job's `structure`: what a page needs to be right, from one moment. Raises NotFound.
 
-    It reads one job row and its step rows: the same cost whatever number of children and lines there are. Others run in between.
+    It reads one job row and its step rows: the same cost whatever number of children and lines
+    there are. Others run in between.
     """
     with read() as session:
-        head = sound(found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id), JOB_TABLE)
+        head = sound(
+            found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id), JOB_TABLE
+        )
         parts = session.execute(SHOWN_STEPS, {"job_id": job_id}).partitions(PARTITION)
         steps = [_step_shown(sound(row, STEP_TABLE)) for part in in_turns(parts) for row in part]
     return {
@@ -283,7 +357,8 @@ def structure(job_id):
 
 
 def _step_shown(row):
-    name, status, log_count, *numbers, error, started_at, finished_at = row  # by place, as of `_facts`
+    # by place, as of `_facts`
+    name, status, log_count, *numbers, error, started_at, finished_at = row
     counts, levels = numbers[: len(CHILD_STATUSES)], numbers[len(CHILD_STATUSES) :]
     return {
         "name": name,
@@ -299,18 +374,34 @@ def _step_shown(row):
 
 
 def step_details(job_id):
-    """Return what `structure` leaves out and never changes or matters only at the end: `[{"name", "type", "depends", …}]`."""
-    columns = (Step.pk, Step.name, Step.type, Step.depends, Step.on_error, Step.always_run, Step.max_child_failures, Step.retries)
+    """Return what `structure` leaves out and never changes or matters only at the end:
+    `[{"name", "type", "depends", …}]`.
+    """
+    columns = (
+        Step.pk,
+        Step.name,
+        Step.type,
+        Step.depends,
+        Step.on_error,
+        Step.always_run,
+        Step.max_child_failures,
+        Step.retries,
+    )
     query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
     parts = in_turns(db.session.execute(query).partitions(PARTITION))
     return [dict(sound(row, STEP_TABLE)._mapping) for part in parts for row in part]
 
 
-STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS).where(OF_JOB, STEPS.name == bindparam("name"))
+STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS).where(
+    OF_JOB, STEPS.name == bindparam("name")
+)
 
 
 def step_row(job_id, name):
-    """Return a step's row by job and name: `pk`, `type`, `status`, its counters. Raises NotFound."""
+    """Return a step's row by job and name: `pk`, `type`, `status`, its counters.
+
+    Raises NotFound.
+    """
     return _of_step(STEP_ROW, job_id, name)
 
 
@@ -331,15 +422,26 @@ def _of_step(query, job_id, name):
 
 def step_names(job_id):
     """Return the names of a job's steps in the order of the definition. Raises NotFound."""
-    names = list(db.session.execute(select(Step.name).where(Step.job_id == job_id).order_by(Step.position)).scalars())
+    names = list(
+        db.session.execute(
+            select(Step.name).where(Step.job_id == job_id).order_by(Step.position)
+        ).scalars()
+    )
     if not names:
         job_exists(job_id)
     return names
 
 
 def step_strips(job_ids):
-    """Return `{job_id: [{"name", "status", children…}]}` in the order of the definitions, for the list of jobs."""
-    columns = (Step.job_id, Step.name, Step.status, *(getattr(Step, status) for status in CHILD_STATUSES))
+    """Return `{job_id: [{"name", "status", children…}]}` in the order of the definitions, for
+    the list of jobs.
+    """
+    columns = (
+        Step.job_id,
+        Step.name,
+        Step.status,
+        *(getattr(Step, status) for status in CHILD_STATUSES),
+    )
     query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
     strips = {job_id: [] for job_id in job_ids}
     for part in in_turns(db.session.execute(query).partitions(PARTITION)):
@@ -349,39 +451,83 @@ def step_strips(job_ids):
 
 
 PARTITION = 100  # rows of steps fetched and made something of at a time
-RULES = (STEPS.depends, STEPS.on_error, STEPS.always_run, STEPS.max_child_failures, STEPS.has_summary)
+RULES = (
+    STEPS.depends,
+    STEPS.on_error,
+    STEPS.always_run,
+    STEPS.max_child_failures,
+    STEPS.has_summary,
+)
 FACTS = (
-    select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS).where(OF_JOB).order_by(STEPS.position)
+    select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS)
+    .where(OF_JOB)
+    .order_by(STEPS.position)
 )
 
 
 def step_facts(job_id, turns=iter):
-    """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to let others run in between."""
+    """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to
+    let others run in between.
+    """
     rows = db.session.execute(FACTS, {"job_id": job_id})
     return {row[0]: _facts(row) for some in turns(rows.partitions(PARTITION)) for row in some}
 
 
 def _facts(row):
-    # By place, as asking a row for each name takes longer than the query: a job of 1,000 steps is looked at whenever one of them changes
-    name, status, stage, planned, error, depends, on_error, always_run, most, has_summary, *counts = row
+    # By place, as asking a row for each name takes longer than the query: a job of 1,000 steps is
+    # looked at whenever one of them changes
+    (
+        name,
+        status,
+        stage,
+        planned,
+        error,
+        depends,
+        on_error,
+        always_run,
+        most,
+        has_summary,
+        *counts,
+    ) = row
     children = dict(zip(CHILD_STATUSES, counts, strict=True))
-    return StepFacts(name, status, tuple(depends), on_error, always_run, stage, planned, has_summary, children, most, error)
+    return StepFacts(
+        name,
+        status,
+        tuple(depends),
+        on_error,
+        always_run,
+        stage,
+        planned,
+        has_summary,
+        children,
+        most,
+        error,
+    )
 
 
 # Cursors
 
 
 def cursor_of(*place):
-    """Return the cursor for a place in a list: the whole numbers of the last row that it is ordered by."""
+    """Return the cursor for a place in a list: the whole numbers of the last row that it is
+    ordered by.
+    """
     return base64.urlsafe_b64encode(" ".join(map(str, place)).encode()).decode().rstrip("=")
 
 
 def place_of(cursor, size):
-    """Return the place that `cursor_of` made a cursor of, `size` numbers. Raises BadInput for a cursor of no list or another one."""
+    """Return the place that `cursor_of` made a cursor of, `size` numbers.
+
+    Raises BadInput for a cursor of no list or another one.
+    """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
         place = tuple(int(number) for number in text.split(" "))
-        if len(place) == size and all(-(2**63) <= number < 2**63 for number in place) and cursor_of(*place) == cursor:
+        if (
+            len(place) == size
+            and all(-(2**63) <= number < 2**63 for number in place)
+            and cursor_of(*place) == cursor
+        ):
             return place
     except ValueError:
         pass  # said below, with what else can be wrong with it
@@ -392,12 +538,15 @@ def place_of(cursor, size):
 
 
 def one_by_one(result, number=1):
-    """Return the rows of a result, which are read a `number` at a time and not all at once: large ones that nobody takes aren't read."""
+    """Return the rows of a result, which are read a `number` at a time and not all at once:
+    large ones that nobody takes aren't read.
+    """
     return result.yield_per(number)
 
 
 def bounded(rows, limit, size_of, room=ANSWER_BYTES):
-    """Return `(rows, is_cut)`: the first `limit` rows, fewer if they take more than `room` bytes (but one), and whether there are more.
+    """Return `(rows, is_cut)`: the first `limit` rows, fewer if they take more than `room` bytes
+    (but one), and whether there are more.
 
     size_of(row): bytes. What isn't taken of `rows` isn't even read.
     """
@@ -414,7 +563,16 @@ def bounded(rows, limit, size_of, room=ANSWER_BYTES):
 
 CHILD_TIMES = ("started_at", "finished_at")
 AS_STORED = [cast(Child.input, Text).label("input"), cast(Child.result, Text).label("result")]
-CHILD_COLUMNS = [Child.pk, Child.name, Child.status, Child.attempt, *AS_STORED, Child.error, Child.started_at, Child.finished_at]
+CHILD_COLUMNS = [
+    Child.pk,
+    Child.name,
+    Child.status,
+    Child.attempt,
+    *AS_STORED,
+    Child.error,
+    Child.started_at,
+    Child.finished_at,
+]
 STORED = ("input", "result")
 CHILD_BYTES = 300  # of what a child is besides its texts
 
@@ -422,18 +580,40 @@ CHILD_BYTES = 300  # of what a child is besides its texts
 def children(job_id, step_name, status=(), limit=50, cursor=None, read_json=None):
     """Return a page of a step's children in the order they were planned. Raises NotFound.
 
-    read_json: what makes `input` and `result` of the JSON that is stored. A page of large ones ends before `limit`.
+    read_json: what makes `input` and `result` of the JSON that is stored. A page of large ones ends
+    before `limit`.
     """
     with read() as session:
         step = step_row(job_id, step_name)
         present = [Child.step_pk == step.pk, Child.pk > (place_of(cursor, 1)[0] if cursor else 0)]
         if status:
-            # A walk along the index for each, then merged: SQLite would look at all of a step's children for rare ones
-            walks = [select(Child.pk).where(*present, Child.status == name).order_by(Child.pk).limit(limit + 1).subquery() for name in status]
+            # A walk along the index for each, then merged: SQLite would look at all of a step's
+            # children for rare ones
+            walks = [
+                select(Child.pk)
+                .where(*present, Child.status == name)
+                .order_by(Child.pk)
+                .limit(limit + 1)
+                .subquery()
+                for name in status
+            ]
             merged = union_all(*map(select, walks)).subquery()
-            present = [Child.pk.in_(session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1)).scalars().all())]
+            present = [
+                Child.pk.in_(
+                    session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1))
+                    .scalars()
+                    .all()
+                )
+            ]
         query = select(*CHILD_COLUMNS).where(*present).order_by(Child.pk).limit(limit + 1)
-        rows, is_cut = bounded((sound(row, CHILD_TABLE, STORED) for row in in_turns(one_by_one(session.execute(query)))), limit, _size_of_child)
+        rows, is_cut = bounded(
+            (
+                sound(row, CHILD_TABLE, STORED)
+                for row in in_turns(one_by_one(session.execute(query)))
+            ),
+            limit,
+            _size_of_child,
+        )
     return {
         "items": [_child_shown(row, read_json) for row in in_turns(rows)],
         "next_cursor": cursor_of(rows[-1].pk) if is_cut else None,
@@ -442,7 +622,12 @@ def children(job_id, step_name, status=(), limit=50, cursor=None, read_json=None
 
 
 def _size_of_child(row):
-    return CHILD_BYTES + sum(len((text or "").encode()) for text in (row.input, row.result)) + json_size(row.name) + json_size(row.error or "")
+    return (
+        CHILD_BYTES
+        + sum(len((text or "").encode()) for text in (row.input, row.result))
+        + json_size(row.name)
+        + json_size(row.error or "")
+    )
 
 
 def _child_shown(row, read_json):
@@ -451,23 +636,46 @@ def _child_shown(row, read_json):
 
 
 def failed_children(step_pk, limit):
-    """Return rows `(pk, name, error, finished_at)` of a step's first failed children in the order they were planned, times in ms."""
-    query = select(Child.pk, Child.name, Child.error, Child.finished_at).where(Child.step_pk == step_pk, Child.status == "failed")
-    return [sound(row, CHILD_TABLE) for row in db.session.execute(query.order_by(Child.pk).limit(limit))]
+    """Return rows `(pk, name, error, finished_at)` of a step's first failed children in the
+    order they were planned, times in ms.
+    """
+    query = select(Child.pk, Child.name, Child.error, Child.finished_at).where(
+        Child.step_pk == step_pk, Child.status == "failed"
+    )
+    return [
+        sound(row, CHILD_TABLE) for row in db.session.execute(query.order_by(Child.pk).limit(limit))
+    ]
 
 
 def steps_taken_up_again(job_id):
-    """Return the names of a job's running steps that kept completed children of an earlier try: their pace can't be told from their counts."""
-    first = select(Child.finished_at).where(Child.step_pk == Step.pk, Child.status == COMPLETED).order_by(Child.pk).limit(1).scalar_subquery()
-    query = select(Step.name).where(Step.job_id == job_id, Step.status == RUNNING, Step.completed > 0, first < Step.started_at)
+    """Return the names of a job's running steps that kept completed children of an earlier try:
+    their pace can't be told from their counts.
+    """
+    first = (
+        select(Child.finished_at)
+        .where(Child.step_pk == Step.pk, Child.status == COMPLETED)
+        .order_by(Child.pk)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(Step.name).where(
+        Step.job_id == job_id, Step.status == RUNNING, Step.completed > 0, first < Step.started_at
+    )
     return set(db.session.execute(query).scalars())
 
 
 def completed_children(step_pk):
-    """Yield the pks of a step's completed children in the order they were planned, a few hundred at a time."""
+    """Yield the pks of a step's completed children in the order they were planned, a few
+    hundred at a time.
+    """
     last = 0
     while True:
-        query = select(Child.pk).where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last).order_by(Child.pk).limit(500)
+        query = (
+            select(Child.pk)
+            .where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last)
+            .order_by(Child.pk)
+            .limit(500)
+        )
         with read() as session:
             found = list(session.execute(query).scalars())
         yield from found
@@ -477,11 +685,15 @@ def completed_children(step_pk):
 
 
 def completed_inputs(step_pk):
-    """Yield `(pk, input)` of a step's completed children in the order they were planned, a few at a time."""
+    """Yield `(pk, input)` of a step's completed children in the order they were planned, a few
+    at a time.
+    """
     pks = completed_children(step_pk)
     while some := list(islice(pks, 20)):
         with read() as session:
-            rows = session.execute(select(Child.pk, Child.input).where(Child.pk.in_(some)).order_by(Child.pk)).all()
+            rows = session.execute(
+                select(Child.pk, Child.input).where(Child.pk.in_(some)).order_by(Child.pk)
+            ).all()
         yield from rows
 
 
@@ -489,15 +701,25 @@ RUNS_LOOKED_AT = 200
 
 
 def last_run_like(step_pk):
-    """Return the latest step of another job that has this one's type and options and completed with all its children.
+    """Return the latest step of another job that has this one's type and options and completed with
+    all its children.
 
-    A row `(pk, job_id, started_at: ms, completed: number of its children)`; None if there is none among the last few hundred steps of that type.
+    A row `(pk, job_id, started_at: ms, completed: number of its children)`; None if there is none
+    among the last few hundred steps of that type.
     """
     with read() as session:
-        step = session.execute(select(Step.job_id, Step.type, Step.options).where(Step.pk == step_pk)).one()
+        step = session.execute(
+            select(Step.job_id, Step.type, Step.options).where(Step.pk == step_pk)
+        ).one()
         query = (
             select(Step.pk, Step.job_id, Step.started_at, Step.completed, Step.options)
-            .where(Step.status == COMPLETED, Step.type == step.type, Step.failed == 0, Step.job_id.is_not(None), Step.job_id != step.job_id)
+            .where(
+                Step.status == COMPLETED,
+                Step.type == step.type,
+                Step.failed == 0,
+                Step.job_id.is_not(None),
+                Step.job_id != step.job_id,
+            )
             .order_by(Step.pk.desc())
             .limit(RUNS_LOOKED_AT)
         )
@@ -505,7 +727,9 @@ def last_run_like(step_pk):
 
 
 def child_result(pk, key=None):
-    """Return the result of a child, or what it has under a key; the rest isn't even decoded then."""
+    """Return the result of a child, or what it has under a key; the rest isn't even decoded
+    then.
+    """
     wanted = Child.result if key is None else Child.result[key]
     with read() as session:
         return session.execute(select(wanted).where(Child.pk == pk)).scalar()
@@ -515,15 +739,28 @@ def child_result(pk, key=None):
 
 
 LAST_CHANGE = select(Counter.__table__.c.value).where(Counter.__table__.c.name == "change")
-MONITORED = select(JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout)
+MONITORED = select(
+    JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout
+)
 CHANGED_JOBS = MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change)
 UNFINISHED_JOBS = MONITORED.where(JOBS.status.in_(UNFINISHED)).order_by(JOBS.number)
-TOLD = select(STEPS.name, STEPS.status, STEPS.revision, STEPS.status_revision, STEPS.log_count, STEPS.position).where(OF_JOB)
-BEHIND = or_(STEPS.revision > bindparam("revision"), (STEPS.revision == bindparam("revision")) & (STEPS.position > bindparam("position")))
-CHANGED_STEPS = TOLD.where(BEHIND).order_by(STEPS.revision, STEPS.position).limit(bindparam("limit"))
-STEPS_NAMED = TOLD.where(STEPS.name.in_(bindparam("names", expanding=True))).order_by(STEPS.position)
+TOLD = select(
+    STEPS.name, STEPS.status, STEPS.revision, STEPS.status_revision, STEPS.log_count, STEPS.position
+).where(OF_JOB)
+BEHIND = or_(
+    STEPS.revision > bindparam("revision"),
+    (STEPS.revision == bindparam("revision")) & (STEPS.position > bindparam("position")),
+)
+CHANGED_STEPS = (
+    TOLD.where(BEHIND).order_by(STEPS.revision, STEPS.position).limit(bindparam("limit"))
+)
+STEPS_NAMED = TOLD.where(STEPS.name.in_(bindparam("names", expanding=True))).order_by(
+    STEPS.position
+)
 UNIT_TO_DO = STEPS.stage.in_(("plan", "summary")) & STEPS.worker_id.is_(None)
-WORK = select(STEPS.pk).where(STEPS.status == "running", or_(STEPS.pending > 0, UNIT_TO_DO)).limit(1)
+WORK = (
+    select(STEPS.pk).where(STEPS.status == "running", or_(STEPS.pending > 0, UNIT_TO_DO)).limit(1)
+)
 
 
 def last_change():
@@ -532,7 +769,9 @@ def last_change():
 
 
 def jobs_changed_since(change):
-    """Return rows `(id, status, revision, change, started_at, updated_at, timeout)` of the jobs that changed after `change`, in that order."""
+    """Return rows `(id, status, revision, change, started_at, updated_at, timeout)` of the jobs
+    that changed after `change`, in that order.
+    """
     return db.session.execute(CHANGED_JOBS, {"change": change}).all()
 
 
@@ -549,18 +788,25 @@ def count_unfinished_jobs():
 
 def job_heads(job_ids):
     """Return rows `(id, status, revision)` of those of the jobs that exist."""
-    return db.session.execute(select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))).all()
+    return db.session.execute(
+        select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))
+    ).all()
 
 
 LAST = 2**31  # the position behind all steps
 
 
 def steps_changed_since(job_id, revision, position=LAST, limit=-1):
-    """Return rows `(name, status, revision, status_revision, log_count, position)` of a job's steps in the order of their last changes.
+    """Return rows `(name, status, revision, status_revision, log_count, position)` of a job's steps
+    in the order of their last changes.
 
-    Those that changed after `revision`, and of those that changed at it the ones behind `position`: at most `limit`, all by default.
+    Those that changed after `revision`, and of those that changed at it the ones behind `position`:
+    at most `limit`, all by default.
     """
-    return db.session.execute(CHANGED_STEPS, {"job_id": job_id, "revision": revision, "position": position, "limit": limit}).all()
+    return db.session.execute(
+        CHANGED_STEPS,
+        {"job_id": job_id, "revision": revision, "position": position, "limit": limit},
+    ).all()
 
 
 def steps_named(job_id, names):
@@ -573,9 +819,17 @@ def is_work_waiting():
     return db.session.execute(WORK).first() is not None
 
 
-HEARTBEATS = select(Worker.__table__.c.id, Worker.__table__.c.pid, Worker.__table__.c.beat, Worker.__table__.c.beat_at)
+HEARTBEATS = select(
+    Worker.__table__.c.id,
+    Worker.__table__.c.pid,
+    Worker.__table__.c.beat,
+    Worker.__table__.c.beat_at,
+)
 
 
 def heartbeats():
-    """Return rows `(id, pid, beat, beat_at)` of all workers. `beat_at` is their wall clock's time, which may jump: see `heartbeats.py`."""
+    """Return rows `(id, pid, beat, beat_at)` of all workers.
+
+    `beat_at` is their wall clock's time, which may jump: see `heartbeats.py`.
+    """
     return db.session.execute(HEARTBEATS).all()

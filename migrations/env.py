@@ -8,7 +8,9 @@ database = current_app.extensions["migrate"].db
 
 def run_migrations():
     with database.engine.connect() as connection:
-        context.configure(connection=connection, target_metadata=database.metadata, render_as_batch=True)
+        context.configure(
+            connection=connection, target_metadata=database.metadata, render_as_batch=True
+        )
         with context.begin_transaction():
             context.run_migrations()
         connection.commit()

@@ -1,4 +1,6 @@
-"""What `make run` does: start the server, run `codebase_classify` on the folder in FOLDER, print the job's address, serve until Ctrl-C."""
+"""What `make run` does: start the server, run `codebase_classify` on the folder in FOLDER,
+print the job's address, serve until Ctrl-C.
+"""
 
 import json
 import os
@@ -12,7 +14,16 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OF_MAKE = {"FOLDER", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR"}  # no job's command is to find them
+# no job's command is to find them
+OF_MAKE = {
+    "FOLDER",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MAKEOVERRIDES",
+    "MFLAGS",
+    "MAKE_TERMOUT",
+    "MAKE_TERMERR",
+}
 PATIENCE = 30  # seconds that the workers get to start
 
 
@@ -22,8 +33,11 @@ def main():
     if not os.path.isdir(folder):
         sys.exit(f"FOLDER={folder} is not a folder.")
     environ = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
-    server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal's Ctrl-C reaches the server by itself; twice does no harm
+    server = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
+    )
+    # a terminal's Ctrl-C reaches the server by itself; twice does no harm
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.terminate())
     url = _wait_for_address(server)
     if url:
@@ -34,7 +48,10 @@ def main():
 
 
 def _wait_for_address(server):
-    """Pass on what the server prints until it says where it is. Returns None when it ends without saying."""
+    """Pass on what the server prints until it says where it is.
+
+    Returns None when it ends without saying.
+    """
     for line in server.stdout:
         print(line, end="", flush=True)
         found = re.search(r"jobsync is at (http://\S+?)/ ", line)
@@ -63,7 +80,11 @@ def _reason(body):
     """Return what an error's body says in a line: the reasons at its fields, or its message."""
     try:
         problem = json.loads(body)
-        reasons = [f"{name}: {reason}" for name, found in problem["errors"].get("params", {}).items() for reason in found]
+        reasons = [
+            f"{name}: {reason}"
+            for name, found in problem["errors"].get("params", {}).items()
+            for reason in found
+        ]
         return "; ".join(reasons) or problem["message"]
     except (ValueError, KeyError, AttributeError, TypeError):
         return body.decode(errors="replace")

@@ -1,4 +1,7 @@
-"""Makes the pictures of the README: `make screenshots`. A server of its own on a folder of its own, real jobs, a real browser."""
+"""Makes the pictures of the README: `make screenshots`.
+
+A server of its own on a folder of its own, real jobs, a real browser.
+"""
 
 import json
 import os
@@ -15,7 +18,8 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "screenshots"
-EXAMPLE = Path(tempfile.gettempdir()) / "bookshop"  # a copy of jobsync's own tree under a name that anybody's machine could have
+# a copy of jobsync's own tree under a name that anybody's machine could have
+EXAMPLE = Path(tempfile.gettempdir()) / "bookshop"
 NOT_PART_OF_IT = shutil.ignore_patterns(".*", "node_modules", "instance", "__pycache__", "results")
 
 
@@ -27,10 +31,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "JOBSYNC_DATA_DIR": folder, "JOBSYNC_PORT": "0"}
         flask = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py")]
-        server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True
+        )
         try:
             url = re.search(r"http://\S+", server.stdout.readline()).group().rstrip("/")
-            _take_all(url, lambda: subprocess.run([*flask, "seed"], cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL))
+            _take_all(
+                url,
+                lambda: subprocess.run(
+                    [*flask, "seed"], cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL
+                ),
+            )
         finally:
             server.terminate()
             server.wait()
@@ -42,9 +53,18 @@ def _take_all(url, seed):
     _wait(url, report, lambda job: job["status"] == "completed")
     seed()  # after that: its long job keeps workers
     running = _submit(url, "test_job", workers=6, failure_rate=0.0)
-    _wait(url, running, lambda job: any(step["name"] == "build" and step["log_count"] > 300 for step in job["steps"]))
+    _wait(
+        url,
+        running,
+        lambda job: any(
+            step["name"] == "build" and step["log_count"] > 300 for step in job["steps"]
+        ),
+    )
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=["--no-sandbox"] if os.geteuid() == 0 else [],
+        )
         _take(browser, f"{url}/jobs/{running}", "job.png", 1280, 860)
         _take(browser, f"{url}/", "list.png", 1280, 860, scheme="dark")
         _take(browser, f"{url}/jobs/{report}", "report.png", 1280, 1400)
@@ -70,7 +90,9 @@ def _wait(url, job_id, is_there, seconds=120):
 
 
 def _take(browser, url, name, width, height, scheme="light"):
-    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
+    page = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme
+    ).new_page()
     page.goto(url)
     page.wait_for_selector('[data-connection="live"]')
     page.screenshot(path=str(PICTURES / name))

@@ -1,4 +1,6 @@
-"""Drives jobs by hand: what workers say and what the monitor does, one call at a time, with no process, thread or clock."""
+"""Drives jobs by hand: what workers say and what the monitor does, one call at a time, with no
+process, thread or clock.
+"""
 
 from contextlib import contextmanager
 
@@ -32,7 +34,10 @@ def sum_up(context, results):
 
 
 class Hand:
-    """The monitor's and the workers' parts, played by hand on an app's store. Needs an app context."""
+    """The monitor's and the workers' parts, played by hand on an app's store.
+
+    Needs an app context.
+    """
 
     def __init__(self, app, folder):
         registry.register(by_hand, by_hand_summed)
@@ -43,8 +48,15 @@ class Hand:
         return self.app.extensions["jobsync.definitions"].find(define(self.folder, text))
 
     def submit(self, steps="[step.a]", head=""):
-        """Submit a job with these steps (TOML; of type by_hand where none is given) and return its id."""
-        lines = [line + '\ntype = "by_hand"' if line.startswith("[step.") and not line.endswith("#") else line for line in steps.splitlines()]
+        """Submit a job with these steps (TOML; of type by_hand where none is given) and return
+        its id.
+        """
+        lines = [
+            line + '\ntype = "by_hand"'
+            if line.startswith("[step.") and not line.endswith("#")
+            else line
+            for line in steps.splitlines()
+        ]
         definition = self.define('id = "d"\n' + head + "\n" + "\n".join(lines))
         return submit(definition, {}, "api")
 
@@ -60,7 +72,14 @@ class Hand:
         """Claim a planning, find `number` children, end it, and return their names."""
         (task,) = self.claim(worker)
         assert task.kind == "plan", task
-        assert work.add_planned(task, [work.NewChild(str(place), f"c{place}", {"n": place}) for place in range(1, number + 1)], lines)
+        assert work.add_planned(
+            task,
+            [
+                work.NewChild(str(place), f"c{place}", {"n": place})
+                for place in range(1, number + 1)
+            ],
+            lines,
+        )
         work.finish_plan(task)
         self.advance(job_id)
         return task
@@ -79,7 +98,9 @@ class Hand:
         work.record(task, lines, [work.End(task, FAILED, None, error, now())])
 
     def run_out(self, job_id, outcome="complete"):
-        """Do everything that is left of a job in the plainest way: one child a step, all with the same outcome."""
+        """Do everything that is left of a job in the plainest way: one child a step, all with
+        the same outcome.
+        """
         self.advance(job_id)
         while tasks := self.claim():
             for task in tasks:
@@ -110,15 +131,27 @@ def line(message, level="info", child_pk=None):
 
 def messages(job_id, step_name="a"):
     """Return the messages of all lines of a step."""
-    query = select(LogLine.message).join(Step, Step.pk == LogLine.step_pk).where(Step.job_id == job_id, Step.name == step_name)
+    query = (
+        select(LogLine.message)
+        .join(Step, Step.pk == LogLine.step_pk)
+        .where(Step.job_id == job_id, Step.name == step_name)
+    )
     with store.read() as session:
         return list(session.execute(query.order_by(LogLine.line)).scalars())
 
 
 def recount(job_id=None):
-    """Assert that all counters are what the rows say, that lines have no gaps, and that the contract's invariants hold. Returns the number of steps."""
+    """Assert that all counters are what the rows say, that lines have no gaps, and that the
+    contract's invariants hold. Returns the number of steps.
+    """
     db.session.rollback()  # so that this session sees what there is now
-    steps = db.session.execute(select(Step).where(Step.job_id == job_id if job_id else Step.job_id.is_not(None))).scalars().all()
+    steps = (
+        db.session.execute(
+            select(Step).where(Step.job_id == job_id if job_id else Step.job_id.is_not(None))
+        )
+        .scalars()
+        .all()
+    )
     for found in steps:
         db.session.refresh(found)
         status = db.session.execute(select(Job.status).where(Job.id == found.job_id)).scalar_one()
@@ -132,20 +165,39 @@ def recount(job_id=None):
 
 
 def assert_counted_rightly(found):
-    children = dict(db.session.execute(select(Child.status, func.count()).where(Child.step_pk == found.pk).group_by(Child.status)).all())
-    assert {status: getattr(found, status) for status in CHILD_STATUSES} == {status: children.get(status, 0) for status in CHILD_STATUSES}
-    levels = dict(db.session.execute(select(LogLine.level, func.count()).where(LogLine.step_pk == found.pk).group_by(LogLine.level)).all())
+    children = dict(
+        db.session.execute(
+            select(Child.status, func.count())
+            .where(Child.step_pk == found.pk)
+            .group_by(Child.status)
+        ).all()
+    )
+    assert {status: getattr(found, status) for status in CHILD_STATUSES} == {
+        status: children.get(status, 0) for status in CHILD_STATUSES
+    }
+    levels = dict(
+        db.session.execute(
+            select(LogLine.level, func.count())
+            .where(LogLine.step_pk == found.pk)
+            .group_by(LogLine.level)
+        ).all()
+    )
     counted = [found.debug, found.info, found.warning, found.error_count]
     assert counted == [levels.get(place, 0) for place in range(len(LEVELS))]
     first, last, number = db.session.execute(
-        select(func.min(LogLine.line), func.max(LogLine.line), func.count()).where(LogLine.step_pk == found.pk)
+        select(func.min(LogLine.line), func.max(LogLine.line), func.count()).where(
+            LogLine.step_pk == found.pk
+        )
     ).one()
     assert found.log_count == number == (last or 0) and first in (1, None), found.name
 
 
 @contextmanager
 def hand_on(app, folder):
-    """Give a Hand on an empty store within an app context. `folder` is the app's own: one app may serve many tests, since making one takes long."""
+    """Give a Hand on an empty store within an app context.
+
+    `folder` is the app's own: one app may serve many tests, since making one takes long.
+    """
     with app.app_context():
         with store.write() as session:
             for table in reversed(db.metadata.sorted_tables):

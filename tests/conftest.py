@@ -23,19 +23,26 @@ from jobsync.db.migrate import bring_up_to_date
 ROOT = Path(__file__).resolve().parents[1]
 
 # How long an example takes says nothing on a busy machine
-hypothesis.settings.register_profile("jobsync", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "jobsync", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("jobsync")
 
 
 def pytest_collection_modifyitems(items):
     """Have files of tests that mostly wait take turns with those that mostly compute.
 
-    Two that compute side by side are too many for two processors, and two that wait leave them idle.
+    Two that compute side by side are too many for two processors, and two that wait leave them
+    idle.
     """
     files = dict.fromkeys(item.path for item in items)
     waiting = [file for file in files if file.parent.name == "faults"]
     computing = [file for file in files if file not in waiting]
-    place = {file: number / len(group) for group in (waiting, computing) for number, file in enumerate(group)}
+    place = {
+        file: number / len(group)
+        for group in (waiting, computing)
+        for number, file in enumerate(group)
+    }
     items.sort(key=lambda item: place[item.path])
 
 
@@ -59,13 +66,21 @@ def free_port():
 
 
 def settings_for(folder, **variables):
-    """Return the Settings of a fresh data folder, with definitions of its own in `folder`/definitions."""
+    """Return the Settings of a fresh data folder, with definitions of its own in
+    `folder`/definitions.
+    """
     (folder / "definitions").mkdir(exist_ok=True)
-    environ = {"JOBSYNC_DATA_DIR": str(folder / "data"), "JOBSYNC_DEFINITIONS": str(folder / "definitions"), "JOBSYNC_WORKERS": "0"}
+    environ = {
+        "JOBSYNC_DATA_DIR": str(folder / "data"),
+        "JOBSYNC_DEFINITIONS": str(folder / "definitions"),
+        "JOBSYNC_WORKERS": "0",
+    }
     return config.load({**environ, **variables})
 
 
-_migrated = []  # the bytes of a database that is up to date: to migrate one for each test would take most of the test's time
+# the bytes of a database that is up to date: to migrate one for each test would take most of the
+# test's time
+_migrated = []
 
 
 def make_app(folder, **variables):
@@ -78,7 +93,8 @@ def make_app(folder, **variables):
     app = jobsync.create_app(settings)
     with app.app_context():
         bring_up_to_date(app.config["DATA_DIR"])
-    if is_fresh and not _migrated:  # one that was there may have jobs, which every later test would find in its own
+    # one that was there may have jobs, which every later test would find in its own
+    if is_fresh and not _migrated:
         _migrated.append(_bytes_of(database))
     return app
 
@@ -132,7 +148,9 @@ class Server:
             "JOBSYNC_PORT": "0",
             "JOBSYNC_WORKERS": "2",
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")}
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")
+        }
         self.environ = {**inherited, **own, **variables, "PYTHONUNBUFFERED": "1"}
         self.program = ROOT / "app.py"
         self.process = None
@@ -143,7 +161,13 @@ class Server:
         """Start it and wait until it answers, and with `wait` until its workers are there."""
         with open(self.log, "ab") as log:
             place = log.tell()
-            self.process = subprocess.Popen([sys.executable, str(self.program)], cwd=ROOT, env=self.environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [sys.executable, str(self.program)],
+                cwd=ROOT,
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+            )
         self.url = wait_for(lambda: self._printed_url(place), 30, "the server's start")
         port = self.url.rsplit(":", 1)[1]
         self.environ["JOBSYNC_PORT"] = port  # so that a restart listens where the tabs look
@@ -200,7 +224,9 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path):
-    """A server that isn't started yet: a test starts it when its definitions and settings are there."""
+    """A server that isn't started yet: a test starts it when its definitions and settings are
+    there.
+    """
     server = Server(tmp_path)
     yield server
     server.stop()
@@ -209,6 +235,8 @@ def server(tmp_path):
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory):
     """One running server with the definitions that ship, for tests that only add jobs to it."""
-    server = Server(tmp_path_factory.mktemp("shared"), JOBSYNC_DEFINITIONS=str(ROOT / "definitions")).start()
+    server = Server(
+        tmp_path_factory.mktemp("shared"), JOBSYNC_DEFINITIONS=str(ROOT / "definitions")
+    ).start()
     yield server
     server.stop()

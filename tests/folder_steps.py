@@ -1,4 +1,6 @@
-"""What the tests of `local_dir`, `code_map` and `agent` share: a context by hand, and a step run from plan to summary."""
+"""What the tests of `local_dir`, `code_map` and `agent` share: a context by hand, and a step
+run from plan to summary.
+"""
 
 import json
 from collections import namedtuple
@@ -11,10 +13,21 @@ STARTED_BEFORE = 4_000_000_000_000  # ms: the year 2096, so files that tests wri
 
 
 class FakeContext:
-    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of the steps this one depends on; summaries: {step name: its result}. before: the
-    Done of the last run of this step, which began at `STARTED_BEFORE`."""
+    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of
+    the steps this one depends on; summaries: {step name: its result}. before: the Done of the last
+    run of this step, which began at `STARTED_BEFORE`.
+    """
 
-    def __init__(self, step_type, last_input=None, imports=None, stop_after=None, before=None, summaries=None, **options):
+    def __init__(
+        self,
+        step_type,
+        last_input=None,
+        imports=None,
+        stop_after=None,
+        before=None,
+        summaries=None,
+        **options,
+    ):
         self.job_id, self.step_name, self.attempt, self.params = "job", step_type.name, 1, {}
         self.options = json.loads(json.dumps(step_type.options().load(options)))
         self.last_input = last_input
@@ -39,7 +52,11 @@ class FakeContext:
 
     def result(self, child_id):
         name, _, number = child_id.rpartition("-")
-        return self.before.results[int(number)] if name == "before" else self.imports[name][1][int(number)]
+        return (
+            self.before.results[int(number)]
+            if name == "before"
+            else self.imports[name][1][int(number)]
+        )
 
     def last_run(self):
         run = {"id": "before", "job_id": "job before", "started_at": STARTED_BEFORE}
@@ -59,11 +76,17 @@ class FakeContext:
 
 
 def run_step(step_type, **options):
-    """Plan a step, run its children, sum them up, everything through JSON as the store would have it."""
+    """Plan a step, run its children, sum them up, everything through JSON as the store would
+    have it.
+    """
     context = FakeContext(step_type, **options)
-    units = [Unit(unit.name, json.loads(json.dumps(unit.input))) for unit in step_type.planner(context)]
+    units = [
+        Unit(unit.name, json.loads(json.dumps(unit.input))) for unit in step_type.planner(context)
+    ]
     results = [json.loads(json.dumps(step_type.run(context, unit.input))) for unit in units]
-    summary = step_type.summary(context, iter(result[step_type.sums] if step_type.sums else result for result in results))
+    summary = step_type.summary(
+        context, iter(result[step_type.sums] if step_type.sums else result for result in results)
+    )
     json.dumps(summary)
     return Done(units, results, summary, context)
 

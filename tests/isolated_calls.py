@@ -1,4 +1,6 @@
-"""What the tests of `isolated.py` call in a helper process: a module that takes no time to import there."""
+"""What the tests of `isolated.py` call in a helper process: a module that takes no time to
+import there.
+"""
 
 import os
 import re

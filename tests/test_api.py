@@ -26,10 +26,40 @@ from jobsync.status import LEVELS
 
 MIB = 1024 * 1024
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-JOB = {"id", "definition", "name", "status", "revision", "params", "error", "tags", "source", "rerun_of"}
+JOB = {
+    "id",
+    "definition",
+    "name",
+    "status",
+    "revision",
+    "params",
+    "error",
+    "tags",
+    "source",
+    "rerun_of",
+}
 JOB |= {"created_at", "started_at", "finished_at", "updated_at"}
-STRUCTURE = ["job_id", "status", "revision", "error", "updated_at", "started_at", "finished_at", "steps"]
-STEP = ["name", "status", "log_count", "child_count", "children", "levels", "error", "started_at", "finished_at"]
+STRUCTURE = [
+    "job_id",
+    "status",
+    "revision",
+    "error",
+    "updated_at",
+    "started_at",
+    "finished_at",
+    "steps",
+]
+STEP = [
+    "name",
+    "status",
+    "log_count",
+    "child_count",
+    "children",
+    "levels",
+    "error",
+    "started_at",
+    "finished_at",
+]
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
 CHILD = {"id", "name", "status", "attempt", "input", "result", "error", "started_at", "finished_at"}
 TWO_STEPS = '[step.b]\n[step.a]\ndepends = "b"'
@@ -58,7 +88,9 @@ timeout = "90s"
 
 
 class Outside:
-    """The hand that drives jobs, from outside of the requests: each call has an app context of its own, as another process has."""
+    """The hand that drives jobs, from outside of the requests: each call has an app context of
+    its own, as another process has.
+    """
 
     def __init__(self, app, folder):
         with app.app_context():
@@ -78,7 +110,9 @@ class Outside:
 
 def append_lines(job_id, step_name, lines):
     with store.write() as session:
-        step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id, Step.name == step_name)).scalar_one()
+        step_pk = session.execute(
+            select(Step.pk).where(Step.job_id == job_id, Step.name == step_name)
+        ).scalar_one()
         logs.append(session, step_pk, lifecycle.rows.touch(session, job_id), lines, 10**9, 10**12)
 
 
@@ -89,7 +123,9 @@ def hand(app, tmp_path):
 
 @pytest.fixture(scope="module")
 def still(tmp_path_factory):
-    """Return a client of an app of the module, for what changes nothing: `still.job_id` is a job that runs, and has lines."""
+    """Return a client of an app of the module, for what changes nothing: `still.job_id` is a
+    job that runs, and has lines.
+    """
     folder = tmp_path_factory.mktemp("still")
     client = make_app(folder).test_client()
     client.hand = Outside(client.application, folder)
@@ -115,12 +151,18 @@ def ok(response, code=200):
 
 
 def problem(response, code, *fields):
-    """Return the JSON of an error, which has the one shape of all errors, and mistakes at just these fields."""
+    """Return the JSON of an error, which has the one shape of all errors, and mistakes at just
+    these fields.
+    """
     shown = response.get_json() if hasattr(response, "get_json") else response.json()
     assert response.status_code == code, shown
     assert response.headers["Content-Type"] == "application/json"
     assert set(shown) == {"code", "status", "message", "errors"}
-    assert shown["code"] == code and shown["message"].strip() and shown["status"] == http.client.responses[code], shown
+    assert (
+        shown["code"] == code
+        and shown["message"].strip()
+        and shown["status"] == http.client.responses[code]
+    ), shown
     assert set(shown["errors"]) == set(fields), shown
     return shown
 
@@ -141,10 +183,23 @@ def test_definitions_are_listed_with_their_parameters_steps_and_problems(client,
     assert [(found["file"], found["key"]) for found in page["problems"]] == [("bad.toml", "colour")]
     (shown,) = page["items"]
     assert shown == ok(client.get("/api/definitions/typed"))
-    assert (shown["id"], shown["name"], shown["tags"], shown["timeout"]) == ("typed", "Typed", ["x"], "1h30m")
+    assert (shown["id"], shown["name"], shown["tags"], shown["timeout"]) == (
+        "typed",
+        "Typed",
+        ["x"],
+        "1h30m",
+    )
     assert [param["name"] for param in shown["params"]] == ["text", "whole", "number", "flag"]
-    assert (shown["params"][1]["default"], shown["params"][1]["minimum"], shown["params"][1]["type"]) == (1, 0, "integer")
-    assert (shown["steps"][0]["name"], shown["steps"][0]["timeout"], shown["steps"][0]["depends"]) == ("one", "90s", [])
+    assert (
+        shown["params"][1]["default"],
+        shown["params"][1]["minimum"],
+        shown["params"][1]["type"],
+    ) == (1, 0, "integer")
+    assert (
+        shown["steps"][0]["name"],
+        shown["steps"][0]["timeout"],
+        shown["steps"][0]["depends"],
+    ) == ("one", "90s", [])
 
 
 # Jobs
@@ -152,11 +207,25 @@ def test_definitions_are_listed_with_their_parameters_steps_and_problems(client,
 
 def test_a_submitted_job_is_answered_with_202_and_has_the_fields_of_the_contract(client, hand):
     hand.define(TYPED)
-    job = ok(client.post("/api/jobs", json={"definition": "typed", "params": {"text": "café"}}), 202)
+    job = ok(
+        client.post("/api/jobs", json={"definition": "typed", "params": {"text": "café"}}), 202
+    )
     assert set(job) == JOB | {"result"}
     assert job["params"] == {"text": "café", "whole": 1, "number": 0.5, "flag": False}
-    assert (job["definition"], job["name"], job["status"], job["revision"], job["tags"]) == ("typed", "Typed", "pending", 1, ["x"])
-    assert (job["result"], job["error"], job["rerun_of"], job["started_at"], job["finished_at"]) == (None,) * 5
+    assert (job["definition"], job["name"], job["status"], job["revision"], job["tags"]) == (
+        "typed",
+        "Typed",
+        "pending",
+        1,
+        ["x"],
+    )
+    assert (
+        job["result"],
+        job["error"],
+        job["rerun_of"],
+        job["started_at"],
+        job["finished_at"],
+    ) == (None,) * 5
     assert TIME.fullmatch(job["created_at"]) and job["updated_at"] == job["created_at"]
     assert ok(client.get(f"/api/jobs/{job['id']}")) == job
 
@@ -166,16 +235,25 @@ def test_a_job_that_has_ended_shows_its_result_and_times(client, hand):
     assert hand.run_out(job_id) == "completed"
     job = ok(client.get(f"/api/jobs/{job_id}"))
     assert (job["status"], job["result"], job["error"]) == ("completed", {"of": "a"}, None)
-    assert job["created_at"] <= job["started_at"] <= job["finished_at"] and all(TIME.fullmatch(job[name]) for name in job if name.endswith("_at"))
+    assert job["created_at"] <= job["started_at"] <= job["finished_at"] and all(
+        TIME.fullmatch(job[name]) for name in job if name.endswith("_at")
+    )
 
 
 def test_a_failed_job_says_why_in_one_short_line(client, hand):
     job_id = hand.begin()
     hand.fail(*hand.claim(), error="line one\nline two\x1b[31m " + "é" * 500)
     hand.advance(job_id)
-    job, step = ok(client.get(f"/api/jobs/{job_id}")), ok(client.get(f"/api/jobs/{job_id}/structure"))["steps"][0]
+    job, step = (
+        ok(client.get(f"/api/jobs/{job_id}")),
+        ok(client.get(f"/api/jobs/{job_id}/structure"))["steps"][0],
+    )
     assert job["status"] == "failed" and job["error"].startswith("a: 1 child failed")
-    assert step["status"] == "failed" and step["error"] and not re.search(r"[\x00-\x1f]", step["error"] + job["error"])
+    assert (
+        step["status"] == "failed"
+        and step["error"]
+        and not re.search(r"[\x00-\x1f]", step["error"] + job["error"])
+    )
     assert "\n" in ok(client.get(f"/api/jobs/{job_id}/steps/a/children"))["items"][0]["error"]
 
 
@@ -205,17 +283,31 @@ def test_a_failed_job_says_why_in_one_short_line(client, hand):
 )
 def test_bad_parameters_are_refused_by_name(still, params, fields):
     with nothing_changes(still):
-        shown = problem(still.post("/api/jobs", json={"definition": "typed", "params": params}), 422, "params")
+        shown = problem(
+            still.post("/api/jobs", json={"definition": "typed", "params": params}), 422, "params"
+        )
     assert set(shown["errors"]["params"]) == fields
-    assert all(isinstance(reason, str) for reasons in shown["errors"]["params"].values() for reason in reasons)
+    assert all(
+        isinstance(reason, str)
+        for reasons in shown["errors"]["params"].values()
+        for reason in reasons
+    )
 
 
 def test_odd_but_valid_parameters_come_back_as_they_were(client, hand):
     hand.define(TYPED)
-    params = {"text": "\u2028\u202e\U0001f600 <script>\x1b[31m\x7f\t\r\n", "whole": 2**63 - 1, "number": 1e-300, "flag": True}
+    params = {
+        "text": "\u2028\u202e\U0001f600 <script>\x1b[31m\x7f\t\r\n",
+        "whole": 2**63 - 1,
+        "number": 1e-300,
+        "flag": True,
+    }
     job = ok(client.post("/api/jobs", json={"definition": "typed", "params": params}), 202)
     assert job["params"] == params
-    assert ok(client.get("/api/jobs", query_string={"q": "\U0001f600 <script>"}))["items"][0]["params"] == params
+    assert (
+        ok(client.get("/api/jobs", query_string={"q": "\U0001f600 <script>"}))["items"][0]["params"]
+        == params
+    )
 
 
 BAD_BODIES = [
@@ -226,10 +318,26 @@ BAD_BODIES = [
     (b"\xff\xfe{", 400, {"json"}),
     (b'{"definition": "\xff"}', 400, {"json"}),
     ('{"definition": "typed"}'.encode("utf-16"), 400, {"json"}),
-    (b'{"definition": "typed", "params": {"whole": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", 400, {"json"}),
-    (b'{"definition": "typed", "params": {"whole": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001 + b"}", 400, {"json"}),
+    (
+        b'{"definition": "typed", "params": {"whole": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+        400,
+        {"json"},
+    ),
+    (
+        b'{"definition": "typed", "params": {"whole": '
+        + b'{"a":' * 100_000
+        + b"1"
+        + b"}" * 100_001
+        + b"}",
+        400,
+        {"json"},
+    ),
     (b'{"definition": "typed", "params": {"whole": ' + b"9" * 5000 + b"}}", 400, {"json"}),
-    (b'{"definition": "typed", "params": {"whole": ' + b"[" * 300 + b"]" * 300 + b"}}", 422, {"params"}),
+    (
+        b'{"definition": "typed", "params": {"whole": ' + b"[" * 300 + b"]" * 300 + b"}}",
+        422,
+        {"params"},
+    ),
     (b"", 422, {"definition"}),
     (b"{}", 422, {"definition"}),
     (b"null", 422, {"_schema"}),
@@ -261,22 +369,45 @@ BAD_BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "code", "fields"), BAD_BODIES, ids=[repr(body[:48]) for body, _, _ in BAD_BODIES])
+@pytest.mark.parametrize(
+    ("body", "code", "fields"), BAD_BODIES, ids=[repr(body[:48]) for body, _, _ in BAD_BODIES]
+)
 def test_a_bad_body_is_refused_with_its_fields_and_stores_nothing(still, body, code, fields):
     with nothing_changes(still):
         problem(post(still, "/api/jobs", body), code, *fields)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None])
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None],
+)
 def test_a_body_that_is_not_said_to_be_json_is_refused_rather_than_ignored(still, content_type):
     with nothing_changes(still):
         problem(post(still, "/api/jobs", b'{"definition": "typed"}', content_type), 422, "_schema")
-        problem(post(still, f"/api/jobs/{still.job_id}/rerun", b'{"params": {}}', content_type), 422, "_schema")
+        problem(
+            post(still, f"/api/jobs/{still.job_id}/rerun", b'{"params": {}}', content_type),
+            422,
+            "_schema",
+        )
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8", "application/vnd.api+json"])
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "application/json; charset=utf-8", "application/vnd.api+json"],
+)
 def test_a_json_body_is_read_as_utf_8(still, content_type):
-    assert ok(post(still, "/api/jobs", '{"definition": "typed", "params": {"text": "é"}}'.encode(), content_type), 202)["params"]["text"] == "é"
+    assert (
+        ok(
+            post(
+                still,
+                "/api/jobs",
+                '{"definition": "typed", "params": {"text": "é"}}'.encode(),
+                content_type,
+            ),
+            202,
+        )["params"]["text"]
+        == "é"
+    )
 
 
 # Steering
@@ -285,7 +416,9 @@ def test_a_json_body_is_read_as_utf_8(still, content_type):
 def test_cancelling_answers_202_with_the_cancelled_job_and_a_second_time_409(client, hand):
     job_id = hand.begin(TWO_STEPS, 2)
     job = ok(client.post(f"/api/jobs/{job_id}/cancel"), 202)
-    assert (job["id"], job["status"]) == (job_id, "cancelled") and TIME.fullmatch(job["finished_at"])
+    assert (job["id"], job["status"]) == (job_id, "cancelled") and TIME.fullmatch(
+        job["finished_at"]
+    )
     structure = ok(client.get(f"/api/jobs/{job_id}/structure"))
     assert [step["status"] for step in structure["steps"]] == ["cancelled", "cancelled"]
     assert structure["steps"][0]["children"] == dict.fromkeys(STATUSES, 0) | {"cancelled": 2}
@@ -303,15 +436,31 @@ def test_retrying_answers_202_with_the_same_job_and_keeps_completed_children(cli
     assert (before["status"], job["id"], job["status"]) == ("failed", job_id, "pending")
     assert job["revision"] > before["revision"]
     assert (job["finished_at"], job["result"], job["error"]) == (None, None, None)
-    assert ok(client.get(f"/api/jobs/{job_id}/structure"))["steps"][0]["children"] == dict.fromkeys(STATUSES, 0) | {"pending": 1, "completed": 1}
+    assert ok(client.get(f"/api/jobs/{job_id}/structure"))["steps"][0]["children"] == dict.fromkeys(
+        STATUSES, 0
+    ) | {"pending": 1, "completed": 1}
 
 
 def test_a_rerun_answers_202_with_a_new_job_and_given_parameters_replace_old_ones(client, hand):
     hand.define(TYPED)
-    old = ok(client.post("/api/jobs", json={"definition": "typed", "params": {"text": "old", "whole": 5}}), 202)
+    old = ok(
+        client.post(
+            "/api/jobs", json={"definition": "typed", "params": {"text": "old", "whole": 5}}
+        ),
+        202,
+    )
     for body in (None, {}, {"params": {}}):
-        again = ok(client.post(f"/api/jobs/{old['id']}/rerun", json=body) if body is not None else client.post(f"/api/jobs/{old['id']}/rerun"), 202)
-        assert (again["rerun_of"], again["params"], again["status"]) == (old["id"], old["params"], "pending")
+        again = ok(
+            client.post(f"/api/jobs/{old['id']}/rerun", json=body)
+            if body is not None
+            else client.post(f"/api/jobs/{old['id']}/rerun"),
+            202,
+        )
+        assert (again["rerun_of"], again["params"], again["status"]) == (
+            old["id"],
+            old["params"],
+            "pending",
+        )
         assert again["id"] != old["id"]
     changed = ok(client.post(f"/api/jobs/{old['id']}/rerun", json={"params": {"whole": 6}}), 202)
     assert changed["params"] == old["params"] | {"whole": 6}
@@ -319,11 +468,15 @@ def test_a_rerun_answers_202_with_a_new_job_and_given_parameters_replace_old_one
 
 def test_a_rerun_refuses_bad_bodies_and_a_definition_that_is_gone(client, hand, tmp_path):
     hand.define(TYPED)
-    path = f"/api/jobs/{ok(client.post('/api/jobs', json={'definition': 'typed'}), 202)['id']}/rerun"
+    path = (
+        f"/api/jobs/{ok(client.post('/api/jobs', json={'definition': 'typed'}), 202)['id']}/rerun"
+    )
     problem(post(client, path, b"{"), 400, "json")
     problem(client.post(path, json={"definition": "typed"}), 422, "definition")
     problem(client.post(path, json={"params": None}), 422, "params")
-    assert problem(client.post(path, json={"params": {"whole": "x", "y": 1}}), 422, "params")["errors"]["params"].keys() == {"whole", "y"}
+    assert problem(client.post(path, json={"params": {"whole": "x", "y": 1}}), 422, "params")[
+        "errors"
+    ]["params"].keys() == {"whole", "y"}
     (tmp_path / "definitions" / "typed.toml").unlink()
     assert "typed" in problem(client.post(path), 409)["message"]
 
@@ -342,7 +495,13 @@ def test_deleting_answers_204_and_the_job_is_gone_with_all_it_owns(client, hand)
 
 
 def test_what_a_status_does_not_allow_is_409(client, hand):
-    jobs = {"pending": hand.submit(), "running": hand.begin(), "completed": hand.submit(), "failed": hand.submit(), "cancelled": hand.submit()}
+    jobs = {
+        "pending": hand.submit(),
+        "running": hand.begin(),
+        "completed": hand.submit(),
+        "failed": hand.submit(),
+        "cancelled": hand.submit(),
+    }
     assert client.post(f"/api/jobs/{jobs['cancelled']}/cancel").status_code == 202
     assert hand.run_out(jobs["completed"]) == "completed"
     assert hand.run_out(jobs["failed"], "fail") == "failed"
@@ -356,7 +515,9 @@ def test_what_a_status_does_not_allow_is_409(client, hand):
             path = f"/api/jobs/{jobs[status]}"
             before = ok(client.get(path))
             assert before["status"] == status
-            shown = problem(client.delete(path) if action == "delete" else client.post(f"{path}/{action}"), 409)
+            shown = problem(
+                client.delete(path) if action == "delete" else client.post(f"{path}/{action}"), 409
+            )
             assert status in shown["message"]
             assert ok(client.get(path)) == before
 
@@ -389,29 +550,70 @@ def test_a_field_in_the_query_that_a_call_does_not_know_is_refused(still, method
     fields = {"colour"} | ({"step"} if path.endswith("/logs") else set())
     body = {"json": {"definition": "d"}} if (method, path) == ("POST", "/api/jobs") else {}
     with nothing_changes(still):
-        problem(still.open(path.format(id=still.job_id) + "?colour=red", method=method, **body), 422, *fields)
+        problem(
+            still.open(path.format(id=still.job_id) + "?colour=red", method=method, **body),
+            422,
+            *fields,
+        )
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_a_field_in_the_body_that_a_call_does_not_know_is_refused(still, method, path):
     known = {"definition": "d"} if (method, path) == ("POST", "/api/jobs") else {}
     with nothing_changes(still):
-        problem(still.open(path.format(id=still.job_id), method=method, json={"colour": "red", **known}), 422, "colour")
-        problem(still.open(path.format(id=still.job_id), method=method, data="{", content_type="application/json"), 400, "json")
+        problem(
+            still.open(
+                path.format(id=still.job_id), method=method, json={"colour": "red", **known}
+            ),
+            422,
+            "colour",
+        )
+        problem(
+            still.open(
+                path.format(id=still.job_id),
+                method=method,
+                data="{",
+                content_type="application/json",
+            ),
+            400,
+            "json",
+        )
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 def test_a_body_over_1_mib_is_413_for_every_call(still, method, path):
     body = b'{"definition": "d"}'.ljust(MIB + 1)
     with nothing_changes(still):
-        problem(still.open(path.format(id=still.job_id), method=method, data=body, content_type="application/json"), 413)
+        problem(
+            still.open(
+                path.format(id=still.job_id),
+                method=method,
+                data=body,
+                content_type="application/json",
+            ),
+            413,
+        )
 
 
 def test_a_body_of_1_mib_is_taken(still):
     ok(post(still, "/api/jobs", b'{"definition": "d"}'.ljust(MIB)), 202)
 
 
-ODD_IDS = ["nope", "0", "-1", "x" * 5000, "%00", "..%2fx", "%ff%fe", "%f0%9f%98%80", "a%0d%0ab", "%27%20OR%201=1--", "{id}", "feed", "null"]
+ODD_IDS = [
+    "nope",
+    "0",
+    "-1",
+    "x" * 5000,
+    "%00",
+    "..%2fx",
+    "%ff%fe",
+    "%f0%9f%98%80",
+    "a%0d%0ab",
+    "%27%20OR%201=1--",
+    "{id}",
+    "feed",
+    "null",
+]
 
 
 @pytest.mark.parametrize("odd", ODD_IDS, ids=[odd[:20] for odd in ODD_IDS])
@@ -426,11 +628,26 @@ def test_an_unknown_id_is_404_for_every_call(still, odd):
 @pytest.mark.parametrize("odd", ODD_IDS, ids=[odd[:20] for odd in ODD_IDS])
 def test_an_unknown_step_is_404_or_refused(still, odd):
     problem(still.get(f"/api/jobs/{still.job_id}/steps/{odd}/children"), 404)
-    for path in (f"/api/jobs/{still.job_id}/logs?step={odd}", f"/api/jobs/{still.job_id}/logs/download?step={odd}"):
+    for path in (
+        f"/api/jobs/{still.job_id}/logs?step={odd}",
+        f"/api/jobs/{still.job_id}/logs/download?step={odd}",
+    ):
         problem(still.get(path), *((422, "step") if len(odd) > 1000 else (404,)))
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nope", "/api/jobs/", "/api/jobs/a/b", "/api/jobs/a/structure/", "/api/%2e%2e/jobs", "/api/\u00e9"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api",
+        "/api/",
+        "/api/nope",
+        "/api/jobs/",
+        "/api/jobs/a/b",
+        "/api/jobs/a/structure/",
+        "/api/%2e%2e/jobs",
+        "/api/\u00e9",
+    ],
+)
 def test_an_unknown_route_of_the_api_is_a_json_404(still, path):
     problem(still.get(path), 404)
     problem(still.post(path), 404)
@@ -439,7 +656,9 @@ def test_an_unknown_route_of_the_api_is_a_json_404(still, path):
 def test_a_wrong_method_is_405_and_says_which_are_allowed(still):
     allowed = {}
     for method, path in CALLS:
-        allowed.setdefault(path, {"OPTIONS"}).update({method, "HEAD"} if method == "GET" else {method})
+        allowed.setdefault(path, {"OPTIONS"}).update(
+            {method, "HEAD"} if method == "GET" else {method}
+        )
     for path, methods in allowed.items():
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} - methods:
             answer = still.open(path.format(id="x"), method=method)
@@ -449,13 +668,33 @@ def test_a_wrong_method_is_405_and_says_which_are_allowed(still):
 
 def test_head_and_options_answer_without_a_body(still):
     job = f"/api/jobs/{still.job_id}"
-    for path in ("/api/jobs", job, f"{job}/structure", f"{job}/logs?step=a", f"{job}/logs/download", "/healthz"):
+    for path in (
+        "/api/jobs",
+        job,
+        f"{job}/structure",
+        f"{job}/logs?step=a",
+        f"{job}/logs/download",
+        "/healthz",
+    ):
         head = still.head(path)
         assert (head.status_code, head.data) == (200, b"")
         assert still.options(path.partition("?")[0]).status_code == 200
 
 
-@pytest.mark.parametrize("query", [b"q=\xff\xfe", b"\xff=1", b"status=\xe9", b"q=%ff", b"%", b"q=%zz", b"&&&", b"=", b"cursor=\x80"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"q=\xff\xfe",
+        b"\xff=1",
+        b"status=\xe9",
+        b"q=%ff",
+        b"%",
+        b"q=%zz",
+        b"&&&",
+        b"=",
+        b"cursor=\x80",
+    ],
+)
 def test_a_query_that_is_not_utf_8_never_fails_the_server(still, query):
     job = f"/api/jobs/{still.job_id}"
     for path in ("/api/jobs", job, f"{job}/structure", f"{job}/logs", "/api/nope"):
@@ -480,7 +719,11 @@ def test_paging_shows_each_old_job_once_while_new_ones_come_and_old_ones_go(clie
     names = [hand.submit() for _ in range(7)]
     seen, cursor = [], None
     while cursor or not seen:
-        page = ok(client.get("/api/jobs", query_string={"limit": 2, **({"cursor": cursor} if cursor else {})}))
+        page = ok(
+            client.get(
+                "/api/jobs", query_string={"limit": 2, **({"cursor": cursor} if cursor else {})}
+            )
+        )
         seen += [job["id"] for job in page["items"]]
         cursor = page["next_cursor"]
         hand.submit()
@@ -492,10 +735,20 @@ def test_paging_shows_each_old_job_once_while_new_ones_come_and_old_ones_go(clie
 
 def test_jobs_can_be_told_apart_by_status_definition_and_words(client, hand):
     hand.define(TYPED)
-    hand.define('id = "other"\nname = "Straße 100%_/"\n[params.text]\ntype = "string"\ndefault = "x"\n[step.a]\ntype = "by_hand"')
+    hand.define(
+        'id = "other"\nname = "Straße 100%_/"\n[params.text]\ntype = "string"\ndefault = "x"\n'
+        '[step.a]\ntype = "by_hand"'
+    )
     ids = {}
-    for name, definition, text in (("a", "typed", "Äpfel"), ("b", "other", "50% off"), ("c", "typed", "back\\slash \"quoted\""), ("d", "typed", "x")):
-        ids[name] = ok(client.post("/api/jobs", json={"definition": definition, "params": {"text": text}}), 202)["id"]
+    for name, definition, text in (
+        ("a", "typed", "Äpfel"),
+        ("b", "other", "50% off"),
+        ("c", "typed", 'back\\slash "quoted"'),
+        ("d", "typed", "x"),
+    ):
+        ids[name] = ok(
+            client.post("/api/jobs", json={"definition": definition, "params": {"text": text}}), 202
+        )["id"]
     client.post(f"/api/jobs/{ids['a']}/cancel")
     hand.run_out(ids["b"])
     by_id = {job_id: name for name, job_id in ids.items()}
@@ -507,10 +760,18 @@ def test_jobs_can_be_told_apart_by_status_definition_and_words(client, hand):
 
     assert found() == "dcba"
     assert found(status="cancelled") == "a"
-    assert found(status="cancelled,completed") == "ba" == found(status=",completed,,cancelled,completed,")
+    assert (
+        found(status="cancelled,completed")
+        == "ba"
+        == found(status=",completed,,cancelled,completed,")
+    )
     assert found(status="running") == ""
     assert found(status="") == "dcba"
-    assert found(definition="other") == "b" and found(definition="typed", status="pending") == "dc" and found(definition="nope") == ""
+    assert (
+        found(definition="other") == "b"
+        and found(definition="typed", status="pending") == "dc"
+        and found(definition="nope") == ""
+    )
     assert found(q="äpfel") == "a" and found(q="ÄPFEL") == "a"
     assert found(q="%") == "b" and found(q="0%_/") == "b" and found(q="50% O") == "b"
     assert found(q="straße") == "b"
@@ -565,7 +826,15 @@ def test_a_cursor_that_was_tampered_with_is_refused(client, hand):
         hand.submit()
     cursor = ok(client.get("/api/jobs?limit=1"))["next_cursor"]
     ok(client.get("/api/jobs", query_string={"cursor": cursor}))
-    for tampered in (cursor + "A", cursor + "=", " " + cursor, cursor[:-1] + "!", cursor + "\n", cursor + "*", "é" + cursor):
+    for tampered in (
+        cursor + "A",
+        cursor + "=",
+        " " + cursor,
+        cursor[:-1] + "!",
+        cursor + "\n",
+        cursor + "*",
+        "é" + cursor,
+    ):
         problem(client.get("/api/jobs", query_string={"cursor": tampered}), 422, "cursor")
 
 
@@ -575,17 +844,44 @@ def test_a_cursor_that_was_tampered_with_is_refused(client, hand):
 def test_structure_has_just_the_fields_of_the_contract_in_the_order_of_the_definition(client, hand):
     job_id = hand.begin(TWO_STEPS, 3)
     first, *_ = hand.claim(number=1)
-    hand.complete(first, lines=[line("x"), line("y", "error"), line("z", "warning"), line("d", "debug"), line("e", "debug")])
+    hand.complete(
+        first,
+        lines=[
+            line("x"),
+            line("y", "error"),
+            line("z", "warning"),
+            line("d", "debug"),
+            line("e", "debug"),
+        ],
+    )
     structure = ok(client.get(f"/api/jobs/{job_id}/structure"))
     assert list(structure) == STRUCTURE
-    assert (structure["job_id"], structure["status"], structure["error"], structure["finished_at"]) == (job_id, "running", None, None)
+    assert (
+        structure["job_id"],
+        structure["status"],
+        structure["error"],
+        structure["finished_at"],
+    ) == (job_id, "running", None, None)
     assert [step["name"] for step in structure["steps"]] == ["b", "a"]
     step = structure["steps"][0]
     assert list(step) == STEP
     assert list(step["children"]) == STATUSES and list(step["levels"]) == list(LEVELS)
-    assert (step["log_count"], step["child_count"], step["levels"]) == (5, 3, {"debug": 2, "info": 1, "warning": 1, "error": 1})
-    assert step["children"] == {"pending": 2, "running": 0, "completed": 1, "failed": 0, "cancelled": 0}
-    assert all(TIME.fullmatch(found) for found in (structure["updated_at"], structure["started_at"], step["started_at"]))
+    assert (step["log_count"], step["child_count"], step["levels"]) == (
+        5,
+        3,
+        {"debug": 2, "info": 1, "warning": 1, "error": 1},
+    )
+    assert step["children"] == {
+        "pending": 2,
+        "running": 0,
+        "completed": 1,
+        "failed": 0,
+        "cancelled": 0,
+    }
+    assert all(
+        TIME.fullmatch(found)
+        for found in (structure["updated_at"], structure["started_at"], step["started_at"])
+    )
     assert structure["revision"] == ok(client.get(f"/api/jobs/{job_id}"))["revision"]
 
 
@@ -593,7 +889,7 @@ def test_a_step_takes_at_most_600_bytes(client, hand):
     names = [f"{'n' * 62}{number:02}" for number in range(20)]
     job_id = hand.submit("\n".join(f"[step.{name}]" for name in names))
     hand.advance(job_id)
-    error = "Ä\"\\\u2028\U0001f600" * 100
+    error = 'Ä"\\\u2028\U0001f600' * 100
 
     for task in iter(lambda: next(iter(hand.claim()), None), None):
         hand.do(work.break_unit, task, error)
@@ -601,13 +897,29 @@ def test_a_step_takes_at_most_600_bytes(client, hand):
     hand.do(widen_counters)
     steps = ok(client.get(f"/api/jobs/{job_id}/structure"))["steps"]
     assert len(steps) == 20 and steps[0]["error"] and steps[0]["finished_at"]
-    assert max(len(json.dumps(step, ensure_ascii=False, separators=(",", ":")).encode()) for step in steps) <= 600 - len(",")
+    assert max(
+        len(json.dumps(step, ensure_ascii=False, separators=(",", ":")).encode()) for step in steps
+    ) <= 600 - len(",")
 
 
 def widen_counters():
-    columns = ("debug", "info", "warning", "error_count", "pending", "running", "completed", "failed", "cancelled")
+    columns = (
+        "debug",
+        "info",
+        "warning",
+        "error_count",
+        "pending",
+        "running",
+        "completed",
+        "failed",
+        "cancelled",
+    )
     with store.write() as session:
-        session.execute(Step.__table__.update().values({**dict.fromkeys(columns, 999_999_999), "log_count": 10**9}))
+        session.execute(
+            Step.__table__.update().values(
+                {**dict.fromkeys(columns, 999_999_999), "log_count": 10**9}
+            )
+        )
 
 
 def test_the_etag_is_strong_and_new_with_each_revision_and_honoured_with_304(client, hand):
@@ -643,7 +955,9 @@ def test_the_etag_is_strong_and_new_with_each_revision_and_honoured_with_304(cli
     assert list(tags) == sorted(tags)
 
 
-def test_an_answer_from_memory_is_the_one_that_was_made_and_what_is_refused_stays_refused(app, client, hand):
+def test_an_answer_from_memory_is_the_one_that_was_made_and_what_is_refused_stays_refused(
+    app, client, hand
+):
     path = f"/api/jobs/{hand.submit()}/structure"
     asked = [
         {"path": path},
@@ -663,7 +977,16 @@ def test_an_answer_from_memory_is_the_one_that_was_made_and_what_is_refused_stay
             answer = client.open(**one)
             answers.append((answer.status_code, answer.data, sorted(answer.headers)))
     assert answers[: len(asked)] == answers[len(asked) :]
-    assert [status for status, *_ in answers[: len(asked)]] == [200, 304, 422, 422, 403, 200, 405, 404]
+    assert [status for status, *_ in answers[: len(asked)]] == [
+        200,
+        304,
+        422,
+        422,
+        403,
+        200,
+        405,
+        404,
+    ]
 
 
 def test_two_jobs_at_the_same_revision_have_different_etags(client, hand):
@@ -673,11 +996,15 @@ def test_two_jobs_at_the_same_revision_have_different_etags(client, hand):
 
 def test_structure_is_never_older_than_a_write_of_another_connection(app, client, hand):
     job_ids = [hand.begin() for _ in range(2)]
-    with closing(sqlite3.connect(Path(app.config["DATA_DIR"], "jobsync.db"), isolation_level=None)) as other:
+    with closing(
+        sqlite3.connect(Path(app.config["DATA_DIR"], "jobsync.db"), isolation_level=None)
+    ) as other:
         for number in range(60):
             job_id = job_ids[number % 3 % 2]
             tag = client.get(f"/api/jobs/{job_id}/structure").headers["ETag"]
-            (revision,) = other.execute("UPDATE jobs SET revision = revision + 1 WHERE id = ? RETURNING revision", (job_id,)).fetchall()
+            (revision,) = other.execute(
+                "UPDATE jobs SET revision = revision + 1 WHERE id = ? RETURNING revision", (job_id,)
+            ).fetchall()
             answer = client.get(f"/api/jobs/{job_id}/structure", headers={"If-None-Match": tag})
             assert (answer.status_code, answer.get_json()["revision"]) == (200, *revision)
 
@@ -697,7 +1024,9 @@ def test_structure_of_more_jobs_than_are_kept_in_memory_stays_right(client, hand
         for job_id in names:
             assert ok(client.get(f"/api/jobs/{job_id}/structure"))["job_id"] == job_id
     client.post(f"/api/jobs/{names[0]}/cancel")
-    assert [ok(client.get(f"/api/jobs/{name}/structure"))["status"] for name in names] == ["cancelled"] + ["pending"] * 7
+    assert [ok(client.get(f"/api/jobs/{name}/structure"))["status"] for name in names] == [
+        "cancelled"
+    ] + ["pending"] * 7
 
 
 # Children
@@ -714,29 +1043,58 @@ def test_children_are_paged_in_the_order_they_were_planned(client, hand):
     assert [child["name"] for child in page["items"]] == ["c1", "c2", "c3", "c4", "c5"]
     assert all(set(child) == CHILD and isinstance(child["id"], str) for child in page["items"])
     done, failed, waiting = page["items"][:3]
-    assert (done["status"], done["attempt"], done["input"], done["result"], done["error"]) == ("completed", 1, {"n": 1}, {"n": 1}, None)
+    assert (done["status"], done["attempt"], done["input"], done["result"], done["error"]) == (
+        "completed",
+        1,
+        {"n": 1},
+        {"n": 1},
+        None,
+    )
     assert (failed["status"], failed["result"], failed["error"]) == ("failed", None, "no\nluck")
-    assert (waiting["status"], waiting["attempt"], waiting["started_at"], waiting["finished_at"]) == ("pending", 0, None, None)
+    assert (
+        waiting["status"],
+        waiting["attempt"],
+        waiting["started_at"],
+        waiting["finished_at"],
+    ) == ("pending", 0, None, None)
     assert TIME.fullmatch(done["started_at"]) and TIME.fullmatch(done["finished_at"])
     seen, cursor = [], ""
     while cursor is not None:
-        page = ok(client.get(path, query_string={"limit": 2, **({"cursor": cursor} if cursor else {})}))
+        page = ok(
+            client.get(path, query_string={"limit": 2, **({"cursor": cursor} if cursor else {})})
+        )
         seen += [child["name"] for child in page["items"]]
         cursor = page["next_cursor"]
     assert seen == ["c1", "c2", "c3", "c4", "c5"]
     some = ok(client.get(path, query_string={"status": "failed,pending", "limit": 2}))
     assert ([child["name"] for child in some["items"]], some["total"]) == (["c2", "c3"], 4)
-    assert ok(client.get(path, query_string={"status": "running"})) == {"items": [], "next_cursor": None, "total": 0}
+    assert ok(client.get(path, query_string={"status": "running"})) == {
+        "items": [],
+        "next_cursor": None,
+        "total": 0,
+    }
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "status=skipped", "cursor=!!", "cursor=%00", "limit=x"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "status=skipped", "cursor=!!", "cursor=%00", "limit=x"]
+)
 def test_a_bad_query_of_children_is_refused_by_field(still, query):
-    problem(still.get(f"/api/jobs/{still.job_id}/steps/a/children?{query}"), 422, query.partition("=")[0])
+    problem(
+        still.get(f"/api/jobs/{still.job_id}/steps/a/children?{query}"),
+        422,
+        query.partition("=")[0],
+    )
 
 
 def test_odd_results_and_inputs_are_shown(client, hand):
     job_id = hand.begin()
-    result = {"text": "\ud800 a\x00b \U0001f600", "whole": 10**40, "deep": json.loads("[" * 200 + "]" * 200), "": None, "<b>": [True, 1e-9]}
+    result = {
+        "text": "\ud800 a\x00b \U0001f600",
+        "whole": 10**40,
+        "deep": json.loads("[" * 200 + "]" * 200),
+        "": None,
+        "<b>": [True, 1e-9],
+    }
     hand.complete(*hand.claim(), result)
     shown = ok(client.get(f"/api/jobs/{job_id}/steps/a/children"))["items"][0]["result"]
     assert shown == result | {"text": "\ufffd a\x00b \U0001f600"}
@@ -747,34 +1105,58 @@ def test_odd_results_and_inputs_are_shown(client, hand):
 
 def make_lines(number):
     """Return lines of all levels whose texts can be told apart, some with odd characters."""
-    odd = ["Ärger %d", "50%%_of %d", "back\\slash %d", "\x1b[31mred %d\x1b[0m", "<script>%d</script>", "plain %d"]
-    return [line(odd[place % len(odd)] % place, LEVELS[(place * 7 // 3) % 4]) for place in range(1, number + 1)]
+    odd = [
+        "Ärger %d",
+        "50%%_of %d",
+        "back\\slash %d",
+        "\x1b[31mred %d\x1b[0m",
+        "<script>%d</script>",
+        "plain %d",
+    ]
+    return [
+        line(odd[place % len(odd)] % place, LEVELS[(place * 7 // 3) % 4])
+        for place in range(1, number + 1)
+    ]
 
 
 def expected_page(lines, after=None, before=None, limit=500, level="debug", q=""):
-    """Return what the contract says of a page of `lines`: line numbers, and the total. `q` is looked for in what pages show."""
+    """Return what the contract says of a page of `lines`: line numbers, and the total.
+
+    `q` is looked for in what pages show.
+    """
     matching = [
         number
         for number, found in enumerate(lines, 1)
-        if LEVELS.index(found.level) >= LEVELS.index(level) and q.lower() in (found.message if "\x1b" in q else plain(found.message)).lower()
+        if LEVELS.index(found.level) >= LEVELS.index(level)
+        and q.lower() in (found.message if "\x1b" in q else plain(found.message)).lower()
     ]
     if after is not None:
-        return [number for number in matching if number > after and (before is None or number < before)][:limit], len(matching)
-    return [number for number in matching if before is None or number < before][-limit:], len(matching)
+        return [
+            number for number in matching if number > after and (before is None or number < before)
+        ][:limit], len(matching)
+    return [number for number in matching if before is None or number < before][-limit:], len(
+        matching
+    )
 
 
 def test_a_page_of_lines_is_what_the_contract_says_for_every_kind_of_question(client, hand):
     job_id, lines = hand.begin(), make_lines(97)
     hand.write_lines(job_id, lines)
     places = (None, 0, 1, 48, 96, 97, 98, 10_000)
-    ranges = [(place, None) for place in places] + [(None, place) for place in places[2:]] + [(3, 60), (60, 3), (0, 2**53)]
+    ranges = (
+        [(place, None) for place in places]
+        + [(None, place) for place in places[2:]]
+        + [(3, 60), (60, 3), (0, 2**53)]
+    )
     words = (None, "ärger", "0%_O", "\\", "<SCRIPT>", "nowhere", "\x1b[")
     limits = cycle((None, 1, 7, 5000))
     for level, q, (after, before) in product(LEVELS, words, ranges):
         query = {"level": level, "q": q, "after": after, "before": before, "limit": next(limits)}
         query = {name: value for name, value in query.items() if value is not None}
         page = ok(client.get(f"/api/jobs/{job_id}/logs", query_string={"step": "a", **query}))
-        assert ([item["line"] for item in page["items"]], page["total"]) == expected_page(lines, **query), query
+        assert ([item["line"] for item in page["items"]], page["total"]) == expected_page(
+            lines, **query
+        ), query
 
 
 def test_a_line_has_just_the_fields_of_the_contract(client, hand):
@@ -782,10 +1164,20 @@ def test_a_line_has_just_the_fields_of_the_contract(client, hand):
     (task,) = hand.claim()
     hand.complete(task, lines=[line("by the step"), line("by the child", "warning", task.child_pk)])
     page = ok(client.get(f"/api/jobs/{job_id}/logs?step=a"))
-    assert set(page) == {"items", "total", "log_count"} and (page["total"], page["log_count"]) == (2, 2)
-    assert all(set(item) == {"line", "step", "at", "level", "message", "child_id"} and TIME.fullmatch(item["at"]) for item in page["items"])
+    assert set(page) == {"items", "total", "log_count"} and (page["total"], page["log_count"]) == (
+        2,
+        2,
+    )
+    assert all(
+        set(item) == {"line", "step", "at", "level", "message", "child_id"}
+        and TIME.fullmatch(item["at"])
+        for item in page["items"]
+    )
     (child,) = ok(client.get(f"/api/jobs/{job_id}/steps/a/children"))["items"]
-    assert [(item["line"], item["step"], item["level"], item["message"], item["child_id"]) for item in page["items"]] == [
+    assert [
+        (item["line"], item["step"], item["level"], item["message"], item["child_id"])
+        for item in page["items"]
+    ] == [
         (1, "a", "info", "by the step", None),
         (2, "a", "warning", "by the child", child["id"]),
     ]
@@ -802,7 +1194,9 @@ def test_log_count_is_of_the_whole_step_and_total_of_what_matches(client, hand):
 def test_by_default_the_last_500_lines_are_shown(client, hand):
     job_id = hand.begin()
     hand.write_lines(job_id, make_lines(501))
-    assert [item["line"] for item in ok(client.get(f"/api/jobs/{job_id}/logs?step=a"))["items"]] == list(range(2, 502))
+    assert [
+        item["line"] for item in ok(client.get(f"/api/jobs/{job_id}/logs?step=a"))["items"]
+    ] == list(range(2, 502))
 
 
 @pytest.mark.parametrize(
@@ -830,7 +1224,18 @@ def test_a_bad_query_of_lines_is_refused_by_field(still, query, field):
     problem(still.get(f"/api/jobs/{still.job_id}/logs?{query}"), 422, field)
 
 
-@pytest.mark.parametrize("query", ["limit=1", "limit=5000", "after=0", "before=1", f"after={2**53}", f"before={2**53}", f"after=0&before={2**53}&q=x"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=1",
+        "limit=5000",
+        "after=0",
+        "before=1",
+        f"after={2**53}",
+        f"before={2**53}",
+        f"after=0&before={2**53}&q=x",
+    ],
+)
 def test_the_limits_of_a_page_of_lines_are_taken(still, query):
     ok(still.get(f"/api/jobs/{still.job_id}/logs?step=a&{query}"))
 
@@ -840,39 +1245,58 @@ def test_the_limits_of_a_page_of_lines_are_taken(still, query):
 
 def test_a_text_download_has_all_lines_and_nothing_that_a_terminal_obeys(client, hand):
     job_id = hand.begin()
-    hand.write_lines(job_id, [line("\x1b]0;title\x07\x9b31m\u2028 \x00 tab\there"), line("é <b>", "error")])
+    hand.write_lines(
+        job_id, [line("\x1b]0;title\x07\x9b31m\u2028 \x00 tab\there"), line("é <b>", "error")]
+    )
     answer = client.get(f"/api/jobs/{job_id}/logs/download?step=a")
     assert (answer.status_code, answer.content_type) == (200, "text/plain; charset=utf-8")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{job_id}-a.log"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     rows = [row.split("\t", 4) for row in answer.get_data(as_text=True).splitlines()]
     assert [(row[0], row[1], row[3]) for row in rows] == [("a", "1", "info"), ("a", "2", "error")]
-    assert rows[0][4].endswith("tab\there") and "\\x1b]0;title\\x07\\x9b31m" in rows[0][4] and rows[1][4] == "é <b>"
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", answer.get_data(as_text=True))
+    assert (
+        rows[0][4].endswith("tab\there")
+        and "\\x1b]0;title\\x07\\x9b31m" in rows[0][4]
+        and rows[1][4] == "é <b>"
+    )
+    assert not re.search(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]", answer.get_data(as_text=True)
+    )
 
 
 def test_a_jsonl_download_has_the_lines_as_the_api_shows_them(client, hand):
     job_id, lines = hand.begin(), make_lines(20)
     hand.write_lines(job_id, lines)
     answer = client.get(f"/api/jobs/{job_id}/logs/download?step=a&format=jsonl&level=warning")
-    assert answer.mimetype == "application/jsonl" and answer.headers["Content-Disposition"].endswith('.jsonl"')
+    assert answer.mimetype == "application/jsonl" and answer.headers[
+        "Content-Disposition"
+    ].endswith('.jsonl"')
     assert b"\x1b" not in answer.data
     shown = [json.loads(row) for row in answer.get_data(as_text=True).splitlines()]
     assert shown == ok(client.get(f"/api/jobs/{job_id}/logs?step=a&level=warning"))["items"]
     assert len(shown) == expected_page(lines, level="warning")[1]
 
 
-def test_a_download_without_a_step_has_those_of_all_steps_in_the_order_of_the_definition(client, hand):
+def test_a_download_without_a_step_has_those_of_all_steps_in_the_order_of_the_definition(
+    client, hand
+):
     job_id = hand.begin(TWO_STEPS)
     hand.write_lines(job_id, [line("second")], "a")
     hand.write_lines(job_id, [line("first"), line("more")], "b")
     answer = client.get(f"/api/jobs/{job_id}/logs/download")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{job_id}.log"'
-    assert [row.split("\t")[-1] for row in answer.get_data(as_text=True).splitlines()] == ["first", "more", "second"]
+    assert [row.split("\t")[-1] for row in answer.get_data(as_text=True).splitlines()] == [
+        "first",
+        "more",
+        "second",
+    ]
     assert client.get(f"/api/jobs/{job_id}/logs/download?step=a&level=error").data == b""
 
 
-@pytest.mark.parametrize(("query", "field"), [("format=pdf", "format"), ("level=fatal", "level"), ("step=", "step"), ("limit=5", "limit")])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("format=pdf", "format"), ("level=fatal", "level"), ("step=", "step"), ("limit=5", "limit")],
+)
 def test_a_bad_query_of_a_download_is_refused_by_field(still, query, field):
     problem(still.get(f"/api/jobs/{still.job_id}/logs/download?{query}"), 422, field)
 
@@ -905,7 +1329,9 @@ def drop_workers():
         session.execute(store.db.text("DROP TABLE workers"))
 
 
-def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own_and_no_other_host(client):
+def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own_and_no_other_host(
+    client,
+):
     document = ok(client.get("/api/openapi.json"))
     answer = client.get("/api/docs")
     page = answer.get_data(as_text=True)
@@ -915,8 +1341,15 @@ def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own
     for name in ("Job", "Structure", "StructureStep", "LogLine", "Error", "NewJob"):
         assert f'id="shape-{name}"' in page
     assert 'href="/api/openapi.json"' in page
-    assert set(re.findall(r"<script[^>]*>", page)) <= {'<script src="/static/js/theme.js">', '<script type="module" src="/static/js/frame.js">'}
-    assert "style=" not in page and "<style" not in page and not re.search(r"(src|href)=\"(https?:)?//", page)
+    assert set(re.findall(r"<script[^>]*>", page)) <= {
+        '<script src="/static/js/theme.js">',
+        '<script type="module" src="/static/js/frame.js">',
+    }
+    assert (
+        "style=" not in page
+        and "<style" not in page
+        and not re.search(r"(src|href)=\"(https?:)?//", page)
+    )
     anchors = set(re.findall(r'href="#([^"]+)"', page))
     assert anchors - {"main"} <= set(re.findall(r' id="([^"]+)"', page))
 
@@ -926,8 +1359,12 @@ def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own
 
 @pytest.fixture(scope="module")
 def quiet_server(shared_server):
-    """The shared server, a job of it that is at rest, and a hand on its store from this process: another one than the server's."""
-    app = make_app(shared_server.folder, JOBSYNC_DEFINITIONS=str(shared_server.folder / "definitions"))
+    """The shared server, a job of it that is at rest, and a hand on its store from this
+    process: another one than the server's.
+    """
+    app = make_app(
+        shared_server.folder, JOBSYNC_DEFINITIONS=str(shared_server.folder / "definitions")
+    )
     shared_server.hand = Outside(app, shared_server.folder)
     shared_server.job_id = shared_server.submit("test_job", workers=1, lines=1, delay_ms=0)
     shared_server.wait_for_end(shared_server.job_id)
@@ -946,14 +1383,18 @@ def chunks(size, piece=b" " * 8192):
 
 
 def test_a_chunked_body_is_read_whole(shared_server):
-    answer = shared_server.post("/api/jobs", data=chunks(100_000), headers={"Content-Type": "application/json"})
+    answer = shared_server.post(
+        "/api/jobs", data=chunks(100_000), headers={"Content-Type": "application/json"}
+    )
     assert answer.status_code == 202 and answer.json()["params"]["lines"] == 1
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/api/jobs/x/cancel", "/api/jobs/x/rerun"])
 def test_a_chunked_body_over_1_mib_is_413_and_the_server_goes_on(shared_server, path):
     total = shared_server.get("/api/jobs").json()["total"]
-    answer = shared_server.post(path, data=chunks(2 * MIB), headers={"Content-Type": "application/json"})
+    answer = shared_server.post(
+        path, data=chunks(2 * MIB), headers={"Content-Type": "application/json"}
+    )
     problem(answer, 413)
     assert shared_server.get("/api/jobs").json()["total"] == total
 
@@ -961,7 +1402,9 @@ def test_a_chunked_body_over_1_mib_is_413_and_the_server_goes_on(shared_server, 
 def test_a_large_body_is_413_and_the_connection_can_be_used_again(shared_server):
     with connect(shared_server) as connection:
         for _ in range(2):
-            connection.request("POST", "/api/jobs", b"x" * (3 * MIB), {"Content-Type": "application/json"})
+            connection.request(
+                "POST", "/api/jobs", b"x" * (3 * MIB), {"Content-Type": "application/json"}
+            )
             answer = connection.getresponse()
             assert (answer.status, json.loads(answer.read())["code"]) == (413, 413)
         connection.request("GET", "/healthz")
@@ -981,7 +1424,10 @@ def test_a_large_body_is_413_and_the_connection_can_be_used_again(shared_server)
 )
 def test_a_broken_body_is_a_client_error(shared_server, raw):
     place = urlsplit(shared_server.url)
-    head = f"POST /api/jobs HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\nConnection: close\r\n".encode()
+    head = (
+        f"POST /api/jobs HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\n"
+        "Connection: close\r\n"
+    ).encode()
     with socket.create_connection((place.hostname, place.port), timeout=20) as connection:
         connection.sendall(head + raw)
         connection.shutdown(socket.SHUT_WR)
@@ -997,7 +1443,9 @@ def test_structure_is_never_older_than_a_commit_of_another_process(quiet_server)
             quiet_server.hand.write_lines(job_id, [line(str(number))], "prepare")
             answer = session.get(f"{quiet_server.url}/api/jobs/{job_id}/structure", timeout=20)
             assert answer.json()["steps"][0]["log_count"] == before + number + 1
-            unchanged = session.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=20)
+            unchanged = session.get(
+                answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=20
+            )
             assert unchanged.status_code == 304
 
 
@@ -1005,13 +1453,20 @@ def test_a_huge_download_is_streamed_while_others_are_served(quiet_server):
     number, job_id = 20_000, quiet_server.job_id
     quiet_server.hand.do(fill_with_lines, job_id, "publish", number, "x" * 2000)
     before, rows = memory_of(quiet_server.process.pid), 0
-    with quiet_server.get(f"/api/jobs/{job_id}/logs/download?step=publish", stream=True) as answer, requests.Session() as session:
-        assert answer.headers["Transfer-Encoding"] == "chunked" and "Content-Length" not in answer.headers
+    with (
+        quiet_server.get(f"/api/jobs/{job_id}/logs/download?step=publish", stream=True) as answer,
+        requests.Session() as session,
+    ):
+        assert (
+            answer.headers["Transfer-Encoding"] == "chunked"
+            and "Content-Length" not in answer.headers
+        )
         for place, piece in enumerate(answer.iter_content(1024 * 1024)):
             rows += piece.count(b"\n")
             if place % 8 == 0:
                 assert session.get(f"{quiet_server.url}/healthz", timeout=20).status_code == 200
-                assert memory_of(quiet_server.process.pid) - before < 20 * MIB  # all lines at once would be more than 40
+                # all lines at once would be more than 40
+                assert memory_of(quiet_server.process.pid) - before < 20 * MIB
     assert rows >= number
     with quiet_server.get(f"/api/jobs/{job_id}/logs/download?step=publish", stream=True) as answer:
         next(answer.iter_content(1024))  # and this client goes away
@@ -1022,9 +1477,14 @@ def test_a_huge_download_is_streamed_while_others_are_served(quiet_server):
 def fill_with_lines(job_id, step_name, number, text):
     moment = now()
     with store.write() as session:
-        step = session.execute(select(Step.pk, Step.log_count).where(Step.job_id == job_id, Step.name == step_name)).one()
+        step = session.execute(
+            select(Step.pk, Step.log_count).where(Step.job_id == job_id, Step.name == step_name)
+        ).one()
         first = step.log_count + 1
-        rows = [{"step_pk": step.pk, "line": place, "at": moment, "level": 1, "message": text} for place in range(first, first + number)]
+        rows = [
+            {"step_pk": step.pk, "line": place, "at": moment, "level": 1, "message": text}
+            for place in range(first, first + number)
+        ]
         session.execute(insert(LogLine), rows)
         counts = {"log_count": Step.log_count + number, "info": Step.info + number}
         session.execute(Step.__table__.update().where(Step.pk == step.pk).values(counts))
@@ -1037,7 +1497,14 @@ def memory_of(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
 
 
-@pytest.mark.parametrize("path", ["/api/jobs?limit=1&limit=2", "/api/jobs/JOB/logs?step=a&step=b", "/api/jobs/JOB/steps/a/children?limit=1&limit=1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/jobs?limit=1&limit=2",
+        "/api/jobs/JOB/logs?step=a&step=b",
+        "/api/jobs/JOB/steps/a/children?limit=1&limit=1",
+    ],
+)
 def test_a_field_that_stands_twice_in_the_query_is_refused(still, path):
     answer = still.get(path.replace("JOB", still.job_id))
     assert answer.status_code == 422 and "Given more than once." in answer.text

@@ -14,24 +14,40 @@ SCRIPTS = sorted(path.name for path in (STATIC / "js").glob("*.js"))
 
 
 def get(client, path, **headers):
-    return client.get(f"/static/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()})
+    return client.get(
+        f"/static/{path}",
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_is_sent_without_its_comments_and_is_still_a_script(client, tmp_path, name):
     sent = get(client, f"js/{name}")
     assert sent.mimetype == "text/javascript"
-    assert len(sent.data) < (STATIC / "js" / name).stat().st_size and not sent.data.startswith(b"//")
+    assert len(sent.data) < (STATIC / "js" / name).stat().st_size and not sent.data.startswith(
+        b"//"
+    )
     copy = tmp_path / "sent.mjs"
     copy.write_bytes(sent.data)
-    assert subprocess.run(["node", "--check", copy], capture_output=True, text=True, check=False).stderr == ""
+    assert (
+        subprocess.run(
+            ["node", "--check", copy], capture_output=True, text=True, check=False
+        ).stderr
+        == ""
+    )
 
 
 def test_the_texts_of_a_script_stay_as_they_are(tmp_path):
-    source = 'const a = `one  ${b} // two`;\nconst c = "/* three  */ four"; // five\nconst d = /\\/\\/ "/g;\n'
+    source = (
+        'const a = `one  ${b} // two`;\nconst c = "/* three  */ four"; // five\n'
+        'const d = /\\/\\/ "/g;\n'
+    )
     (tmp_path / "a.js").write_text(source)
     body = Assets(tmp_path).get("a.js").body.decode()
-    assert all(text in body for text in ("`one  ${b} // two`", '"/* three  */ four"', '/\\/\\/ "/g')) and "five" not in body
+    assert (
+        all(text in body for text in ("`one  ${b} // two`", '"/* three  */ four"', '/\\/\\/ "/g'))
+        and "five" not in body
+    )
 
 
 def test_what_is_vendored_is_sent_to_the_letter(client):
@@ -40,7 +56,10 @@ def test_what_is_vendored_is_sent_to_the_letter(client):
 
 
 def test_a_text_is_gzipped_for_those_who_take_it(client):
-    plain, zipped = get(client, "css/jobsync.css"), get(client, "css/jobsync.css", Accept_Encoding="gzip")
+    plain, zipped = (
+        get(client, "css/jobsync.css"),
+        get(client, "css/jobsync.css", Accept_Encoding="gzip"),
+    )
     assert plain.content_encoding is None and zipped.content_encoding == "gzip"
     assert gzip.decompress(zipped.data) == plain.data and len(zipped.data) < len(plain.data) / 2
     assert "Accept-Encoding" in zipped.vary and "Accept-Encoding" in plain.vary
@@ -74,9 +93,17 @@ def test_in_debug_mode_the_sources_are_sent_as_they_are(app):
 
 def test_a_page_is_gzipped_for_those_who_take_it_and_still_known_by_its_etag(client):
     plain, zipped = client.get("/"), client.get("/", headers={"Accept-Encoding": "gzip"})
-    assert gzip.decompress(zipped.data).split(b"data-now")[1][30:] == plain.data.split(b"data-now")[1][30:]
-    assert plain.headers["ETag"].startswith('"') and zipped.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    assert (
+        gzip.decompress(zipped.data).split(b"data-now")[1][30:]
+        == plain.data.split(b"data-now")[1][30:]
+    )
+    assert (
+        plain.headers["ETag"].startswith('"')
+        and zipped.headers["ETag"] == f"W/{plain.headers['ETag']}"
+    )
     for answer in (plain, zipped):
         assert "Accept-Encoding" in answer.vary
         assert client.get("/", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
-    assert client.get("/api/definitions", headers={"Accept-Encoding": "gzip"}).content_encoding is None
+    assert (
+        client.get("/api/definitions", headers={"Accept-Encoding": "gzip"}).content_encoding is None
+    )

@@ -1,4 +1,6 @@
-"""The terminal door: `flask jobs …` and `flask seed`, on real stores; followed jobs are worked on by a real worker's own parts."""
+"""The terminal door: `flask jobs …` and `flask seed`, on real stores; followed jobs are worked
+on by a real worker's own parts.
+"""
 
 import io
 import json
@@ -35,7 +37,15 @@ from jobsync.db.models import Child, Job, LogLine, Step, Worker
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
 from jobsync.lifecycle import moves, work
-from jobsync.status import CHILD_STATUSES, LEVELS, RUNNING, TERMINAL, StepFacts, derive_job, derive_step
+from jobsync.status import (
+    CHILD_STATUSES,
+    LEVELS,
+    RUNNING,
+    TERMINAL,
+    StepFacts,
+    derive_job,
+    derive_step,
+)
 
 TWO_STEPS = """
 id = "two_steps"
@@ -143,7 +153,9 @@ class Engine(threading.Thread):
     def _do(self, task, outbox):
         outbox.take_up(task, begun=True)
         self.context = runner.TaskContext(task, outbox)
-        run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[task.kind]
+        run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[
+            task.kind
+        ]
         run(self.context, outbox)
         outbox.flush()
 
@@ -175,7 +187,9 @@ def finished(app, job_id):
 def end_ago(app, job_id, days):
     """Put the end of a job back by some days."""
     with app.app_context(), store.write() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(finished_at=now() - days * 24 * 3600 * 1000))
+        session.execute(
+            update(Job).where(Job.id == job_id).values(finished_at=now() - days * 24 * 3600 * 1000)
+        )
 
 
 def only_errors(result, code=1):
@@ -211,7 +225,9 @@ def test_a_path_is_relative_to_the_folder_of_the_caller(app, started, tmp_path, 
 
 
 def test_an_unknown_definition_is_one_line_that_says_what_there_is(flask):
-    assert only_errors(flask("jobs", "run", "nope")) == ["Error: There is no definition 'nope'. There are: look, slow, two_steps."]
+    assert only_errors(flask("jobs", "run", "nope")) == [
+        "Error: There is no definition 'nope'. There are: look, slow, two_steps."
+    ]
 
 
 def test_a_definition_with_mistakes_says_which(flask, tmp_path):
@@ -238,7 +254,12 @@ def test_a_parameter_in_another_form_is_a_usage_error(app, flask, given):
 
 
 def test_names_that_are_not_unicode_are_no_traceback(flask):
-    for command in (["show", "\udcff"], ["run", "\udcff"], ["run", "two_steps", "-p", "note=\udcff"], ["list", "--definition", "\udcff"]):
+    for command in (
+        ["show", "\udcff"],
+        ["run", "\udcff"],
+        ["run", "two_steps", "-p", "note=\udcff"],
+        ["list", "--definition", "\udcff"],
+    ):
         result = flask("jobs", *command)
         assert "Traceback" not in result.output and not isinstance(result.exception, UnicodeError)
 
@@ -253,9 +274,12 @@ def test_it_follows_a_job_line_by_line_and_exits_0_when_it_completed(app, flask)
     job_id, *lines = result.stdout.splitlines()
     assert read_store(app, store.job, job_id)["status"] == "completed"
     told = [line.partition(" ")[2] for line in lines]
-    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in lines if "first" in line or "second" in line)
+    assert all(
+        re.match(r"\d\d:\d\d:\d\d ", line) for line in lines if "first" in line or "second" in line
+    )
     assert re.fullmatch(
-        r"first completed, 2/2 children, 6 lines, \d+\.\d s", next(line for line in told if line.startswith("first completed"))
+        r"first completed, 2/2 children, 6 lines, \d+\.\d s",
+        next(line for line in told if line.startswith("first completed")),
     )
     assert [line for line in told if line.startswith("second completed")]
     assert any(re.fullmatch(r"job completed in \d+\.\d s", line) for line in told)
@@ -264,7 +288,9 @@ def test_it_follows_a_job_line_by_line_and_exits_0_when_it_completed(app, flask)
 
 def test_it_exits_1_and_tells_why_when_the_job_failed(app, flask):
     with engine(app):
-        result = flask("jobs", "run", "two_steps", "-p", "failure_rate=1", "-p", "lines=40", "--wait")
+        result = flask(
+            "jobs", "run", "two_steps", "-p", "failure_rate=1", "-p", "lines=40", "--wait"
+        )
     assert result.exit_code == 1
     assert "first failed, 2/2 children, " in result.stdout
     assert " second skipped\n" in result.stdout
@@ -272,7 +298,9 @@ def test_it_exits_1_and_tells_why_when_the_job_failed(app, flask):
     reasons = result.stdout.partition("\nfirst failed: ")[2].splitlines()
     assert reasons[0].startswith("1 child failed")
     assert reasons[1] == "  worker 1: worker 1 failed as it was told to (failure_rate 1)"
-    assert all(re.match(r"    \d\d:\d\d:\d\d (info|warning|error) worker 1", line) for line in reasons[2:7])
+    assert all(
+        re.match(r"    \d\d:\d\d:\d\d (info|warning|error) worker 1", line) for line in reasons[2:7]
+    )
     assert "line 40 of 40" in reasons[6]
     assert "Traceback" not in result.output
 
@@ -283,7 +311,8 @@ id = "talking"
 [step.talk]
 type = "command"
 for_each = [{items}]
-run = ["sh", "-c", 'seq -f "line %g of $PARAM_ITEM" 1 20; echo "$PARAM_ITEM has no luck" >&2; exit 3']
+run = ["sh", "-c", \
+'seq -f "line %g of $PARAM_ITEM" 1 20; echo "$PARAM_ITEM has no luck" >&2; exit 3']
 max_child_failures = 100
 [step.end]
 type = "command"
@@ -292,18 +321,29 @@ run = ["sh", "-c", "echo over; exit 1"]
 """
 
 
-def test_each_failed_child_is_shown_with_its_last_lines_and_no_more_than_a_few(app, flask, tmp_path):
-    define(tmp_path, TALKING.replace("{items}", ", ".join(f'"item {number}"' for number in range(1, 8))).replace("max_child_failures = 100\n", ""))
+def test_each_failed_child_is_shown_with_its_last_lines_and_no_more_than_a_few(
+    app, flask, tmp_path
+):
+    define(
+        tmp_path,
+        TALKING.replace("{items}", ", ".join(f'"item {number}"' for number in range(1, 8))).replace(
+            "max_child_failures = 100\n", ""
+        ),
+    )
     with engine(app):
         result = flask("jobs", "run", "talking", "--wait")
     assert result.exit_code == 1
     told = result.stdout.partition("\ntalk failed: ")[2].splitlines()[1:]
-    failed = [place for place, line in enumerate(told) if re.match("  item [0-9]+: exit code 3", line)]
+    failed = [
+        place for place, line in enumerate(told) if re.match("  item [0-9]+: exit code 3", line)
+    ]
     assert 1 <= len(failed) <= 5
     for place in failed:
         name = told[place].split(":")[0].strip()
         lines = told[place + 1 : place + 6]
-        assert [line.split(" info ")[1] for line in lines[:-1]] == [f"line {number} of {name}" for number in range(17, 21)]
+        assert [line.split(" info ")[1] for line in lines[:-1]] == [
+            f"line {number} of {name}" for number in range(17, 21)
+        ]
         assert lines[-1].endswith(f" warning {name} has no luck")
     assert len(told) <= 5 * 6 + 1
 
@@ -312,7 +352,9 @@ def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
     assert server_address.find(tmp_path) is None
     with server_address.announced(tmp_path, "http://127.0.0.1:5000/"):
         ask = f"from jobsync import address; print(server_address.find({str(tmp_path)!r}))"
-        found = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        found = subprocess.run(
+            [sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
         assert found.stdout == "http://127.0.0.1:5000/\n", found.stderr
     assert server_address.find(tmp_path) is None
     for odd in (os.mkfifo, os.mkdir):
@@ -324,7 +366,9 @@ def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
 
 def test_it_exits_1_when_the_job_was_cancelled_meanwhile(app, flask):
     def cancel_when_it_runs():
-        job = wait_for(lambda: next(iter(read_store(app, listing.jobs, ["running"])["items"]), None))
+        job = wait_for(
+            lambda: next(iter(read_store(app, listing.jobs, ["running"])["items"]), None)
+        )
         read_store(app, lifecycle.cancel, job["id"])
 
     canceller = threading.Thread(target=cancel_when_it_runs)
@@ -372,7 +416,8 @@ def test_it_says_once_that_no_worker_runs_and_when_they_come(app, started):
         assert Follower(job_id, screen).run() == "completed"
     thread.finish()
     assert screen.notes[0] == NO_WORKER
-    assert screen.notes[1:] in ([], [WORKERS_CAME])  # a short job may be done before the next look at the workers
+    # a short job may be done before the next look at the workers
+    assert screen.notes[1:] in ([], [WORKERS_CAME])
 
 
 def test_it_says_when_workers_have_come(app, started):
@@ -448,7 +493,14 @@ def test_the_list_in_a_pipe_has_tabs_and_the_newest_first(app, flask, started):
     rows = [line.split("\t") for line in flask("jobs", "list").stdout.splitlines()]
     job = read_store(app, store.job, first)
     assert rows[0][:3] == [second, "pending", "slow"] and rows[0][4:] == ["", "slow"]
-    assert rows[1] == [first, "completed", "two_steps", job["created_at"], job["finished_at"], "Two steps"]
+    assert rows[1] == [
+        first,
+        "completed",
+        "two_steps",
+        job["created_at"],
+        job["finished_at"],
+        "Two steps",
+    ]
 
 
 def test_the_list_can_be_filtered_and_cut(app, flask, started):
@@ -476,7 +528,14 @@ def test_it_shows_a_job_with_its_steps_and_result(app, flask, started):
     job_id = finished(app, started("two_steps"))
     shown = flask("jobs", "show", job_id).stdout
     assert shown.startswith("Two steps: completed\n")
-    for text in (job_id, "by cli", "demo", "lines = 3", "first completed, 2/2 children, 6 lines, ", "workers: 1\n"):
+    for text in (
+        job_id,
+        "by cli",
+        "demo",
+        "lines = 3",
+        "first completed, 2/2 children, 6 lines, ",
+        "workers: 1\n",
+    ):
         assert text in shown
     assert json.loads(flask("jobs", "show", job_id, "--json").stdout) == {
         **read_store(app, store.job, job_id),
@@ -494,13 +553,41 @@ def test_an_unknown_job_is_one_line(flask):
 def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
     job_id = started("two_steps", "-p", "note=\x1b[31mred\x9b31m\nnext")
     with app.app_context(), store.write() as session:
-        evil = {"name": "\x1b]0;title\x07", "error": "\x1b[2J", "result": {"a\x1bb": "\x1b[5m"}, "status": status}
+        evil = {
+            "name": "\x1b]0;title\x07",
+            "error": "\x1b[2J",
+            "result": {"a\x1bb": "\x1b[5m"},
+            "status": status,
+        }
         session.execute(update(Job).where(Job.id == job_id).values(evil))
-        session.execute(update(Step).where(Step.job_id == job_id).values(error="\x1b[1m", status=status, log_count=1))
-        for step_pk in session.execute(select_rows(Step.pk).where(Step.job_id == job_id)).scalars().all():
-            session.add(LogLine(step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden"))
-            session.add(Child(step_pk=step_pk, key="1", name="\x1b[9m", status="failed", input={}, error="\x1b[7m"))
-    for command in (["show", job_id], ["show", job_id, "--json"], ["list"], ["list", "--json"], ["logs", job_id, "first"]):
+        session.execute(
+            update(Step)
+            .where(Step.job_id == job_id)
+            .values(error="\x1b[1m", status=status, log_count=1)
+        )
+        for step_pk in (
+            session.execute(select_rows(Step.pk).where(Step.job_id == job_id)).scalars().all()
+        ):
+            session.add(
+                LogLine(step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden")
+            )
+            session.add(
+                Child(
+                    step_pk=step_pk,
+                    key="1",
+                    name="\x1b[9m",
+                    status="failed",
+                    input={},
+                    error="\x1b[7m",
+                )
+            )
+    for command in (
+        ["show", job_id],
+        ["show", job_id, "--json"],
+        ["list"],
+        ["list", "--json"],
+        ["logs", job_id, "first"],
+    ):
         result = flask("jobs", *command)
         assert result.exit_code == 0, result.output
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", result.output)
@@ -520,7 +607,10 @@ def test_logs_prints_the_lines_of_a_step_from_a_level_up(app, flask, started):
     assert len(lines) == 2400
     assert re.fullmatch(r"\S+Z (info|warning|error) worker \d/2 · line 1 of 1200 .*", lines[0])
     levels = read_store(app, store.structure, job_id)["steps"][0]["levels"]
-    assert len(flask("jobs", "logs", job_id, "first", "--level", "warning").stdout.splitlines()) == levels["warning"] + levels["error"]
+    assert (
+        len(flask("jobs", "logs", job_id, "first", "--level", "warning").stdout.splitlines())
+        == levels["warning"] + levels["error"]
+    )
 
 
 def test_logs_follows_a_step_until_it_has_ended(app, flask, started):
@@ -543,7 +633,9 @@ def test_it_cancels_a_job_once(app, flask, started):
 
 def test_it_retries_a_job_and_follows_it(app, flask, started):
     job_id = started("two_steps")
-    assert only_errors(flask("jobs", "retry", job_id)) == ["Error: Only a failed or cancelled job can be retried; this one is pending."]
+    assert only_errors(flask("jobs", "retry", job_id)) == [
+        "Error: Only a failed or cancelled job can be retried; this one is pending."
+    ]
     flask("jobs", "cancel", job_id)
     with engine(app):
         result = flask("jobs", "retry", job_id, "--wait")
@@ -558,13 +650,17 @@ def test_a_rerun_is_a_new_job_with_the_old_parameters_but_those_given(app, flask
     job = read_store(app, store.job, result.stdout.strip())
     assert (job["rerun_of"], job["source"]) == (old, "cli")
     assert job["params"] == {"lines": 5, "failure_rate": 0, "note": "mine"}
-    assert only_errors(flask("jobs", "rerun", old, "-p", "lines=x")) == ["Error: lines: must be a whole number"]
+    assert only_errors(flask("jobs", "rerun", old, "-p", "lines=x")) == [
+        "Error: lines: must be a whole number"
+    ]
 
 
 def test_a_rerun_whose_definition_is_gone_is_one_line(flask, started, tmp_path):
     old = started("slow")
     (tmp_path / "definitions" / "slow.toml").unlink()
-    assert only_errors(flask("jobs", "rerun", old)) == ["Error: There is no definition 'slow'. There are: look, two_steps."]
+    assert only_errors(flask("jobs", "rerun", old)) == [
+        "Error: There is no definition 'slow'. There are: look, two_steps."
+    ]
 
 
 # prune
@@ -600,7 +696,9 @@ def left(app):
 )
 def test_prune_deletes_what_ended_long_ago(app, flask, old_jobs, options, gone):
     result = flask("jobs", "prune", "--yes", *options)
-    assert result.stdout == (f"{len(gone)} job deleted.\n" if len(gone) == 1 else f"{len(gone)} jobs deleted.\n")
+    assert result.stdout == (
+        f"{len(gone)} job deleted.\n" if len(gone) == 1 else f"{len(gone)} jobs deleted.\n"
+    )
     assert left(app) == {job_id for days, job_id in old_jobs.items() if days not in gone}
 
 
@@ -608,9 +706,10 @@ def test_prune_clears_away_what_the_jobs_owned(app, flask, started):
     job_id = finished(app, started("two_steps", "-p", "lines=4000"))
     assert flask("jobs", "prune", "--keep", "0", "--yes").stdout == "1 job deleted.\n"
     with app.app_context():
-        assert [db.session.execute(select_rows(func.count()).select_from(table)).scalar() for table in (Job, Step, Child, LogLine)] == [
-            0
-        ] * 4
+        assert [
+            db.session.execute(select_rows(func.count()).select_from(table)).scalar()
+            for table in (Job, Step, Child, LogLine)
+        ] == [0] * 4
     assert only_errors(flask("jobs", "show", job_id))
 
 
@@ -622,7 +721,9 @@ def test_prune_looks_at_more_jobs_than_one_page(app, flask, started, monkeypatch
 
 
 def test_a_dry_run_lists_and_deletes_nothing(app, flask, old_jobs):
-    rows = [line.split("\t")[:2] for line in flask("jobs", "prune", "--dry-run").stdout.splitlines()]
+    rows = [
+        line.split("\t")[:2] for line in flask("jobs", "prune", "--dry-run").stdout.splitlines()
+    ]
     assert rows == [[old_jobs[40], "cancelled"], [old_jobs[90], "cancelled"]]
     assert left(app) == set(old_jobs.values())
 
@@ -634,7 +735,9 @@ def test_prune_asks_nobody_where_there_is_nobody(app, flask, old_jobs):
     assert left(app) == set(old_jobs.values())
 
 
-@pytest.mark.parametrize("options", [["--older-than", "soon"], ["--status", "running"], ["--keep", "-1"]])
+@pytest.mark.parametrize(
+    "options", [["--older-than", "soon"], ["--status", "running"], ["--keep", "-1"]]
+)
 def test_prune_refuses_what_makes_no_sense(app, flask, old_jobs, options):
     assert flask("jobs", "prune", "--yes", *options).exit_code == 2
     assert left(app) == set(old_jobs.values())
@@ -662,19 +765,28 @@ def test_a_locked_database_is_one_line(flask, started, monkeypatch):
 
     job_id = started("slow")
     monkeypatch.setattr(lifecycle, "cancel", locked)
-    assert only_errors(flask("jobs", "cancel", job_id)) == ["Error: The database is locked by another process."]
+    assert only_errors(flask("jobs", "cancel", job_id)) == [
+        "Error: The database is locked by another process."
+    ]
 
 
 def test_a_file_that_is_no_database_is_one_line(tmp_path):
     (tmp_path / "jobsync.db").write_bytes(os.urandom(9000))
-    result = subprocess.run([*FLASK, "jobs", "list"], cwd=ROOT, env=environ(tmp_path), capture_output=True, text=True)
+    result = subprocess.run(
+        [*FLASK, "jobs", "list"], cwd=ROOT, env=environ(tmp_path), capture_output=True, text=True
+    )
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.count("\n") == 1
-    assert result.stderr.startswith(f"JOBSYNC_DATABASE_URL='sqlite:///{tmp_path}/jobsync.db' is not possible: it must be sqlite:///PATH, a SQLite file")
+    assert result.stderr.startswith(
+        f"JOBSYNC_DATABASE_URL='sqlite:///{tmp_path}/jobsync.db' is not possible: it must be "
+        "sqlite:///PATH, a SQLite file"
+    )
 
 
 def test_every_command_brings_the_database_up_to_date(tmp_path):
-    result = subprocess.run([*FLASK, "jobs", "list"], cwd=ROOT, env=environ(tmp_path), capture_output=True, text=True)
+    result = subprocess.run(
+        [*FLASK, "jobs", "list"], cwd=ROOT, env=environ(tmp_path), capture_output=True, text=True
+    )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
@@ -684,36 +796,68 @@ def test_every_command_brings_the_database_up_to_date(tmp_path):
 def step_of(name="first", status="running", **values):
     children = dict.fromkeys(CHILD_STATUSES, 0) | values.pop("children", {})
     times = {"started_at": iso(1000), "finished_at": None}
-    facts = {"name": name, "status": status, "log_count": 0, "children": children, "child_count": sum(children.values()), "error": None}
+    facts = {
+        "name": name,
+        "status": status,
+        "log_count": 0,
+        "children": children,
+        "child_count": sum(children.values()),
+        "error": None,
+    }
     return {**facts, **times, **values}
 
 
 def structure_of(*steps, status="running"):
-    return {"status": status, "started_at": iso(1000), "finished_at": None, "revision": 1, "steps": list(steps)}
+    return {
+        "status": status,
+        "started_at": iso(1000),
+        "finished_at": None,
+        "revision": 1,
+        "steps": list(steps),
+    }
 
 
 def picture(width, height, structure, trouble=()):
     """Return what the live screen shows, as lines."""
-    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=width, height=height)
-    screen = screens.LiveScreen("A job with quite a long name", Live(console=console, auto_refresh=False))
+    console = Console(
+        file=io.StringIO(), force_terminal=True, color_system=None, width=width, height=height
+    )
+    screen = screens.LiveScreen(
+        "A job with quite a long name", Live(console=console, auto_refresh=False)
+    )
     screen.show(structure, list(trouble))
     console.print(screen._picture(63_000))
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-LONG_MESSAGE = {"at": iso(2000), "level": "error", "step": "first", "message": "could not read it " * 20}
+LONG_MESSAGE = {
+    "at": iso(2000),
+    "level": "error",
+    "step": "first",
+    "message": "could not read it " * 20,
+}
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_live_table_keeps_within_the_terminal(width):
-    steps = [step_of("import_files", "completed", children={"completed": 8}, log_count=1234, finished_at=iso(7200))]
+    steps = [
+        step_of(
+            "import_files",
+            "completed",
+            children={"completed": 8},
+            log_count=1234,
+            finished_at=iso(7200),
+        )
+    ]
     steps += [
         step_of("rule_classify_files", children={"completed": 1, "failed": 2, "pending": 5}),
         step_of("report", "pending", started_at=None),
     ]
     lines = picture(width, 30, structure_of(*steps), [LONG_MESSAGE])
     assert max(map(len, lines)) <= width
-    assert lines[0].startswith("● running  A job with quite a long name") and lines[0].endswith("1:02 min")
+    assert lines[0].startswith("● running  A job with quite a long name") and lines[0].endswith(
+        "1:02 min"
+    )
     text = "\n".join(lines)
     assert re.search(r"import_files +✓ completed +8/8 +1,234 +6.2 s", text)
     assert re.search(r"rule_class\S+ +● running +3/8 ", text)
@@ -723,12 +867,20 @@ def test_the_live_table_keeps_within_the_terminal(width):
 
 def test_the_live_table_keeps_its_widths_while_figures_grow():
     few = picture(80, 30, structure_of(step_of(children={"pending": 1}, log_count=1)))
-    many = picture(80, 30, structure_of(step_of(children={"completed": 1000, "pending": 999}, log_count=99_999)))
+    many = picture(
+        80,
+        30,
+        structure_of(step_of(children={"completed": 1000, "pending": 999}, log_count=99_999)),
+    )
     assert [line for line in few if "status" in line] == [line for line in many if "status" in line]
 
 
 def test_the_live_table_shows_why_a_step_failed():
-    lines = picture(80, 30, structure_of(step_of(status="failed", error="3 children failed", finished_at=iso(5000))))
+    lines = picture(
+        80,
+        30,
+        structure_of(step_of(status="failed", error="3 children failed", finished_at=iso(5000))),
+    )
     assert any("failed: 3 children failed" in line for line in lines)
 
 
@@ -745,13 +897,23 @@ def test_of_many_steps_the_live_table_shows_those_where_something_happens():
 
 
 def test_markup_in_names_and_messages_is_only_text():
-    lines = picture(80, 20, structure_of(step_of("[red]")), [{**LONG_MESSAGE, "message": "[bold]x[/bold]"}])
+    lines = picture(
+        80, 20, structure_of(step_of("[red]")), [{**LONG_MESSAGE, "message": "[bold]x[/bold]"}]
+    )
     assert any(line.startswith("[red] ") for line in lines)
     assert any("[bold]x[/bold]" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("ms", "text"), [(0, "0.0 s"), (59_940, "59.9 s"), (60_000, "1:00 min"), (3_599_000, "59:59 min"), (3_600_000, "1:00 h"), (-5, "0.0 s")]
+    ("ms", "text"),
+    [
+        (0, "0.0 s"),
+        (59_940, "59.9 s"),
+        (60_000, "1:00 min"),
+        (3_599_000, "59:59 min"),
+        (3_600_000, "1:00 h"),
+        (-5, "0.0 s"),
+    ],
 )
 def test_durations_are_short(ms, text):
     assert look.duration(ms) == text
@@ -764,8 +926,13 @@ FLASK = [sys.executable, "-m", "flask", "--app", "app"]
 
 
 def environ(folder, **variables):
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")}
-    definitions = {"JOBSYNC_DATA_DIR": str(folder), "JOBSYNC_DEFINITIONS": str(ROOT / "definitions")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("JOBSYNC_")
+    }
+    definitions = {
+        "JOBSYNC_DATA_DIR": str(folder),
+        "JOBSYNC_DEFINITIONS": str(ROOT / "definitions"),
+    }
     return {**inherited, **definitions, "TERM": "xterm", "COLUMNS": "80", **variables}
 
 
@@ -788,7 +955,14 @@ def read_terminal(descriptor, until, seconds=60):
 
 def test_ctrl_c_ends_the_following_and_not_the_job(app, tmp_path):
     command = [*FLASK, "jobs", "run", "test_job", "--wait"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environ(tmp_path / "data"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environ(tmp_path / "data"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     job_id = process.stdout.readline().strip()
     assert process.stderr.readline() == NO_WORKER + "\n"
     process.send_signal(signal.SIGINT)
@@ -802,10 +976,24 @@ def test_a_job_is_followed_live_on_a_terminal_and_its_report_shown(shared_server
     (tmp_path / "project").mkdir()
     for name in ("main.py", "README.md", "data.csv"):
         (tmp_path / "project" / name).write_text("one\ntwo\n")
-    command = [*FLASK, "jobs", "run", "codebase_classify", "-p", f"folder={tmp_path / 'project'}", "--wait"]
+    command = [
+        *FLASK,
+        "jobs",
+        "run",
+        "codebase_classify",
+        "-p",
+        f"folder={tmp_path / 'project'}",
+        "--wait",
+    ]
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        command, cwd=ROOT, env=shared_environ(shared_server), stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+        command,
+        cwd=ROOT,
+        env=shared_environ(shared_server),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        close_fds=True,
     )
     os.close(theirs)
     seen = read_terminal(ours, None)
@@ -814,7 +1002,9 @@ def test_a_job_is_followed_live_on_a_terminal_and_its_report_shown(shared_server
     last = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen)
     assert re.search(r"✓ completed\s+Codebase Classify", last)
     assert re.search(r"rule_classify_files +✓ completed +1/1", last)
-    assert re.search(r"files +3 *\r\n", last) and re.search(r"categories +files +bytes +lines", last)
+    assert re.search(r"files +3 *\r\n", last) and re.search(
+        r"categories +files +bytes +lines", last
+    )
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")  # the cursor is back
 
 
@@ -823,26 +1013,56 @@ def shared_environ(server):
 
 
 def test_a_failed_job_is_followed_in_a_pipe(shared_server):
-    command = [*FLASK, "jobs", "run", "test_job", "-p", "failure_rate=1", "-p", "lines=20", "--wait"]
-    result = subprocess.run(command, cwd=ROOT, env=shared_environ(shared_server), capture_output=True, text=True, timeout=90)
+    command = [
+        *FLASK,
+        "jobs",
+        "run",
+        "test_job",
+        "-p",
+        "failure_rate=1",
+        "-p",
+        "lines=20",
+        "--wait",
+    ]
+    result = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=shared_environ(shared_server),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
     assert (result.returncode, result.stderr) == (1, "")
     assert re.search(r"^\d\d:\d\d:\d\d build failed, ", result.stdout, re.MULTILINE)
     assert re.search(r"^\d\d:\d\d:\d\d publish skipped$", result.stdout, re.MULTILINE)
     assert "\x1b" not in result.stdout
     job_id = result.stdout.splitlines()[0]
     assert result.stdout.splitlines()[-1] == f"Its page: {shared_server.url}/jobs/{job_id}"
-    last = [line["message"] for line in shared_server.get(f"/api/jobs/{job_id}/logs?step=build").json()["items"]][-1]
+    last = [
+        line["message"]
+        for line in shared_server.get(f"/api/jobs/{job_id}/logs?step=build").json()["items"]
+    ][-1]
     assert any(line.endswith(last) for line in result.stdout.splitlines())
 
 
 def without(stream, command):
     """Return a command line that runs a command with its standard output closed or full."""
-    return ["sh", "-c", {"closed": 'exec "$@" >&-', "full": 'exec "$@" >/dev/full'}[stream], "sh", *FLASK, *command]
+    return [
+        "sh",
+        "-c",
+        {"closed": 'exec "$@" >&-', "full": 'exec "$@" >/dev/full'}[stream],
+        "sh",
+        *FLASK,
+        *command,
+    ]
 
 
 @pytest.mark.parametrize(
     ("stream", "codes"),
-    [("closed", {"list": 0, "show": 0, "logs": 0, "seed": 0, "--help": 0, "wait": 0}), ("full", {"list": 1, "show": 1, "--help": 1})],
+    [
+        ("closed", {"list": 0, "show": 0, "logs": 0, "seed": 0, "--help": 0, "wait": 0}),
+        ("full", {"list": 1, "show": 1, "--help": 1}),
+    ],
 )
 def test_without_an_output_it_ends_quietly(stream, codes, shared_server):
     job_id = shared_server.submit("test_job", workers=1, lines=5, delay_ms=0)
@@ -853,22 +1073,50 @@ def test_without_an_output_it_ends_quietly(stream, codes, shared_server):
         "logs": ["jobs", "logs", job_id, "build"],
         "seed": ["seed"],
         "--help": ["jobs", "--help"],
-        "wait": ["jobs", "run", "test_job", "-p", "workers=1", "-p", "lines=5", "-p", "delay_ms=0", "--wait"],
+        "wait": [
+            "jobs",
+            "run",
+            "test_job",
+            "-p",
+            "workers=1",
+            "-p",
+            "lines=5",
+            "-p",
+            "delay_ms=0",
+            "--wait",
+        ],
     }
     running = {
-        name: subprocess.Popen(without(stream, commands[name]), cwd=ROOT, env=shared_environ(shared_server), stderr=subprocess.PIPE, text=True)
+        name: subprocess.Popen(
+            without(stream, commands[name]),
+            cwd=ROOT,
+            env=shared_environ(shared_server),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for name in codes
     }
-    ended = {name: (process.communicate(timeout=120)[1], process.returncode) for name, process in running.items()}
+    ended = {
+        name: (process.communicate(timeout=120)[1], process.returncode)
+        for name, process in running.items()
+    }
     assert {name: code for name, (_, code) in ended.items()} == codes
-    assert {error for error, _ in ended.values()} == {"" if stream == "closed" else "Error: No space left on device\n"}
+    assert {error for error, _ in ended.values()} == {
+        "" if stream == "closed" else "Error: No space left on device\n"
+    }
     with sqlite3.connect(shared_server.folder / "data" / "jobsync.db") as connection:
         assert connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
 
 
 def test_a_reader_that_leaves_ends_it_quietly(shared_server):
     command = [*FLASK, "jobs", "run", "test_job", "-p", "workers=1", "-p", "lines=500", "--wait"]
-    process = subprocess.Popen(command, cwd=ROOT, env=shared_environ(shared_server), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=shared_environ(shared_server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     process.stdout.close()
     assert (process.stderr.read(), process.wait(60)) == (b"", 1)
     process.stderr.close()
@@ -879,7 +1127,14 @@ def test_prune_asks_on_a_terminal(app, flask, started, tmp_path, answer, code):
     flask("jobs", "cancel", started("two_steps"))
     ours, theirs = pty.openpty()
     command = [*FLASK, "jobs", "prune", "--keep", "0"]
-    process = subprocess.Popen(command, cwd=ROOT, env=environ(tmp_path / "data"), stdin=theirs, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environ(tmp_path / "data"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
     os.close(theirs)
     read_terminal(ours, b"Delete 1 job? [y/N]: ")
     os.write(ours, f"{answer}\n".encode())
@@ -891,7 +1146,9 @@ def test_prune_asks_on_a_terminal(app, flask, started, tmp_path, answer, code):
 
 def test_the_worker_command_is_not_listed(flask):
     listed = flask("--help").stdout
-    assert re.search(r"^  jobs ", listed, re.MULTILINE) and re.search(r"^  seed ", listed, re.MULTILINE)
+    assert re.search(r"^  jobs ", listed, re.MULTILINE) and re.search(
+        r"^  seed ", listed, re.MULTILINE
+    )
     assert not re.search(r"^  worker ", listed, re.MULTILINE)
 
 
@@ -932,9 +1189,23 @@ def test_seeding_gives_a_job_for_each_way_to_end_and_a_long_one_that_waits(seede
     assert (jobs[0]["status"], jobs[0]["definition"]) == ("pending", "test_job")
     assert {job["source"] for job in jobs} == {"seed"}
     steps = rows_of(seeded_app, Step)
-    assert {step.status for step in steps} == {"pending", "completed", "failed", "cancelled", "skipped"}
-    assert {child.status for child in rows_of(seeded_app, Child)} == {"completed", "failed", "cancelled"}
-    assert {LEVELS[line.level] for line in rows_of(seeded_app, LogLine)} >= {"info", "warning", "error"}
+    assert {step.status for step in steps} == {
+        "pending",
+        "completed",
+        "failed",
+        "cancelled",
+        "skipped",
+    }
+    assert {child.status for child in rows_of(seeded_app, Child)} == {
+        "completed",
+        "failed",
+        "cancelled",
+    }
+    assert {LEVELS[line.level] for line in rows_of(seeded_app, LogLine)} >= {
+        "info",
+        "warning",
+        "error",
+    }
 
 
 def test_the_seeded_jobs_keep_the_invariants_and_their_counts(seeded_app):
@@ -943,12 +1214,16 @@ def test_the_seeded_jobs_keep_the_invariants_and_their_counts(seeded_app):
         steps = rows_of(seeded_app, Step, Step.job_id == job_id)
         facts = read_store(seeded_app, store.step_facts, job_id)
         assert all(step.status in TERMINAL and step.worker_id is None for step in steps)
-        ends = {derive_job(RUNNING, facts.values())} if job["status"] != "cancelled" else {"cancelled"}
+        ends = (
+            {derive_job(RUNNING, facts.values())} if job["status"] != "cancelled" else {"cancelled"}
+        )
         assert ends == {job["status"]}
         assert not read_store(seeded_app, moves.advance, job_id)
         for step in steps:
             children = rows_of(seeded_app, Child, Child.step_pk == step.pk)
-            lines = sorted(rows_of(seeded_app, LogLine, LogLine.step_pk == step.pk), key=lambda line: line.line)
+            lines = sorted(
+                rows_of(seeded_app, LogLine, LogLine.step_pk == step.pk), key=lambda line: line.line
+            )
             assert all(child.status in TERMINAL and child.worker_id is None for child in children)
             for status in CHILD_STATUSES:
                 assert getattr(step, status) == sum(child.status == status for child in children)
@@ -966,7 +1241,9 @@ def test_the_steps_of_the_seeded_jobs_ended_as_the_rules_say(seeded_app):
     for job_id in seeded_app.seeded[:-1]:
         facts = read_store(seeded_app, store.step_facts, job_id)
         for step in facts.values():
-            before = {"completed": RUNNING, "failed": RUNNING, "skipped": "pending"}.get(step.status)
+            before = {"completed": RUNNING, "failed": RUNNING, "skipped": "pending"}.get(
+                step.status
+            )
             if before:
                 again = StepFacts(**{**step.__dict__, "status": before, "error": None})
                 assert derive_step(again, facts).status == step.status
@@ -985,9 +1262,13 @@ def test_the_times_of_the_seeded_jobs_are_in_order_and_in_the_past(seeded_app):
 
 
 def test_a_seeded_job_has_a_report_worth_looking_at(seeded_app):
-    (report,) = [job.result for job in rows_of(seeded_app, Job, Job.definition == "codebase_classify")]
+    (report,) = [
+        job.result for job in rows_of(seeded_app, Job, Job.definition == "codebase_classify")
+    ]
     assert report["files"] == sum(row["files"] for row in report["categories"].values()) > 90
-    assert {"source", "test", "docs", "config", "build", "data", "asset"} <= report["categories"].keys()
+    assert {"source", "test", "docs", "config", "build", "data", "asset"} <= report[
+        "categories"
+    ].keys()
     assert len(report["languages"]) > 5
 
 
@@ -1010,7 +1291,15 @@ def test_seeding_again_brings_back_what_was_deleted(app):
 def test_two_that_seed_at_once_add_the_jobs_once(tmp_path):
     command = [*FLASK, "seed"]
     processes = [
-        subprocess.Popen(command, cwd=ROOT, env=environ(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "12"
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environ(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in "12"
     ]
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], answers
@@ -1031,7 +1320,8 @@ def test_workers_at_work_leave_the_seeded_history_alone(app, flask):
 def test_the_real_long_job_runs_for_a_minute_or_so(seeded_app):
     job = read_store(seeded_app, store.job, seeded_app.seeded[-1])
     workers, lines, delay = (job["params"][name] for name in ("workers", "lines", "delay_ms"))
-    at_most_side_by_side = lines * 4 * delay / 1000  # four steps' worth of lines, one after the other
+    # four steps' worth of lines, one after the other
+    at_most_side_by_side = lines * 4 * delay / 1000
     assert workers > 1 and 30 <= at_most_side_by_side <= 120
 
 
@@ -1045,9 +1335,14 @@ def test_a_seeded_job_can_be_run_again(app, flask):
 
 def test_seeding_takes_less_than_5_seconds_of_computing(tmp_path):
     before = os.times()
-    subprocess.run([*FLASK, "seed"], cwd=ROOT, env=environ(tmp_path), check=True, capture_output=True)
+    subprocess.run(
+        [*FLASK, "seed"], cwd=ROOT, env=environ(tmp_path), check=True, capture_output=True
+    )
     after = os.times()
-    assert after.children_user + after.children_system - before.children_user - before.children_system < 5
+    assert (
+        after.children_user + after.children_system - before.children_user - before.children_system
+        < 5
+    )
 
 
 def test_a_sample_that_was_left_half_written_is_completed(tmp_path):

@@ -1,4 +1,6 @@
-"""code_map counts what Debian's `cloc` counts, on five real trees; where it doesn't, a table here and docs/counting.md say why."""
+"""code_map counts what Debian's `cloc` counts, on five real trees; where it doesn't, a table
+here and docs/counting.md say why.
+"""
 
 import json
 import shutil
@@ -14,10 +16,12 @@ from jobsync.steps.codebase.code_map import code_map
 
 FIELDS = ("files", "code", "comment", "blank")
 BOUNDS = {"files": 0.01, "code": 0.03, "comment": 0.05, "blank": 0.05}
-# Some languages have a dozen lines in a tree: there a line or two are no disagreement. For files there is no such allowance.
+# Some languages have a dozen lines in a tree: there a line or two are no disagreement. For files
+# there is no such allowance.
 FEW_LINES = 2
 
-# What code_map calls the languages that cloc calls otherwise, or tells apart. cloc doesn't say whose the headers are.
+# What code_map calls the languages that cloc calls otherwise, or tells apart. cloc doesn't say
+# whose the headers are.
 C_FAMILY = "C and C++"
 NAMES = {
     "Bourne Shell": "Bash",
@@ -31,13 +35,31 @@ NAMES = {
     "make": "Makefile",
 }
 
-# Files that cloc never counts, by pattern: left out of both counts, together with empty files, which cloc doesn't count either.
-UNKNOWN_TO_CLOC = ["*.cfg", "*.tmpl", "*.pem", "*.1", ".coveragerc", ".flake8", ".npmrc", ".gitignore", ".gitattributes"]
+# Files that cloc never counts, by pattern: left out of both counts, together with empty files,
+# which cloc doesn't count either.
+UNKNOWN_TO_CLOC = [
+    "*.cfg",
+    "*.tmpl",
+    "*.pem",
+    "*.1",
+    ".coveragerc",
+    ".flake8",
+    ".npmrc",
+    ".gitignore",
+    ".gitattributes",
+]
 
-# Counts that differ by design: (tree, language, field): (how many lines code_map has more than cloc, why).
-STRINGS = "cloc takes each triple-quoted string for a comment; to code_map a string is data, unless it is a docstring"
+# Counts that differ by design: (tree, language, field): (how many lines code_map has more than
+# cloc, why).
+STRINGS = (
+    "cloc takes each triple-quoted string for a comment; "
+    "to code_map a string is data, unless it is a docstring"
+)
 INI = "cloc takes only ; for a comment in an .ini file, not #"
-TEMPLATE = "cloc takes */* in a template string of vendor/llhttp/bench/index.ts for the beginning of a comment"
+TEMPLATE = (
+    "cloc takes */* in a template string of vendor/llhttp/bench/index.ts for the beginning of a "
+    "comment"
+)
 DIFFERENCES = {
     ("scrapy", "Python", "comment"): (-1439, STRINGS),
     ("scrapy", "INI", "comment"): (9, INI),
@@ -56,11 +78,19 @@ def tree(request):
 
 @pytest.fixture(scope="module")
 def ours(tree):
-    """What code_map counts in a tree: {language: {field: number}}, without what is in no language."""
+    """What code_map counts in a tree: {language: {field: number}}, without what is in no
+    language.
+    """
     folder = trees.fetch(tree)
-    empty = [f"/{path.relative_to(folder)}" for path in folder.rglob("*") if path.is_file() and not path.stat().st_size]
+    empty = [
+        f"/{path.relative_to(folder)}"
+        for path in folder.rglob("*")
+        if path.is_file() and not path.stat().st_size
+    ]
     options = {"gitignore": False, "max_files": 100_000, "max_file_size": 64 << 20}
-    summary = run_step(code_map, dir_path=str(folder), exclude_paths=UNKNOWN_TO_CLOC + empty, **options).summary
+    summary = run_step(
+        code_map, dir_path=str(folder), exclude_paths=UNKNOWN_TO_CLOC + empty, **options
+    ).summary
     assert summary["skipped"] == 0
     counts = {}
     for name, row in summary["languages"].items():
@@ -80,12 +110,18 @@ def add_up(counts, name, amounts):
 def by_cloc(tree):
     """What cloc counts in a tree, in our names: {language: {field: number}}."""
     command = ["cloc", "--json", "--skip-uniqueness", "--timeout=0", "."]
-    done = subprocess.run(command, cwd=trees.fetch(tree), capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=trees.fetch(tree), capture_output=True, text=True, check=True, timeout=120
+    )
     counts = {}
     for name, row in json.loads(done.stdout).items():
         if name in ("header", "SUM"):
             continue
-        add_up(counts, NAMES.get(name, name), (row["nFiles"], row["code"], row["comment"], row["blank"]))
+        add_up(
+            counts,
+            NAMES.get(name, name),
+            (row["nFiles"], row["code"], row["comment"], row["blank"]),
+        )
     return counts
 
 
@@ -113,7 +149,13 @@ def test_each_difference_by_design_is_there_and_in_the_notes(tree, ours, by_cloc
 
 
 def test_in_python_it_counts_what_pythons_own_tokenizer_finds(tree, ours):
-    """The greatest difference by design: strings that are no docstrings are code, as Python itself has it."""
-    texts = [path.read_bytes() for path in trees.fetch(tree).rglob("*.*") if path.suffix in (".py", ".pyi", ".gyp", ".gypi")]
+    """The greatest difference by design: strings that are no docstrings are code, as Python
+    itself has it.
+    """
+    texts = [
+        path.read_bytes()
+        for path in trees.fetch(tree).rglob("*.*")
+        if path.suffix in (".py", ".pyi", ".gyp", ".gypi")
+    ]
     by_python = sum(code_lines(text) for text in texts)
     assert abs(ours.get("Python", {"code": 0})["code"] - by_python) <= by_python / 100 + FEW_LINES

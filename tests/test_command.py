@@ -26,7 +26,10 @@ SHOW_ARGUMENTS = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.
 
 
 class FakeContext:
-    """A Context that keeps what it is told. `on_log(message)` may be set, to be called at each line."""
+    """A Context that keeps what it is told.
+
+    `on_log(message)` may be set, to be called at each line.
+    """
 
     job_id, step_name, depends, last_input = "job", "build", [], None
 
@@ -64,7 +67,9 @@ class FakeContext:
     def await_line(self, start):
         """Return the rest of the first line that begins with `start`, once it is there."""
         with self._news:
-            assert self._news.wait_for(lambda: any(text.startswith(start) for text in self.messages()), PATIENCE), self.lines
+            assert self._news.wait_for(
+                lambda: any(text.startswith(start) for text in self.messages()), PATIENCE
+            ), self.lines
         return next(text.removeprefix(start) for text in self.messages() if text.startswith(start))
 
 
@@ -260,7 +265,9 @@ def test_a_placeholder_elsewhere_is_fine(run):
 
 
 def test_a_value_with_a_leading_dash_is_refused_as_an_argument_of_its_own():
-    assert reasons(["ls", "{folder}"], {"folder": "-rf"}) == ['run[1]: {folder} = -rf would be taken for an option: put "--" before it']
+    assert reasons(["ls", "{folder}"], {"folder": "-rf"}) == [
+        'run[1]: {folder} = -rf would be taken for an option: put "--" before it'
+    ]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +310,9 @@ def test_a_dash_that_can_do_no_harm_is_fine(run, params):
 )
 def test_a_shell_that_a_parameter_makes_is_refused(run, params):
     assert CommandOptions().load({"run": run})
-    assert any("{name} must not be in a script for a shell" in reason for reason in reasons(run, params))
+    assert any(
+        "{name} must not be in a script for a shell" in reason for reason in reasons(run, params)
+    )
     with pytest.raises(StepFailed, match="must not be in a script"):
         command(FakeContext(params, run=run), {})
 
@@ -339,13 +348,22 @@ def test_item_is_a_parameter_or_an_item_of_for_each():
     ],
 )
 def test_a_value_reaches_the_program_as_it_is(value, tmp_path):
-    _, lines = run(run=[*SHOW_ARGUMENTS, "{value}", "<{value}>"], params={"value": value, "other": "wrong"}, cwd=str(tmp_path))
+    _, lines = run(
+        run=[*SHOW_ARGUMENTS, "{value}", "<{value}>"],
+        params={"value": value, "other": "wrong"},
+        cwd=str(tmp_path),
+    )
     assert json.loads(lines[0][1]) == [value, f"<{value}>"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_item_reaches_the_program_as_it_is():
-    _, lines = run({"item": "{name} $(x); y"}, {"name": "wrong"}, run=[*SHOW_ARGUMENTS, "{item}", "{{item}}"], for_each=["…"])
+    _, lines = run(
+        {"item": "{name} $(x); y"},
+        {"name": "wrong"},
+        run=[*SHOW_ARGUMENTS, "{item}", "{{item}}"],
+        for_each=["…"],
+    )
     assert json.loads(lines[0][1]) == ["{name} $(x); y", "{item}"]
 
 
@@ -358,7 +376,12 @@ def test_an_item_with_a_leading_dash_fails_its_child_unless_two_dashes_come_firs
 
 def test_a_script_reads_parameters_and_item_from_the_environment():
     params = {"folder": "a b; $(x)", "deep": True, "Depth": 3}
-    _, lines = run({"item": "it'em"}, params, run=shell('echo "$PARAM_FOLDER|$PARAM_DEEP|$PARAM_DEPTH|$PARAM_ITEM"'), for_each=["…"])
+    _, lines = run(
+        {"item": "it'em"},
+        params,
+        run=shell('echo "$PARAM_FOLDER|$PARAM_DEEP|$PARAM_DEPTH|$PARAM_ITEM"'),
+        for_each=["…"],
+    )
     assert lines == [("info", "a b; $(x)|true|3|it'em")]
 
 
@@ -374,7 +397,11 @@ def test_the_environment_has_nothing_of_jobsync_and_all_the_rest(monkeypatch):
     _, lines = run(params={"a": "-x"}, run=["env"], env={"MINE": "{a} {{}}"})
     variables = dict(line.split("=", 1) for _, line in lines if "=" in line)
     assert not any(name.startswith("JOBSYNC_") for name in variables)
-    assert (variables["OTHER_THING"], variables["MINE"], variables["PARAM_A"]) == ("kept", "-x {}", "-x")
+    assert (variables["OTHER_THING"], variables["MINE"], variables["PARAM_A"]) == (
+        "kept",
+        "-x {}",
+        "-x",
+    )
 
 
 def test_there_is_nothing_to_read_from_stdin(tmp_path):
@@ -391,7 +418,13 @@ def test_there_is_nothing_to_read_from_stdin(tmp_path):
 
 def test_it_runs_in_the_folder_that_it_is_told(tmp_path):
     (tmp_path / "inner").mkdir()
-    _, lines = run({"item": "inner"}, {"top": str(tmp_path)}, run=["pwd", "-P"], cwd="{top}/{item}", for_each=["inner"])
+    _, lines = run(
+        {"item": "inner"},
+        {"top": str(tmp_path)},
+        run=["pwd", "-P"],
+        cwd="{top}/{item}",
+        for_each=["inner"],
+    )
     assert lines == [("info", os.path.realpath(tmp_path / "inner"))]
 
 
@@ -411,7 +444,9 @@ def test_its_environment_says_where_it_runs(tmp_path, monkeypatch):
     assert run(run=["bash", "-c", "echo $PWD"], cwd=str(tmp_path))[1] == [("info", str(tmp_path))]
 
 
-@pytest.mark.parametrize("name", ["JOBSYNC_PORT", "JOBSYNC_SECRET_KEY", "FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_FROM_CLI"])
+@pytest.mark.parametrize(
+    "name", ["JOBSYNC_PORT", "JOBSYNC_SECRET_KEY", "FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_FROM_CLI"]
+)
 def test_it_gets_no_setting_of_jobsync(name, monkeypatch):
     monkeypatch.setenv(name, "x")
     assert name not in environment_of()
@@ -466,7 +501,10 @@ def test_it_is_in_a_group_of_its_own_and_in_the_session_of_the_worker():
 def test_a_line_is_there_while_the_program_still_runs(tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    context = FakeContext({"gate": str(gate)}, run=shell('echo before; read -r word <"$PARAM_GATE"; echo "after $word"'))
+    context = FakeContext(
+        {"gate": str(gate)},
+        run=shell('echo before; read -r word <"$PARAM_GATE"; echo "after $word"'),
+    )
     running = Running(context)
     context.await_line("before")
     assert running.is_alive()
@@ -476,13 +514,24 @@ def test_a_line_is_there_while_the_program_still_runs(tmp_path):
 
 
 def test_stdout_is_info_and_stderr_a_warning_unless_a_line_names_its_level():
-    script = 'import sys; print("plain"); print("ERROR: bad"); print("odd", file=sys.stderr); print("DEBUG: detail", file=sys.stderr)'
+    script = (
+        'import sys; print("plain"); print("ERROR: bad"); print("odd", file=sys.stderr); '
+        'print("DEBUG: detail", file=sys.stderr)'
+    )
     _, lines = run(run=python(script))
-    assert sorted(lines) == [("debug", "DEBUG: detail"), ("error", "ERROR: bad"), ("info", "plain"), ("warning", "odd")]
+    assert sorted(lines) == [
+        ("debug", "DEBUG: detail"),
+        ("error", "ERROR: bad"),
+        ("info", "plain"),
+        ("warning", "odd"),
+    ]
 
 
 IN_TURN = "n=0; while [ $n -lt 200 ]; do echo out $n; echo err $n >&2; n=$((n+1)); done"
-BURSTS = "for n in $(seq 40); do seq $n; seq $((n % 7)) >&2; printf 'a b' >&2; echo; printf 'c\\n' >&2; done"
+BURSTS = (
+    "for n in $(seq 40); do seq $n; seq $((n % 7)) >&2; printf 'a b' >&2; echo; "
+    "printf 'c\\n' >&2; done"
+)
 TRACED = "set -x\necho building\nls /nonexistent\necho done"
 
 
@@ -493,7 +542,13 @@ def bash(script):
 @pytest.mark.parametrize("script", [IN_TURN, TRACED])
 def test_lines_of_both_pipes_come_in_the_order_in_which_they_were_written(script):
     _, lines = run(run=bash(script))
-    merged = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+    merged = subprocess.run(
+        ["bash", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    ).stdout
     assert [line for _, line in lines] == merged.splitlines()
 
 
@@ -505,13 +560,21 @@ def test_lines_keep_their_order_while_others_need_the_processor():
         for process in busy:
             process.kill()
             process.wait()
-    assert [line for _, line in lines] == [f"{pipe} {n}" for n in range(200) for pipe in ("out", "err")]
+    assert [line for _, line in lines] == [
+        f"{pipe} {n}" for n in range(200) for pipe in ("out", "err")
+    ]
 
 
 @pytest.mark.parametrize("script", [IN_TURN, BURSTS, TRACED])
 def test_merged_output_is_exactly_what_one_pipe_gets(script):
     result, lines = run(run=bash(script), stderr="merge")
-    merged = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+    merged = subprocess.run(
+        ["bash", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    ).stdout
     assert [line for _, line in lines] == merged.splitlines()
     assert result["lines"] == len(lines)
 
@@ -525,22 +588,33 @@ def test_merged_output_is_info_unless_a_line_names_its_level_and_its_last_line_i
 
 
 def test_stderr_is_separate_or_merge():
-    assert refusal(run=["true"], stderr="stdout") == {"stderr": ["Must be one of: separate, merge."]}
+    assert refusal(run=["true"], stderr="stdout") == {
+        "stderr": ["Must be one of: separate, merge."]
+    }
 
 
 def test_pipes_of_another_kind_lose_nothing(monkeypatch):
-    """Where pipes can't hold packets, or hold several, only the order between two pipes is a guess."""
+    """Where pipes can't hold packets, or hold several, only the order between two pipes is a
+    guess.
+    """
     for kind in (lambda: (*os.pipe(), False), lambda: (*os.pipe2(os.O_DIRECT), False)):
         monkeypatch.setattr(pipes, "_open_pipe", kind)
         _, lines = run(run=bash(IN_TURN))
-        assert [line for level, line in lines if level == "info"] == [f"out {n}" for n in range(200)]
-        assert [line for level, line in lines if level == "warning"] == [f"err {n}" for n in range(200)]
+        assert [line for level, line in lines if level == "info"] == [
+            f"out {n}" for n in range(200)
+        ]
+        assert [line for level, line in lines if level == "warning"] == [
+            f"err {n}" for n in range(200)
+        ]
 
 
 def test_a_line_without_an_end_shows_after_a_second(tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    script = 'printf "Password: "; read -r word <"$PARAM_GATE"; echo; printf "again "; read -r word <"$PARAM_GATE"; echo "was right"; printf last'
+    script = (
+        'printf "Password: "; read -r word <"$PARAM_GATE"; echo; printf "again "; '
+        'read -r word <"$PARAM_GATE"; echo "was right"; printf last'
+    )
     context = FakeContext({"gate": str(gate)}, run=shell(script))
     running = Running(context)
     for shown in ("Password: ", "again "):
@@ -573,15 +647,21 @@ def test_a_partial_line_is_handed_out_once(pieces, lines):
     """None stands for a second without output."""
     splitter, shown = LineSplitter(), []
     for piece in pieces:
-        shown += splitter.feed(piece) if piece else splitter.partial() if splitter.has_partial else []
+        shown += (
+            splitter.feed(piece) if piece else splitter.partial() if splitter.has_partial else []
+        )
     assert shown + splitter.end() == lines
 
 
 def test_much_output_on_both_pipes_arrives_whole_and_in_order():
-    script = "import sys\nfor i in range(20000):\n print('out', i)\n print('err', i, file=sys.stderr)"
+    script = (
+        "import sys\nfor i in range(20000):\n print('out', i)\n print('err', i, file=sys.stderr)"
+    )
     result, lines = run(run=python(script))
     assert [line for level, line in lines if level == "info"] == [f"out {i}" for i in range(20000)]
-    assert [line for level, line in lines if level == "warning"] == [f"err {i}" for i in range(20000)]
+    assert [line for level, line in lines if level == "warning"] == [
+        f"err {i}" for i in range(20000)
+    ]
     assert result["lines"] == 40000
 
 
@@ -600,12 +680,17 @@ def test_much_output_on_both_pipes_arrives_whole_and_in_order():
     ],
 )
 def test_output_becomes_lines(written, lines):
-    _, logged = run(run=python("import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))", written.hex()))
+    _, logged = run(
+        run=python("import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))", written.hex())
+    )
     assert [line for _, line in logged] == lines
 
 
 def test_output_that_comes_in_pieces_is_put_together():
-    script = "import sys\nfor byte in 'ä1\\r€2\\r\\n😀3'.encode(): sys.stdout.buffer.write(bytes([byte])); sys.stdout.buffer.flush()"
+    script = (
+        "import sys\nfor byte in 'ä1\\r€2\\r\\n😀3'.encode(): "
+        "sys.stdout.buffer.write(bytes([byte])); sys.stdout.buffer.flush()"
+    )
     _, lines = run(run=python(script))
     assert [line for _, line in lines] == ["€2", "😀3"]
 
@@ -707,12 +792,18 @@ def test_exit_code_0_is_success():
 
 
 def test_another_exit_code_fails_with_the_last_line_of_stderr():
-    assert failure(run=shell("echo first >&2; echo 'no space left' >&2; echo >&2; echo out; exit 3")) == "exit code 3: no space left"
+    assert (
+        failure(run=shell("echo first >&2; echo 'no space left' >&2; echo >&2; echo out; exit 3"))
+        == "exit code 3: no space left"
+    )
     assert failure(run=shell("echo out; exit 1")) == "exit code 1"
 
 
 def test_an_error_has_no_terminal_escapes():
-    script = "printf '\\033[31mError: \\033[1mbad thing\\033[0m \\033]8;;http://x.example\\007happened\\033]8;;\\007\\n' >&2; exit 2"
+    script = (
+        "printf '\\033[31mError: \\033[1mbad thing\\033[0m "
+        "\\033]8;;http://x.example\\007happened\\033]8;;\\007\\n' >&2; exit 2"
+    )
     assert failure(run=shell(script)) == "exit code 2: Error: bad thing happened"
 
 
@@ -723,27 +814,43 @@ def test_a_signal_is_named():
 
 
 def test_a_program_that_is_not_there_is_one_clear_line():
-    assert failure(run=["no-such-program", "x"]) == "the program 'no-such-program' was not found (or the interpreter that it names)"
+    assert (
+        failure(run=["no-such-program", "x"])
+        == "the program 'no-such-program' was not found (or the interpreter that it names)"
+    )
 
 
 def test_a_program_that_may_not_be_run_is_one_clear_line(tmp_path):
     (tmp_path / "notes").write_text("x")
-    assert failure(run=["./notes"], cwd=str(tmp_path)) == "the program './notes' can't be run: Permission denied"
-    assert failure(run=["{program}"], params={"program": ""}) == "the program '' can't be run: Permission denied"
+    assert (
+        failure(run=["./notes"], cwd=str(tmp_path))
+        == "the program './notes' can't be run: Permission denied"
+    )
+    assert (
+        failure(run=["{program}"], params={"program": ""})
+        == "the program '' can't be run: Permission denied"
+    )
 
 
 def test_a_file_that_is_no_program_is_one_clear_line(tmp_path):
     (tmp_path / "notes").write_text("x")
     (tmp_path / "notes").chmod(0o755)
-    assert failure(run=["./notes"], cwd=str(tmp_path)) == "the program './notes' can't be run: Exec format error"
+    assert (
+        failure(run=["./notes"], cwd=str(tmp_path))
+        == "the program './notes' can't be run: Exec format error"
+    )
 
 
 def test_a_bad_folder_is_one_clear_line(tmp_path):
-    assert failure(run=["true"], cwd=str(tmp_path / "none")) == f"cwd: {tmp_path}/none is not a folder"
+    assert (
+        failure(run=["true"], cwd=str(tmp_path / "none")) == f"cwd: {tmp_path}/none is not a folder"
+    )
 
 
 def test_what_is_no_text_is_one_clear_line():
-    assert "not text that a program can be given" in failure(run=["echo", "{a}"], params={"a": "\ud800"})
+    assert "not text that a program can be given" in failure(
+        run=["echo", "{a}"], params={"a": "\ud800"}
+    )
     assert "NUL" in failure(run=["echo", "{a}"], params={"a": "\x00"})
     assert "not text that a program can be given" in failure(run=["true"], params={"a": "\x00"})
 
@@ -791,7 +898,9 @@ def test_stop_ends_the_whole_group_even_who_ignores_sigterm(monkeypatch):
 
 def test_stop_ends_a_grandchild_that_outlives_its_parent(monkeypatch):
     monkeypatch.setattr(process, "GRACE", 0.3)
-    script = "trap 'exit 0' TERM; (trap '' TERM; sh -c 'echo pid $$; exec sleep 600'); echo not reached"
+    script = (
+        "trap 'exit 0' TERM; (trap '' TERM; sh -c 'echo pid $$; exec sleep 600'); echo not reached"
+    )
     context = FakeContext(run=shell(f"({script}) & wait"))
     running = Running(context)
     pid = int(context.await_line("pid "))
@@ -810,7 +919,10 @@ def test_what_a_stopped_program_still_writes_is_kept():
 
 
 def test_a_silent_program_with_closed_output_can_be_stopped(tmp_path):
-    script = 'exec >&- 2>&-; echo $$ >"$PARAM_FILE.new"; mv "$PARAM_FILE.new" "$PARAM_FILE"; exec sleep 600'
+    script = (
+        'exec >&- 2>&-; echo $$ >"$PARAM_FILE.new"; mv "$PARAM_FILE.new" "$PARAM_FILE"; '
+        "exec sleep 600"
+    )
     context = FakeContext({"file": str(tmp_path / "pid")}, run=shell(script))
     running = Running(context)
     deadline = time.monotonic() + PATIENCE
@@ -856,7 +968,10 @@ def test_a_background_process_that_keeps_the_output_open_is_ended(monkeypatch):
     assert result["exit_code"] == 0
     assert not is_running(int(lines[0][1].split()[1]))
     pid = lines[0][1].split()[1]
-    assert lines[1] == ("warning", f"the program has ended, what it left running was ended too: {pid} (sleep 600)")
+    assert lines[1] == (
+        "warning",
+        f"the program has ended, what it left running was ended too: {pid} (sleep 600)",
+    )
 
 
 def test_a_background_process_that_gave_up_the_output_is_ended_too(monkeypatch):
@@ -883,7 +998,10 @@ print(f"pid {os.getpid()}", flush=True)
 os.write(told, b"!")
 time.sleep(600)
 """
-IGNORING = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(f'pid {os.getpid()}', flush=True); time.sleep(600)"
+IGNORING = (
+    "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print(f'pid {os.getpid()}', flush=True); time.sleep(600)"
+)
 CHAIN = """
 import os, signal, time
 print(f"pid {os.getpid()}", flush=True)
@@ -894,7 +1012,9 @@ while time.monotonic() < end:
         os._exit(0)
     time.sleep(0.002)
 """
-CHAIN_OF_SESSIONS = CHAIN.replace("    time.sleep(0.002)", "    os.setsid()").replace("+ 30", "+ 10")
+CHAIN_OF_SESSIONS = CHAIN.replace("    time.sleep(0.002)", "    os.setsid()").replace(
+    "+ 30", "+ 10"
+)
 FIRST_THREAD_ENDS = """
 import ctypes, os, signal, threading, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -913,12 +1033,26 @@ time.sleep(600)
 """
 ESCAPES = {
     "timeout": ["timeout", "600", "sh", "-c", "echo pid $$; sleep 600; true"],
-    "timeout that kills": ["timeout", "-k", "1", "600", "sh", "-c", "trap '' TERM; echo pid $$; sleep 600; true"],
+    "timeout that kills": [
+        "timeout",
+        "-k",
+        "1",
+        "600",
+        "sh",
+        "-c",
+        "trap '' TERM; echo pid $$; sleep 600; true",
+    ],
     "setsid": ["setsid", "--wait", "sh", "-c", "echo pid $$; sleep 600; true"],
     "job control": ["bash", "-c", "set -m; (echo pid $BASHPID; sleep 600; true) & wait"],
     "nohup": ["sh", "-c", "nohup sh -c 'echo pid $$; sleep 600; true' & wait"],
     "daemon": ["sh", "-c", '"$0" -c "$1"; sleep 600', sys.executable, DAEMON],
-    "daemon without its environment": ["sh", "-c", 'env -i "$0" -c "$1"; sleep 600', sys.executable, DAEMON],
+    "daemon without its environment": [
+        "sh",
+        "-c",
+        'env -i "$0" -c "$1"; sleep 600',
+        sys.executable,
+        DAEMON,
+    ],
     "ignores SIGTERM": [sys.executable, "-c", IGNORING],
     "session that ignores SIGTERM": ["setsid", "--wait", sys.executable, "-c", IGNORING],
     "chain of forks": [sys.executable, "-c", CHAIN],
@@ -929,12 +1063,16 @@ ESCAPES = {
 
 
 def marked():
-    return processes.marked(processes.ATTEMPT_MARK, *(f"job-{os.getpid()}/1/{attempt}" for attempt in range(1, 4)))
+    return processes.marked(
+        processes.ATTEMPT_MARK, *(f"job-{os.getpid()}/1/{attempt}" for attempt in range(1, 4))
+    )
 
 
 @pytest.fixture(autouse=True)
 def nothing_left():
-    """Whatever a test did: no process of its commands is left, looked up in the process table by their mark."""
+    """Whatever a test did: no process of its commands is left, looked up in the process table
+    by their mark.
+    """
     yield
     assert not processes.kill_all(marked)
 
@@ -961,8 +1099,21 @@ LEAVING = {
     "by job control": ["bash", "-c", "set -m; sleep 600 >/dev/null & echo pid $!"],
     "as a daemon": [sys.executable, "-c", DAEMON],
     "as a daemon without its environment": ["env", "-i", sys.executable, "-c", DAEMON],
-    "with another's mark": ["sh", "-c", f"{processes.ATTEMPT_MARK}=other/1/1 setsid sh -c 'echo pid $$; exec sleep 600' & sleep 0.3"],
-    "under a name that is no text": ["sh", "-c", '"$0" -c "$1" & sleep 0.5', sys.executable, ODD_NAME],
+    "with another's mark": [
+        "sh",
+        "-c",
+        (
+            f"{processes.ATTEMPT_MARK}=other/1/1 setsid sh -c 'echo pid $$; exec sleep 600' & "
+            "sleep 0.3"
+        ),
+    ],
+    "under a name that is no text": [
+        "sh",
+        "-c",
+        '"$0" -c "$1" & sleep 0.5',
+        sys.executable,
+        ODD_NAME,
+    ],
 }
 
 
@@ -1000,7 +1151,9 @@ def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatc
 def test_what_a_failed_program_leaves_running_ends_although_it_may_leave_something(monkeypatch):
     """It may be tried again, and begins alone then."""
     monkeypatch.setattr(process, "LINGER", 0.2)
-    context = FakeContext(run=shell("setsid sleep 600 >/dev/null 2>&1 & echo pid $!; exit 3"), leave_running=True)
+    context = FakeContext(
+        run=shell("setsid sleep 600 >/dev/null 2>&1 & echo pid $!; exit 3"), leave_running=True
+    )
     with pytest.raises(StepFailed, match="exit code 3"):
         command(context, {})
     assert not is_running(int(context.await_line("pid ")))
@@ -1013,8 +1166,12 @@ def test_a_command_of_several_lines_is_named_on_one(monkeypatch):
     assert "\n" not in lines[-1][1]
 
 
-def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_its_child(monkeypatch, tmp_path):
-    """A process is listed while it lives, forks, ends, and is reaped: its child is in no list yet."""
+def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_its_child(
+    monkeypatch, tmp_path
+):
+    """A process is listed while it lives, forks, ends, and is reaped: its child is in no list
+    yet.
+    """
     monkeypatch.setattr(process, "LINGER", 0.2)
     reap, gate = processes.reap, tmp_path / "go"
     is_gone, before, wrong = process.Program._is_gone, processes.children(), []
@@ -1034,17 +1191,25 @@ def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_i
 
     monkeypatch.setattr(processes, "reap", reap_late)
     monkeypatch.setattr(process.Program, "_is_gone", is_gone_for_certain)
-    script = '(until [ -e "$PARAM_GATE" ]; do sleep 0.02; done; sleep 600 >/dev/null 2>&1 & echo pid $!) & true'
+    script = (
+        '(until [ -e "$PARAM_GATE" ]; do sleep 0.02; done; '
+        "sleep 600 >/dev/null 2>&1 & echo pid $!) & true"
+    )
     context = FakeContext({"gate": str(gate)}, run=shell(script))
     command(context, {})
     pid = context.await_line("pid ")
     assert gate.exists() and not is_running(int(pid))
     assert not wrong
-    assert context.lines[-1] == ("warning", f"the program has ended, what it left running was ended too: {pid} (sleep 600)")
+    assert context.lines[-1] == (
+        "warning",
+        f"the program has ended, what it left running was ended too: {pid} (sleep 600)",
+    )
 
 
 def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkeypatch):
-    """Which takes longer than most short programs do, whether this process has other children or not."""
+    """Which takes longer than most short programs do, whether this process has other children
+    or not.
+    """
     looks = []
     monkeypatch.setattr(processes, "table", lambda: looks.append(1))
     run(run=["true"])
@@ -1061,11 +1226,21 @@ def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkey
 def test_orphans_that_end_while_the_program_goes_on_are_reaped(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "REAP", 0.1)
     before = processes.table()
-    context = FakeContext({"gate": str(tmp_path)}, run=shell('for i in 1 2 3 4 5; do (sleep 0 &); done; echo; until [ -e "$PARAM_GATE/go" ]; do sleep 0.05; done'))
+    context = FakeContext(
+        {"gate": str(tmp_path)},
+        run=shell(
+            'for i in 1 2 3 4 5; do (sleep 0 &); done; echo; until [ -e "$PARAM_GATE/go" ]; '
+            "do sleep 0.05; done"
+        ),
+    )
     running = Running(context)
     context.await_line("")
     deadline = time.monotonic() + PATIENCE
-    while any(process.is_dead and process.parent == os.getpid() for pid, process in processes.table().items() if pid not in before):
+    while any(
+        process.is_dead and process.parent == os.getpid()
+        for pid, process in processes.table().items()
+        if pid not in before
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     (tmp_path / "go").touch()
@@ -1081,10 +1256,19 @@ while not asked: time.sleep(0.01)
 time.sleep(0.4)
 print("asked", len(asked))
 """
-TIDIES = "trap 'sh -c \"sleep 0.4; echo tidied\"; exit' TERM; echo pid 0; while :; do sleep 0.05; done"
+TIDIES = (
+    "trap 'sh -c \"sleep 0.4; echo tidied\"; exit' TERM; echo pid 0; while :; do sleep 0.05; done"
+)
 
 
-@pytest.mark.parametrize(("argv", "said"), [(python(COUNTS), "asked 1"), (["setsid", "--wait", *python(COUNTS)], "asked 1"), (shell(TIDIES), "tidied")])
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (python(COUNTS), "asked 1"),
+        (["setsid", "--wait", *python(COUNTS)], "asked 1"),
+        (shell(TIDIES), "tidied"),
+    ],
+)
 def test_a_program_is_asked_once_and_what_it_starts_then_is_let_be_for_the_grace(argv, said):
     context = FakeContext(run=argv)
     running = Running(context)
@@ -1095,7 +1279,10 @@ def test_a_program_is_asked_once_and_what_it_starts_then_is_let_be_for_the_grace
 
 
 def test_an_earlier_attempt_that_another_worker_has_asked_to_end_is_not_asked_again():
-    script = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: print('asked')); print('ready', flush=True); time.sleep(0.5)"
+    script = (
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: print('asked')); "
+        "print('ready', flush=True); time.sleep(0.5)"
+    )
     mark = {processes.ATTEMPT_MARK: f"job-{os.getpid()}/1/1"}
     earlier = subprocess.Popen([sys.executable, "-c", script], env=mark, stdout=subprocess.PIPE)
     try:
@@ -1137,7 +1324,9 @@ def test_what_a_stopped_program_may_leave_running_ends_all_the_same(monkeypatch)
 def test_an_attempt_begins_when_nothing_of_the_earlier_ones_runs():
     """Another worker may still be stopping the last one."""
     mark = {processes.ATTEMPT_MARK: f"job-{os.getpid()}/1/1"}
-    earlier = subprocess.Popen([sys.executable, "-c", IGNORING], env=mark, stdout=subprocess.PIPE, start_new_session=True)
+    earlier = subprocess.Popen(
+        [sys.executable, "-c", IGNORING], env=mark, stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
         pid = int(earlier.stdout.readline().split()[1])
         context = FakeContext(run=shell(f"kill -0 {pid} || echo gone"), attempt=2)
@@ -1194,7 +1383,16 @@ def test_each_item_of_a_list_is_a_child():
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in ("b.py", "a.py", "notes.md", ".hidden.py", "src/c.py", "src/deep/d.py", "src/.git/e.py", "src/deep/[x].py"):
+    for name in (
+        "b.py",
+        "a.py",
+        "notes.md",
+        ".hidden.py",
+        "src/c.py",
+        "src/deep/d.py",
+        "src/.git/e.py",
+        "src/deep/[x].py",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -1235,7 +1433,10 @@ def test_an_absolute_glob_gives_absolute_paths(tree):
 
 @pytest.mark.parametrize("pattern", ["*.rs", "none/*", "notes.md/*", "src/none.py"])
 def test_a_glob_that_matches_nothing_gives_no_children_and_a_warning(tree, pattern):
-    assert units(run=["true"], for_each=pattern, cwd=str(tree)) == ([], [("warning", f"nothing matches {pattern} in {tree}")])
+    assert units(run=["true"], for_each=pattern, cwd=str(tree)) == (
+        [],
+        [("warning", f"nothing matches {pattern} in {tree}")],
+    )
 
 
 def test_a_glob_in_a_folder_that_is_not_there_fails(tmp_path):
@@ -1253,17 +1454,32 @@ def test_looking_for_files_can_be_stopped(tree):
 def test_a_file_of_any_name_reaches_the_program(tmp_path):
     for name in (b"\xff \\x41.txt", b"two\nlines.txt", b"--all.txt"):
         (tmp_path / os.fsdecode(name)).touch()
-    show = python("import os, sys; print(os.fsencode(sys.argv[2]).hex(), os.path.exists(sys.argv[2]))", "--")
+    show = python(
+        "import os, sys; print(os.fsencode(sys.argv[2]).hex(), os.path.exists(sys.argv[2]))", "--"
+    )
     context = FakeContext(run=[*show, "{item}"], for_each="*", cwd=str(tmp_path))
     for unit in command.planner(context):
         command(context, json.loads(json.dumps(unit.input)))
-    assert context.messages() == [f"{name.hex()} True" for name in (b"--all.txt", b"two\nlines.txt", b"\xff \\x41.txt")]
+    assert context.messages() == [
+        f"{name.hex()} True" for name in (b"--all.txt", b"two\nlines.txt", b"\xff \\x41.txt")
+    ]
 
 
 def test_the_summary_counts_runs():
-    results = [{"exit_code": 0, "seconds": 0.1, "lines": 2}, {"exit_code": 0, "seconds": 0.2, "lines": 3}]
-    assert command.summary(FakeContext(run=["true"]), iter(results)) == {"runs": 2, "seconds": 0.3, "lines": 5}
-    assert command.summary(FakeContext(run=["true"]), iter([])) == {"runs": 0, "seconds": 0.0, "lines": 0}
+    results = [
+        {"exit_code": 0, "seconds": 0.1, "lines": 2},
+        {"exit_code": 0, "seconds": 0.2, "lines": 3},
+    ]
+    assert command.summary(FakeContext(run=["true"]), iter(results)) == {
+        "runs": 2,
+        "seconds": 0.3,
+        "lines": 5,
+    }
+    assert command.summary(FakeContext(run=["true"]), iter([])) == {
+        "runs": 0,
+        "seconds": 0.0,
+        "lines": 0,
+    }
 
 
 def test_commands_are_not_repeated_without_being_asked():
@@ -1276,15 +1492,24 @@ def test_commands_are_not_repeated_without_being_asked():
 def test_the_demo_greets_and_counts(monkeypatch):
     registry.register(command)
     monkeypatch.chdir(DEFINITIONS.parent)
-    bound = Definitions(DEFINITIONS).find("hello_commands").bind({"name": "$(id); {rounds}", "rounds": 2})
+    bound = (
+        Definitions(DEFINITIONS)
+        .find("hello_commands")
+        .bind({"name": "$(id); {rounds}", "rounds": 2})
+    )
     lines = {}
     for one in bound.steps:
-        context = FakeContext(bound.params, **{key: value for key, value in one["options"].items() if value not in (None, "")})
+        context = FakeContext(
+            bound.params,
+            **{key: value for key, value in one["options"].items() if value not in (None, "")},
+        )
         for unit in command.planner(context):
             command(context, unit.input)
         lines[one["name"]] = context.messages()
     assert lines["greet"] == ["Hello, $(id); {rounds}!"]
     assert lines["goodbye"] == ["Goodbye, $(id); {rounds}. {Braces} are written twice."]
     assert [line for line in lines["count"] if line[0].isdigit()] == [
-        f"{number} {thing} for $(id); {{rounds}}" for thing in ("apples", "pears", "plums") for number in (1, 2)
+        f"{number} {thing} for $(id); {{rounds}}"
+        for thing in ("apples", "pears", "plums")
+        for number in (1, 2)
     ]

@@ -1,4 +1,6 @@
-"""Rows that hold what they shouldn't: whatever it is, pages and lists stay, say it at that row, show the others, and log it once."""
+"""Rows that hold what they shouldn't: whatever it is, pages and lists stay, say it at that row,
+show the others, and log it once.
+"""
 
 import re
 import sqlite3
@@ -14,21 +16,53 @@ from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.web import parts
 
-# As SQLite writes them: numbers that no count or time has, bytes, text that is no UTF-8 or means nothing, JSON that is none, is another thing, is too
-# deep or can't be sent on, and nothing at all
+# As SQLite writes them: numbers that no count or time has, bytes, text that is no UTF-8 or means
+# nothing, JSON that is none, is another thing, is too deep or can't be sent on, and nothing at all
 NUMBERS = ["'<b>weird'", "X'ff00'", "-1", "1.5", "9000000000000000000", "99999999999999", "NULL"]
 TEXTS = ["'<b>weird'", "X'ff00'", "CAST(X'ff' AS TEXT)", "''", "NULL"]
-JSONS = ["'{'", "'[1, {}]'", "printf('%.*c', 100000, '[')", "'{\"a\": \"\\ud800\"}'", "'\"x\"'", "X'ff00'", "CAST(X'ff' AS TEXT)", "5", "1.5", "'null'", "NULL"]
+JSONS = [
+    "'{'",
+    "'[1, {}]'",
+    "printf('%.*c', 100000, '[')",
+    '\'{"a": "\\ud800"}\'',
+    "'\"x\"'",
+    "X'ff00'",
+    "CAST(X'ff' AS TEXT)",
+    "5",
+    "1.5",
+    "'null'",
+    "NULL",
+]
 MOST = max(map(len, (NUMBERS, TEXTS, JSONS)))
-KEYS = {"jobs": {"number", "id"}, "steps": {"pk", "job_id", "position", "name"}, "children": {"pk", "step_pk", "key"}, "log_lines": {"step_pk", "line"}}
-COLUMNS = {f"{model.__table__.name}.{column.key}": column.type for model in (Job, Step, Child, LogLine) for column in model.__table__.columns}
-columns = pytest.mark.parametrize("name", [name for name in COLUMNS if name.partition(".")[2] not in KEYS[name.partition(".")[0]]])
+KEYS = {
+    "jobs": {"number", "id"},
+    "steps": {"pk", "job_id", "position", "name"},
+    "children": {"pk", "step_pk", "key"},
+    "log_lines": {"step_pk", "line"},
+}
+COLUMNS = {
+    f"{model.__table__.name}.{column.key}": column.type
+    for model in (Job, Step, Child, LogLine)
+    for column in model.__table__.columns
+}
+columns = pytest.mark.parametrize(
+    "name", [name for name in COLUMNS if name.partition(".")[2] not in KEYS[name.partition(".")[0]]]
+)
 TABLES = ("counters", "jobs", "job_words", "steps", "children", "log_lines")
 SHOWING = {
     "jobs": ["/api/jobs/{}", "/api/jobs/{}/structure", "/jobs/{}/result"],
-    "steps": ["/api/jobs/{}/structure", "/api/jobs/{}/steps/a/children", "/api/jobs/{}/logs?step=a", "/jobs/{}/failures"],
+    "steps": [
+        "/api/jobs/{}/structure",
+        "/api/jobs/{}/steps/a/children",
+        "/api/jobs/{}/logs?step=a",
+        "/jobs/{}/failures",
+    ],
     "children": ["/api/jobs/{}/steps/a/children", "/jobs/{}/failures"],
-    "log_lines": ["/api/jobs/{}/logs?step=a", "/api/jobs/{}/logs?step=a&level=error", "/api/jobs/{}/logs/download"],
+    "log_lines": [
+        "/api/jobs/{}/logs?step=a",
+        "/api/jobs/{}/logs?step=a&level=error",
+        "/api/jobs/{}/logs/download",
+    ],
 }
 DEFINITION = '[params.text]\ntype = "string"\ndefault = "usual"'
 
@@ -46,12 +80,16 @@ def nothing_told_yet():
 
 @pytest.fixture(scope="module")
 def made(core, folder):
-    """A store with jobs in several states, each with a step, a child and lines: `({table: rows}, the jobs' ids)`. The first is to stay whole."""
+    """A store with jobs in several states, each with a step, a child and lines: `({table:
+    rows}, the jobs' ids)`. The first is to stay whole.
+    """
     with hand_on(core, folder) as hand:
         jobs = [begun(hand, ("complete", "fail", None)[place % 3]) for place in range(MOST + 1)]
         db.session.rollback()
         with closing(sqlite3.connect(database_of(core))) as connection:
-            return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES}, jobs
+            return {
+                table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES
+            }, jobs
 
 
 @pytest.fixture
@@ -61,7 +99,9 @@ def jobs(core, hand, made):
     with closing(sqlite3.connect(database_of(core))) as connection:
         for table, rows in tables.items():
             connection.execute(f"DELETE FROM {table}")
-            connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+            connection.executemany(
+                f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows
+            )
         connection.commit()
     return ids
 
@@ -74,21 +114,35 @@ def begun(hand, end):
     job_id = hand.begin(head=DEFINITION)
     (task,) = hand.claim()
     if end:
-        getattr(hand, end)(task, lines=[line("written", child_pk=task.child_pk), line("odd", "error", task.child_pk)])
+        getattr(hand, end)(
+            task,
+            lines=[line("written", child_pk=task.child_pk), line("odd", "error", task.child_pk)],
+        )
         hand.advance(job_id)
     return job_id
 
 
-OF_JOB = {"jobs": "id = ?", "steps": "job_id = ?", **dict.fromkeys(("children", "log_lines"), "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)")}
+OF_JOB = {
+    "jobs": "id = ?",
+    "steps": "job_id = ?",
+    **dict.fromkeys(
+        ("children", "log_lines"), "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)"
+    ),
+}
 
 
 def spoil(core, table, column, values, jobs):
-    """Put each of the values into that column of a job's rows. Returns the ids of the jobs of which the database took it."""
+    """Put each of the values into that column of a job's rows.
+
+    Returns the ids of the jobs of which the database took it.
+    """
     taken = []
     with closing(sqlite3.connect(database_of(core), isolation_level=None)) as connection:
         for job_id, value in zip(jobs, values, strict=False):
             try:
-                connection.execute(f"UPDATE {table} SET {column} = {value} WHERE {OF_JOB[table]}", (job_id,))
+                connection.execute(
+                    f"UPDATE {table} SET {column} = {value} WHERE {OF_JOB[table]}", (job_id,)
+                )
                 taken.append(job_id)
             except sqlite3.IntegrityError:
                 assert value == "NULL"
@@ -108,7 +162,17 @@ def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, capl
     whole, *others = jobs
     table, _, column = name.partition(".")
     kind = COLUMNS[name]
-    taken = spoil(core, table, column, JSONS if isinstance(kind, JSON) else NUMBERS if isinstance(kind, Integer | Boolean) else TEXTS, others)
+    taken = spoil(
+        core,
+        table,
+        column,
+        JSONS
+        if isinstance(kind, JSON)
+        else NUMBERS
+        if isinstance(kind, Integer | Boolean)
+        else TEXTS,
+        others,
+    )
     get(client, "/?q=d&status=running,completed,failed")
     get(client, "/?since=2020-01-01&until=2030-01-01")
     page = get(client, "/").text
@@ -124,7 +188,9 @@ def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, capl
     assert {record.name for record in caplog.records} <= {"jobsync.db.damage", "jobsync.web.parts"}
 
 
-@pytest.mark.parametrize(("column", "values"), [("number", [str(2**62 + place) for place in range(MOST)]), ("id", TEXTS)])
+@pytest.mark.parametrize(
+    ("column", "values"), [("number", [str(2**62 + place) for place in range(MOST)]), ("id", TEXTS)]
+)
 def test_keys_that_are_none_leave_the_others_in_the_list(column, values, core, client, jobs):
     whole, *others = jobs
     assert spoil(core, "jobs", column, values, others)
@@ -149,13 +215,21 @@ def test_what_can_not_be_run_again_says_why(core, client, jobs):
     assert (answer.status_code, "can't be read" in answer.json["message"]) == (409, True)
 
 
-@pytest.mark.parametrize("template", ["jobs/_row.html", "jobs/_step.html", "jobs/_result.html", "jobs/_runs.html"])
-def test_a_part_that_fails_for_another_reason_is_contained_too(template, core, client, jobs, caplog, monkeypatch):
+@pytest.mark.parametrize(
+    "template", ["jobs/_row.html", "jobs/_step.html", "jobs/_result.html", "jobs/_runs.html"]
+)
+def test_a_part_that_fails_for_another_reason_is_contained_too(
+    template, core, client, jobs, caplog, monkeypatch
+):
     """Whatever the reason: a template that raises stands for all that can't be foreseen."""
     real = core.jinja_env.get_template
 
     def get_template(name, *rest, **options):
-        return core.jinja_env.from_string("{{ 1 // 0 }}") if name == template else real(name, *rest, **options)
+        return (
+            core.jinja_env.from_string("{{ 1 // 0 }}")
+            if name == template
+            else real(name, *rest, **options)
+        )
 
     monkeypatch.setattr(core.jinja_env, "get_template", get_template)
     page = get(client, "/").text + get(client, f"/jobs/{jobs[0]}").text
@@ -174,16 +248,23 @@ CHANGES = {
     "another kind": '[params.folder]\ntype = "integer"\ndefault = 3',
     "required": '[params.folder]\ntype = "path"',
     "choices": '[params.folder]\ntype = "string"\nchoices = ["a"]\ndefault = "a"',
-    "more": '[params.folder]\ntype = "path"\ndefault = "nowhere/at/all"\n[params.other]\ntype = "number"\ndefault = 0.5',
+    "more": (
+        '[params.folder]\ntype = "path"\ndefault = "nowhere/at/all"\n'
+        '[params.other]\ntype = "number"\ndefault = 0.5'
+    ),
     "broken": "= no toml",
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_job_is_listed_whatever_has_become_of_its_definition(change, hand, client, folder, tmp_path):
+def test_a_job_is_listed_whatever_has_become_of_its_definition(
+    change, hand, client, folder, tmp_path
+):
     place = tmp_path / "here"
     place.mkdir()
-    definition = hand.define(f'id = "d"\n[params.folder]\ntype = "path"\ndefault = "{place}"\n[step.a]\ntype = "by_hand"')
+    definition = hand.define(
+        f'id = "d"\n[params.folder]\ntype = "path"\ndefault = "{place}"\n[step.a]\ntype = "by_hand"'
+    )
     job_id = lifecycle.submit(definition, {}, "api")
     place.rmdir()
     for file in (folder / "definitions").glob("*.toml"):
@@ -201,17 +282,28 @@ def test_a_job_is_listed_whatever_has_become_of_its_definition(change, hand, cli
 def test_a_default_that_has_vanished_is_the_default_still_on_both_pages(hand, client, tmp_path):
     place = tmp_path / "here"
     place.mkdir()
-    definition = hand.define(f'id = "d"\n[params.folder]\ntype = "path"\ndefault = "{place}"\n[params.n]\ntype = "integer"\ndefault = 3\n[step.a]\ntype = "by_hand"')
+    definition = hand.define(
+        f'id = "d"\n[params.folder]\ntype = "path"\ndefault = "{place}"\n'
+        '[params.n]\ntype = "integer"\ndefault = 3\n[step.a]\ntype = "by_hand"'
+    )
     lifecycle.submit(definition, {"n": 4}, "api")
     place.rmdir()
-    row = re.search(r'<span class="row-params small"[^>]*>(.*?)\n', get(client, "/").text, re.DOTALL)[1]
+    row = re.search(
+        r'<span class="row-params small"[^>]*>(.*?)\n', get(client, "/").text, re.DOTALL
+    )[1]
     assert re.sub("<[^>]+>", "", row).split() == ["n", "4"]
     assert "n 4</span>" in re.sub(r"\s+", " ", get(client, "/definitions/d").text)
 
 
 @pytest.mark.parametrize("default", [".", "~", "sub/folder", "/somewhere"])
 def test_a_relative_default_is_the_same_on_both_pages(default, hand):
-    definition = hand.define(f'id = "d"\n[params.folder]\ntype = "path"\ndefault = "{default}"\n[step.a]\ntype = "by_hand"')
+    definition = hand.define(
+        f'id = "d"\n[params.folder]\ntype = "path"\ndefault = "{default}"\n'
+        '[step.a]\ntype = "by_hand"'
+    )
     [param] = definition.params
     assert definition.differences({"folder": param.default_value()}) == {}
-    assert definition.differences({"folder": "/other", "gone": 1}) == {"folder": "/other", "gone": 1}
+    assert definition.differences({"folder": "/other", "gone": 1}) == {
+        "folder": "/other",
+        "gone": 1,
+    }

@@ -20,7 +20,11 @@ from jobsync.steps.command.step import command
 
 class ProbeOptions(Schema):
     dir_path = fields.String(validate=validate.Length(max=4096))
-    count = fields.Integer(strict=True, load_default=1, validate=validate.Range(1, 1000, error="must be from 1 to 1000"))
+    count = fields.Integer(
+        strict=True,
+        load_default=1,
+        validate=validate.Range(1, 1000, error="must be from 1 to 1000"),
+    )
     most = fields.Integer(strict=True)
     flag = fields.Boolean()
     words = fields.List(fields.String())
@@ -58,7 +62,11 @@ class BrokenOptions(Schema):
 
 def refuse_dashes(options, params):
     """A check that names the parameter, as step types do."""
-    return [f"the value of '{name}' must not begin with a dash" for name, value in params.items() if isinstance(value, str) and value.startswith("-")]
+    return [
+        f"the value of '{name}' must not begin with a dash"
+        for name, value in params.items()
+        if isinstance(value, str) and value.startswith("-")
+    ]
 
 
 def refuse_zero(options, params):
@@ -66,10 +74,22 @@ def refuse_zero(options, params):
 
 
 PROBE = registry.StepType(
-    "probe_x", lambda context, unit: None, options=ProbeOptions, templates=("run", "env"), placeholders={"item": "run"}, check=refuse_dashes
+    "probe_x",
+    lambda context, unit: None,
+    options=ProbeOptions,
+    templates=("run", "env"),
+    placeholders={"item": "run"},
+    check=refuse_dashes,
 )
-STRICT = registry.StepType("probe_strict", lambda context, unit: None, options=StrictOptions, check=refuse_zero)
-BROKEN = registry.StepType("probe_broken", lambda context, unit: None, options=BrokenOptions, check=lambda options, params: params["missing"])
+STRICT = registry.StepType(
+    "probe_strict", lambda context, unit: None, options=StrictOptions, check=refuse_zero
+)
+BROKEN = registry.StepType(
+    "probe_broken",
+    lambda context, unit: None,
+    options=BrokenOptions,
+    check=lambda options, params: params["missing"],
+)
 EAGER = registry.StepType("probe_eager", lambda context, unit: None, options=EagerOptions)
 BARE = registry.StepType("probe_bare", lambda context, unit: None)
 STRICT.summarize(lambda context, results: {})
@@ -204,7 +224,10 @@ def test_it_shows_a_definition_as_written(folder):
         "minimum": None,
         "maximum": None,
     }
-    assert [(p["name"], p["required"], p["choices"], p["minimum"], p["maximum"]) for p in shown["params"][1:]] == [
+    assert [
+        (p["name"], p["required"], p["choices"], p["minimum"], p["maximum"])
+        for p in shown["params"][1:]
+    ] == [
         ("workers", True, [], 1, 8),
         ("mode", False, ["fast", "slow"], None, None),
     ]
@@ -234,13 +257,20 @@ def test_without_an_error_tolerance_a_step_fails_at_the_first_child(folder):
 
 def test_the_name_is_the_id_where_none_is_given(folder):
     definition = one(STEP, folder)
-    assert (definition.name, definition.description, definition.tags, definition.timeout) == ("probe", "", (), None)
+    assert (definition.name, definition.description, definition.tags, definition.timeout) == (
+        "probe",
+        "",
+        (),
+        None,
+    )
     assert definition.file == "probe.toml"
 
 
 def test_it_lists_definitions_by_name_whatever_the_files_are_called(folder):
     for file, name in (("a", "zebra"), ("b", "Bee"), ("c", "ant")):
-        (folder / f"{file}.toml").write_text(GOOD.replace('"good"', f'"{file}"').replace("Good one", name))
+        (folder / f"{file}.toml").write_text(
+            GOOD.replace('"good"', f'"{file}"').replace("Good one", name)
+        )
     assert [definition.name for definition in Definitions(folder).all()] == ["ant", "Bee", "zebra"]
 
 
@@ -252,13 +282,43 @@ def test_a_whole_number_of_seconds_is_a_duration(folder):
 
 @pytest.mark.parametrize(
     ("text", "ms"),
-    [("500ms", 500), ("90s", 90_000), ("10m", 600_000), ("4h", 14_400_000), ("2d", 172_800_000), ("1h30m", 5_400_000), ("1d2h3m4s5ms", 93_784_005)],
+    [
+        ("500ms", 500),
+        ("90s", 90_000),
+        ("10m", 600_000),
+        ("4h", 14_400_000),
+        ("2d", 172_800_000),
+        ("1h30m", 5_400_000),
+        ("1d2h3m4s5ms", 93_784_005),
+    ],
 )
 def test_it_reads_durations(text, ms):
     assert read_duration(text) == (ms, text)
 
 
-@pytest.mark.parametrize("bad", ["", "10", "m", "10 m", "-1s", "1.5h", "30m1h", "0s", "366d", "10x", "٣s", 0, -5, 1.5, True, 10**15, [], None])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "10",
+        "m",
+        "10 m",
+        "-1s",
+        "1.5h",
+        "30m1h",
+        "0s",
+        "366d",
+        "10x",
+        "٣s",
+        0,
+        -5,
+        1.5,
+        True,
+        10**15,
+        [],
+        None,
+    ],
+)
 def test_it_refuses_what_is_no_duration(bad):
     with pytest.raises(ValueError, match="must be a duration such as"):
         read_duration(bad)
@@ -310,7 +370,9 @@ def test_it_reports_all_mistakes_of_a_file_at_once(folder):
         "step.two.retries",
         "error_tolerance.failure_action",
     }
-    assert found["params.workers.type"] == ["must be one of: string, integer, number, boolean, path"]
+    assert found["params.workers.type"] == [
+        "must be one of: string, integer, number, boolean, path"
+    ]
     assert found["step.two.on_error"] == ["must be one of: fail, continue"]
     assert found["step.two.retries"] == ["must be a whole number from 0 to 100"]
     assert found["step.two.count"] == ["must be from 1 to 1000"]
@@ -319,23 +381,49 @@ def test_it_reports_all_mistakes_of_a_file_at_once(folder):
 
 
 def test_a_problem_reads_as_file_key_and_reason():
-    assert str(Problem("codebase.toml", "step.a.max_files", "must be more")) == "codebase.toml: step.a.max_files: must be more"
+    assert (
+        str(Problem("codebase.toml", "step.a.max_files", "must be more"))
+        == "codebase.toml: step.a.max_files: must be more"
+    )
     assert str(Problem("codebase.toml", "", "must be TOML")) == "codebase.toml: must be TOML"
 
 
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [
-        (STEP + "[stepp.x]", "stepp", "is not known; known are: id, name, description, tags, timeout, params, step, error_tolerance"),
-        (STEP + "[error_tolerance]\nmax = 1", "error_tolerance.max", "is not known; known are: max_child_failures, failure_action"),
-        (STEP + "[params.a]\ntype = 'string'\nhelp = ''", "params.a.help", "is not known; known are: type, default"),
+        (
+            STEP + "[stepp.x]",
+            "stepp",
+            (
+                "is not known; known are: id, name, description, tags, timeout, params, step, "
+                "error_tolerance"
+            ),
+        ),
+        (
+            STEP + "[error_tolerance]\nmax = 1",
+            "error_tolerance.max",
+            "is not known; known are: max_child_failures, failure_action",
+        ),
+        (
+            STEP + "[params.a]\ntype = 'string'\nhelp = ''",
+            "params.a.help",
+            "is not known; known are: type, default",
+        ),
         (STEP + "typ = 1", "step.one.typ", "is not an option of probe_x; its options: dir_path"),
         (STEP + '"odd key\\n" = 1', 'step.one."odd key\\n"', "is not an option"),
-        ("[step.one]\ntype = 'probe_bare'\ncount = 1", "step.one.count", "is not an option of probe_bare; its options: none"),
+        (
+            "[step.one]\ntype = 'probe_bare'\ncount = 1",
+            "step.one.count",
+            "is not an option of probe_bare; its options: none",
+        ),
         ("[step.one]\ntype = 'probe_strict'", "step.one.needed", "is required"),
         ("[step.one]\ntype = 'probe_strict'\nneeded = 'unlucky'", "step.one", "there is no luck"),
         ("[step.one]\ntype = 'nope'", "step.one.type", "there is no step type 'nope'; there are: "),
-        ("[step.one]\ntype = 'nope'\nwords = ['{of_its_own}']", "step.one.type", "there is no step type 'nope'"),
+        (
+            "[step.one]\ntype = 'nope'\nwords = ['{of_its_own}']",
+            "step.one.type",
+            "there is no step type 'nope'",
+        ),
         ("[step.one]\ntype = 5", "step.one.type", "must be text"),
         ("[step.one]\nretries = 1", "step.one.type", "is required; there are: "),
         ("", "step", "there must be at least one step"),
@@ -343,8 +431,16 @@ def test_a_problem_reads_as_file_key_and_reason():
         ("[[step]]\nname = 'a'", "step", "there must be at least one step"),
         ("[step]\none = 5", "step.one", "must be a table"),
         ("[[step.one]]\ntype = 'probe_x'", "step.one", "must be a table"),
-        ("[step.'a b']\ntype = 'probe_x'", 'step."a b"', "the name must be 1 to 64 of the characters"),
-        ("[step." + "a" * 65 + "]\ntype = 'probe_x'", "step." + "a" * 65, "the name must be 1 to 64 of the characters"),
+        (
+            "[step.'a b']\ntype = 'probe_x'",
+            'step."a b"',
+            "the name must be 1 to 64 of the characters",
+        ),
+        (
+            "[step." + "a" * 65 + "]\ntype = 'probe_x'",
+            "step." + "a" * 65,
+            "the name must be 1 to 64 of the characters",
+        ),
         ("params = 1\n" + STEP, "params", "must hold tables"),
         ("[params]\na = 1\n" + STEP, "params.a", "must be a table"),
         ("error_tolerance = 1\n" + STEP, "error_tolerance", "must be a table"),
@@ -355,30 +451,58 @@ def test_a_problem_reads_as_file_key_and_reason():
         ("tags = ['ok', 5]\n" + STEP, "tags[1]", "must be text"),
         ("timeout = true\n" + STEP, "timeout", "must be a duration such as"),
         ("timeout = 2026-01-01\n" + STEP, "timeout", "must be a duration such as"),
-        (STEP + "max_child_failures = true", "step.one.max_child_failures", "must be a whole number from 0"),
-        (STEP + "max_child_failures = 1.0", "step.one.max_child_failures", "must be a whole number from 0"),
-        (STEP + "max_child_failures = -1", "step.one.max_child_failures", "must be a whole number from 0"),
+        (
+            STEP + "max_child_failures = true",
+            "step.one.max_child_failures",
+            "must be a whole number from 0",
+        ),
+        (
+            STEP + "max_child_failures = 1.0",
+            "step.one.max_child_failures",
+            "must be a whole number from 0",
+        ),
+        (
+            STEP + "max_child_failures = -1",
+            "step.one.max_child_failures",
+            "must be a whole number from 0",
+        ),
         (STEP + "retries = 101", "step.one.retries", "must be a whole number from 0 to 100"),
         (STEP + "always_run = 1", "step.one.always_run", "must be true or false"),
         (STEP + "always_run = 'yes'", "step.one.always_run", "must be true or false"),
         (STEP + "timeout = '0s'", "step.one.timeout", "more than 0, at most 365 days"),
         (STEP + "depends = 5", "step.one.depends", 'must be names of steps: "a, b" or ["a", "b"]'),
         (STEP + "depends = ['one']", "step.one.depends", "a step can't depend on itself"),
-        (STEP + "depends = 'two,'\n[step.two]\ntype = 'probe_x'", "step.one.depends", "there is no step ''"),
-        (STEP + "depends = 'two, two'\n[step.two]\ntype = 'probe_x'", "step.one.depends", "names 'two' more than once"),
+        (
+            STEP + "depends = 'two,'\n[step.two]\ntype = 'probe_x'",
+            "step.one.depends",
+            "there is no step ''",
+        ),
+        (
+            STEP + "depends = 'two, two'\n[step.two]\ntype = 'probe_x'",
+            "step.one.depends",
+            "names 'two' more than once",
+        ),
         (STEP + "count = true", "step.one.count", "must be a whole number"),
         (STEP + "count = 'many'", "step.one.count", "must be a whole number"),
         (STEP + "most = 2\ncount = 3", "step.one.most", "must be at least count"),
         (STEP + "words = ['ok', 1]", "step.one.words[1]", "must be text"),
         (STEP + "words = 'ok'", "step.one.words", "must be a list"),
         (STEP + "env = { A = 1 }", "step.one.env.A", "must be text"),
-        (STEP + "dir_path = 2026-01-01", "step.one.dir_path", "must not be a date or time; put it in quotes"),
+        (
+            STEP + "dir_path = 2026-01-01",
+            "step.one.dir_path",
+            "must not be a date or time; put it in quotes",
+        ),
         (STEP + "env = { A = 10:00:00 }", "step.one.env.A", "must not be a date or time"),
         (STEP + "most = nan", "step.one.most", "must be a finite number"),
         (STEP + "most = 99999999999999999999", "step.one.most", "must fit into 64 bits"),
         (STEP + 'words = ["a\\u0000"]', "step.one.words[0]", "must not contain NUL"),
         (STEP + "env.a" + ".b" * 300 + " = 1", "step.one.env", "must be nested at most 20 deep"),
-        (STEP + "dir_path = '{nowhere}'", "step.one.dir_path", "there is no parameter 'nowhere'; there are: none"),
+        (
+            STEP + "dir_path = '{nowhere}'",
+            "step.one.dir_path",
+            "there is no parameter 'nowhere'; there are: none",
+        ),
         (STEP + "run = ['{nowhere}']", "step.one.run", "there is no parameter 'nowhere'"),
         (STEP + "dir_path = '{item}'", "step.one.dir_path", "{item} can only be used in env, run"),
         (STEP + "dir_path = 'a}'", "step.one.dir_path", "a lone brace"),
@@ -409,15 +533,35 @@ def test_it_refuses(text, key, reason, folder):
         ("type = 'boolean'\ndefault = 1", "params.p.default", "must be true or false"),
         ("type = 'path'\ndefault = ''", "params.p.default", "must not be empty"),
         ("type = 'string'\ndefault = \"a\\u0000\"", "params.p.default", "must not contain NUL"),
-        ("type = 'string'\ndefault = 'c'\nchoices = ['a', 'b']", "params.p.default", "must be one of: a, b"),
+        (
+            "type = 'string'\ndefault = 'c'\nchoices = ['a', 'b']",
+            "params.p.default",
+            "must be one of: a, b",
+        ),
         ("type = 'string'\nchoices = ['a', 1]", "params.p.choices[1]", "must be text"),
         ("type = 'string'\nchoices = []", "params.p.choices", "must be a list of 1 to 1000 values"),
-        ("type = 'boolean'\nchoices = [true]", "params.p.choices", "is only for the types string, integer, number"),
-        ("type = 'string'\nminimum = 1", "params.p.minimum", "is only for the types integer, number"),
+        (
+            "type = 'boolean'\nchoices = [true]",
+            "params.p.choices",
+            "is only for the types string, integer, number",
+        ),
+        (
+            "type = 'string'\nminimum = 1",
+            "params.p.minimum",
+            "is only for the types integer, number",
+        ),
         ("type = 'integer'\nminimum = 1.5", "params.p.minimum", "must be a whole number"),
-        ("type = 'integer'\nminimum = 3\nmaximum = 2", "params.p.minimum", "must be at most the maximum, 2"),
+        (
+            "type = 'integer'\nminimum = 3\nmaximum = 2",
+            "params.p.minimum",
+            "must be at most the maximum, 2",
+        ),
         ("type = 'integer'\nminimum = 3\ndefault = 2", "params.p.default", "must be at least 3"),
-        ("type = 'integer'\nmaximum = 3\nchoices = [1, 4]", "params.p.choices[1]", "must be at most 3"),
+        (
+            "type = 'integer'\nmaximum = 3\nchoices = [1, 4]",
+            "params.p.choices[1]",
+            "must be at most 3",
+        ),
     ],
 )
 def test_it_refuses_a_parameter(body, key, reason, folder):
@@ -434,11 +578,23 @@ def test_it_refuses_a_parameter_name_that_no_placeholder_can_have(name, folder):
 
 
 def test_it_refuses_parameters_that_would_be_one_variable_in_the_environment(folder):
-    found = mistakes(f"[params.folder]\ntype = 'string'\n[params.Folder]\ntype = 'string'\n{STEP}", folder)
-    assert found == {"params.Folder": ["must differ from 'folder' by more than upper and lower case"]}
+    found = mistakes(
+        f"[params.folder]\ntype = 'string'\n[params.Folder]\ntype = 'string'\n{STEP}", folder
+    )
+    assert found == {
+        "params.Folder": ["must differ from 'folder' by more than upper and lower case"]
+    }
 
 
-@pytest.mark.parametrize(("text", "reason"), [("", "is required"), ("id = 'a b'", "must be 1 to 64"), ("id = 5", "must be text"), ("id = ''", "must be 1 to 64")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is required"),
+        ("id = 'a b'", "must be 1 to 64"),
+        ("id = 5", "must be text"),
+        ("id = ''", "must be 1 to 64"),
+    ],
+)
 def test_it_refuses_a_file_without_a_good_id(text, reason, folder):
     [problem] = file_with(folder, f"{text}\n{STEP}").problems()
     assert problem.key == "id"
@@ -451,29 +607,44 @@ def test_a_mistake_in_a_parameter_is_told_once_and_not_again_where_it_is_used(fo
 
 def test_it_names_every_cycle(folder):
     steps = {"a": "c", "b": "a", "c": "b", "d": "e", "e": "d", "f": "a"}
-    text = "".join(f"[step.{name}]\ntype = 'probe_bare'\ndepends = '{other}'\n" for name, other in steps.items())
-    assert mistakes(text, folder) == {"step.a.depends": ["is a cycle: a → c → b → a"], "step.d.depends": ["is a cycle: d → e → d"]}
+    text = "".join(
+        f"[step.{name}]\ntype = 'probe_bare'\ndepends = '{other}'\n"
+        for name, other in steps.items()
+    )
+    assert mistakes(text, folder) == {
+        "step.a.depends": ["is a cycle: a → c → b → a"],
+        "step.d.depends": ["is a cycle: d → e → d"],
+    }
 
 
 @pytest.mark.parametrize("order", ["xabc", "xbca", "cxab", "cbax"])
 def test_a_cycle_begins_with_the_step_of_it_that_comes_first(order, folder):
     depends = {"x": "c", "a": "b", "b": "c", "c": "a"}
-    text = "".join(f"[step.{name}]\ntype = 'probe_bare'\ndepends = '{depends[name]}'\n" for name in order)
+    text = "".join(
+        f"[step.{name}]\ntype = 'probe_bare'\ndepends = '{depends[name]}'\n" for name in order
+    )
     first = next(name for name in order if name != "x")
     second, third = depends[first], depends[depends[first]]
-    assert mistakes(text, folder) == {f"step.{first}.depends": [f"is a cycle: {first} → {second} → {third} → {first}"]}
+    assert mistakes(text, folder) == {
+        f"step.{first}.depends": [f"is a cycle: {first} → {second} → {third} → {first}"]
+    }
 
 
 def test_a_thousand_steps_in_a_row_are_fine_and_one_more_is_not(folder):
     def chain(length):
-        return "".join(f"[step.s{n}]\ntype = 'probe_bare'\n" + (f"depends = 's{n - 1}'\n" if n else "") for n in range(length))
+        return "".join(
+            f"[step.s{n}]\ntype = 'probe_bare'\n" + (f"depends = 's{n - 1}'\n" if n else "")
+            for n in range(length)
+        )
 
     assert len(one(chain(1000), folder).steps) == 1000
     assert mistakes(chain(1001), folder) == {"step": ["there must be at most 1000 steps, not 1001"]}
 
 
 def test_it_finds_a_cycle_of_a_thousand_steps(folder):
-    text = "".join(f"[step.s{n}]\ntype = 'probe_bare'\ndepends = 's{(n + 1) % 1000}'\n" for n in range(1000))
+    text = "".join(
+        f"[step.s{n}]\ntype = 'probe_bare'\ndepends = 's{(n + 1) % 1000}'\n" for n in range(1000)
+    )
     [[reason]] = mistakes(text, folder).values()
     assert reason.startswith("is a cycle: s0 → s1 → ") and reason.endswith("→ s999 → s0")
 
@@ -486,8 +657,16 @@ def test_options_are_checked_with_the_defaults_filled_in(folder):
 def test_an_option_with_a_parameter_without_a_default_is_only_checked_to_be_known(folder):
     text = param("type = 'integer'")
     assert mistakes(text + "count = '{p}'\nmost = 0", folder) == {}
-    assert list(mistakes(text + "cuont = '{p}'\nmost = 'x'", folder)) == ["step.one.cuont", "step.one.most"]
-    assert mistakes("[params.p]\ntype='string'\n[step.one]\ntype = 'probe_strict'\nneeded = '{p}'", folder) == {}
+    assert list(mistakes(text + "cuont = '{p}'\nmost = 'x'", folder)) == [
+        "step.one.cuont",
+        "step.one.most",
+    ]
+    assert (
+        mistakes(
+            "[params.p]\ntype='string'\n[step.one]\ntype = 'probe_strict'\nneeded = '{p}'", folder
+        )
+        == {}
+    )
 
 
 def test_options_are_not_checked_against_each_other_while_one_is_not_known(folder):
@@ -500,7 +679,9 @@ def test_options_are_not_checked_against_each_other_while_one_is_not_known(folde
 def test_a_step_type_that_raises_is_a_problem_of_its_definition_alone(folder, caplog):
     (folder / "good.toml").write_text(GOOD)
     found = mistakes("[step.one]\ntype = 'probe_broken'\nvalue = 'text'", folder)
-    assert "the step type probe_broken could not check its options: TypeError" in found["step.one"][0]
+    assert (
+        "the step type probe_broken could not check its options: TypeError" in found["step.one"][0]
+    )
     assert [definition.id for definition in Definitions(folder).all()] == ["good"]
     assert "could not check" in caplog.text
 
@@ -589,7 +770,9 @@ def test_of_two_files_with_one_id_the_first_wins_and_the_other_is_a_problem(fold
     book = Definitions(folder)
     assert [definition.name for definition in book.all()] == ["First"]
     assert book.find("good").file == "a.toml"
-    assert [str(problem) for problem in book.problems()] == ["b.toml: id: 'good' is the id of a.toml already; this file is passed over"]
+    assert [str(problem) for problem in book.problems()] == [
+        "b.toml: id: 'good' is the id of a.toml already; this file is passed over"
+    ]
     (folder / "a.toml").unlink()
     assert (book.find("good").file, book.problems()) == ("b.toml", [])
 
@@ -610,7 +793,10 @@ def test_an_unknown_id_is_not_found(folder):
 
 @pytest.mark.parametrize("text", [GOOD + "retries = true\nfoo = 1", GOOD + "= oops"])
 def test_find_says_when_the_file_with_that_id_is_broken(text, folder):
-    with pytest.raises(NotFound, match=r"^The definition 'good' can't be used, its file has mistakes: probe\.toml: "):
+    with pytest.raises(
+        NotFound,
+        match=r"^The definition 'good' can't be used, its file has mistakes: probe\.toml: ",
+    ):
         file_with(folder, text).find("good")
 
 
@@ -619,10 +805,14 @@ def test_find_says_when_the_file_with_that_id_is_broken(text, folder):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The names of the files that were read, and no waiting until a fresh file counts as settled."""
+    """The names of the files that were read, and no waiting until a fresh file counts as
+    settled.
+    """
     seen = []
     real = reading.read_regular
-    monkeypatch.setattr(reading, "read_regular", lambda path, *more: seen.append(path.name) or real(path, *more))
+    monkeypatch.setattr(
+        reading, "read_regular", lambda path, *more: seen.append(path.name) or real(path, *more)
+    )
     monkeypatch.setattr(reading, "SETTLED", 0)
     return seen
 
@@ -668,7 +858,8 @@ def test_it_sees_a_change_that_leaves_size_and_time_of_modification_as_they_were
     book = file_with(folder, GOOD)
     assert book.all()[0].name == "Good one"
     before = os.stat(path)
-    while os.stat(path).st_ctime_ns == before.st_ctime_ns:  # until the file system's clock has ticked
+    # until the file system's clock has ticked
+    while os.stat(path).st_ctime_ns == before.st_ctime_ns:
         path.write_text(GOOD.replace("Good one", "Good two"))
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert book.all()[0].name == "Good two"
@@ -678,8 +869,13 @@ def test_it_relies_on_no_stamp_of_a_file_that_changed_a_moment_ago(folder, monke
     path = folder / "probe.toml"
     book = file_with(folder, GOOD)
     assert book.all()[0].name == "Good one"
-    real, frozen = os.stat, os.stat(path)  # a file system whose clock does not tick between two changes
-    monkeypatch.setattr(reading.os, "stat", lambda asked, **kwargs: frozen if asked == path else real(asked, **kwargs))
+    # a file system whose clock does not tick between two changes
+    real, frozen = os.stat, os.stat(path)
+    monkeypatch.setattr(
+        reading.os,
+        "stat",
+        lambda asked, **kwargs: frozen if asked == path else real(asked, **kwargs),
+    )
     path.write_text(GOOD.replace("Good one", "Good two"))
     assert book.all()[0].name == "Good two"
 
@@ -687,7 +883,9 @@ def test_it_relies_on_no_stamp_of_a_file_that_changed_a_moment_ago(folder, monke
 def test_a_fresh_file_is_read_again_but_checked_only_once(folder, monkeypatch):
     checked = []
     real = reading.read_table
-    monkeypatch.setattr(reading, "read_table", lambda table, name: checked.append(name) or real(table, name))
+    monkeypatch.setattr(
+        reading, "read_table", lambda table, name: checked.append(name) or real(table, name)
+    )
     book = file_with(folder, GOOD)
     book.all()
     book.all()
@@ -820,9 +1018,15 @@ def test_it_refuses_values_of_another_type(kind, value, reason, folder):
 
 
 def test_it_refuses_values_outside_of_limits_and_choices(folder):
-    assert refusal(typed("integer", folder, "minimum = 1\nmaximum = 8"), {"p": "0"}) == {"p": ["must be at least 1"]}
-    assert refusal(typed("number", folder, "minimum = 1\nmaximum = 8"), {"p": 8.5}) == {"p": ["must be at most 8"]}
-    assert refusal(typed("string", folder, "choices = ['a', 'b']"), {"p": "c"}) == {"p": ["must be one of: a, b"]}
+    assert refusal(typed("integer", folder, "minimum = 1\nmaximum = 8"), {"p": "0"}) == {
+        "p": ["must be at least 1"]
+    }
+    assert refusal(typed("number", folder, "minimum = 1\nmaximum = 8"), {"p": 8.5}) == {
+        "p": ["must be at most 8"]
+    }
+    assert refusal(typed("string", folder, "choices = ['a', 'b']"), {"p": "c"}) == {
+        "p": ["must be one of: a, b"]
+    }
     assert typed("integer", folder, "choices = [1, 2]").bind({"p": "2"}).params == {"p": 2}
 
 
@@ -854,12 +1058,19 @@ def test_it_tells_all_mistakes_at_once(folder):
 
 
 def test_a_value_that_an_option_cannot_take_is_laid_to_its_parameters(folder):
-    text = "[params.n]\ntype = 'integer'\n[params.m]\ntype = 'integer'\ndefault = 5\n[params.bad]\ntype = 'boolean'\n" + STEP
+    text = (
+        "[params.n]\ntype = 'integer'\n[params.m]\ntype = 'integer'\ndefault = 5\n"
+        "[params.bad]\ntype = 'boolean'\n"
+    ) + STEP
     definition = one(text + "count = '{n}'\nwords = ['{m}', '{n}']\nflag = true", folder)
     found = refusal(definition, {"n": 2000, "bad": "?"})
     assert found == {
         "bad": ["must be true or false"],
-        "n": ["step.one.count: must be from 1 to 1000", "step.one.words[0]: must be text", "step.one.words[1]: must be text"],
+        "n": [
+            "step.one.count: must be from 1 to 1000",
+            "step.one.words[0]: must be text",
+            "step.one.words[1]: must be text",
+        ],
         "m": ["step.one.words[0]: must be text", "step.one.words[1]: must be text"],
     }
 
@@ -870,21 +1081,31 @@ def test_options_that_do_not_go_together_are_laid_to_the_parameter_of_the_one_na
 
 
 def test_a_mistake_of_the_whole_step_is_laid_to_none(folder):
-    definition = one("[params.p]\ntype='string'\n[step.one]\ntype='probe_strict'\nneeded='{p}'", folder)
+    definition = one(
+        "[params.p]\ntype='string'\n[step.one]\ntype='probe_strict'\nneeded='{p}'", folder
+    )
     assert refusal(definition, {"p": "unlucky"}) == {"_schema": ["step.one: there is no luck"]}
 
 
 def test_the_check_of_a_step_type_counts_too(folder):
     definition = typed("string", folder)
-    assert refusal(definition, {"p": "-rf"}) == {"p": ["step.one: the value of 'p' must not begin with a dash"]}
-    definition = one("[params.p]\ntype='integer'\n[step.one]\ntype='probe_strict'\nneeded='x'", folder)
+    assert refusal(definition, {"p": "-rf"}) == {
+        "p": ["step.one: the value of 'p' must not begin with a dash"]
+    }
+    definition = one(
+        "[params.p]\ntype='integer'\n[step.one]\ntype='probe_strict'\nneeded='x'", folder
+    )
     assert refusal(definition, {"p": 0}) == {"_schema": ["step.one: nothing adds up"]}
 
 
 def test_a_step_type_checks_only_complete_parameters(folder):
-    definition = one("[params.p]\ntype='string'\n[params.q]\ntype='integer'\n" + STEP + "count = '{q}'", folder)
+    definition = one(
+        "[params.p]\ntype='string'\n[params.q]\ntype='integer'\n" + STEP + "count = '{q}'", folder
+    )
     assert refusal(definition, {"p": "-x"}) == {"q": ["is required"]}
-    assert refusal(definition, {"p": "-x", "q": 0}) == {"q": ["step.one.count: must be from 1 to 1000"]}
+    assert refusal(definition, {"p": "-x", "q": 0}) == {
+        "q": ["step.one.count: must be from 1 to 1000"]
+    }
     assert set(refusal(definition, {"p": "-x", "q": 1, "r": 1})) == {"p", "r"}
 
 
@@ -902,20 +1123,41 @@ def test_a_relative_path_in_a_folder_whose_name_is_no_text_is_refused(folder, mo
 
 def test_a_check_that_raises_is_a_refusal_and_no_crash(folder, caplog):
     found = refusal(one("[step.one]\ntype='probe_broken'", folder), {})
-    assert found == {"_schema": ["step.one: the step type probe_broken could not check its options: KeyError: 'missing'"]}
+    assert found == {
+        "_schema": [
+            "step.one: the step type probe_broken could not check its options: KeyError: 'missing'"
+        ]
+    }
     assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize("given_params", [None, [], "text", 5])
 def test_parameters_that_are_no_table_are_refused(given_params, folder):
-    assert "must be a table of names and values" in refusal(typed("string", folder), given_params)["_schema"]
+    assert (
+        "must be a table of names and values"
+        in refusal(typed("string", folder), given_params)["_schema"]
+    )
 
 
 # Whatever comes
 
 SCALARS = st.one_of(
     st.text(max_size=8),
-    st.sampled_from(["{p}", "{", "probe_x", "probe_strict", "one", "one, two", "10m", "string", "integer", "path", "fail"]),
+    st.sampled_from(
+        [
+            "{p}",
+            "{",
+            "probe_x",
+            "probe_strict",
+            "one",
+            "one, two",
+            "10m",
+            "string",
+            "integer",
+            "path",
+            "fail",
+        ]
+    ),
     st.integers(),
     st.booleans(),
     st.floats(),
@@ -923,19 +1165,47 @@ SCALARS = st.one_of(
     st.just(datetime(2026, 1, 1, tzinfo=UTC)),
 )
 KEYS = st.one_of(
-    st.sampled_from(["type", "default", "choices", "minimum", "maximum", "depends", "on_error", "retries", "timeout", "always_run", "count", "run", "env"]),
+    st.sampled_from(
+        [
+            "type",
+            "default",
+            "choices",
+            "minimum",
+            "maximum",
+            "depends",
+            "on_error",
+            "retries",
+            "timeout",
+            "always_run",
+            "count",
+            "run",
+            "env",
+        ]
+    ),
     st.text(max_size=5),
 )
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)
 TYPE = st.sampled_from(["probe_x", "probe_strict", "probe_bare", "nope"])
 STEPS = st.dictionaries(
     st.sampled_from(["one", "two", "a b"]),
-    st.builds(lambda kind, rest: {"type": kind, **rest}, TYPE, st.dictionaries(KEYS, VALUES, max_size=3)) | VALUES,
+    st.builds(
+        lambda kind, rest: {"type": kind, **rest}, TYPE, st.dictionaries(KEYS, VALUES, max_size=3)
+    )
+    | VALUES,
     max_size=3,
 )
 PARAMS = st.dictionaries(
     st.sampled_from(["p", "P", "q"]),
-    st.builds(lambda kind, rest: {"type": kind, **rest}, st.sampled_from(TYPES), st.dictionaries(KEYS, VALUES, max_size=3)) | VALUES,
+    st.builds(
+        lambda kind, rest: {"type": kind, **rest},
+        st.sampled_from(TYPES),
+        st.dictionaries(KEYS, VALUES, max_size=3),
+    )
+    | VALUES,
     max_size=2,
 )
 TABLES = st.fixed_dictionaries(
@@ -963,7 +1233,11 @@ def test_any_table_gives_a_definition_or_problems_and_never_raises(table):
         assert problem.reason and "\n" not in problem.key
 
 
-@given(st.dictionaries(st.sampled_from(["folder", "workers", "mode", "other"]), st.none() | VALUES, max_size=4))
+@given(
+    st.dictionaries(
+        st.sampled_from(["folder", "workers", "mode", "other"]), st.none() | VALUES, max_size=4
+    )
+)
 @settings(max_examples=200)
 def test_any_parameters_are_bound_or_refused_and_bound_ones_can_be_bound_again(given_params):
     definition, _ = read_table(tomllib.loads(FULL), "full.toml")
@@ -978,11 +1252,21 @@ def test_any_parameters_are_bound_or_refused_and_bound_ones_can_be_bound_again(g
 
 @given(st.integers(1, 99))
 def test_good_parameters_are_the_same_as_values_and_as_text(number):
-    definition, _ = read_table({"id": "x", "params": {"p": {"type": "integer"}}, "step": {"one": {"type": "probe_x", "count": "{p}"}}}, "x.toml")
+    definition, _ = read_table(
+        {
+            "id": "x",
+            "params": {"p": {"type": "integer"}},
+            "step": {"one": {"type": "probe_x", "count": "{p}"}},
+        },
+        "x.toml",
+    )
     assert definition.bind({"p": number}) == definition.bind({"p": str(number)})
 
 
-@given(data=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: b'id = "x"\n' + text.encode()))
+@given(
+    data=st.binary(max_size=200)
+    | st.text(max_size=200).map(lambda text: b'id = "x"\n' + text.encode())
+)
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_give_problems_and_never_raise(data, folder):
     (folder / "any.toml").write_bytes(data)
@@ -995,8 +1279,19 @@ def test_any_bytes_give_problems_and_never_raise(data, folder):
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [
-        ("run = ['echo', '{item}']", "step.one.run", "{item} needs for_each, or a parameter of that name"),
-        ("[params.item]\ntype = 'string'\n[step.one]\ntype = 'command'\nrun = ['echo', '{item}']\nfor_each = ['a']", "step.one.for_each", "two things"),
+        (
+            "run = ['echo', '{item}']",
+            "step.one.run",
+            "{item} needs for_each, or a parameter of that name",
+        ),
+        (
+            (
+                "[params.item]\ntype = 'string'\n"
+                "[step.one]\ntype = 'command'\nrun = ['echo', '{item}']\nfor_each = ['a']"
+            ),
+            "step.one.for_each",
+            "two things",
+        ),
     ],
 )
 def test_an_item_that_is_none_or_two_things_is_told_before_any_job(text, key, reason, folder):

@@ -20,7 +20,11 @@ CODE = "def function(argument):\n    return argument + 1\n\n\n" * 40
         ("utf-32", {"utf-32"}, "x = 1\n"),
         ("utf-16-le", {"utf-16-le"}, "x = 'ä'  # größer\n"),
         ("utf-16-be", {"utf-16-be"}, "x = 'ä'  # größer\n"),
-        ("latin-1", {"windows-1252"}, "# Cette fonction vérifie la présence du paramètre, évidemment.\n"),
+        (
+            "latin-1",
+            {"windows-1252"},
+            "# Cette fonction vérifie la présence du paramètre, évidemment.\n",
+        ),
         ("latin-1", {"windows-1252"}, "x = 'ä'\n"),
         ("cp1252", {"windows-1252"}, "# the “smart quotes” – it’s nice\n"),
         ("cp1251", {"windows-1251"}, "# Функция проверяет наличие параметра\n"),

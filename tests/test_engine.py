@@ -1,4 +1,6 @@
-"""The embedded engine as a user has it: a real server, its worker processes, and what becomes of them and their commands."""
+"""The embedded engine as a user has it: a real server, its worker processes, and what becomes
+of them and their commands.
+"""
 
 import fcntl
 import os
@@ -29,11 +31,14 @@ STOP = 3.0  # seconds within which a stop has ended everything
 
 
 def at_this_load(seconds):
-    """Return `seconds`, or more where so much else is running that this machine can't be held to them."""
+    """Return `seconds`, or more where so much else is running that this machine can't be held
+    to them.
+    """
     return seconds * max(1.0, os.getloadavg()[0] / os.cpu_count())
 
 
-# Each run writes its mark's line, and the numbers of processes in groups and sessions of their own; the second run only says so.
+# Each run writes its mark's line, and the numbers of processes in groups and sessions of their own;
+# the second run only says so.
 ESCAPING = """
 id = "escaping"
 [params.out]
@@ -45,7 +50,8 @@ leave_running = LEAVE
 run = ["bash", "-c", '''
 if [ -e "$PARAM_OUT/pids" ]; then
   for pid in $(cat "$PARAM_OUT/numbers"); do
-    case "$(sed -n "s/^State:[[:space:]]*//p" /proc/$pid/status 2>/dev/null)" in ""|Z*|X*) ;; *) echo "$pid still runs" ;; esac
+    case "$(sed -n "s/^State:[[:space:]]*//p" /proc/$pid/status 2>/dev/null)" in \
+""|Z*|X*) ;; *) echo "$pid still runs" ;; esac
   done
   echo again; exit 0
 fi
@@ -59,7 +65,8 @@ wait
 ''']
 """
 
-# Each run of a script writes "PARENT OWN" process numbers into the folder `out`, parent being the worker.
+# Each run of a script writes "PARENT OWN" process numbers into the folder `out`, parent being the
+# worker.
 SCRIPTS = """
 id = "scripts"
 [params.out]
@@ -138,13 +145,19 @@ def make_server(folder, **variables):
     server = Server(folder, **variables)
     definitions = {
         "scripts": SCRIPTS.replace("RETRIES", ""),
-        "tried_again": SCRIPTS.replace("RETRIES", "retries = 1").replace('"scripts"', '"tried_again"'),
+        "tried_again": SCRIPTS.replace("RETRIES", "retries = 1").replace(
+            '"scripts"', '"tried_again"'
+        ),
         "escaping": ESCAPING.replace("LEAVE", "false"),
         "leaving": ESCAPING.replace("LEAVE", "true").replace('"escaping"', '"leaving"'),
-        "late_escaping": ESCAPING.replace("LEAVE", 'false\ntimeout = "3s"').replace('"escaping"', '"late_escaping"'),
+        "late_escaping": ESCAPING.replace("LEAVE", 'false\ntimeout = "3s"').replace(
+            '"escaping"', '"late_escaping"'
+        ),
         "stubborn": STUBBORN,
         "late": LATE,
-        "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace('timeout = "500ms"\n', ""),
+        "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace(
+            'timeout = "500ms"\n', ""
+        ),
         "busy": BUSY,
     }
     for name, text in definitions.items():
@@ -162,7 +175,9 @@ def running(tmp_path_factory):
 
 @pytest.fixture
 def fresh(tmp_path, request):
-    """A server for a test that ends it, with one worker or as many as the test's `fresh` parameter says."""
+    """A server for a test that ends it, with one worker or as many as the test's `fresh`
+    parameter says.
+    """
     server = make_server(tmp_path, JOBSYNC_WORKERS=str(getattr(request, "param", 1))).start()
     yield server
     server.stop()
@@ -196,20 +211,34 @@ def all_pids():
 
 
 def workers_of(server):
-    return [pid for pid in all_pids() if (found := stat(pid)) and found[1] == server.process.pid and found[0] not in "ZX"]
+    return [
+        pid
+        for pid in all_pids()
+        if (found := stat(pid)) and found[1] == server.process.pid and found[0] not in "ZX"
+    ]
 
 
 def in_sessions(sessions):
-    return [pid for pid in all_pids() if (found := stat(pid)) and found[2] in sessions and found[0] not in "ZX"]
+    return [
+        pid
+        for pid in all_pids()
+        if (found := stat(pid)) and found[2] in sessions and found[0] not in "ZX"
+    ]
 
 
 def pids_in(file):
     """Return the `(parent, own)` process numbers that scripts have written."""
-    return [tuple(map(int, line.split())) for line in file.read_text().splitlines()] if file.exists() else []
+    return (
+        [tuple(map(int, line.split())) for line in file.read_text().splitlines()]
+        if file.exists()
+        else []
+    )
 
 
 def start_script(server, definition, out):
-    """Start a job whose script sleeps, and return `(job_id, worker's pid, script's pid)` once it does."""
+    """Start a job whose script sleeps, and return `(job_id, worker's pid, script's pid)` once
+    it does.
+    """
     job_id = server.submit(definition, out=str(out))
     (worker, script), *_ = wait_for(lambda: pids_in(out / "pids"), 30, "the script's start")
     return job_id, worker, script
@@ -227,30 +256,50 @@ def lines(server, job_id, step="sleep"):
 
 
 def test_the_workers_are_direct_children_of_the_server_each_in_a_session_of_its_own(running):
-    workers = wait_for(lambda: len(workers_of(running)) == 2 and workers_of(running), 30, "two workers")
+    workers = wait_for(
+        lambda: len(workers_of(running)) == 2 and workers_of(running), 30, "two workers"
+    )
     assert [stat(pid)[2] for pid in workers] == workers
 
 
 def test_the_workers_let_the_web_process_come_first(running):
     def stands_back(pid):
-        niceness = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, running.process.pid)
-        session = Path(f"/proc/{pid}/autogroup")  # where there is one, niceness counts within a session only
-        return niceness == 10 and (not session.exists() or session.read_text().endswith(" nice 10\n"))
+        niceness = os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(
+            os.PRIO_PROCESS, running.process.pid
+        )
+        # where there is one, niceness counts within a session only
+        session = Path(f"/proc/{pid}/autogroup")
+        return niceness == 10 and (
+            not session.exists() or session.read_text().endswith(" nice 10\n")
+        )
 
     wait_for(lambda: all(map(stands_back, workers_of(running))), 10, "the workers' standing back")
 
 
-def test_a_killed_worker_s_child_fails_with_the_reason_and_its_commands_are_ended(running, tmp_path):
+def test_a_killed_worker_s_child_fails_with_the_reason_and_its_commands_are_ended(
+    running, tmp_path
+):
     job_id, worker, script = start_script(running, "scripts", tmp_path)
-    ((_, background),) = wait_for(lambda: pids_in(tmp_path / "background"), 30, "the background process")
+    ((_, background),) = wait_for(
+        lambda: pids_in(tmp_path / "background"), 30, "the background process"
+    )
     os.kill(worker, signal.SIGKILL)
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
     assert structure["status"] == "failed"
     (child,) = children(running, job_id)
     assert (child["status"], child["error"]) == ("failed", "the worker was killed by SIGKILL")
-    assert structure["steps"][0]["error"] == "1 child failed, first sleep: the worker was killed by SIGKILL"
-    wait_for(lambda: not is_alive(script) and not is_alive(background), at_this_load(PROMPTLY), "the end of the commands")
-    assert [line["message"] for line in lines(running, job_id)][-1] == "Lost during attempt 1: the worker was killed by SIGKILL."
+    assert (
+        structure["steps"][0]["error"]
+        == "1 child failed, first sleep: the worker was killed by SIGKILL"
+    )
+    wait_for(
+        lambda: not is_alive(script) and not is_alive(background),
+        at_this_load(PROMPTLY),
+        "the end of the commands",
+    )
+    assert [line["message"] for line in lines(running, job_id)][
+        -1
+    ] == "Lost during attempt 1: the worker was killed by SIGKILL."
     wait_for(lambda: len(workers_of(running)) == 2, 30, "another worker")
 
 
@@ -259,20 +308,29 @@ def test_a_killed_worker_s_child_runs_again_where_there_are_retries(running, tmp
     os.kill(worker, signal.SIGKILL)
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
     assert structure["status"] == "completed"
-    assert [(child["status"], child["attempt"]) for child in children(running, job_id)] == [("completed", 2)]
+    assert [(child["status"], child["attempt"]) for child in children(running, job_id)] == [
+        ("completed", 2)
+    ]
     assert [line["message"] for line in lines(running, job_id)][-1] == "again"
     assert len({parent for parent, _ in pids_in(tmp_path / "pids")}) == 2
 
 
 def said_to_run_again(server, job_id):
-    """Say whether the second run of an escaping script found nothing of the first one. A shell tells of its jobs when they are stopped."""
+    """Say whether the second run of an escaping script found nothing of the first one.
+
+    A shell tells of its jobs when they are stopped.
+    """
     said = [line["message"] for line in lines(server, job_id)]
     return said[-1] == "again" and not any("still runs" in text for text in said)
 
 
 @pytest.mark.parametrize("definition", ["escaping", "leaving"])
-def test_what_a_killed_worker_had_started_is_gone_before_its_child_runs_again(definition, running, tmp_path):
-    """Whatever groups and sessions it made, and also where a completed command may leave something running: this one wasn't."""
+def test_what_a_killed_worker_had_started_is_gone_before_its_child_runs_again(
+    definition, running, tmp_path
+):
+    """Whatever groups and sessions it made, and also where a completed command may leave
+    something running: this one wasn't.
+    """
     job_id, worker, _ = start_script(running, definition, tmp_path)
     os.kill(worker, signal.SIGKILL)
     assert running.wait_for_end(job_id, at_this_load(PROMPTLY))["status"] == "completed"
@@ -281,12 +339,20 @@ def test_what_a_killed_worker_had_started_is_gone_before_its_child_runs_again(de
 
 
 def of_job(job_id):
-    """Return the numbers of the living processes that carry the mark of one of the job's attempts."""
+    """Return the numbers of the living processes that carry the mark of one of the job's
+    attempts.
+    """
     start = f"{processes.ATTEMPT_MARK}={job_id}/".encode()
-    return [pid for pid in processes.living() if any(variable.startswith(start) for variable in processes.environment(pid))]
+    return [
+        pid
+        for pid in processes.living()
+        if any(variable.startswith(start) for variable in processes.environment(pid))
+    ]
 
 
-def test_within_the_grace_and_a_second_after_a_cancel_no_process_of_the_job_is_left(running, tmp_path):
+def test_within_the_grace_and_a_second_after_a_cancel_no_process_of_the_job_is_left(
+    running, tmp_path
+):
     job_id, _, _ = start_script(running, "escaping", tmp_path)
     assert len(of_job(job_id)) >= 4
     assert running.post(f"/api/jobs/{job_id}/cancel").status_code == 202
@@ -294,14 +360,18 @@ def test_within_the_grace_and_a_second_after_a_cancel_no_process_of_the_job_is_l
     assert not any(is_alive(int(pid)) for pid in (tmp_path / "numbers").read_text().split())
 
 
-def test_an_attempt_after_one_that_was_out_of_time_begins_when_nothing_of_that_runs_any_more(running, tmp_path):
+def test_an_attempt_after_one_that_was_out_of_time_begins_when_nothing_of_that_runs_any_more(
+    running, tmp_path
+):
     job_id, _, _ = start_script(running, "late_escaping", tmp_path)
     assert running.wait_for_end(job_id, at_this_load(2 * PROMPTLY))["status"] == "completed"
     assert said_to_run_again(running, job_id)
 
 
 @pytest.mark.parametrize("definition", ["escaping", "leaving"])
-def test_a_retry_of_a_cancelled_job_begins_when_nothing_of_it_runs_any_more(definition, running, tmp_path):
+def test_a_retry_of_a_cancelled_job_begins_when_nothing_of_it_runs_any_more(
+    definition, running, tmp_path
+):
     job_id, _, _ = start_script(running, definition, tmp_path)
     assert running.post(f"/api/jobs/{job_id}/cancel").status_code == 202
     assert running.post(f"/api/jobs/{job_id}/retry").status_code == 202
@@ -309,7 +379,9 @@ def test_a_retry_of_a_cancelled_job_begins_when_nothing_of_it_runs_any_more(defi
     assert said_to_run_again(running, job_id)
 
 
-def test_workers_that_are_killed_again_and_again_are_replaced_and_the_job_comes_to_its_end(running, inside):
+def test_workers_that_are_killed_again_and_again_are_replaced_and_the_job_comes_to_its_end(
+    running, inside
+):
     """Waking a worker that has just died must not hold up whoever watches over them."""
     job_id = running.submit("busy", delay=5)
     killed = set()
@@ -343,8 +415,12 @@ worker.process.kill()
 """
 
 
-@pytest.mark.parametrize(("does", "dead"), [("exit 1", True), ("exec sleep 100", False)], ids=["dead", "deaf"])
-def test_waking_a_worker_that_is_dead_or_deaf_does_not_hold_up_who_watches_over_them(tmp_path, does, dead):
+@pytest.mark.parametrize(
+    ("does", "dead"), [("exit 1", True), ("exec sleep 100", False)], ids=["dead", "deaf"]
+)
+def test_waking_a_worker_that_is_dead_or_deaf_does_not_hold_up_who_watches_over_them(
+    tmp_path, does, dead
+):
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\n{does}\n")
     program.chmod(0o755)
@@ -374,7 +450,9 @@ class Time:
 
 @pytest.fixture
 def watched(app, monkeypatch):
-    """A function that lets a supervisor look at the beats for some seconds; it has one worker, `watched.process`, that never beats again."""
+    """A function that lets a supervisor look at the beats for some seconds; it has one worker,
+    `watched.process`, that never beats again.
+    """
     clock = Time()
     monkeypatch.setattr(embedded, "time", clock)
     app.extensions["jobsync.heartbeats"] = Heartbeats(clock.monotonic)
@@ -405,7 +483,9 @@ def test_a_worker_is_not_taken_for_dead_when_the_looks_at_it_come_late(watched):
     assert not watched.process.killed
 
 
-def test_a_worker_is_not_taken_for_dead_while_the_database_is_locked_and_it_could_not_say_that_it_lives(watched, app):
+def test_a_worker_is_not_taken_for_dead_while_the_database_is_locked_and_it_could_not_say_it_lives(
+    watched, app
+):
     other = sqlite3.connect(Path(app.config["DATA_DIR"]) / "jobsync.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     watched(2 * embedded.LEASE)
@@ -413,9 +493,13 @@ def test_a_worker_is_not_taken_for_dead_while_the_database_is_locked_and_it_coul
     assert not watched.process.killed
 
 
-def test_who_watches_the_beats_writes_only_when_one_is_overdue_and_until_all_is_well_again(watched, app, monkeypatch):
+def test_who_watches_the_beats_writes_only_when_one_is_overdue_and_until_all_is_well_again(
+    watched, app, monkeypatch
+):
     asked, found = [], "the disk is full"
-    monkeypatch.setattr(app.extensions["jobsync.write_probe"], "why_not", lambda: asked.append(1) or found)
+    monkeypatch.setattr(
+        app.extensions["jobsync.write_probe"], "why_not", lambda: asked.append(1) or found
+    )
     with app.app_context():
         for _ in range(20):
             work.beat("w1")
@@ -435,10 +519,16 @@ def test_who_watches_the_beats_writes_only_when_one_is_overdue_and_until_all_is_
 
 def test_cancelling_ends_the_processes_and_the_worker_goes_on(running, tmp_path):
     job_id, worker, script = start_script(running, "scripts", tmp_path)
-    ((_, background),) = wait_for(lambda: pids_in(tmp_path / "background"), 30, "the background process")
+    ((_, background),) = wait_for(
+        lambda: pids_in(tmp_path / "background"), 30, "the background process"
+    )
     assert running.post(f"/api/jobs/{job_id}/cancel").json()["status"] == "cancelled"
     assert running.structure(job_id)["steps"][0]["status"] == "cancelled"
-    wait_for(lambda: not is_alive(script) and not is_alive(background), at_this_load(PROMPTLY), "the end of the processes")
+    wait_for(
+        lambda: not is_alive(script) and not is_alive(background),
+        at_this_load(PROMPTLY),
+        "the end of the processes",
+    )
     assert is_alive(worker)
 
 
@@ -451,7 +541,10 @@ def test_cancelling_ends_even_what_does_not_want_to_end(running, tmp_path):
 def test_an_attempt_that_is_out_of_time_is_ended_and_fails_with_that(running, tmp_path):
     job_id, _, script = start_script(running, "late", tmp_path)
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
-    assert (structure["status"], children(running, job_id)[0]["error"]) == ("failed", "timed out after 0.5 s")
+    assert (structure["status"], children(running, job_id)[0]["error"]) == (
+        "failed",
+        "timed out after 0.5 s",
+    )
     assert not is_alive(script)
 
 
@@ -473,7 +566,11 @@ def test_lines_are_numbered_without_gaps_and_each_child_s_are_in_its_order(runni
         found = lines(running, job_id, step)
         assert [line["line"] for line in found] == list(range(1, len(found) + 1))
         for child in {line["child_id"] for line in found}:
-            said = [line["message"] for line in found if line["child_id"] == child and " · line " in line["message"]]
+            said = [
+                line["message"]
+                for line in found
+                if line["child_id"] == child and " · line " in line["message"]
+            ]
             numbers = [int(message.split(" · line ")[1].split()[0]) for message in said]
             length = max(numbers)
             assert numbers == list(range(1, length + 1)) * (len(numbers) // length)
@@ -503,9 +600,17 @@ def test_after_a_busy_run_all_counters_are_what_the_rows_say(running, inside):
     """Children that fail, are tried again, spawned, cancelled and lost with their worker."""
     jobs = [running.submit("busy", delay=2) for _ in range(3)]
     cancelled, retried = jobs[1], jobs[2]
-    wait_for(lambda: running.structure(cancelled)["steps"][0]["children"]["completed"], 30, "a completed child")
+    wait_for(
+        lambda: running.structure(cancelled)["steps"][0]["children"]["completed"],
+        30,
+        "a completed child",
+    )
     running.post(f"/api/jobs/{cancelled}/cancel")
-    wait_for(lambda: running.structure(retried)["steps"][0]["children"]["completed"], 30, "a completed child")
+    wait_for(
+        lambda: running.structure(retried)["steps"][0]["children"]["completed"],
+        30,
+        "a completed child",
+    )
     running.post(f"/api/jobs/{retried}/cancel")
     assert running.post(f"/api/jobs/{retried}/retry").status_code == 202
     os.kill(workers_of(running)[0], signal.SIGKILL)
@@ -515,7 +620,11 @@ def test_after_a_busy_run_all_counters_are_what_the_rows_say(running, inside):
         statuses, said = set(), []
         for job_id in jobs:
             assert recount(job_id) == 3
-            statuses |= {child["status"] for step in ("a", "b", "c") for child in store.children(job_id, step, limit=1000)["items"]}
+            statuses |= {
+                child["status"]
+                for step in ("a", "b", "c")
+                for child in store.children(job_id, step, limit=1000)["items"]
+            }
             said += messages(job_id)
         assert statuses == {"completed", "failed", "cancelled"}
         assert any("will be tried again" in message for message in said)
@@ -524,7 +633,11 @@ def test_after_a_busy_run_all_counters_are_what_the_rows_say(running, inside):
 
 def test_short_jobs_do_not_wait_for_long_ones(running):
     long = running.submit("busy", delay=40)
-    wait_for(lambda: running.structure(long)["steps"][0]["children"]["running"], 30, "the long one's start")
+    wait_for(
+        lambda: running.structure(long)["steps"][0]["children"]["running"],
+        30,
+        "the long one's start",
+    )
     short = running.submit("busy")
     assert running.wait_for_end(short)["status"] == "completed"
     assert running.structure(long)["status"] == "running"
@@ -536,14 +649,23 @@ def test_short_jobs_do_not_wait_for_long_ones(running):
 
 def run_app(environ, seconds=60):
     """Run `python app.py` to its end. Returns `(exit code, what it wrote)`."""
-    done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=seconds)
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused_in_one_line(running):
     code, (line,) = run_app({**running.environ, "JOBSYNC_PORT": "0"})
     assert code == 1
-    assert line == f"Another jobsync server is running on the data folder {running.folder / 'data'}."
+    assert (
+        line == f"Another jobsync server is running on the data folder {running.folder / 'data'}."
+    )
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(running, tmp_path):
@@ -563,10 +685,14 @@ def assert_nothing_is_left(server, sessions):
 
 
 @pytest.mark.parametrize("fresh", [2], indirect=True)
-def test_a_stop_in_the_middle_of_work_ends_everything_within_three_seconds_and_the_next_start_goes_on(fresh, tmp_path):
+def test_a_stop_in_the_middle_of_work_ends_everything_within_3_s_and_the_next_start_goes_on(
+    fresh, tmp_path
+):
     stubborn, _, script = start_script(fresh, "stubborn", tmp_path)
     busy = fresh.submit("busy", delay=20)
-    wait_for(lambda: fresh.structure(busy)["steps"][0]["children"]["running"], 30, "the busy one's start")
+    wait_for(
+        lambda: fresh.structure(busy)["steps"][0]["children"]["running"], 30, "the busy one's start"
+    )
     sessions = workers_of(fresh)
     seconds = fresh.stop()
     assert seconds <= at_this_load(STOP)
@@ -575,7 +701,9 @@ def test_a_stop_in_the_middle_of_work_ends_everything_within_three_seconds_and_t
     assert_nothing_is_left(fresh, sessions)
     assert "Traceback" not in fresh.log.read_text()
     with make_app(fresh.folder).app_context():
-        assert [child["status"] for child in store.children(stubborn, "sleep")["items"]] == ["pending"]
+        assert [child["status"] for child in store.children(stubborn, "sleep")["items"]] == [
+            "pending"
+        ]
         with store.read() as session:
             assert session.execute(select(func.sum(Step.running))).scalar() == 0
     fresh.start()
@@ -593,11 +721,17 @@ def test_ctrl_c_ends_an_idle_server_at_once(fresh):
     assert_nothing_is_left(fresh, sessions)
 
 
-def test_workers_of_a_killed_server_end_by_themselves_and_a_restart_goes_on_with_the_job(fresh, tmp_path):
+def test_workers_of_a_killed_server_end_by_themselves_and_a_restart_goes_on_with_the_job(
+    fresh, tmp_path
+):
     job_id, worker, script = start_script(fresh, "scripts", tmp_path)
     sessions = workers_of(fresh)
     fresh.kill()
-    wait_for(lambda: not in_sessions(sessions), at_this_load(PROMPTLY), "the end of the workers and their commands")
+    wait_for(
+        lambda: not in_sessions(sessions),
+        at_this_load(PROMPTLY),
+        "the end of the workers and their commands",
+    )
     assert not is_alive(worker) and not is_alive(script)
     fresh.start()
     assert fresh.wait_for_end(job_id)["status"] == "completed"
@@ -605,19 +739,27 @@ def test_workers_of_a_killed_server_end_by_themselves_and_a_restart_goes_on_with
 
 
 def send(pids, number):
-    """Send a signal to processes. One that a worker's script had started may have ended by itself."""
+    """Send a signal to processes.
+
+    One that a worker's script had started may have ended by itself.
+    """
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
 def test_what_died_with_its_server_is_found_by_the_next_one(fresh, tmp_path):
-    """Server and workers are all killed at once, as when the machine goes off: nobody has given anything back."""
+    """Server and workers are all killed at once, as when the machine goes off: nobody has given
+    anything back.
+    """
     job_id, *_ = start_script(fresh, "tried_again", tmp_path)
     pids = in_sessions(workers_of(fresh))
-    send(pids, signal.SIGSTOP)  # or they would notice that the server is gone before their turn comes
+    # or they would notice that the server is gone before their turn comes
+    send(pids, signal.SIGSTOP)
     fresh.kill()
     send(pids, signal.SIGKILL)
     fresh.start()
     assert fresh.wait_for_end(job_id)["status"] == "completed"
-    assert "Lost during attempt 1: the worker was gone when the server started." in [line["message"] for line in lines(fresh, job_id)]
+    assert "Lost during attempt 1: the worker was gone when the server started." in [
+        line["message"] for line in lines(fresh, job_id)
+    ]

@@ -1,4 +1,6 @@
-"""What the README shows works: a step type of one's own, the API by curl, following a job from a Node program and from one's own page."""
+"""What the README shows works: a step type of one's own, the API by curl, following a job from
+a Node program and from one's own page.
+"""
 
 import re
 import shutil
@@ -13,14 +15,20 @@ EXAMPLES = ROOT / "docs" / "examples"
 
 
 def install(package, site):
-    """Put a package into `site` as `pip install` would: its modules, and its entry points where Python looks for them."""
+    """Put a package into `site` as `pip install` would: its modules, and its entry points where
+    Python looks for them.
+    """
     project = tomllib.loads((package / "pyproject.toml").read_text())
     for module in project["tool"]["setuptools"]["py-modules"]:
         shutil.copy(package / f"{module}.py", site)
-    about = site / f"{project['project']['name'].replace('-', '_')}-{project['project']['version']}.dist-info"
+    name, version = project["project"]["name"], project["project"]["version"]
+    about = site / f"{name.replace('-', '_')}-{version}.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['project']['name']}\nVersion: {project['project']['version']}\n")
-    points = [f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in points.items()) for group, points in project["project"]["entry-points"].items()]
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    points = [
+        f"[{group}]\n" + "".join(f"{name} = {place}\n" for name, place in points.items())
+        for group, points in project["project"]["entry-points"].items()
+    ]
     (about / "entry_points.txt").write_text("\n".join(points))
 
 
@@ -31,7 +39,10 @@ def test_a_step_type_of_ones_own_is_found_through_its_entry_point_and_runs(serve
     install(EXAMPLES / "own_step", site)
     (texts / "one.txt").write_text("three little words")
     (texts / "two.txt").write_text("and two")
-    define(tmp_path, f'id = "count"\nname = "Count"\n[step.words]\ntype = "word_count"\ndir_path = "{texts}"\n')
+    define(
+        tmp_path,
+        f'id = "count"\nname = "Count"\n[step.words]\ntype = "word_count"\ndir_path = "{texts}"\n',
+    )
     server.environ["PYTHONPATH"] = str(site)
     server.start()
     job_id = server.submit("count")
@@ -42,12 +53,20 @@ def test_a_step_type_of_ones_own_is_found_through_its_entry_point_and_runs(serve
 
 
 def test_the_commands_for_curl_work_as_the_readme_gives_them(shared_server):
-    block = re.search(r"## API.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
+    block = re.search(
+        r"## API.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    ).group(1)
     submit, *rest = [line for line in block.splitlines() if line.startswith("curl")]
 
     def run(command, **variables):
         environ = {**shared_server.environ, "URL": shared_server.url, **variables}
-        done = subprocess.run(["sh", "-c", command.replace("curl -s", "curl -sf")], env=environ, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(
+            ["sh", "-c", command.replace("curl -s", "curl -sf")],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
 
@@ -60,7 +79,13 @@ def test_the_commands_for_curl_work_as_the_readme_gives_them(shared_server):
 
 
 def test_the_node_program_follows_a_job_to_its_end(server, tmp_path):
-    define(tmp_path, 'id = "short"\nname = "Short"\n[step.a]\ntype = "command"\nrun = ["echo", "hi"]\n[step.b]\ntype = "command"\nrun = ["sleep", "0.3"]\ndepends = "a"\n')
+    define(
+        tmp_path,
+        (
+            'id = "short"\nname = "Short"\n[step.a]\ntype = "command"\nrun = ["echo", "hi"]\n'
+            '[step.b]\ntype = "command"\nrun = ["sleep", "0.3"]\ndepends = "a"\n'
+        ),
+    )
     server.start()
     program = [shutil.which("node"), str(EXAMPLES / "follow" / "follow.mjs"), server.url, "short"]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -75,11 +100,19 @@ def answer(text, kind):
 
 @pytest.mark.browser
 def test_a_page_of_ones_own_follows_a_job(server, tmp_path):
-    define(tmp_path, 'id = "slow"\nname = "Slow"\n[step.a]\ntype = "command"\nrun = ["sh", "-c", "echo hi; sleep 1"]\n')
+    define(
+        tmp_path,
+        (
+            'id = "slow"\nname = "Slow"\n[step.a]\ntype = "command"\n'
+            'run = ["sh", "-c", "echo hi; sleep 1"]\n'
+        ),
+    )
     server.start()
     job_id = server.submit("slow")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
         page = browser.new_page()
         for name, kind in (("follow.html", "text/html"), ("follow.js", "text/javascript")):
             text = (EXAMPLES / "follow" / name).read_text()

@@ -20,7 +20,11 @@ def refusal(**options):
 
 
 def test_good_values_are_taken_as_they_are():
-    assert Options().load({"flag": False, "few": 5, "many": 10**9}) == {"flag": False, "few": 5, "many": 10**9}
+    assert Options().load({"flag": False, "few": 5, "many": 10**9}) == {
+        "flag": False,
+        "few": 5,
+        "many": 10**9,
+    }
 
 
 def test_what_is_left_out_has_its_default():

@@ -1,4 +1,6 @@
-"""The floors of the design: imports point down, on one floor along its row, never round in a circle, and never from inside a function."""
+"""The floors of the design: imports point down, on one floor along its row, never round in a
+circle, and never from inside a function.
+"""
 
 import ast
 import re
@@ -10,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Floors from the ground up; on each the row, left to right. A place is a module, or a package with all that is in it.
-# A set is a place shared by rooms that don't know each other.
+# Floors from the ground up; on each the row, left to right. A place is a module, or a package with
+# all that is in it. A set is a place shared by rooms that don't know each other.
 FLOORS = [
     [
         {
@@ -37,7 +39,12 @@ FLOORS = [
         "jobsync.db.migrate",
     ],
     ["jobsync.live.broadcast", "jobsync.registry", "jobsync.definitions"],
-    ["jobsync.lifecycle.rows", "jobsync.lifecycle.jobs", {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"}, "jobsync.lifecycle"],
+    [
+        "jobsync.lifecycle.rows",
+        "jobsync.lifecycle.jobs",
+        {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"},
+        "jobsync.lifecycle",
+    ],
     [
         "jobsync.steps",
         {"jobsync.engine.outbox", "jobsync.monitor"},
@@ -67,19 +74,29 @@ MODULES = {name_of(path): path for path in product_files()}
 
 
 def imports_of(name, modules=MODULES):
-    """Return the names of the product's own modules that a module imports. `from jobsync import x` is x, not the doorway."""
+    """Return the names of the product's own modules that a module imports.
+
+    `from jobsync import x` is x, not the doorway.
+    """
     found = set()
     for node in ast.walk(ast.parse(modules[name].read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name} imports relatively"
-            found |= {f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in modules else node.module for alias in node.names}
+            found |= {
+                f"{node.module}.{alias.name}"
+                if f"{node.module}.{alias.name}" in modules
+                else node.module
+                for alias in node.names
+            }
     return found & modules.keys() - {name}
 
 
 def place_of(name):
-    """Return `(floor, place in its row, room)`: the room with the longest name that the module is or lies in."""
+    """Return `(floor, place in its row, room)`: the room with the longest name that the module
+    is or lies in.
+    """
     rooms = [
         (floor, place, room)
         for floor, row in enumerate(FLOORS)
@@ -100,7 +117,11 @@ def complaint(name, imported):
         return f"{name} imports {imported}, which is above it or to its right"
     if theirs[:2] == mine[:2]:
         return f"{name} imports {imported}, and they don't know each other"
-    if any(lies_in(first, name) and lies_in(second, imported) for pair in STRANGERS for first, second in (pair, pair[::-1])):
+    if any(
+        lies_in(first, name) and lies_in(second, imported)
+        for pair in STRANGERS
+        for first, second in (pair, pair[::-1])
+    ):
         return f"{name} imports {imported}, and they don't know each other"
     return None
 
@@ -111,7 +132,9 @@ def lies_in(room, name):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_point_down(name):
-    assert not list(filter(None, (complaint(name, imported) for imported in sorted(imports_of(name)))))
+    assert not list(
+        filter(None, (complaint(name, imported) for imported in sorted(imports_of(name))))
+    )
 
 
 def test_the_rules_refuse_what_they_are_there_to_refuse():
@@ -137,30 +160,54 @@ def test_no_imports_go_round_in_a_circle():
 @pytest.mark.parametrize("name", MODULES)
 def test_nothing_is_imported_inside_a_function(name):
     tree = ast.parse(MODULES[name].read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
-    inside = [node.lineno for function in functions for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
+    inside = [
+        node.lineno
+        for function in functions
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     assert not inside
 
 
 @pytest.mark.parametrize("name", GROUND)
 def test_the_ground_needs_the_standard_library_alone(name):
     tree = ast.parse(MODULES[name].read_text())
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {module.split(".")[0] for module in imported} <= sys.stdlib_module_names
 
 
 def test_job_update_and_the_names_of_rooms_are_spelled_in_one_place():
     texts = {name: path.read_text() for name, path in MODULES.items()}
-    assert [name for name, text in texts.items() if '"job_update"' in text] == ["jobsync.live.broadcast"]
+    assert [name for name, text in texts.items() if '"job_update"' in text] == [
+        "jobsync.live.broadcast"
+    ]
     assert [name for name, text in texts.items() if '"job:"' in text] == ["jobsync.live.broadcast"]
 
 
 def test_nothing_but_the_monitor_broadcasts():
-    tellers = {name for name, path in MODULES.items() if "broadcast.tell_" in path.read_text() or "socketio.emit" in path.read_text()}
+    tellers = {
+        name
+        for name, path in MODULES.items()
+        if "broadcast.tell_" in path.read_text() or "socketio.emit" in path.read_text()
+    }
     assert tellers == {"jobsync.live.broadcast", "jobsync.monitor"}
 
 
 def test_eventlet_is_known_in_one_place():
-    knowing = {name for name, path in MODULES.items() if re.search(r"^\s*(import|from) eventlet", path.read_text(), re.MULTILINE)}
+    knowing = {
+        name
+        for name, path in MODULES.items()
+        if re.search(r"^\s*(import|from) eventlet", path.read_text(), re.MULTILINE)
+    }
     assert {name for name in knowing if not lies_in("jobsync.serving", name)} == {"app"}

@@ -56,7 +56,9 @@ def test_who_had_no_way_of_saying_that_he_lives_is_excused(watch):
 
 
 @pytest.mark.parametrize("jump", [-HOUR, HOUR])
-def test_a_jump_of_the_wall_clock_makes_no_living_worker_dead_and_no_dead_one_alive(watch, monkeypatch, jump):
+def test_a_jump_of_the_wall_clock_makes_no_living_worker_dead_and_no_dead_one_alive(
+    watch, monkeypatch, jump
+):
     watch.look()
     present = clock.time.time_ns
     monkeypatch.setattr(clock.time, "time_ns", lambda: present() + jump * 1_000_000)
@@ -67,7 +69,9 @@ def test_a_jump_of_the_wall_clock_makes_no_living_worker_dead_and_no_dead_one_al
 
 
 @pytest.mark.parametrize("age", [-HOUR, HOUR])
-def test_one_that_seems_to_have_died_long_ago_is_no_live_one_until_its_heart_beats(watch, monkeypatch, age):
+def test_one_that_seems_to_have_died_long_ago_is_no_live_one_until_its_heart_beats(
+    watch, monkeypatch, age
+):
     present = clock.time.time_ns
     monkeypatch.setattr(clock.time, "time_ns", lambda: present() + age * 1_000_000)
     assert watch.look() == 0

@@ -1,4 +1,6 @@
-"""Calls in a helper process: results come back, and whatever goes wrong in one costs that call and nothing else."""
+"""Calls in a helper process: results come back, and whatever goes wrong in one costs that call
+and nothing else.
+"""
 
 import os
 import signal
@@ -101,7 +103,11 @@ def test_a_helper_that_was_killed_while_idle_is_replaced(helper):
 
 
 def test_an_idle_helper_ends_and_the_next_call_starts_another(helper, monkeypatch):
-    monkeypatch.setattr(isolated, "START", isolated.START.replace("serve()", "sys.modules[serve.__module__].IDLE = 0.05\nserve()"))
+    monkeypatch.setattr(
+        isolated,
+        "START",
+        isolated.START.replace("serve()", "sys.modules[serve.__module__].IDLE = 0.05\nserve()"),
+    )
     number = ask(helper, os.getpid)
     wait_for(lambda: not is_running(number))
     assert ask(helper, os.getpid) != number
@@ -109,8 +115,10 @@ def test_an_idle_helper_ends_and_the_next_call_starts_another(helper, monkeypatc
 
 def test_a_helper_ends_with_the_process_that_it_helps(tmp_path):
     program = (
-        "import os, sys; from jobsync.steps.isolated import call; print(call(os.getpid), flush=True); "
-        f"sys.path.append({str(Path(__file__).parent)!r}); import isolated_calls; call(isolated_calls.calls.compute_for_ever)"
+        "import os, sys; from jobsync.steps.isolated import call; "
+        "print(call(os.getpid), flush=True); "
+        f"sys.path.append({str(Path(__file__).parent)!r}); import isolated_calls; "
+        "call(isolated_calls.calls.compute_for_ever)"
     )
     helped = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     number = int(helped.stdout.readline())

@@ -81,7 +81,11 @@ def failed(done):
 
 
 def test_it_starts_as_many_workers_as_it_is_told():
-    assert [unit.name for unit in generator.planner(FakeContext(worker_count=3))] == ["worker 1", "worker 2", "worker 3"]
+    assert [unit.name for unit in generator.planner(FakeContext(worker_count=3))] == [
+        "worker 1",
+        "worker 2",
+        "worker 3",
+    ]
     assert list(generator.planner(FakeContext(worker_count=0))) == []
 
 
@@ -91,18 +95,27 @@ def test_each_worker_writes_its_lines():
     assert context.lines[16][1].startswith("worker 2/3 · line 17 of 60 · ")
     assert result["worker"] == "2"
     assert result["lines"] == 60
-    assert result["levels"] == {level: sum(each == level for each, _ in context.lines) for level in ("info", "warning", "error")}
+    assert result["levels"] == {
+        level: sum(each == level for each, _ in context.lines)
+        for level in ("info", "warning", "error")
+    }
 
 
 def test_levels_are_about_80_15_and_5_per_cent():
     result, _ = work(Unit("worker 1", {"path": [1], "lines": 20000}))
     shares = {level: number / 20000 for level, number in result["levels"].items()}
-    assert shares == {"info": pytest.approx(0.8, abs=0.02), "warning": pytest.approx(0.15, abs=0.02), "error": pytest.approx(0.05, abs=0.01)}
+    assert shares == {
+        "info": pytest.approx(0.8, abs=0.02),
+        "warning": pytest.approx(0.15, abs=0.02),
+        "error": pytest.approx(0.05, abs=0.01),
+    }
 
 
 def test_children_have_half_the_lines_and_children_as_deep_as_told():
     done = run_all(worker_count=2, log_count=61, child_count=2, recursion_depth=2)
-    assert {name: len(lines) for name, (_, lines) in done.items() if name.startswith("worker 1")} == {
+    assert {
+        name: len(lines) for name, (_, lines) in done.items() if name.startswith("worker 1")
+    } == {
         "worker 1": 61,
         "worker 1.1": 30,
         "worker 1.2": 30,
@@ -114,13 +127,22 @@ def test_children_have_half_the_lines_and_children_as_deep_as_told():
     assert len(done) == 14
 
 
-@pytest.mark.parametrize("options", [{"child_count": 3, "recursion_depth": 0}, {"child_count": 0, "recursion_depth": 3}])
+@pytest.mark.parametrize(
+    "options", [{"child_count": 3, "recursion_depth": 0}, {"child_count": 0, "recursion_depth": 3}]
+)
 def test_no_children_without_both_a_count_and_a_depth(options):
     assert len(run_all(worker_count=2, log_count=1, **options)) == 2
 
 
 def test_all_is_the_same_for_the_same_seed_in_any_order():
-    options = {"worker_count": 4, "log_count": 20, "child_count": 2, "recursion_depth": 1, "failure_rate": 0.5, "seed": 7}
+    options = {
+        "worker_count": 4,
+        "log_count": 20,
+        "child_count": 2,
+        "recursion_depth": 1,
+        "failure_rate": 0.5,
+        "seed": 7,
+    }
     one, other = run_all(**options), run_all(last_first=True, **options)
     assert list(one) != list(other)
     assert {name: (str(result), lines) for name, (result, lines) in one.items()} == {
@@ -130,21 +152,27 @@ def test_all_is_the_same_for_the_same_seed_in_any_order():
 
 
 def test_another_seed_gives_other_lines_and_other_failures():
-    one, other = (run_all(worker_count=30, log_count=5, failure_rate=0.5, seed=seed) for seed in (1, 2))
+    one, other = (
+        run_all(worker_count=30, log_count=5, failure_rate=0.5, seed=seed) for seed in (1, 2)
+    )
     assert one["worker 1"][1] != other["worker 1"][1]
     assert failed(one) != failed(other)
 
 
 def test_workers_write_different_lines():
     done = run_all(worker_count=2, log_count=20)
-    first, second = ([(level, text.split(" · ")[2]) for level, text in lines] for _, lines in done.values())
+    first, second = (
+        [(level, text.split(" · ")[2]) for level, text in lines] for _, lines in done.values()
+    )
     assert first != second
 
 
 def test_a_retry_writes_the_same_lines_and_draws_anew_whether_it_fails():
     options = {"worker_count": 40, "log_count": 3, "failure_rate": 0.5}
     first, second = run_all(attempt=1, **options), run_all(attempt=2, **options)
-    assert {name: lines for name, (_, lines) in first.items()} == {name: lines for name, (_, lines) in second.items()}
+    assert {name: lines for name, (_, lines) in first.items()} == {
+        name: lines for name, (_, lines) in second.items()
+    }
     assert set(failed(first)) - set(failed(second))
 
 
@@ -159,7 +187,10 @@ def test_failures_are_as_frequent_as_told_and_come_last():
 
 def test_lines_come_at_their_pace():
     _, context = work(Unit("worker 1", {"path": [1], "lines": 4}), log_delay_ms=30)
-    assert all(later - earlier >= 0.029 for earlier, later in zip(context.times, context.times[1:], strict=False))
+    assert all(
+        later - earlier >= 0.029
+        for earlier, later in zip(context.times, context.times[1:], strict=False)
+    )
 
 
 def test_a_long_wait_between_lines_ends_at_once_when_stopped():
@@ -223,15 +254,26 @@ def test_a_tree_that_would_never_end_is_refused():
 def test_it_knows_beforehand_how_much_it_will_make():
     options = {"worker_count": 3, "log_count": 9, "child_count": 2, "recursion_depth": 2}
     done = run_all(**options)
-    assert count_all(GeneratorOptions().load(options)) == (len(done), sum(len(lines) for _, lines in done.values()))
+    assert count_all(GeneratorOptions().load(options)) == (
+        len(done),
+        sum(len(lines) for _, lines in done.values()),
+    )
 
 
 def test_the_summary_adds_up():
     done = run_all(worker_count=3, log_count=40, child_count=1, recursion_depth=1)
     total = generator.summary(FakeContext(), (result for result, _ in done.values()))
     lines = [level for _, lines in done.values() for level, _ in lines]
-    assert total == {"workers": 6, "lines": 180, "levels": {level: lines.count(level) for level in ("info", "warning", "error")}}
-    assert generator.summary(FakeContext(), iter([])) == {"workers": 0, "lines": 0, "levels": {"info": 0, "warning": 0, "error": 0}}
+    assert total == {
+        "workers": 6,
+        "lines": 180,
+        "levels": {level: lines.count(level) for level in ("info", "warning", "error")},
+    }
+    assert generator.summary(FakeContext(), iter([])) == {
+        "workers": 0,
+        "lines": 0,
+        "levels": {"info": 0, "warning": 0, "error": 0},
+    }
 
 
 def test_it_can_be_done_several_at_a_time():
@@ -252,11 +294,18 @@ def test_the_demo_writes_4500_lines_in_four_steps(demo):
         ("analyse", ["prepare"]),
         ("publish", ["build", "analyse"]),
     ]
-    counts = [sum(len(lines) for _, lines in run_all(**step["options"]).values()) for step in bound.steps]
+    counts = [
+        sum(len(lines) for _, lines in run_all(**step["options"]).values()) for step in bound.steps
+    ]
     assert counts == [900, 1350, 1800, 450]
 
 
 def test_the_demo_takes_the_largest_values_of_its_parameters_and_none_larger(demo):
-    assert demo.bind({"workers": 1000, "lines": 1000, "delay_ms": 60_000, "failure_rate": 1}).params["workers"] == 1000
+    assert (
+        demo.bind({"workers": 1000, "lines": 1000, "delay_ms": 60_000, "failure_rate": 1}).params[
+            "workers"
+        ]
+        == 1000
+    )
     with pytest.raises(BadInput):
         demo.bind({"workers": 1001})

@@ -19,27 +19,51 @@ from jobsync.steps.codebase.language import (
     table,
 )
 
-LICENCE = "Licensed under the Terms of Somebody; you may not use this file but by them.\nclass of works: any\n"
+LICENCE = (
+    "Licensed under the Terms of Somebody; you may not use this file but by them.\n"
+    "class of works: any\n"
+)
 SHARED = [
     ("a.m", "% c\nfunction y = f(x)\ny = x;\nend\n", "Matlab"),
     ("a.m", "x = 1;\ny = x';\n", "Matlab"),
     ("a.m", "(* ::Package:: *)\nf[x_] := x\n", "Mathematica"),
     ("a.m", "#import <x.h>\n@implementation A\n@end\n", "Objective-C"),
-    ("a.m", f"//\n// {LICENCE}//\n#import \"A.h\"\n", "Objective-C"),
+    ("a.m", f'//\n// {LICENCE}//\n#import "A.h"\n', "Objective-C"),
     ("a.m", ":- module hello.\n:- interface.\n", "Mercury"),
     ("a.m", "1;\nfunction f()\n  x = 1;\nendfunction\n", "Octave"),
     ("a.v", "Require Import Arith.\nLemma a : 1 = 1.\nProof. reflexivity. Qed.\n", "Rocq Prover"),
     ("a.v", "(* A proof *)\nFrom Coq Require Import List.\n", "Rocq Prover"),
-    ("a.v", "// a counter\nmodule counter(input clk, output reg q);\n  always @(posedge clk) q <= ~q;\nendmodule\n", "verilog"),
+    (
+        "a.v",
+        (
+            "// a counter\nmodule counter(input clk, output reg q);\n"
+            "  always @(posedge clk) q <= ~q;\nendmodule\n"
+        ),
+        "verilog",
+    ),
     ("a.v", "(* keep *) module top;\n  wire a;\nendmodule\n", "verilog"),
     ("a.v", "module main\n\nfn main() {\n\tprintln('x')\n}\n", "V"),
     ("a.ts", "import x from 'y';\nconst a: number = 1;\n", "TypeScript"),
-    ("de.ts", '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n<TS version="2.1" language="de">\n</TS>\n', "XML"),
+    (
+        "de.ts",
+        (
+            '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE TS>\n'
+            '<TS version="2.1" language="de">\n</TS>\n'
+        ),
+        "XML",
+    ),
     ("de.ts", '<!DOCTYPE TS><TS version="2.0"/>', "XML"),
     ("a.d.ts", "declare const a: number;\n", "TypeScript"),
     ("a.tsx", "export default () => <p/>;\n", "TSX"),
     ("a.tsx", '<?xml version="1.0"?>\n<tileset/>\n', "XML"),
-    ("a.h", "#ifndef A_H\n#define A_H\n#ifdef __cplusplus\nextern \"C\" {\n#endif\nint f(void);\nstruct s { int class_of; };\n#endif\n", "C"),
+    (
+        "a.h",
+        (
+            '#ifndef A_H\n#define A_H\n#ifdef __cplusplus\nextern "C" {\n#endif\nint f(void);\n'
+            "struct s { int class_of; };\n#endif\n"
+        ),
+        "C",
+    ),
     ("a.h", f"/*\n{LICENCE}*/\n#include <stdio.h>\n#include <string.h>\n", "C"),
     ("a.h", "#pragma once\n#include <vector>\n", "C++"),
     ("a.h", "#pragma once\nnamespace a {\nint f();\n}\n", "C++"),
@@ -61,9 +85,13 @@ SHARED = [
     ("a.t", "use Test::More;\nok(1);\n", "Perl"),
     ("a.r", "x <- c(1, 2)\n", "S"),
     ("a.R", "x <- c(1, 2)\n", "S"),
-    ("a.r", "REBOL [\n  Title: \"x\"\n]\n", "REBOL"),
+    ("a.r", 'REBOL [\n  Title: "x"\n]\n', "REBOL"),
     ("a.cls", "\\NeedsTeXFormat{LaTeX2e}\n\\ProvidesClass{a}\n", "TeX"),
-    ("a.cls", "VERSION 1.0 CLASS\nBEGIN\n  MultiUse = -1\nEND\nAttribute VB_Name = \"A\"\n", "Visual Basic 6.0"),
+    (
+        "a.cls",
+        'VERSION 1.0 CLASS\nBEGIN\n  MultiUse = -1\nEND\nAttribute VB_Name = "A"\n',
+        "Visual Basic 6.0",
+    ),
     ("a.cls", "public with sharing class A {\n}\n", "Apex"),
     ("a.cls", "USING Progress.Lang.*.\nCLASS a.B INHERITS C:\nEND CLASS.\n", "OpenEdge ABL"),
     ("a.pro", "QT += core gui\nTARGET = a\nSOURCES += main.cpp\n", "QMake"),
@@ -79,7 +107,7 @@ SHARED = [
     ("a.inc", "<?php\nfunction f() {}\n", "PHP"),
     ("a.inc", "// part of a table\n#define A 1\n", "C"),
     ("a.inc", "{ 1, 2 },\n{ 3, 4 },\n", "C"),
-    ("a.inc", "inherit cmake\nSRC_URI = \"git://x\"\n", "BitBake"),
+    ("a.inc", 'inherit cmake\nSRC_URI = "git://x"\n', "BitBake"),
     ("a.inc", "#declare Red = rgb <1,0,0>;\n", "POVRay"),
     ("a.inc", "{$mode objfpc}\nprocedure a;\nbegin\nend;\n", "Delphi"),
     ("a.inc", "native int GetIt(int a);\nstock void f() {}\n", "Pawn"),
@@ -100,13 +128,13 @@ SHARED = [
     ("a.cl", "__kernel void f(__global float* a) {}\n", "OpenCL"),
     ("a.asm", "mov eax, 1\n", "NASM"),
     ("a.s", ".text\n.globl f\nf:\n  ret\n", "GAS"),
-    ("a.s", ".segment \"CODE\"\n.proc main\n  rts\n.endproc\n", "ca65 assembler"),
-    ("a.bas", "Attribute VB_Name = \"A\"\nOption Explicit\n", "Visual Basic 6.0"),
-    ("a.bas", "10 PRINT \"X\"\n", "QBasic"),
+    ("a.s", '.segment "CODE"\n.proc main\n  rts\n.endproc\n', "ca65 assembler"),
+    ("a.bas", 'Attribute VB_Name = "A"\nOption Explicit\n', "Visual Basic 6.0"),
+    ("a.bas", '10 PRINT "X"\n', "QBasic"),
     ("a.rs", "fn main() {}\n", "Rust"),
     ("a.rs", "#pragma version(1)\n#pragma rs java_package_name(a)\n", "C"),
     ("a.gd", "extends Node\nfunc _ready():\n\tpass\n", "GDScript"),
-    ("a.gd", "DeclareOperation( \"A\", [ IsObject ] );\n", "GAP"),
+    ("a.gd", 'DeclareOperation( "A", [ IsObject ] );\n', "GAP"),
     ("a.g", "grammar A;\na : 'b' ;\n", "ANTLR"),
     ("a.gs", "function onOpen() {\n}\n", "JavaScript"),
     ("a.gs", "uses java.util.Date\n", "Gosu"),
@@ -121,7 +149,7 @@ SHARED = [
     ("a.x", "program P { version V { void F(void) = 1; } = 1; } = 2;\n", "RPC"),
     ("a.x", "%hook A\n- (void)f { %orig; }\n%end\n", "Logos"),
     ("a.yy", "%%\na : b ;\n", "Yacc"),
-    ("a.yy", "{\n  \"id\": 1\n}\n", "JSON"),
+    ("a.yy", '{\n  "id": 1\n}\n', "JSON"),
     ("a.mm", "#import <x.h>\n", "Objective-C++"),
     ("a.lean", "import Mathlib.Data.Nat\n", "Lean4"),
     ("a.ftl", "<#if a>${b}</#if>\n", "FreeMarker"),
@@ -131,22 +159,32 @@ SHARED = [
     ("a.p", "set terminal png\nplot 'a.dat'\n", "Gnuplot"),
 ]
 NAMED = {
-    "a.mts": "TypeScript", "a.cts": "TypeScript", "a.svelte": "Svelte", "a.erb": "ERB", "index.html.erb": "ERB", "a.gql": "GraphQL", "Podfile": "Ruby",
-    "a.csproj": "XML", "Brewfile": "Ruby", "config.ru": "Ruby", "a.podspec": "Ruby", "a.j2": "Django/Jinja", "a.html.j2": "HTML+Django/Jinja",
-    "a.jinja2": "Django/Jinja", "a.cshtml": "Razor", "a.blade.php": "Blade", "a.php": "PHP", "a.adoc": "AsciiDoc", "a.mdx": "MDX", "a.ipynb": "Jupyter Notebook",
-    "a.vcxproj": "XML", "a.props": "XML", "a.plist": "XML", "a.tfvars": "Terraform", "a.tf": "Terraform", "a.g4": "ANTLR", "a.f95": "Fortran", "a.F90": "Fortran",
-    "a.ps1": "PowerShell", "a.psd1": "PowerShell", "Jenkinsfile": "Groovy", "Containerfile": "Docker", "Dockerfile.dev": "Docker", "dev.dockerfile": "Docker",
-    "Cargo.lock": "TOML", "yarn.lock": "YAML", "composer.lock": "JSON", "a.jsonc": "JSON with Comments", "a.glsl": "GLSL", "a.metal": "Metal", "a.prisma": "Prisma",
-    "a.styl": "Stylus", "a.pcss": "PostCSS", "a.astro": "Astro", "a.bats": "Bash", ".envrc": "Bash", ".env.local": "Dotenv", "configure.ac": "M4", "a.sbt": "Scala",
-    "a.hs-boot": "Haskell", "a.nims": "Nimrod", "a.rmd": "RMarkdown", "a.star": "Python", "MODULE.bazel": "Python", "a.gyp": "Python", "Web.Release.config": "XML",
-    "a.sln": "Visual Studio Solution", "a.csv": "CSV", "a.tsv": "TSV", "a.sty": "TeX", "a.y": "Yacc", "a.lds": "Linker Script", "Dangerfile": "Ruby", "a.nf": "Nextflow",
+    "a.mts": "TypeScript", "a.cts": "TypeScript", "a.svelte": "Svelte", "a.erb": "ERB",
+    "index.html.erb": "ERB", "a.gql": "GraphQL", "Podfile": "Ruby", "a.csproj": "XML",
+    "Brewfile": "Ruby", "config.ru": "Ruby", "a.podspec": "Ruby", "a.j2": "Django/Jinja",
+    "a.html.j2": "HTML+Django/Jinja", "a.jinja2": "Django/Jinja", "a.cshtml": "Razor",
+    "a.blade.php": "Blade", "a.php": "PHP", "a.adoc": "AsciiDoc", "a.mdx": "MDX",
+    "a.ipynb": "Jupyter Notebook", "a.vcxproj": "XML", "a.props": "XML", "a.plist": "XML",
+    "a.tfvars": "Terraform", "a.tf": "Terraform", "a.g4": "ANTLR", "a.f95": "Fortran",
+    "a.F90": "Fortran", "a.ps1": "PowerShell", "a.psd1": "PowerShell", "Jenkinsfile": "Groovy",
+    "Containerfile": "Docker", "Dockerfile.dev": "Docker", "dev.dockerfile": "Docker",
+    "Cargo.lock": "TOML", "yarn.lock": "YAML", "composer.lock": "JSON",
+    "a.jsonc": "JSON with Comments", "a.glsl": "GLSL", "a.metal": "Metal", "a.prisma": "Prisma",
+    "a.styl": "Stylus", "a.pcss": "PostCSS", "a.astro": "Astro", "a.bats": "Bash", ".envrc": "Bash",
+    ".env.local": "Dotenv", "configure.ac": "M4", "a.sbt": "Scala", "a.hs-boot": "Haskell",
+    "a.nims": "Nimrod", "a.rmd": "RMarkdown", "a.star": "Python", "MODULE.bazel": "Python",
+    "a.gyp": "Python", "Web.Release.config": "XML", "a.sln": "Visual Studio Solution",
+    "a.csv": "CSV", "a.tsv": "TSV", "a.sty": "TeX", "a.y": "Yacc", "a.lds": "Linker Script",
+    "Dangerfile": "Ruby", "a.nf": "Nextflow",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "head", "language"), SHARED)
 def test_the_content_decides_where_a_name_is_shared(name, head, language):
     assert language_of(name, head.encode()) == language
-    assert language_of(name, b"\xef\xbb\xbf" + head.replace("\n", "\r\n").encode()) == (None if head == "" else language)
+    assert language_of(name, b"\xef\xbb\xbf" + head.replace("\n", "\r\n").encode()) == (
+        None if head == "" else language
+    )
 
 
 @pytest.mark.parametrize(("name", "language"), NAMED.items())
@@ -155,7 +193,13 @@ def test_names_that_have_a_language_today_go_by_one(name, language):
 
 
 def test_a_file_that_was_not_read_has_the_usual_language_of_its_ending():
-    assert [language_of(f"a.{ending}") for ending in ("h", "pl", "ts", "fs", "inc")] == ["C", "Perl", "TypeScript", "F#", None]
+    assert [language_of(f"a.{ending}") for ending in ("h", "pl", "ts", "fs", "inc")] == [
+        "C",
+        "Perl",
+        "TypeScript",
+        "F#",
+        None,
+    ]
 
 
 def test_the_table_names_only_languages_that_there_are():
@@ -182,20 +226,70 @@ def test_each_language_of_the_table_can_be_counted():
 
 
 PATTERNS = [
-    pytest.param(choice["language"], pattern, id=f"{entry['endings'][0]}-{choice['language']}-{number}")
+    pytest.param(
+        choice["language"], pattern, id=f"{entry['endings'][0]}-{choice['language']}-{number}"
+    )
     for entry in table()["shared"]
     for choice in entry["choices"]
     for number, pattern in enumerate(listed(choice["pattern"]))
 ]
-FRAGMENTS = [" ", "\n", "\t\n", "a", "A", "a ", "a:", ":", "(", ")", "[", "]", "{", ".", "-", "=", "\\", "%", "a(", "a()", "a[a_", "#", "# ", "@", "1", "<", "<!", "::", ",", ";", "a;", "\n ", "\n\n ", '"']  # fmt: skip
+FRAGMENTS = [
+    " ",
+    "\n",
+    "\t\n",
+    "a",
+    "A",
+    "a ",
+    "a:",
+    ":",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    ".",
+    "-",
+    "=",
+    "\\",
+    "%",
+    "a(",
+    "a()",
+    "a[a_",
+    "#",
+    "# ",
+    "@",
+    "1",
+    "<",
+    "<!",
+    "::",
+    ",",
+    ";",
+    "a;",
+    "\n ",
+    "\n\n ",
+    '"',
+]
 
 
 @pytest.mark.parametrize(("language", "pattern"), PATTERNS)
 def test_no_pattern_takes_longer_than_in_proportion_to_the_head(language, pattern):
     expression = line_expression(pattern)
     words = re.findall(r"[A-Za-z@#:<>-]{2,}", pattern)
-    for fragment in [*FRAGMENTS, *words, *(f"{word} " for word in words), *(f"\n{word}" for word in words), *(f"{word}(" for word in words)]:
-        for text in (fragment * (SHARED_HEAD // len(fragment)), "\n" + fragment + " " * SHARED_HEAD, "\n" + fragment + "a" * SHARED_HEAD):
+    for fragment in [
+        *FRAGMENTS,
+        *words,
+        *(f"{word} " for word in words),
+        *(f"\n{word}" for word in words),
+        *(f"{word}(" for word in words),
+    ]:
+        for text in (
+            fragment * (SHARED_HEAD // len(fragment)),
+            "\n" + fragment + " " * SHARED_HEAD,
+            "\n" + fragment + "a" * SHARED_HEAD,
+        ):
             begun = time.process_time()
             expression.search("\n" + text[:SHARED_HEAD])
-            assert time.process_time() - begun < 0.1, (fragment, "takes time that grows faster than the text")
+            assert time.process_time() - begun < 0.1, (
+                fragment,
+                "takes time that grows faster than the text",
+            )

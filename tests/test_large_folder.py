@@ -1,4 +1,6 @@
-"""A folder of 100,000 files, imported by a real server and its workers, twice: complete, in bounded memory, with the server as quick as ever."""
+"""A folder of 100,000 files, imported by a real server and its workers, twice: complete, in
+bounded memory, with the server as quick as ever.
+"""
 
 import hashlib
 import os
@@ -39,7 +41,9 @@ def server(tmp_path_factory):
 
 
 def run(server, tree):
-    """Import the tree and return the job's id, its result, and how long each question took that was asked meanwhile, in seconds."""
+    """Import the tree and return the job's id, its result, and how long each question took that
+    was asked meanwhile, in seconds.
+    """
     job_id, answers = server.submit("import_all", folder=str(tree)), []
     while True:
         asked = time.perf_counter()
@@ -55,7 +59,8 @@ def records(server, job_id):
     """Yield the records of all files, in order."""
     cursor = ""
     while cursor is not None:
-        page = server.get(f"/api/jobs/{job_id}/steps/import_files/children?limit=10{cursor and '&cursor=' + cursor}").json()
+        query = f"limit=10{cursor and '&cursor=' + cursor}"
+        page = server.get(f"/api/jobs/{job_id}/steps/import_files/children?{query}").json()
         for child in page["items"]:
             yield from child["result"]["files"]
         cursor = page["next_cursor"]
@@ -74,8 +79,15 @@ def test_a_large_folder_is_imported_whole_and_the_second_time_without_reading_it
         for name in names:
             raw = Path(folder, name).read_bytes()
             sizes, lines = sizes + len(raw), lines + raw.count(b"\n")
-            sums[os.path.relpath(os.path.join(folder, name), tree)] = hashlib.sha256(raw).hexdigest()
-    assert (first["files"], first["bytes"], first["lines"], first["cut"]) == (FILES, sizes, lines, False)
+            sums[os.path.relpath(os.path.join(folder, name), tree)] = hashlib.sha256(
+                raw
+            ).hexdigest()
+    assert (first["files"], first["bytes"], first["lines"], first["cut"]) == (
+        FILES,
+        sizes,
+        lines,
+        False,
+    )
     found = [(file["path"], file["sha256"]) for file in records(server, first_id)]
     assert len(found) == FILES and dict(found) == sums
     assert [path for path, _ in found] == sorted(sums, key=lambda path: path.split("/"))
@@ -86,7 +98,14 @@ def test_a_large_folder_is_imported_whole_and_the_second_time_without_reading_it
     next(tree.rglob("file03.c")).write_text("int x;\n")
     _, second, _ = run(server, tree)
     changes = second["changes"]
-    assert (changes["added"], changes["removed"], changes["modified"], changes["unchanged"]) == (1, 1, 1, FILES - 2)
+    assert (changes["added"], changes["removed"], changes["modified"], changes["unchanged"]) == (
+        1,
+        1,
+        1,
+        FILES - 2,
+    )
     assert second["reused"] == FILES - 2
-    workers = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    workers = (
+        Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    )
     assert len(workers) == 2 and max(map(peak_mebibytes, workers)) < 200

@@ -1,4 +1,6 @@
-"""Large jobs: what is asked of 1,000 steps or 100,000 children takes as few statements as of a few, and holds up nobody else."""
+"""Large jobs: what is asked of 1,000 steps or 100,000 children takes as few statements as of a
+few, and holds up nobody else.
+"""
 
 import threading
 import time
@@ -22,7 +24,9 @@ SHAPES = {
     "reversed": lambda place, last: [place + 1] if place < last else [],
     "fan_out": lambda place, last: [0] if place else [],
     "fan_in": lambda place, last: list(range(last)) if place == last else [],
-    "layers": lambda place, last: list(range(place // 5 * 5 - 5, place // 5 * 5)) if place >= 5 else [],
+    "layers": lambda place, last: (
+        list(range(place // 5 * 5 - 5, place // 5 * 5)) if place >= 5 else []
+    ),
 }
 FEW, MANY = 10, 40
 
@@ -30,7 +34,10 @@ FEW, MANY = 10, 40
 def steps_of(shape, number, keys=""):
     """Return the steps of a definition as TOML."""
     before = [SHAPES[shape](place, number - 1) for place in range(number)]
-    return "\n".join(f"[step.s{place}]\ndepends = {[f's{other}' for other in others]}\n{keys}" for place, others in enumerate(before))
+    return "\n".join(
+        f"[step.s{place}]\ndepends = {[f's{other}' for other in others]}\n{keys}"
+        for place, others in enumerate(before)
+    )
 
 
 def begin_first(hand, job_id):
@@ -51,7 +58,11 @@ def fail_a_step(hand, job_id):
 def fail_all_that_run(hand, job_id):
     hand.advance(job_id)
     with store.write() as session:
-        session.execute(update(Step).where(Step.job_id == job_id, Step.status == "running").values(stage="broken", error="it broke"))
+        session.execute(
+            update(Step)
+            .where(Step.job_id == job_id, Step.status == "running")
+            .values(stage="broken", error="it broke")
+        )
         rows.touch(session, job_id)
 
 
@@ -89,7 +100,13 @@ def test_what_is_done_to_many_steps_takes_as_few_statements_as_to_a_few(hand, ca
 
 
 def test_steps_are_stored_in_batches(hand):
-    definition = [hand.define('id = "d"\n' + steps_of("chain", number).replace("\ndepends", '\ntype = "by_hand"\ndepends')) for number in (FEW, MANY)]
+    definition = [
+        hand.define(
+            'id = "d"\n'
+            + steps_of("chain", number).replace("\ndepends", '\ntype = "by_hand"\ndepends')
+        )
+        for number in (FEW, MANY)
+    ]
     numbers = []
     for found in definition:
         with statements() as sent:
@@ -106,7 +123,11 @@ def test_more_rows_than_a_batch_are_all_moved_and_told_of_as_moved(hand, monkeyp
     assert set(hand.statuses(job_id).values()) == {"completed", "running"}
     recount(job_id)
     revision = store.job_head(job_id).revision
-    assert {step.status_revision for step in store.steps_changed_since(job_id, 0) if step.status == "running"} == {revision}
+    assert {
+        step.status_revision
+        for step in store.steps_changed_since(job_id, 0)
+        if step.status == "running"
+    } == {revision}
 
 
 def test_the_page_of_a_job_asks_for_all_its_running_steps_at_once(hand, client):
@@ -130,7 +151,9 @@ def client(core):
 
 @contextmanager
 def revisions_watched():
-    """Assert of each commit: what `advance` goes by changes only together with the job's revision."""
+    """Assert of each commit: what `advance` goes by changes only together with the job's
+    revision.
+    """
     known = {}
 
     def look(session):
@@ -150,12 +173,18 @@ def revisions_watched():
 def test_all_that_anything_follows_from_makes_the_revision_grow(hand):
     with revisions_watched() as known:
         for outcome in ("complete", "fail"):
-            hand.run_out(hand.submit('[step.a]\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"\nretries = 1'), outcome)
+            hand.run_out(
+                hand.submit(
+                    '[step.a]\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"\nretries = 1'
+                ),
+                outcome,
+            )
         broken = hand.submit()
         hand.advance(broken)
         work.break_unit(hand.claim()[0], "no")
         lost = hand.begin("[step.a]\nretries = 1\n[step.b]", number=2)
-        for worker in ("w2", "w3", "w4", "w5"):  # each dies: children are lost, and the planning of b too often
+        # each dies: children are lost, and the planning of b too often
+        for worker in ("w2", "w3", "w4", "w5"):
             hand.claim(worker)
             work.release(worker, "died")
             hand.advance(lost)
@@ -207,9 +236,15 @@ def test_a_call_outside_is_made_as_the_doorway_says_and_gives_what_it_gives(monk
         loop.outside(divmod, 7, 0)
 
 
-def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_of_any_other(hand, monkeypatch):
+def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_of_any_other(
+    hand, monkeypatch
+):
     calls = []
-    monkeypatch.setattr(loop, "_run", lambda call, *args: calls.append(args[1] if len(args) > 1 else "") or call(*args))
+    monkeypatch.setattr(
+        loop,
+        "_run",
+        lambda call, *args: calls.append(args[1] if len(args) > 1 else "") or call(*args),
+    )
     job_id = hand.begin(number=3)
     calls.clear()
     lifecycle.cancel(job_id)
@@ -221,7 +256,9 @@ def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_
     recount(job_id)
 
 
-def test_a_structure_made_while_others_run_is_not_taken_for_fresh_after_their_changes(hand, monkeypatch):
+def test_a_structure_made_while_others_run_is_not_taken_for_fresh_after_their_changes(
+    hand, monkeypatch
+):
     job_id, cache, real = hand.begin(), Cache(), store.structure
 
     def structure_then_change(job_id):
@@ -271,31 +308,53 @@ FILL = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures
 def test_others_are_served_while_100_000_children_are_cancelled_and_retried(tmp_path):
     app = make_app(tmp_path)
     server = Server(tmp_path, JOBSYNC_WORKERS="0")
-    (server.definitions / "wide.toml").write_text('id = "wide"\n[step.work]\ntype = "command"\nrun = ["true"]\n')
+    (server.definitions / "wide.toml").write_text(
+        'id = "wide"\n[step.work]\ntype = "command"\nrun = ["true"]\n'
+    )
     with app.app_context():
         job_id = lifecycle.submit(app.extensions["jobsync.definitions"].find("wide"), {}, "api")
         with store.write() as session:
             session.execute(text(FILL))
-            session.execute(update(Step).values(pending=CHILDREN, planned=True, stage="children", status="running"))
+            session.execute(
+                update(Step).values(
+                    pending=CHILDREN, planned=True, stage="children", status="running"
+                )
+            )
             session.execute(update(Job).values(status="running"))
     try:
         server.start()
-        for action, before, after in (("cancel", "running", "cancelled"), ("retry", "cancelled", ("pending", "running"))):
+        for action, before, after in (
+            ("cancel", "running", "cancelled"),
+            ("retry", "cancelled", ("pending", "running")),
+        ):
             seen = served_during(server.url, job_id, action)
             assert len(seen) >= 5, f"only {len(seen)} requests were served during the {action}"
             for structure in seen:  # all or nothing
                 (step,) = structure["steps"]
                 whole = {status for status, number in step["children"].items() if number}
-                assert whole == {"pending"} if structure["status"] in ("pending", "running") else whole == {"cancelled"}
-                assert structure["status"] in (before, *([after] if isinstance(after, str) else after))
+                assert (
+                    whole == {"pending"}
+                    if structure["status"] in ("pending", "running")
+                    else whole == {"cancelled"}
+                )
+                assert structure["status"] in (
+                    before,
+                    *([after] if isinstance(after, str) else after),
+                )
     finally:
         server.stop()
 
 
 def served_during(url, job_id, action):
-    """Return the structures that another client is given from the moment that an action is asked for until it is answered."""
+    """Return the structures that another client is given from the moment that an action is
+    asked for until it is answered.
+    """
     answers, seen = [], []
-    acting = threading.Thread(target=lambda: answers.append(requests.post(f"{url}/api/jobs/{job_id}/{action}", timeout=60)))
+    acting = threading.Thread(
+        target=lambda: answers.append(
+            requests.post(f"{url}/api/jobs/{job_id}/{action}", timeout=60)
+        )
+    )
     with requests.Session() as session:
         session.get(f"{url}/healthz", timeout=60)  # connected
         acting.start()

@@ -13,7 +13,14 @@ from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.lifecycle import moves, rows, work
-from jobsync.status import CHILD_STATUSES, JOB_STATUSES, STEP_STATUSES, TERMINAL, TRANSITIONS, allowed
+from jobsync.status import (
+    CHILD_STATUSES,
+    JOB_STATUSES,
+    STEP_STATUSES,
+    TERMINAL,
+    TRANSITIONS,
+    allowed,
+)
 
 CHAIN = """
 [step.a]
@@ -34,7 +41,12 @@ def job_of(job_id):
 def test_a_new_job_is_pending_with_all_its_steps(hand):
     job_id = hand.submit(CHAIN)
     job = job_of(job_id)
-    assert (job["status"], job["revision"], job["started_at"], job["finished_at"]) == ("pending", 1, None, None)
+    assert (job["status"], job["revision"], job["started_at"], job["finished_at"]) == (
+        "pending",
+        1,
+        None,
+        None,
+    )
     assert hand.statuses(job_id) == {"a": "pending", "b": "pending", "c": "pending"}
     assert job["created_at"] == job["updated_at"]
 
@@ -83,7 +95,11 @@ def test_a_failed_child_fails_its_step_and_the_job_with_the_reason_and_cancels_t
     (task,) = hand.claim()
     hand.fail(task, "no such file")
     hand.advance(job_id)
-    assert [child["status"] for child in hand.children(job_id)] == ["failed", "cancelled", "cancelled"]
+    assert [child["status"] for child in hand.children(job_id)] == [
+        "failed",
+        "cancelled",
+        "cancelled",
+    ]
     assert hand.statuses(job_id) == {"a": "failed", "b": "skipped", "c": "skipped"}
     assert hand.step(job_id)["error"] == "1 child failed, first c1: no such file"
     assert job_of(job_id)["status"] == "failed"
@@ -97,7 +113,13 @@ def test_tolerated_failures_let_the_step_complete(hand):
     hand.complete(hand.claim()[0])
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "completed"
-    assert hand.step(job_id)["children"] == {"pending": 0, "running": 0, "completed": 1, "failed": 1, "cancelled": 0}
+    assert hand.step(job_id)["children"] == {
+        "pending": 0,
+        "running": 0,
+        "completed": 1,
+        "failed": 1,
+        "cancelled": 0,
+    }
 
 
 def test_one_failure_more_than_tolerated_fails_the_step_while_it_is_still_being_planned(hand):
@@ -150,7 +172,10 @@ def test_steps_that_do_not_depend_on_a_failed_one_run_to_their_end_before_the_jo
 
 
 def test_the_result_of_a_job_is_the_last_one_of_its_steps_with_the_others_beside_it(hand):
-    job_id = hand.submit('[step.a] #\ntype = "by_hand_summed"\n[step.b]\ndepends = "a"\n[step.c] #\ntype = "by_hand_summed"\ndepends = "b"')
+    job_id = hand.submit(
+        '[step.a] #\ntype = "by_hand_summed"\n[step.b]\ndepends = "a"\n'
+        '[step.c] #\ntype = "by_hand_summed"\ndepends = "b"'
+    )
     hand.run_out(job_id)
     assert job_of(job_id)["result"] == {"of": "c", "steps": {"a": {"of": "a"}}}
 
@@ -173,7 +198,13 @@ def test_cancelling_ends_the_job_its_steps_and_children_at_once(hand):
     lifecycle.cancel(job_id)
     assert job_of(job_id)["status"] == "cancelled"
     assert hand.statuses(job_id) == {"a": "cancelled", "b": "cancelled"}
-    assert hand.step(job_id)["children"] == {"pending": 0, "running": 0, "completed": 1, "failed": 0, "cancelled": 2}
+    assert hand.step(job_id)["children"] == {
+        "pending": 0,
+        "running": 0,
+        "completed": 1,
+        "failed": 0,
+        "cancelled": 2,
+    }
     assert not moves.advance(job_id)
     recount(job_id)
 
@@ -221,7 +252,11 @@ def end_in(hand, status):
 
 @pytest.mark.parametrize("status", JOB_STATUSES)
 def test_each_action_is_possible_in_its_statuses_alone_and_a_refusal_changes_nothing(hand, status):
-    possible = {lifecycle.cancel: ("pending", "running"), lifecycle.retry: ("failed", "cancelled"), lifecycle.delete: tuple(TERMINAL)}
+    possible = {
+        lifecycle.cancel: ("pending", "running"),
+        lifecycle.retry: ("failed", "cancelled"),
+        lifecycle.delete: tuple(TERMINAL),
+    }
     for action, statuses in possible.items():
         job_id = end_in(hand, status)
         before = store.structure(job_id)
@@ -264,12 +299,25 @@ def test_a_retry_runs_again_what_did_not_complete_and_keeps_what_did(hand):
     hand.advance(job_id)
     lifecycle.retry(job_id)
     job = job_of(job_id)
-    assert (job["status"], job["error"], job["started_at"], job["finished_at"]) == ("pending", None, None, None)
+    assert (job["status"], job["error"], job["started_at"], job["finished_at"]) == (
+        "pending",
+        None,
+        None,
+        None,
+    )
     assert hand.statuses(job_id) == {"a": "pending", "b": "pending", "c": "pending"}
-    assert [child["status"] for child in hand.children(job_id)] == ["completed", "pending", "pending"]
+    assert [child["status"] for child in hand.children(job_id)] == [
+        "completed",
+        "pending",
+        "pending",
+    ]
     recount(job_id)
     assert hand.run_out(job_id) == "completed"
-    assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [("completed", 1), ("completed", 2), ("completed", 1)]
+    assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [
+        ("completed", 1),
+        ("completed", 2),
+        ("completed", 1),
+    ]
     assert hand.children(job_id)[0]["result"] == {"kept": True}
     recount(job_id)
 
@@ -303,7 +351,9 @@ def test_a_retry_gives_children_their_tries_back(hand):
     assert (hand.children(job_id)[0]["attempt"], job_of(job_id)["status"]) == (4, "completed")
 
 
-def test_a_retry_after_a_step_was_cancelled_when_all_its_children_had_ended_knows_when_it_began(hand):
+def test_a_retry_after_a_step_was_cancelled_when_all_its_children_had_ended_knows_when_it_began(
+    hand,
+):
     job_id = hand.begin()
     hand.complete(hand.claim()[0])
     lifecycle.cancel(job_id)
@@ -342,11 +392,19 @@ def test_a_job_can_be_retried_again_and_again(hand):
 
 
 def test_a_rerun_is_a_new_job_with_the_old_parameters_where_no_new_ones_are_given(hand):
-    definition = hand.define('id = "p"\n[params.n]\ntype = "integer"\n[params.m]\ntype = "integer"\ndefault = 1\n[step.a]\ntype = "by_hand"')
+    definition = hand.define(
+        'id = "p"\n[params.n]\ntype = "integer"\n[params.m]\ntype = "integer"\ndefault = 1\n'
+        '[step.a]\ntype = "by_hand"'
+    )
     first = lifecycle.submit(definition, {"n": 3}, "api")
     second = lifecycle.rerun(first, definition, {"m": 7}, "web")
     job = job_of(second)
-    assert (job["params"], job["rerun_of"], job["status"], job["source"]) == ({"n": 3, "m": 7}, first, "pending", "web")
+    assert (job["params"], job["rerun_of"], job["status"], job["source"]) == (
+        {"n": 3, "m": 7},
+        first,
+        "pending",
+        "web",
+    )
     assert job_of(first)["params"] == {"n": 3, "m": 1}
     assert store.reruns_of(first) == [second]
 
@@ -379,7 +437,10 @@ def test_a_deleted_job_is_gone_at_once_and_its_rows_bit_by_bit(hand, monkeypatch
     while lifecycle.clear_deleted():
         rounds += 1
     assert rounds > 5  # no round takes more than a few rows
-    number_of = {model: db.session.execute(select(func.count()).select_from(model)).scalar() for model in (Job, Step, Child, LogLine)}
+    number_of = {
+        model: db.session.execute(select(func.count()).select_from(model)).scalar()
+        for model in (Job, Step, Child, LogLine)
+    }
     assert number_of == {Job: 1, Step: 1, Child: 1, LogLine: 0}
     assert job_of(kept)["status"] == "completed"
 
@@ -390,11 +451,18 @@ def test_a_worker_of_a_deleted_job_writes_nothing_and_nowhere(hand):
     lifecycle.cancel(job_id)
     lifecycle.delete(job_id)
     assert not work.is_current(task)
-    assert not work.record(task, [line("too late")], [work.End(task, "completed", None, None, 0)], [(task, work.NewChild("1.1", "c", {}))], task)
+    assert not work.record(
+        task,
+        [line("too late")],
+        [work.End(task, "completed", None, None, 0)],
+        [(task, work.NewChild("1.1", "c", {}))],
+        task,
+    )
     assert not work.add_planned(task, [work.NewChild("9", "c9", {})], [line("too late")])
     while lifecycle.clear_deleted():
         pass
-    other = hand.begin()  # under keys of its own, where a late worker of the deleted job can't meet it
+    # under keys of its own, where a late worker of the deleted job can't meet it
+    other = hand.begin()
     hand.complete(task, lines=[line("too late")])
     assert messages(other) == []
     recount()
@@ -414,18 +482,32 @@ def test_a_deletion_is_there_to_be_told_until_it_was(hand):
 # Guards
 
 
-@pytest.mark.parametrize(("kind", "statuses"), [("job", JOB_STATUSES), ("step", STEP_STATUSES), ("child", CHILD_STATUSES)])
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [("job", JOB_STATUSES), ("step", STEP_STATUSES), ("child", CHILD_STATUSES)],
+)
 def test_every_transition_that_is_not_allowed_raises_and_writes_nothing(hand, kind, statuses):
     job_id = hand.begin()
-    keys = {"job": job_id, "step": db.session.execute(select(Step.pk)).scalar_one(), "child": db.session.execute(select(Child.pk)).scalar_one()}
+    keys = {
+        "job": job_id,
+        "step": db.session.execute(select(Step.pk)).scalar_one(),
+        "child": db.session.execute(select(Child.pk)).scalar_one(),
+    }
     model = {"job": Job, "step": Step, "child": Child}[kind]
-    move = {"job": rows.move_job, "step": lambda session, _, old, new: rows.move_all_steps(session, job_id, [old], new, 9), "child": rows.move_child}[kind]
+    move = {
+        "job": rows.move_job,
+        "step": lambda session, _, old, new: rows.move_all_steps(session, job_id, [old], new, 9),
+        "child": rows.move_child,
+    }[kind]
     refused = [(old, new) for old in statuses for new in statuses if not allowed(kind, old, new)]
     assert len(refused) > len(statuses)
     for old, new in refused:
         with store.write() as session:
             session.execute(update(model).values(status=old))
-        with pytest.raises(ValueError, match=f"a {kind} never goes from {old} to {new}"), store.write() as session:
+        with (
+            pytest.raises(ValueError, match=f"a {kind} never goes from {old} to {new}"),
+            store.write() as session,
+        ):
             move(session, keys[kind], old, new)
         assert db.session.execute(select(model.status)).scalar_one() == old
 
@@ -452,15 +534,29 @@ def test_a_move_from_a_status_that_it_is_not_in_any_more_changes_nothing(hand, k
     with store.write() as session:
         moved = {
             "job": lambda: rows.move_job(session, job_id, "running", "completed"),
-            "step": lambda: rows.move_steps(session, [rows.StepMove(step_pk, ("running", "completed"), "done")], 99) == 1,
+            "step": lambda: (
+                rows.move_steps(
+                    session, [rows.StepMove(step_pk, ("running", "completed"), "done")], 99
+                )
+                == 1
+            ),
             "child": lambda: rows.move_child(session, child_pk, "pending", "running"),
         }[kind]()
     assert moved is False
-    assert (job_of(job_id)["status"], hand.step(job_id)["status"], hand.children(job_id)[0]["status"]) == ("cancelled",) * 3
+    assert (
+        job_of(job_id)["status"],
+        hand.step(job_id)["status"],
+        hand.children(job_id)[0]["status"],
+    ) == ("cancelled",) * 3
 
 
 def test_every_way_to_a_terminal_status_is_in_the_table_and_sets_the_time_of_the_end(hand):
-    assert all(new in TERMINAL or new in ("pending", "running") for table in TRANSITIONS.values() for targets in table.values() for new in targets)
+    assert all(
+        new in TERMINAL or new in ("pending", "running")
+        for table in TRANSITIONS.values()
+        for targets in table.values()
+        for new in targets
+    )
     for status in ("completed", "failed", "cancelled"):
         job_id = end_in(hand, status)
         assert job_of(job_id)["finished_at"] and hand.step(job_id)["finished_at"]
@@ -470,7 +566,10 @@ def test_every_way_to_a_terminal_status_is_in_the_table_and_sets_the_time_of_the
 
 
 def at_once(app, *calls):
-    """Call them all at a time, each in a thread with a session of its own. Returns what each returned or raised."""
+    """Call them all at a time, each in a thread with a session of its own.
+
+    Returns what each returned or raised.
+    """
     barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
 
     def run(place, call):
@@ -501,7 +600,12 @@ def test_a_cancel_and_the_end_of_the_last_child_at_once_leave_one_truth(hand):
     for _ in range(10):
         job_id = hand.begin()
         (task,) = hand.claim()
-        at_once(hand.app, lambda job_id=job_id: lifecycle.cancel(job_id), lambda task=task: hand.complete(task), lambda job_id=job_id: hand.advance(job_id))
+        at_once(
+            hand.app,
+            lambda job_id=job_id: lifecycle.cancel(job_id),
+            lambda task=task: hand.complete(task),
+            lambda job_id=job_id: hand.advance(job_id),
+        )
         hand.advance(job_id)
         assert job_of(job_id)["status"] in ("cancelled", "completed")
         recount(job_id)
@@ -511,7 +615,11 @@ def test_retry_delete_and_rerun_at_once_leave_a_whole_job_or_none(hand):
     definition = hand.define('id = "d"\n[step.a]\ntype = "by_hand"')
     for _ in range(5):
         job_id = end_in(hand, "failed")
-        calls = (lifecycle.retry, lifecycle.delete, lambda job_id: lifecycle.rerun(job_id, definition, {}, "api"))
+        calls = (
+            lifecycle.retry,
+            lifecycle.delete,
+            lambda job_id: lifecycle.rerun(job_id, definition, {}, "api"),
+        )
         at_once(hand.app, *[lambda call=call, job_id=job_id: call(job_id) for call in calls])
         head = store.job_head(job_id)
         assert head is None or head.status == "pending"

@@ -1,4 +1,6 @@
-"""The list of jobs: its order, its limits, its numbers, and that it holds nobody up however many jobs there are."""
+"""The list of jobs: its order, its limits, its numbers, and that it holds nobody up however
+many jobs there are.
+"""
 
 from contextlib import contextmanager
 from datetime import date
@@ -15,7 +17,9 @@ from jobsync.db.models import Job, JobWords, Step
 from jobsync.listing import Run, Wanted
 
 MANY = 100_000
-MOST = 30  # instructions of SQLite's for each row that a statement may look at: going by an index takes about 12, matching words some more
+# instructions of SQLite's for each row that a statement may look at: going by an index takes about
+# 12, matching words some more
+MOST = 30
 
 
 def create_at(job_id, moment):
@@ -48,7 +52,13 @@ def test_jobs_of_one_moment_come_each_once_last_stored_first(hand):
     made = [hand.submit() for _ in range(5)]
     for job_id in made:
         create_at(job_id, 5000)
-    assert ids() == ids(status=["pending", "running"]) == ids(definition="d", status=["pending"]) == ids(q="d") == made[::-1]
+    assert (
+        ids()
+        == ids(status=["pending", "running"])
+        == ids(definition="d", status=["pending"])
+        == ids(q="d")
+        == made[::-1]
+    )
 
 
 def test_a_cursor_of_another_list_is_refused(hand):
@@ -63,7 +73,10 @@ def test_a_cursor_of_another_list_is_refused(hand):
 @pytest.fixture
 def wordy(hand):
     """A definition with a text, a number and a yes or no."""
-    params = "".join(f'[params.{name}]\ntype = "{kind}"\n' for name, kind in (("text", "string"), ("count", "integer"), ("dry", "boolean")))
+    params = "".join(
+        f'[params.{name}]\ntype = "{kind}"\n'
+        for name, kind in (("text", "string"), ("count", "integer"), ("dry", "boolean"))
+    )
     return hand.define(f'id = "wordy"\nname = "Wordy ΟΔΟΣ"\n{params}[step.a]\ntype = "by_hand"')
 
 
@@ -71,7 +84,22 @@ def submit(definition, text="x", count=1, dry=False):
     return lifecycle.submit(definition, {"text": text, "count": count, "dry": dry}, "api")
 
 
-@pytest.mark.parametrize("q", ['C:\\dir "q"', '"q"', "DIR \"Q", "text C:", "count 42", "42", "dry true", "wordy οδος", "οδο", "WORDY", "é\n"])
+@pytest.mark.parametrize(
+    "q",
+    [
+        'C:\\dir "q"',
+        '"q"',
+        'DIR "Q',
+        "text C:",
+        "count 42",
+        "42",
+        "dry true",
+        "wordy οδος",
+        "οδο",
+        "WORDY",
+        "é\n",
+    ],
+)
 def test_a_job_is_found_by_what_people_see_of_it(hand, wordy, q):
     job_id = submit(wordy, 'C:\\dir "q" é\nline two', 42, True)
     submit(wordy, "another")
@@ -103,7 +131,13 @@ def test_a_search_goes_on_from_window_to_window_until_its_page_is_full(hand, wor
 
 
 def listing_order(job_ids):
-    return sorted(job_ids, key=lambda job_id: tuple(db.session.execute(select(Job.created_at, Job.number).where(Job.id == job_id)).one()), reverse=True)
+    return sorted(
+        job_ids,
+        key=lambda job_id: tuple(
+            db.session.execute(select(Job.created_at, Job.number).where(Job.id == job_id)).one()
+        ),
+        reverse=True,
+    )
 
 
 def test_a_job_that_leaves_the_list_while_it_is_searched_is_not_shown_in_it(hand, monkeypatch):
@@ -121,7 +155,11 @@ def test_days_are_whole_ones_in_utc(hand):
     moments = (midnight(day) - 1, midnight(day), midnight(day) + DAY - 1, midnight(day) + DAY)
     for job_id, moment in zip((before, first, last, after), moments, strict=True):
         create_at(job_id, moment)
-    assert ids(since=day, until=day) == ids(since=day, until=day, q="d", status=["pending"]) == [last, first]
+    assert (
+        ids(since=day, until=day)
+        == ids(since=day, until=day, q="d", status=["pending"])
+        == [last, first]
+    )
     assert ids(since=day) == [after, last, first]
     assert ids(until=day, definition="d") == [last, first, before]
     assert ids(since=date.max) == ids(until=date.min) == []
@@ -135,19 +173,33 @@ def test_counts_are_of_all_statuses_that_the_other_limits_let_through(hand):
     hand.run_out(hand.submit())
     hand.submit()
     every = {"pending": 1, "running": 1, "completed": 1, "failed": 0, "cancelled": 0}
-    assert listing.counts(Wanted()) == listing.counts(Wanted(status=("failed",), definition="d")) == listing.counts(Wanted(q="d")) == every
+    assert (
+        listing.counts(Wanted())
+        == listing.counts(Wanted(status=("failed",), definition="d"))
+        == listing.counts(Wanted(q="d"))
+        == every
+    )
     assert set(listing.counts(Wanted(definition="other")).values()) == {0}
 
 
-def test_the_last_runs_of_definitions_are_told_oldest_first_and_not_more_than_some(hand, monkeypatch):
+def test_the_last_runs_of_definitions_are_told_oldest_first_and_not_more_than_some(
+    hand, monkeypatch
+):
     monkeypatch.setattr(listing, "RUNS", 3)
     jobs = [hand.submit() for _ in range(5)]
     for place, job_id in enumerate(jobs):
         hand.run_out(job_id, "fail" if place == 3 else "complete")
         with store.write() as session:
-            session.execute(update(Job).where(Job.id == job_id).values(started_at=1000, finished_at=1000 + place))
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id)
+                .values(started_at=1000, finished_at=1000 + place)
+            )
     hand.submit()
-    assert listing.recent_runs(["d", "other"]) == {"d": [Run("completed", 2), Run("failed", 3), Run("completed", 4)], "other": []}
+    assert listing.recent_runs(["d", "other"]) == {
+        "d": [Run("completed", 2), Run("failed", 3), Run("completed", 4)],
+        "other": [],
+    }
 
 
 def test_the_runs_next_to_one_are_those_of_its_definition_by_time(hand, wordy):
@@ -168,7 +220,9 @@ def test_what_was_usual_is_of_the_runs_before_by_time(hand):
     for place, run in enumerate((after, before)):
         hand.run_out(run)
         with store.write() as session:
-            session.execute(update(Step).where(Step.job_id == run).values(started_at=0, finished_at=100 + place))
+            session.execute(
+                update(Step).where(Step.job_id == run).values(started_at=0, finished_at=100 + place)
+            )
     create_at(after, 1000)
     create_at(before, 10**15)
     assert listing.earlier_durations(job_id) == {"a": [100]}
@@ -177,11 +231,17 @@ def test_what_was_usual_is_of_the_runs_before_by_time(hand):
 # Many jobs
 
 
-JOBS = """INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, updated_at)
+JOBS = """INSERT INTO jobs (
+        id, definition, name, status, revision, change, params, tags, source,
+        created_at, updated_at)
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)
-    SELECT printf('%012x', n), 'd' || (n % 3), 'Job', CASE n % 5 WHEN 0 THEN 'failed' ELSE 'completed' END, 1, n, '{}', '[]', 'api',
+    SELECT printf('%012x', n), 'd' || (n % 3), 'Job',
+        CASE n % 5 WHEN 0 THEN 'failed' ELSE 'completed' END, 1, n, '{}', '[]', 'api',
         CASE WHEN n % 2 THEN 5000 ELSE n END, 0 FROM numbers"""
-WORDS = "INSERT INTO job_words SELECT number, 'job' || char(10) || id || char(10) || 'folder /home/someone/projects/' || number FROM jobs"
+WORDS = (
+    "INSERT INTO job_words SELECT number, 'job' || char(10) || id || char(10) || "
+    "'folder /home/someone/projects/' || number FROM jobs"
+)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +257,9 @@ def many(tmp_path_factory):
 
 @contextmanager
 def instructions():
-    """Gather the number of instructions, in hundreds, that SQLite takes for each statement that is sent meanwhile."""
+    """Gather the number of instructions, in hundreds, that SQLite takes for each statement that
+    is sent meanwhile.
+    """
     counted = []
 
     def begin(connection, *_):
@@ -234,7 +296,9 @@ def test_no_statement_of_a_list_goes_through_many_of_100_000_jobs(many, asked, m
     with instructions() as counted:
         first, later = (listing.jobs(**asked, cursor=cursor) for cursor in (None, deep))
         listing.counts(Wanted(**{**asked, "status": ()}))
-    assert first["total"] == later["total"] and bool(first["items"]) == (asked.get("q") != "no such word")
+    assert first["total"] == later["total"] and bool(first["items"]) == (
+        asked.get("q") != "no such word"
+    )
     looked_at = max(listing.SEARCHED if asked.get("q") else listing.COUNTED, 4 * 51)
     assert max(counted) * 100 < looked_at * MOST, max(counted) * 100
     assert len(pauses) >= MANY // looked_at // 5
@@ -243,7 +307,12 @@ def test_no_statement_of_a_list_goes_through_many_of_100_000_jobs(many, asked, m
 @pytest.mark.slow
 def test_a_page_of_100_000_jobs_costs_the_same_at_any_depth(many):
     costs = []
-    for cursor in (None, store.cursor_of(5000, MANY - 100), store.cursor_of(5000, 200), store.cursor_of(400, 400)):
+    for cursor in (
+        None,
+        store.cursor_of(5000, MANY - 100),
+        store.cursor_of(5000, 200),
+        store.cursor_of(400, 400),
+    ):
         with instructions() as counted:
             assert len(listing.find(Wanted(status=("completed", "failed")), 50, cursor)[0]) == 50
         costs.append(sum(counted))

@@ -1,4 +1,6 @@
-"""local_dir over a folder that it imported before: what it doesn't read again, and what it says has changed."""
+"""local_dir over a folder that it imported before: what it doesn't read again, and what it says
+has changed.
+"""
 
 import os
 import random
@@ -13,9 +15,15 @@ from jobsync.steps.codebase import folder
 from jobsync.steps.codebase.code_map import code_map
 from jobsync.steps.codebase.local_dir import local_dir
 
-MODULES = {step_type: sys.modules[f"jobsync.steps.{step_type.name}"] for step_type in (local_dir, code_map)}
+MODULES = {
+    step_type: sys.modules[f"jobsync.steps.{step_type.name}"] for step_type in (local_dir, code_map)
+}
 
-MANY = {f"{folder}/{number:03}.py": f"x = {number}\n" for folder in ("a", "b", "c") for number in range(70)}
+MANY = {
+    f"{folder}/{number:03}.py": f"x = {number}\n"
+    for folder in ("a", "b", "c")
+    for number in range(70)
+}
 
 
 def run(root, **options):
@@ -66,7 +74,10 @@ def test_an_unchanged_folder_is_not_read_again_and_has_the_same_result(tmp_path,
     second = run(tmp_path, before=first)
     assert reads == [] and second.summary["reused"] == 210
     assert numbers_of(second) == changed(unchanged=210) and examples_of(second) == {}
-    assert second.summary["changes"]["since"] == {"job_id": "job before", "at": "2096-10-02T07:06:40.000Z"}
+    assert second.summary["changes"]["since"] == {
+        "job_id": "job before",
+        "at": "2096-10-02T07:06:40.000Z",
+    }
     assert records_of(second) == records_of(first)
     assert {**second.summary, "changes": None, "reused": 0} == first.summary
 
@@ -75,12 +86,20 @@ def test_it_says_what_was_added_removed_and_modified_and_reads_only_that(tmp_pat
     write_tree(tmp_path, MANY)
     first = run(tmp_path)
     (tmp_path / "a/010.py").unlink()
-    write_tree(tmp_path, {"a/new.py": "1\n", "b/020.py": "now = 'longer'\n", "z": "last\n", "A": "first\n"})
+    write_tree(
+        tmp_path, {"a/new.py": "1\n", "b/020.py": "now = 'longer'\n", "z": "last\n", "A": "first\n"}
+    )
     reads.clear()
     second = run(tmp_path, before=first)
     assert reads == ["A", "a/new.py", "b/020.py", "z"]
     assert numbers_of(second) == changed(added=3, removed=1, modified=1, unchanged=208)
-    assert examples_of(second) == {"A": "added", "a/new.py": "added", "a/010.py": "removed", "b/020.py": "modified", "z": "added"}
+    assert examples_of(second) == {
+        "A": "added",
+        "a/new.py": "added",
+        "a/010.py": "removed",
+        "b/020.py": "modified",
+        "z": "added",
+    }
 
 
 def test_a_file_of_another_time_is_read_and_is_modified_only_if_its_bytes_are(tmp_path, reads):
@@ -96,7 +115,9 @@ def test_a_file_of_another_time_is_read_and_is_modified_only_if_its_bytes_are(tm
 
 
 def test_a_file_written_just_before_it_was_read_is_read_again(tmp_path, reads):
-    """Its time may be as coarse as two seconds: it could have been written once more, with the same size, within the same tick."""
+    """Its time may be as coarse as two seconds: it could have been written once more, with the
+    same size, within the same tick.
+    """
     write_tree(tmp_path, {"old": "1\n", "young": "1\n"})
     os.utime(tmp_path / "young", (STARTED_BEFORE // 1000 - 1,) * 2)
     first = run(tmp_path)
@@ -108,7 +129,9 @@ def test_a_file_written_just_before_it_was_read_is_read_again(tmp_path, reads):
 
 
 def write_unseen(path, text):
-    """Give a file another content and its old modification time, once the clock of its last change has moved on."""
+    """Give a file another content and its old modification time, once the clock of its last
+    change has moved on.
+    """
     before = path.stat()
     path.write_text(text)
     while path.stat().st_ctime_ns // 1_000_000 == before.st_ctime_ns // 1_000_000:
@@ -118,7 +141,9 @@ def write_unseen(path, text):
 
 
 @pytest.mark.parametrize("step_type", [local_dir, code_map])
-def test_a_file_of_the_same_size_and_time_is_read_again_if_anything_of_it_was_changed_since(tmp_path, reads, step_type):
+def test_a_file_of_the_same_size_and_time_is_read_again_if_anything_of_it_was_changed_since(
+    tmp_path, reads, step_type
+):
     write_tree(tmp_path, MANY)
     first = run_step(step_type, dir_path=str(tmp_path))
     write_unseen(tmp_path / "b/020.py", "# = 20\n")
@@ -132,7 +157,9 @@ def test_a_file_of_the_same_size_and_time_is_read_again_if_anything_of_it_was_ch
         assert (second.summary["code"], second.summary["comment"]) == (209, 1)
 
 
-def test_a_file_that_was_changed_while_it_may_have_been_read_is_read_again(tmp_path, reads, monkeypatch):
+def test_a_file_that_was_changed_while_it_may_have_been_read_is_read_again(
+    tmp_path, reads, monkeypatch
+):
     write_tree(tmp_path, {"a": "1\n"})
     os.utime(tmp_path / "a", (1, 1))
     changed_at = (tmp_path / "a").stat().st_ctime_ns // 1_000_000
@@ -154,9 +181,15 @@ def test_a_file_that_was_too_large_to_read_is_compared_by_size_and_time(tmp_path
 UNREAD = {"sha256": None, "lines": None, "binary": None, "generated": None}
 
 
-@pytest.mark.parametrize("record", [{"mtime": None}, UNREAD | {"error": "Permission denied"}], ids=["no time", "not read"])
+@pytest.mark.parametrize(
+    "record",
+    [{"mtime": None}, UNREAD | {"error": "Permission denied"}],
+    ids=["no time", "not read"],
+)
 def test_a_file_of_which_not_all_is_known_is_read(tmp_path, reads, record):
-    """A time beyond the calendar isn't written down; and a file that may be read by now has the size and time that it had."""
+    """A time beyond the calendar isn't written down; and a file that may be read by now has the
+    size and time that it had.
+    """
     write_tree(tmp_path, {"a": "1\n", "b": "1\n"})
     first = run(tmp_path)
     first.results[0]["files"][0].update(record)
@@ -193,7 +226,11 @@ def test_a_file_that_became_a_folder_or_a_link_is_removed(tmp_path):
     write_tree(tmp_path, {"a/inner": "1\n"})
     (tmp_path / "c").unlink()
     (tmp_path / "c").symlink_to("b")
-    assert examples_of(run(tmp_path, before=first)) == {"a": "removed", "a/inner": "added", "c": "removed"}
+    assert examples_of(run(tmp_path, before=first)) == {
+        "a": "removed",
+        "a/inner": "added",
+        "c": "removed",
+    }
 
 
 def test_what_a_run_that_was_cut_never_saw_is_neither_added_nor_removed(tmp_path):
@@ -204,14 +241,22 @@ def test_what_a_run_that_was_cut_never_saw_is_neither_added_nor_removed(tmp_path
     whole = run(tmp_path, before=cut)
     assert numbers_of(whole) == changed(removed=1, unchanged=99)
     again = run(tmp_path, max_files=60, before=whole)
-    assert numbers_of(again) == changed(unchanged=60), "what lies behind its own end it can't know either"
+    assert numbers_of(again) == changed(unchanged=60), (
+        "what lies behind its own end it can't know either"
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_any_changes_are_found(tmp_path, monkeypatch, seed):
     rng = random.Random(seed)
-    monkeypatch.setattr(MODULES[local_dir], "FILES_LOOKED_AT_PER_CHILD", rng.choice([(1, 7), (60, 100), (400, 4000)]))
-    names = [f"{rng.choice('abcd')}/{rng.choice(['', 'in/', 'é/'])}{number}" for number in range(300)]
+    monkeypatch.setattr(
+        MODULES[local_dir],
+        "FILES_LOOKED_AT_PER_CHILD",
+        rng.choice([(1, 7), (60, 100), (400, 4000)]),
+    )
+    names = [
+        f"{rng.choice('abcd')}/{rng.choice(['', 'in/', 'é/'])}{number}" for number in range(300)
+    ]
     write_tree(tmp_path, dict.fromkeys(names, "old\n"))
     links = [tmp_path / folder / "link" for folder in "abcd" if rng.random() < 0.5]
     for link in links:
@@ -233,8 +278,13 @@ def test_any_changes_are_found(tmp_path, monkeypatch, seed):
         changes[name] = "added"
     second = run(tmp_path, before=first, max_file_size=50)
     kinds = list(changes.values())
-    assert numbers_of(second) == changed(*(kinds.count(kind) for kind in ("added", "removed", "modified")), 301 - len(gone) - kinds.count("modified"))
-    assert {**second.summary, "changes": None, "reused": 0} == run(tmp_path, max_file_size=50).summary, "as if it were the first"
+    assert numbers_of(second) == changed(
+        *(kinds.count(kind) for kind in ("added", "removed", "modified")),
+        301 - len(gone) - kinds.count("modified"),
+    )
+    assert {**second.summary, "changes": None, "reused": 0} == run(
+        tmp_path, max_file_size=50
+    ).summary, "as if it were the first"
     assert all(changes[path] == change for path, change in examples_of(second).items())
 
 
@@ -245,9 +295,13 @@ def test_an_interrupted_plan_goes_on_with_the_same_run_before(tmp_path, monkeypa
     first = run(tmp_path)
     (tmp_path / "0399").unlink()
     whole = run(tmp_path, before=first)
-    rest = FakeContext(local_dir, dir_path=str(tmp_path), before=first, last_input=whole.units[stored - 1].input)
+    rest = FakeContext(
+        local_dir, dir_path=str(tmp_path), before=first, last_input=whole.units[stored - 1].input
+    )
     rest.last_run = None  # isn't asked for again: by now another run could be the latest
-    assert [unit.input for unit in local_dir.planner(rest)] == [unit.input for unit in whole.units[stored:]]
+    assert [unit.input for unit in local_dir.planner(rest)] == [
+        unit.input for unit in whole.units[stored:]
+    ]
 
 
 def test_a_run_over_another_folder_is_no_run_before(tmp_path):
@@ -273,7 +327,12 @@ def test_a_run_before_that_is_deleted_while_this_one_is_planned_makes_no_file_ne
     first = run(tmp_path)
     half = first._replace(units=first.units[:2])
     context = FakeContext(local_dir, dir_path=str(tmp_path), before=half)
-    context.last_run = lambda: {"id": "before", "job_id": "job before", "started_at": STARTED_BEFORE, "child_count": len(first.units)}
+    context.last_run = lambda: {
+        "id": "before",
+        "job_id": "job before",
+        "started_at": STARTED_BEFORE,
+        "child_count": len(first.units),
+    }
     results = [local_dir.run(context, unit.input)["sums"] for unit in local_dir.planner(context)]
     assert local_dir.summary(context, results)["changes"] is None
 
@@ -285,7 +344,9 @@ def test_the_plan_lists_each_file_once(tmp_path):
 
 
 def count_sums(monkeypatch, step_type):
-    """Return a list that gets the number of files of each batch whose sums are made from its files' records."""
+    """Return a list that gets the number of files of each batch whose sums are made from its
+    files' records.
+    """
     numbers, add_up = [], MODULES[step_type].add_up
 
     def note(files, *others):
@@ -301,21 +362,35 @@ def ends_of(done):
 
 
 @pytest.mark.parametrize("step_type", [local_dir, code_map])
-def test_the_sums_of_what_is_unchanged_are_taken_over_wherever_files_came_and_went(tmp_path, monkeypatch, step_type):
-    write_tree(tmp_path, {f"{folder}/{number:03}.py": f"x = {number}\n" for folder in "abcdef" for number in range(200)})
+def test_the_sums_of_what_is_unchanged_are_taken_over_wherever_files_came_and_went(
+    tmp_path, monkeypatch, step_type
+):
+    write_tree(
+        tmp_path,
+        {
+            f"{folder}/{number:03}.py": f"x = {number}\n"
+            for folder in "abcdef"
+            for number in range(200)
+        },
+    )
     monkeypatch.setattr(MODULES[local_dir], "FILES_LOOKED_AT_PER_CHILD", (100, 4000))
     first = run_step(step_type, dir_path=str(tmp_path))
     write_tree(tmp_path, {"a/0.py": "first\n"})
     (tmp_path / "f/111.py").unlink()
     made = count_sums(monkeypatch, step_type)
     second = run_step(step_type, dir_path=str(tmp_path), before=first)
-    assert set(ends_of(second)) <= set(ends_of(first)), "batches end where they did, so that they stand for the same files"
+    assert set(ends_of(second)) <= set(ends_of(first)), (
+        "batches end where they did, so that they stand for the same files"
+    )
     assert 2 <= len(made) < len(second.units) and sum(made) < 400, "only where a file came or went"
     made.clear()
     third = run_step(step_type, dir_path=str(tmp_path), before=second)
     assert made == [] and ends_of(third) == ends_of(second)
     anew = run_step(step_type, dir_path=str(tmp_path)).summary
-    assert {**third.summary, **{name: anew[name] for name in ("changes", "reused") if name in anew}} == anew
+    assert {
+        **third.summary,
+        **{name: anew[name] for name in ("changes", "reused") if name in anew},
+    } == anew
 
 
 def test_where_nothing_is_as_it_was_batches_do_not_grow_without_end(tmp_path):

@@ -1,4 +1,6 @@
-"""Log lines: their numbers, the limit, long lines, and pages of them at both ends, by level and by words."""
+"""Log lines: their numbers, the limit, long lines, and pages of them at both ends, by level and
+by words.
+"""
 
 import json
 import time
@@ -26,12 +28,16 @@ def core(folder):
 
 @pytest.fixture
 def write(hand):
-    """Return a function that writes lines `(message, level)` or messages into the step `a` of the job `write.job_id`."""
+    """Return a function that writes lines `(message, level)` or messages into the step `a` of
+    the job `write.job_id`.
+    """
     job_id = hand.begin()
     (task,) = hand.claim()
 
     def write(*lines):
-        work.record(task, [line(*given) if isinstance(given, tuple) else line(given) for given in lines])
+        work.record(
+            task, [line(*given) if isinstance(given, tuple) else line(given) for given in lines]
+        )
 
     write.job_id, write.task = job_id, task
     return write
@@ -78,7 +84,14 @@ def test_lines_are_numbered_from_one_without_gaps_over_many_writes(write):
 def test_a_line_is_shown_as_the_contract_says(write):
     work.record(write.task, [line("hello", "warning", write.task.child_pk), line("no child's")])
     first, second = page(write)["items"]
-    assert first == {"line": 1, "step": "a", "at": first["at"], "level": "warning", "message": "hello", "child_id": str(write.task.child_pk)}
+    assert first == {
+        "line": 1,
+        "step": "a",
+        "at": first["at"],
+        "level": "warning",
+        "message": "hello",
+        "child_id": str(write.task.child_pk),
+    }
     assert first["at"].endswith("Z") and second["child_id"] is None
 
 
@@ -115,7 +128,11 @@ def test_a_child_ends_though_its_lines_are_beyond_the_limit(hand, write):
 
 def test_a_message_of_several_lines_becomes_several_lines():
     made = lines_of("one\r\n\ntwo", "info", 5, 7)
-    assert [(found.message, found.level, found.at, found.child_pk) for found in made] == [("one", "info", 5, 7), ("", "info", 5, 7), ("two", "info", 5, 7)]
+    assert [(found.message, found.level, found.at, found.child_pk) for found in made] == [
+        ("one", "info", 5, 7),
+        ("", "info", 5, 7),
+        ("two", "info", 5, 7),
+    ]
     assert [found.message for found in lines_of("", "info", 5)] == [""]
     assert [found.message for found in lines_of(12, "info", 5)] == ["12"]
 
@@ -184,7 +201,9 @@ def small(hand):
 @pytest.mark.parametrize("size", [1, 100, 300, 2000])
 @pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
 @pytest.mark.parametrize("at_once", [True, False])
-def test_beyond_the_limit_of_bytes_nothing_is_stored_and_the_last_line_says_so(write, small, size, letter, at_once):
+def test_beyond_the_limit_of_bytes_nothing_is_stored_and_the_last_line_says_so(
+    write, small, size, letter, at_once
+):
     lines = [letter * size] * min(2000 // size + 1, LIMIT - 10)
     if len(lines) * size * len(letter.encode()) < small:
         pytest.skip("these don't reach it")
@@ -195,7 +214,10 @@ def test_beyond_the_limit_of_bytes_nothing_is_stored_and_the_last_line_says_so(w
     assert got[-1] == "The limit of 1024 bytes a step is reached: what follows is not stored."
     assert set(got[:-1]) <= {letter * size} and sum("limit" in message for message in got) == 1
     assert sum(len(message.encode()) for message in got) <= small
-    assert sum(len(message.encode()) for message in got[:-1]) + size * len(letter.encode()) > small - logs.NOTICE_BYTES
+    assert (
+        sum(len(message.encode()) for message in got[:-1]) + size * len(letter.encode())
+        > small - logs.NOTICE_BYTES
+    )
     assert page(write)["items"][-1]["level"] == "warning"
     recount(write.job_id)
 
@@ -221,7 +243,9 @@ def long_lines(hand, write, monkeypatch):
     return write
 
 
-@pytest.mark.parametrize("asked", [{}, {"level": "info"}, {"q": "1"}, {"q": "1", "level": "warning"}], ids=str)
+@pytest.mark.parametrize(
+    "asked", [{}, {"level": "info"}, {"q": "1"}, {"q": "1", "level": "warning"}], ids=str
+)
 @pytest.mark.parametrize("forward", [True, False])
 def test_a_page_of_long_lines_ends_early_and_says_where_to_go_on(long_lines, asked, forward):
     least = LEVELS.index(asked.get("level", "debug"))
@@ -246,7 +270,14 @@ def test_one_line_is_a_page_however_little_room_there_is(long_lines):
 def test_the_last_lines_of_a_child_are_found_among_others_long_ones(hand, write, monkeypatch):
     monkeypatch.setattr(logs, "NEAR_CHUNK", 3)
     mine = write.task.child_pk
-    work.record(write.task, [line("theirs"), *[line(f"mine {n}", child_pk=mine) for n in range(4)], *[line("theirs")] * 20])
+    work.record(
+        write.task,
+        [
+            line("theirs"),
+            *[line(f"mine {n}", child_pk=mine) for n in range(4)],
+            *[line("theirs")] * 20,
+        ],
+    )
     step = store.step_row(write.job_id, "a")
     found = logs.last_lines_of("a", step.pk, step.log_count, mine, 2**60, 3)
     assert [item["message"] for item in found] == ["mine 1", "mine 2", "mine 3"]
@@ -258,17 +289,25 @@ def test_the_last_lines_of_a_child_are_found_among_others_long_ones(hand, write,
 @pytest.fixture
 def mixed(write):
     """53 lines: every level in turn, some of them with words."""
-    write(*[(f"line {n} " + ("needle" if n % 5 == 0 else "hay"), LEVELS[n % 4]) for n in range(1, 54)])
+    write(
+        *[(f"line {n} " + ("needle" if n % 5 == 0 else "hay"), LEVELS[n % 4]) for n in range(1, 54)]
+    )
     return write
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("q", [None, "needle", "line 1"])
 @pytest.mark.parametrize("chunk", [4, 5000])
-def test_pages_at_both_ends_hold_all_that_match_each_once_in_order(mixed, monkeypatch, level, q, chunk):
+def test_pages_at_both_ends_hold_all_that_match_each_once_in_order(
+    mixed, monkeypatch, level, q, chunk
+):
     monkeypatch.setattr(logs, "CHUNK", chunk)
     least = LEVELS.index(level)
-    expected = [item["line"] for item in page(mixed)["items"] if LEVELS.index(item["level"]) >= least and (q or "") in item["message"]]
+    expected = [
+        item["line"]
+        for item in page(mixed)["items"]
+        if LEVELS.index(item["level"]) >= least and (q or "") in item["message"]
+    ]
     for limit in (3, 60):
         assert all_pages(mixed, limit, level=level, q=q) == expected
         assert all_pages_back(mixed, limit, level=level, q=q) == expected
@@ -298,9 +337,25 @@ def test_pages_at_both_ends_hold_all_that_match_each_once_in_order(mixed, monkey
     ],
 )
 def test_words_are_found_as_they_are_and_whatever_their_case(write, q, found):
-    write("100%", "snake_case", "a/b", "back\\slash", "it's", "ÄÖÜ", "STRAßE", "Привет", "\U0001f600", "[A-Z]*", "an error", "a-b x-y" * 0)
+    write(
+        "100%",
+        "snake_case",
+        "a/b",
+        "back\\slash",
+        "it's",
+        "ÄÖÜ",
+        "STRAßE",
+        "Привет",
+        "\U0001f600",
+        "[A-Z]*",
+        "an error",
+        "a-b x-y" * 0,
+    )
     got = page(write, q=q)
-    assert (numbers(got) if q else numbers(got)[:11], got["total"]) == (found, len(found) if q else 12)
+    assert (numbers(got) if q else numbers(got)[:11], got["total"]) == (
+        found,
+        len(found) if q else 12,
+    )
 
 
 @pytest.mark.parametrize(
@@ -316,10 +371,17 @@ def test_words_are_found_as_they_are_and_whatever_their_case(write, q, found):
         ("STRASSE", "straße"),
     ],
 )
-def test_the_search_finds_what_pages_show_of_a_line_across_its_colours_and_nothing_else(write, written, shown):
+def test_the_search_finds_what_pages_show_of_a_line_across_its_colours_and_nothing_else(
+    write, written, shown
+):
     write("#", written, "#")
     for start in range(len(shown)):
-        for q in (shown[start:], shown[: start + 1], shown[start : start + 4], shown[start:].upper()):
+        for q in (
+            shown[start:],
+            shown[: start + 1],
+            shown[start : start + 4],
+            shown[start:].upper(),
+        ):
             got = page(write, q=q)
             assert (numbers(got), got["total"]) == ([2], 1), q
     for q in ("[31m", "[0m", "x.example", "]8;;", "[2K", "(B"):
@@ -360,7 +422,9 @@ def test_a_search_takes_time_by_the_length_of_the_text_whatever_is_in_it(kind):
     assert min(seconds(q, text) for _ in range(3)) < 5 * min(seconds(*usual) for _ in range(3))
 
 
-def test_a_search_looks_at_a_bounded_amount_of_text_between_two_moments_for_others(write, monkeypatch):
+def test_a_search_looks_at_a_bounded_amount_of_text_between_two_moments_for_others(
+    write, monkeypatch
+):
     write(*["a" * 30_000] * 50)
     looked = [0]
     real = logs.plain
@@ -388,7 +452,11 @@ def test_lines_that_come_while_a_page_is_made_are_of_a_later_one(write):
     step = store.step_row(write.job_id, "a")
     search = logs.Search(step.pk, step.log_count, 0, "x")
     write("x4")
-    assert [row.line for row in search.forward(0, 99, 99)] == [row.line for row in search.backward(99, 99)][::-1] == [1, 2, 3]
+    assert (
+        [row.line for row in search.forward(0, 99, 99)]
+        == [row.line for row in search.backward(99, 99)][::-1]
+        == [1, 2, 3]
+    )
     assert search.count() == 3
 
 
@@ -409,7 +477,10 @@ def test_everything_gives_all_lines_in_order_by_level_and_none_that_come_later(m
     first = next(lines)
     mixed("later")
     assert [first["line"], *(found["line"] for found in lines)] == list(range(1, 54))
-    assert {found["level"] for found in logs.everything(mixed.job_id, "a", "warning")} == {"warning", "error"}
+    assert {found["level"] for found in logs.everything(mixed.job_id, "a", "warning")} == {
+        "warning",
+        "error",
+    }
 
 
 def test_everything_of_more_than_a_chunk_loses_nothing(hand, write):
@@ -418,5 +489,7 @@ def test_everything_of_more_than_a_chunk_loses_nothing(hand, write):
         write(*[(f"{n}", LEVELS[n % 4]) for n in range(2500)])
     finally:
         hand.app.config["LOG_LIMIT"] = LIMIT
-    assert [found["message"] for found in logs.everything(write.job_id, "a")] == [f"{n}" for n in range(2500)]
+    assert [found["message"] for found in logs.everything(write.job_id, "a")] == [
+        f"{n}" for n in range(2500)
+    ]
     assert sum(1 for _ in logs.everything(write.job_id, "a", "error")) == 625

@@ -18,7 +18,9 @@ from jobsync.monitor import GROWTH, HEARTBEAT, LOOK, MEMORY, SWEEP, Monitor
 
 
 class Recorder:
-    """Stands in for `socketio`: keeps what is emitted, knows who is in which room, and breaks when it is told to."""
+    """Stands in for `socketio`: keeps what is emitted, knows who is in which room, and breaks
+    when it is told to.
+    """
 
     def __init__(self):
         self.sent = []
@@ -36,7 +38,9 @@ class Recorder:
 
     def watch(self, *job_ids, feed=False):
         rooms = {broadcast.room_of(job_id): {} for job_id in job_ids}
-        self.rooms = {"/": {None: {}, "some-sid": {}, **rooms, **({broadcast.FEED: {}} if feed else {})}}
+        self.rooms = {
+            "/": {None: {}, "some-sid": {}, **rooms, **({broadcast.FEED: {}} if feed else {})}
+        }
 
     def take(self):
         """Return what was sent since the last look."""
@@ -70,7 +74,11 @@ class Stage:
     def steps(self, job_id, messages):
         """Return `(step, status, refresh_logs)` of the messages about steps."""
         told = self.to_job(job_id, messages)
-        return [(message["step_name"], message["status"], message["refresh_logs"]) for message in told if message["context"] == "job_step"]
+        return [
+            (message["step_name"], message["status"], message["refresh_logs"])
+            for message in told
+            if message["context"] == "job_step"
+        ]
 
 
 @pytest.fixture
@@ -83,7 +91,9 @@ def stage(hand, monkeypatch):
 
 
 def running(stage, steps="[step.a]", children=1):
-    """Submit a job, have the monitor move it, plan its first step; everything so far has been told."""
+    """Submit a job, have the monitor move it, plan its first step; everything so far has been
+    told.
+    """
     job_id = stage.hand.submit(steps)
     stage.tick()
     stage.hand.plan(job_id, children)
@@ -105,10 +115,32 @@ def test_a_tick_moves_a_job_on_and_tells_it_with_the_revision_in_the_store(stage
     revision = store.structure(job_id)["revision"]
     assert stage.hand.statuses(job_id) == {"a": "running", "b": "pending"}
     assert stage.to_job(job_id, messages) == [
-        {"context": "job_step", "job_id": job_id, "step_name": "a", "status": "running", "refresh_logs": True, "revision": revision},
-        {"context": "job", "job_id": job_id, "status": "running", "refresh_logs": True, "revision": revision},
+        {
+            "context": "job_step",
+            "job_id": job_id,
+            "step_name": "a",
+            "status": "running",
+            "refresh_logs": True,
+            "revision": revision,
+        },
+        {
+            "context": "job",
+            "job_id": job_id,
+            "status": "running",
+            "refresh_logs": True,
+            "revision": revision,
+        },
     ]
-    assert stage.to_feed(messages) == [{"context": "job", "job_id": job_id, "status": "running", "refresh_logs": True, "revision": revision, "news": 1}]
+    assert stage.to_feed(messages) == [
+        {
+            "context": "job",
+            "job_id": job_id,
+            "status": "running",
+            "refresh_logs": True,
+            "revision": revision,
+            "news": 1,
+        }
+    ]
 
 
 def test_a_new_job_is_told_though_it_does_not_move(stage, monkeypatch):
@@ -126,7 +158,11 @@ def test_every_change_of_status_is_told_at_once_however_fast_they_come(stage):
         for task in stage.hand.claim():
             work.finish_plan(task)
         told += stage.steps(job_id, stage.tick(0.001))
-    assert [(name, status) for name, status, _ in told] == [("b", "completed"), ("c", "running"), ("c", "completed")]
+    assert [(name, status) for name, status, _ in told] == [
+        ("b", "completed"),
+        ("c", "running"),
+        ("c", "completed"),
+    ]
     assert all(refresh_logs for *_, refresh_logs in told)
 
 
@@ -140,7 +176,9 @@ def test_what_people_do_is_told_by_the_next_tick(stage):
     assert ("a", "running", True) in stage.steps(job_id, stage.tick())
 
 
-def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and_with_the_status_at_its_revision(stage, monkeypatch):
+def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and_as_at_its_revision(
+    stage, monkeypatch
+):
     """Between two times a step that was told of, one that wasn't, and the job change."""
     monkeypatch.setattr(monitor, "SOME", 4)
     job_id = stage.hand.submit("\n".join(f"[step.s{place}]" for place in range(10)))
@@ -160,8 +198,14 @@ def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and
     steps = [message for message in told if message["context"] == "job_step"]
     assert {message["step_name"] for message in steps} == {f"s{place}" for place in range(10)}
     for message in steps:
-        assert message["refresh_logs"] and message["status"] == statuses.get(message["revision"], "pending")
-    assert {message["step_name"] for message in steps if message["status"] == "cancelled"} >= {"s0", "s3", "s7"}
+        assert message["refresh_logs"] and message["status"] == statuses.get(
+            message["revision"], "pending"
+        )
+    assert {message["step_name"] for message in steps if message["status"] == "cancelled"} >= {
+        "s0",
+        "s3",
+        "s7",
+    }
     monkeypatch.setattr(monitor.socketio, "sleep", lambda seconds: None)
     told = stage.to_job(job_id, stage.tick())  # it began again meanwhile
     assert {message["status"] for message in told} == {"running"}
@@ -193,14 +237,19 @@ def test_only_the_jobs_that_changed_are_told(stage):
     assert rooms == {broadcast.room_of(second), broadcast.FEED} and first != second
 
 
-def test_what_a_worker_says_in_the_middle_of_a_tick_is_followed_up_by_the_next_not_only_by_the_sweep(stage, monkeypatch):
+def test_what_a_worker_says_in_the_middle_of_a_tick_is_followed_up_by_the_next_not_just_the_sweep(
+    stage, monkeypatch
+):
     job_id = running(stage)
     (task,) = stage.hand.claim()
     stage.tick()
     stage.hand.submit()
     advance = monitor.moves.advance
-    with monkeypatch.context() as patch:  # after this tick has looked which jobs changed, and before it tells of what changed
-        patch.setattr(monitor.moves, "advance", lambda other: stage.hand.complete(task) or advance(other))
+    # after this tick has looked which jobs changed, and before it tells of what changed
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            monitor.moves, "advance", lambda other: stage.hand.complete(task) or advance(other)
+        )
         stage.tick()
     assert stage.steps(job_id, stage.tick(0.001)) == [("a", "completed", True)]
 
@@ -242,7 +291,10 @@ def test_growth_of_each_job_is_coalesced_by_itself(stage):
     write_lines(task)
     write_lines(other)
     messages = stage.tick(0.1)
-    assert (stage.steps(first, messages), stage.steps(second, messages)) == ([], [("a", "running", True)])
+    assert (stage.steps(first, messages), stage.steps(second, messages)) == (
+        [],
+        [("a", "running", True)],
+    )
 
 
 def test_growth_of_each_step_is_coalesced_by_itself(stage):
@@ -323,7 +375,9 @@ def gaps(stage, room, seconds, pause=LOOK):
     return max(longest, stage.time - last)
 
 
-def test_a_watched_room_hears_something_every_two_seconds_and_at_rest_it_is_the_present_revision(stage):
+def test_a_watched_room_hears_something_every_two_seconds_and_at_rest_it_is_the_present_revision(
+    stage,
+):
     job_id = running(stage)
     stage.recorder.watch(job_id)
     stage.tick()
@@ -331,7 +385,13 @@ def test_a_watched_room_hears_something_every_two_seconds_and_at_rest_it_is_the_
     stage.recorder.take()
     (message,) = stage.to_job(job_id, stage.tick(HEARTBEAT))
     revision = store.structure(job_id)["revision"]
-    assert message == {"context": "job", "job_id": job_id, "status": "running", "refresh_logs": False, "revision": revision}
+    assert message == {
+        "context": "job",
+        "job_id": job_id,
+        "status": "running",
+        "refresh_logs": False,
+        "revision": revision,
+    }
 
 
 def test_a_job_at_rest_is_hinted_at_in_every_terminal_status(stage):
@@ -372,7 +432,9 @@ def test_the_feed_counts_its_news_and_hints_at_rest_repeat_the_count(stage):
     assert broadcast.DELETED in {message["status"] for message in messages}
 
 
-def test_one_who_joins_a_quiet_room_is_greeted_soon_and_a_crowd_that_joins_is_greeted_together(stage):
+def test_one_who_joins_a_quiet_room_is_greeted_soon_and_a_crowd_that_joins_is_greeted_together(
+    stage,
+):
     job_id = running(stage)
     stage.recorder.watch(job_id, feed=True)
     stage.tick(HEARTBEAT)
@@ -443,9 +505,14 @@ def test_the_status_in_a_message_is_the_one_in_the_store_at_its_revision(stage):
     for _ in range(12):
         messages = stage.to_job(job_id, stage.tick(0.3))
         structure = store.structure(job_id)
-        statuses = {step["name"]: step["status"] for step in structure["steps"]} | {None: structure["status"]}
+        statuses = {step["name"]: step["status"] for step in structure["steps"]} | {
+            None: structure["status"]
+        }
         for message in messages:
-            assert (message["status"], message["revision"]) == (statuses[message.get("step_name")], structure["revision"])
+            assert (message["status"], message["revision"]) == (
+                statuses[message.get("step_name")],
+                structure["revision"],
+            )
         for task in stage.hand.claim():
             work.finish_plan(task)
     assert structure["status"] == "completed"
@@ -465,7 +532,11 @@ def test_a_deletion_is_told_once_to_the_room_and_the_feed(stage):
     assert [message["context"] for message in deleted] == ["job", "job"]
     assert all(message["revision"] > revision for message in deleted)
     for _ in range(5):
-        assert not [message for _, message in stage.tick(1) if message["status"] == "deleted" or message["job_id"] == job_id]
+        assert not [
+            message
+            for _, message in stage.tick(1)
+            if message["status"] == "deleted" or message["job_id"] == job_id
+        ]
 
 
 def test_what_a_deleted_job_has_left_is_cleared_away(stage, monkeypatch):
@@ -497,7 +568,10 @@ def test_a_job_past_its_time_fails_with_the_reason(stage):
     assert store.job(job_id)["status"] == "running"
     messages = stage.tick(1)
     db.session.rollback()
-    assert (store.job(job_id)["status"], store.job(job_id)["error"]) == ("failed", "timed out after 10 s")
+    assert (store.job(job_id)["status"], store.job(job_id)["error"]) == (
+        "failed",
+        "timed out after 10 s",
+    )
     assert stage.to_job(job_id, messages)[-1]["status"] == "failed"
     recount(job_id)
 
@@ -613,7 +687,9 @@ def test_a_deletion_that_could_not_be_told_is_told_by_the_next_tick(stage):
     assert [message["status"] for _, message in stage.tick()] == ["deleted", "deleted"]
 
 
-def test_a_monitor_that_ends_between_commit_and_message_is_followed_by_one_that_leaves_nothing_out(stage):
+def test_a_monitor_that_ends_between_commit_and_message_is_followed_by_one_that_leaves_nothing_out(
+    stage,
+):
     job_id = running(stage)
     stage.hand.complete(stage.hand.claim()[0])
     stage.recorder.breaks_after = 0
@@ -625,11 +701,15 @@ def test_a_monitor_that_ends_between_commit_and_message_is_followed_by_one_that_
     stage.recorder.watch(job_id, feed=True)
     messages = stage.tick()
     for told in (stage.to_job(job_id, messages), stage.to_feed(messages)):
-        assert [(message["status"], message["revision"]) for message in told] == [("completed", store.structure(job_id)["revision"])]
+        assert [(message["status"], message["revision"]) for message in told] == [
+            ("completed", store.structure(job_id)["revision"])
+        ]
 
 
 @pytest.mark.parametrize("moment", ["before the move", "before the commit"])
-def test_a_monitor_that_breaks_while_it_moves_a_job_leaves_it_whole_for_the_next(stage, monkeypatch, moment):
+def test_a_monitor_that_breaks_while_it_moves_a_job_leaves_it_whole_for_the_next(
+    stage, monkeypatch, moment
+):
     job_id = stage.hand.submit('[step.a]\n[step.b]\ndepends = "a"')
     target = {"before the move": "move_steps", "before the commit": "move_job"}[moment]
 
@@ -704,7 +784,9 @@ def test_the_loop_goes_on_after_any_error_and_says_what_is_wrong(stage, monkeypa
     assert troubles == [None, "odd", "OSError", "gone", None]
 
 
-def test_waiting_a_moment_for_other_writers_is_no_trouble_and_waiting_for_long_is(stage, monkeypatch):
+def test_waiting_a_moment_for_other_writers_is_no_trouble_and_waiting_for_long_is(
+    stage, monkeypatch
+):
     class Enough(BaseException):
         """Ends the loop."""
 
@@ -730,7 +812,9 @@ def test_waiting_a_moment_for_other_writers_is_no_trouble_and_waiting_for_long_i
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_at_rest(stage, watched):
+def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_at_rest(
+    stage, watched
+):
     job_id = running(stage)
     lifecycle.cancel(job_id)
     if watched:
@@ -748,7 +832,15 @@ def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_
     stage.tick(MEMORY + 1)
     few = cost()
     with store.write() as session:
-        row = {**store.job(job_id), "params": {}, "tags": [], "source": "api", "change": 0, "created_at": 1, "updated_at": 1}
+        row = {
+            **store.job(job_id),
+            "params": {},
+            "tags": [],
+            "source": "api",
+            "change": 0,
+            "created_at": 1,
+            "updated_at": 1,
+        }
         row |= {"started_at": 1, "finished_at": 1}
         session.execute(insert(Job), [{**row, "id": f"old{n}"} for n in range(1000)])
     many = cost()

@@ -16,7 +16,13 @@ def escaped(text):
 
 
 def nested(leaves):
-    return st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4), max_leaves=8)
+    return st.recursive(
+        leaves,
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+        ),
+        max_leaves=8,
+    )
 
 
 @given(nested(st.text() | st.integers() | st.booleans()))
@@ -26,7 +32,9 @@ def test_escaped_text_comes_back_as_it_was_whatever_it_holds(value):
             return escaped(item)
         if isinstance(item, list):
             return [escape(inner) for inner in item]
-        return {key: escape(inner) for key, inner in item.items()} if isinstance(item, dict) else item
+        return (
+            {key: escape(inner) for key, inner in item.items()} if isinstance(item, dict) else item
+        )
 
     assert names(escape(value)) == set()
     assert fill(escape(value), {}) == value
@@ -37,7 +45,9 @@ def test_it_fills_in_exactly_the_names_it_found(pieces, data):
     text = "".join(f"{plain}{{{name}}}" for plain, name in pieces) + "."
     values = {name: data.draw(VALUES) for name in names(text)}
     assert set(values) == {name for _, name in pieces}
-    assert fill(text, values) == "".join(plain + as_text(values[name]) for plain, name in pieces) + "."
+    assert (
+        fill(text, values) == "".join(plain + as_text(values[name]) for plain, name in pieces) + "."
+    )
 
 
 @given(NAMES, VALUES)
@@ -57,7 +67,12 @@ def test_it_writes_booleans_as_toml_does():
 def test_it_looks_into_lists_and_tables_but_not_at_keys_and_numbers():
     value = {"run": ["cp", "{a}", ["{b}/x"]], "env": {"{c}": "{a}"}, "n": 1, "on": True}
     assert names(value) == {"a", "b"}
-    assert fill(value, {"a": 1, "b": "y"}) == {"run": ["cp", 1, ["y/x"]], "env": {"{c}": 1}, "n": 1, "on": True}
+    assert fill(value, {"a": 1, "b": "y"}) == {
+        "run": ["cp", 1, ["y/x"]],
+        "env": {"{c}": 1},
+        "n": 1,
+        "on": True,
+    }
 
 
 def test_it_leaves_the_value_it_was_given_alone():
@@ -66,13 +81,18 @@ def test_it_leaves_the_value_it_was_given_alone():
     assert value == {"run": ["{a}"]}
 
 
-@pytest.mark.parametrize("text", ["{", "}", "a { b", "{a}}", "{{a}", "{a b}", "{1a}", "{}", "{a-b}", "{é}"])
+@pytest.mark.parametrize(
+    "text", ["{", "}", "a { b", "{a}}", "{{a}", "{a b}", "{1a}", "{}", "{a-b}", "{é}"]
+)
 def test_it_refuses_a_lone_brace(text):
     with pytest.raises(ValueError, match="lone brace"):
         names([text])
 
 
-@pytest.mark.parametrize(("text", "found", "filled"), [("{{{a}}}", {"a"}, "{1}"), ("{{a}}", set(), "{a}"), ("{a}{a}", {"a"}, "11")])
+@pytest.mark.parametrize(
+    ("text", "found", "filled"),
+    [("{{{a}}}", {"a"}, "{1}"), ("{{a}}", set(), "{a}"), ("{a}{a}", {"a"}, "11")],
+)
 def test_doubled_braces_stand_for_braces(text, found, filled):
     assert names(text) == found
     assert fill(text, {"a": 1}) == filled

@@ -24,15 +24,22 @@ def worker_id():
 
 
 def start(worker_id, script, **how):
-    """Start `sh -c script` with a worker's mark, in a session of its own. Returns it, and the number that it prints first."""
+    """Start `sh -c script` with a worker's mark, in a session of its own.
+
+    Returns it, and the number that it prints first.
+    """
     environ = {**os.environ, processes.WORKER_MARK: worker_id}
-    process = subprocess.Popen(["sh", "-c", script], env=environ, stdout=subprocess.PIPE, start_new_session=True, **how)
+    process = subprocess.Popen(
+        ["sh", "-c", script], env=environ, stdout=subprocess.PIPE, start_new_session=True, **how
+    )
     with process.stdout:
         return process, int(process.stdout.readline())
 
 
 UNMARKED = {
-    "in a session of its own, below who carries the mark": "env -i setsid sh -c 'echo $$; exec sleep 600' & wait",
+    "in a session of its own, below who carries the mark": (
+        "env -i setsid sh -c 'echo $$; exec sleep 600' & wait"
+    ),
     "in the session, below who carries the mark": "env -i sh -c 'echo $$; exec sleep 600' & wait",
 }
 
@@ -50,13 +57,19 @@ def test_what_a_worker_s_command_started_without_the_mark_is_the_worker_s(script
 
 
 def test_an_orphan_without_the_mark_is_found_by_its_worker_s_session(worker_id):
-    """Where one in it carries the mark, or the caller knows that the session is the worker's; a number alone says nothing."""
-    process, pid = start(worker_id, "env -i sh -c 'echo $$; exec sleep 600' & (exec sleep 600) & exit")
+    """Where one in it carries the mark, or the caller knows that the session is the worker's; a
+    number alone says nothing.
+    """
+    process, pid = start(
+        worker_id, "env -i sh -c 'echo $$; exec sleep 600' & (exec sleep 600) & exit"
+    )
     session = process.pid
     process.wait()  # the worker is dead, its number may be given to others
     assert pid in processes.of_worker(worker_id, session)
     processes.send(signal.SIGKILL, processes.marked(processes.WORKER_MARK, worker_id))
-    assert not processes.await_end(lambda: processes.marked(processes.WORKER_MARK, worker_id), PATIENCE)
+    assert not processes.await_end(
+        lambda: processes.marked(processes.WORKER_MARK, worker_id), PATIENCE
+    )
     assert pid not in processes.of_worker(worker_id, session)
     assert pid in processes.of_worker(worker_id, session, leads_session=True)
     assert not processes.kill_all(lambda: processes.of_worker(worker_id, session, True))
@@ -64,18 +77,31 @@ def test_an_orphan_without_the_mark_is_found_by_its_worker_s_session(worker_id):
 
 
 @pytest.mark.parametrize("leads_session", [False, True])
-def test_what_is_in_no_session_of_this_container_is_never_a_worker_s(leads_session, worker_id, monkeypatch):
-    """Its session's number is 0: the kernel's threads and whatever was started from outside. Looked up in a table made by hand, nothing is sent."""
+def test_what_is_in_no_session_of_this_container_is_never_a_worker_s(
+    leads_session, worker_id, monkeypatch
+):
+    """Its session's number is 0: the kernel's threads and whatever was started from outside.
+
+    Looked up in a table made by hand, nothing is sent.
+    """
     system, marked = processes.Process(10, False, 0, 0, 0), processes.Process(11, False, 10, 11, 0)
     monkeypatch.setattr(processes, "living", lambda: {10: system, 11: marked})
-    monkeypatch.setattr(processes, "environment", lambda pid: [f"{processes.WORKER_MARK}={worker_id}".encode()] if pid == 11 else [])
+    monkeypatch.setattr(
+        processes,
+        "environment",
+        lambda pid: [f"{processes.WORKER_MARK}={worker_id}".encode()] if pid == 11 else [],
+    )
     assert processes.of_worker(worker_id, 0, leads_session).keys() == {11}
     monkeypatch.undo()
 
 
-def test_what_a_living_worker_was_allowed_to_leave_running_is_not_among_what_is_ended_with_it(worker_id):
+def test_what_a_living_worker_was_allowed_to_leave_running_is_not_among_what_is_ended_with_it(
+    worker_id,
+):
     """It has neither the worker's mark nor its session, and may have become its child."""
-    process, pid = start(worker_id, f"env -u {processes.WORKER_MARK} setsid sh -c 'echo $$; exec sleep 600' & wait")
+    process, pid = start(
+        worker_id, f"env -u {processes.WORKER_MARK} setsid sh -c 'echo $$; exec sleep 600' & wait"
+    )
     try:
         assert pid not in processes.of_worker(worker_id, process.pid)
         assert process.pid in processes.of_worker(worker_id, process.pid)
@@ -104,7 +130,9 @@ def test_dead_members_that_nobody_reaps_do_not_keep_a_group_from_being_gone():
     process = subprocess.Popen(["sleep", "600"], process_group=0)
     table = {process.pid: processes.living()[process.pid]}
     started = time.monotonic()
-    assert not processes.kill_all(lambda: {pid: found for pid, found in table.items() if pid in processes.living()})
+    assert not processes.kill_all(
+        lambda: {pid: found for pid, found in table.items() if pid in processes.living()}
+    )
     assert time.monotonic() - started < processes.KILLED
     os.killpg(process.pid, 0)  # it is still there
     process.wait()

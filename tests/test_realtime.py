@@ -1,4 +1,7 @@
-"""The Socket.IO door, by real clients on a real server. The server has no workers: what workers do, this process does on its store."""
+"""The Socket.IO door, by real clients on a real server.
+
+The server has no workers: what workers do, this process does on its store.
+"""
 
 import json
 import socket
@@ -30,7 +33,9 @@ FEED = {}
 
 
 class InOrder(engineio.Client):
-    """Hands messages on in the order in which they come; as it is, each has a thread of its own and they overtake each other."""
+    """Hands messages on in the order in which they come; as it is, each has a thread of its own
+    and they overtake each other.
+    """
 
     def _trigger_event(self, event, *args, **options):
         return super()._trigger_event(event, *args, **{**options, "run_async": False})
@@ -42,7 +47,11 @@ class Client(socketio.Client):
 
 
 class Viewer:
-    """A Socket.IO client. `heard` has all that it was told, acks of `subscribe` too (`context: "ack"`), as `(seconds, message)`, in order."""
+    """A Socket.IO client.
+
+    `heard` has all that it was told, acks of `subscribe` too (`context: "ack"`), as `(seconds,
+    message)`, in order.
+    """
 
     def __init__(self, url, transport="websocket"):
         self.heard = []
@@ -82,7 +91,9 @@ class Viewer:
 
     def wait_for(self, seconds=10, **wanted):
         """Return the first message that has these values, once it is there."""
-        return wait_for(lambda: next(iter(self.messages(**wanted)), None), seconds, f"a message with {wanted}")
+        return wait_for(
+            lambda: next(iter(self.messages(**wanted)), None), seconds, f"a message with {wanted}"
+        )
 
     def is_connected(self):
         return self._client.connected and self._client.sid == self.sid
@@ -92,7 +103,9 @@ class Viewer:
         self._client.wait()
         self._session.close()
         if self._websocket:
-            self._websocket.shutdown()  # which the client leaves to the garbage collector where the server was the first to close
+            # which the client leaves to the garbage collector where the server was the first to
+            # close
+            self._websocket.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +118,10 @@ def server(tmp_path_factory):
 
 
 class Worker:
-    """Plays the workers' part on a server's store. Each call has an app context of its own: nothing is remembered."""
+    """Plays the workers' part on a server's store.
+
+    Each call has an app context of its own: nothing is remembered.
+    """
 
     def __init__(self, folder):
         self._app = make_app(folder)
@@ -127,7 +143,13 @@ class Worker:
             job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()._asdict()
             del job["number"]
             names = [f"{job_id[:8]}{place:04}" for place in range(number)]
-            session.execute(insert(Job), [{**job, "id": name, "change": lifecycle.rows.next_change(session)} for name in names])
+            session.execute(
+                insert(Job),
+                [
+                    {**job, "id": name, "change": lifecycle.rows.next_change(session)}
+                    for name in names
+                ],
+            )
         return names
 
     def claim(self, kind, job_id):
@@ -150,7 +172,10 @@ class Worker:
     def plan(self, job_id, children=1):
         task = self.claim("plan", job_id)
         with self.at_the_store():
-            units = [lifecycle.work.NewChild(str(place), f"c{place}", {}) for place in range(1, children + 1)]
+            units = [
+                lifecycle.work.NewChild(str(place), f"c{place}", {})
+                for place in range(1, children + 1)
+            ]
             assert lifecycle.work.add_planned(task, units)
             lifecycle.work.finish_plan(task)
 
@@ -173,9 +198,13 @@ class Worker:
     def write(self, job_id, *messages, step="a"):
         """Add lines to a step and return the job's revision after that."""
         with self.at_the_store(), store.write() as session:
-            step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id, Step.name == step)).scalar_one()
+            step_pk = session.execute(
+                select(Step.pk).where(Step.job_id == job_id, Step.name == step)
+            ).scalar_one()
             revision = lifecycle.rows.touch(session, job_id)
-            logs.append(session, step_pk, revision, [line(message) for message in messages], 10**6, 10**9)
+            logs.append(
+                session, step_pk, revision, [line(message) for message in messages], 10**6, 10**9
+            )
         return revision
 
     def revision(self, job_id):
@@ -215,7 +244,9 @@ def close(viewers):
 
 
 def falls(viewer, job_id):
-    """Return the pairs of successive messages about a job, its acks among them, where the revision falls."""
+    """Return the pairs of successive messages about a job, its acks among them, where the
+    revision falls.
+    """
     told = [message["revision"] for _, message in list(viewer.heard) if message["job_id"] == job_id]
     return [pair for pair in zip(told, told[1:], strict=False) if pair[1] < pair[0]]
 
@@ -227,7 +258,12 @@ def test_a_job_is_acked_with_its_status_and_revision_and_the_feed_with_ok(connec
     job_id = worker.begin()
     viewer = connect()
     structure = server.structure(job_id)
-    assert viewer.ask("subscribe", {"job_id": job_id}) == {"ok": True, "job_id": job_id, "status": "running", "revision": structure["revision"]}
+    assert viewer.ask("subscribe", {"job_id": job_id}) == {
+        "ok": True,
+        "job_id": job_id,
+        "status": "running",
+        "revision": structure["revision"],
+    }
     assert viewer.ask("subscribe", {}) == {"ok": True}
     assert viewer.ask("unsubscribe", {"job_id": job_id}) == {"ok": True, "job_id": job_id}
     assert viewer.ask("unsubscribe", {}) == {"ok": True}
@@ -271,7 +307,20 @@ NO_PAYLOAD = [
     ({}, {}),
     ({"job_id": "JOB"}, 1, 2, 3),
 ]
-UNKNOWN = ["nope", " JOB", "JOB ", "JOB%", "feed", "job:JOB", "\ud800", "a\x00b", "JOB\x00", "\U0001f600", "' OR 1=1 --", "0"]
+UNKNOWN = [
+    "nope",
+    " JOB",
+    "JOB ",
+    "JOB%",
+    "feed",
+    "job:JOB",
+    "\ud800",
+    "a\x00b",
+    "JOB\x00",
+    "\U0001f600",
+    "' OR 1=1 --",
+    "0",
+]
 
 
 def with_job(value, job_id):
@@ -280,18 +329,27 @@ def with_job(value, job_id):
         return value.replace("JOB", job_id)
     if isinstance(value, (list, tuple)):
         return type(value)(with_job(inner, job_id) for inner in value)
-    return {with_job(key, job_id): with_job(inner, job_id) for key, inner in value.items()} if isinstance(value, dict) else value
+    return (
+        {with_job(key, job_id): with_job(inner, job_id) for key, inner in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_what_is_no_payload_is_always_acked_joins_nothing_and_costs_no_connection(connect, worker, transport):
+def test_what_is_no_payload_is_always_acked_joins_nothing_and_costs_no_connection(
+    connect, worker, transport
+):
     job_id = worker.begin()
     viewer = connect(transport)
     asked = [(event, payload) for event in ("subscribe", "unsubscribe") for payload in NO_PAYLOAD]
     asked += [("subscribe", ({"job_id": unknown},)) for unknown in UNKNOWN]
     for event, payload in asked:
         ack = viewer.ask(event, *with_job(payload, job_id))
-        assert set(ack) == {"ok", "error"} and ack["ok"] is False and ack["error"].strip(), (event, payload)
+        assert set(ack) == {"ok", "error"} and ack["ok"] is False and ack["error"].strip(), (
+            event,
+            payload,
+        )
         assert "\n" not in ack["error"] and "Traceback" not in ack["error"]
     assert viewer.is_connected()
     other = connect()
@@ -336,7 +394,11 @@ def test_what_python_can_not_hold_is_acked_too(server, payload):
 
 def raw_connection(server, **options):
     """Return a websocket that has just been let in by Socket.IO."""
-    connection = websocket.create_connection(f"ws://{urlsplit(server.url).netloc}/socket.io/?EIO=4&transport=websocket", timeout=10, **options)
+    connection = websocket.create_connection(
+        f"ws://{urlsplit(server.url).netloc}/socket.io/?EIO=4&transport=websocket",
+        timeout=10,
+        **options,
+    )
     connection.recv()
     connection.send("40")
     connection.recv()
@@ -353,7 +415,9 @@ def test_one_connection_may_be_in_200_rooms_and_no_more(connect, worker):
         ack = viewer.ask("subscribe", payload)
         assert ack["ok"] is False and "200" in ack["error"]
     assert viewer.ask("subscribe", {"job_id": "nope"})["ok"] is False
-    assert viewer.subscribe(others[0])["ok"], "asking again for a room that one is in takes no place"
+    assert viewer.subscribe(others[0])["ok"], (
+        "asking again for a room that one is in takes no place"
+    )
     viewer.ask("unsubscribe", {"job_id": others[0]})
     viewer.subscribe(late)
     assert viewer.ask("subscribe", {"job_id": others[0]})["ok"] is False
@@ -398,7 +462,13 @@ def test_a_handler_that_breaks_is_acked_all_the_same(app, monkeypatch, caplog):
 
 def test_each_viewer_hears_of_what_it_asked_for_and_of_nothing_else(connect, worker):
     one, two = worker.begin(), worker.begin()
-    viewers = {"one": connect(), "two": connect(), "both": connect(), "feed": connect(), "none": connect()}
+    viewers = {
+        "one": connect(),
+        "two": connect(),
+        "both": connect(),
+        "feed": connect(),
+        "none": connect(),
+    }
     viewers["one"].subscribe(one)
     viewers["two"].subscribe(two)
     for job_id in (one, two):
@@ -407,10 +477,24 @@ def test_each_viewer_hears_of_what_it_asked_for_and_of_nothing_else(connect, wor
     for job_id in (one, two):
         worker.write(job_id, "x")
         worker.end(job_id)
-    for name, job_id in (("one", one), ("two", two), ("both", one), ("both", two), ("feed", one), ("feed", two)):
+    for name, job_id in (
+        ("one", one),
+        ("two", two),
+        ("both", one),
+        ("both", two),
+        ("feed", one),
+        ("feed", two),
+    ):
         viewers[name].wait_for(context="job", job_id=job_id, status="cancelled")
-    heard = {name: {message["job_id"] for _, message in viewer.heard} for name, viewer in viewers.items()}
-    assert heard["one"] == {one} and heard["two"] == {two} and heard["both"] == {one, two} and heard["none"] == set()
+    heard = {
+        name: {message["job_id"] for _, message in viewer.heard} for name, viewer in viewers.items()
+    }
+    assert (
+        heard["one"] == {one}
+        and heard["two"] == {two}
+        and heard["both"] == {one, two}
+        and heard["none"] == set()
+    )
     assert {message["context"] for _, message in viewers["feed"].heard} == {"job"}
     assert {"job", "job_step"} <= {message["context"] for _, message in viewers["one"].heard}
 
@@ -444,7 +528,9 @@ def test_messages_have_just_the_fields_of_the_contract(connect, worker):
     feed.wait_for(context="job", status="completed", job_id=job_id)
     told = viewer.messages(context="job_step") + viewer.messages(context="job") + feed.messages()
     for message in told:
-        assert set(message) - {"news"} == (STEP_KEYS if message["context"] == "job_step" else JOB_KEYS)
+        assert set(message) - {"news"} == (
+            STEP_KEYS if message["context"] == "job_step" else JOB_KEYS
+        )
         assert type(message["refresh_logs"]) is bool and type(message["revision"]) is int
     assert {message["step_name"] for message in viewer.messages(context="job_step")} == {"a"}
 
@@ -452,7 +538,9 @@ def test_messages_have_just_the_fields_of_the_contract(connect, worker):
 # When
 
 
-def test_a_status_change_is_told_at_once_with_refresh_logs_and_its_revision(connect, server, worker):
+def test_a_status_change_is_told_at_once_with_refresh_logs_and_its_revision(
+    connect, server, worker
+):
     job_id = worker.begin('[step.a]\n[step.b]\ndepends = "a"')
     viewer, feed = connect(), connect()
     viewer.subscribe(job_id)
@@ -469,7 +557,10 @@ def test_a_status_change_is_told_at_once_with_refresh_logs_and_its_revision(conn
     with worker.at_the_store():
         lifecycle.cancel(job_id)
         cancelled = store.job_head(job_id).revision
-    for message in (viewer.wait_for(context="job", status="cancelled"), viewer.wait_for(context="job_step", step_name="b", status="cancelled")):
+    for message in (
+        viewer.wait_for(context="job", status="cancelled"),
+        viewer.wait_for(context="job_step", step_name="b", status="cancelled"),
+    ):
         assert message["refresh_logs"] and message["revision"] == cancelled
     assert feed.wait_for(job_id=job_id, status="cancelled")["refresh_logs"]
     assert not viewer.messages(context="job_step", step_name="a", status="cancelled")
@@ -487,7 +578,9 @@ def test_commits_of_other_processes_are_told_long_before_the_next_hint(connect, 
     assert sorted(delays)[4] < 0.3, delays  # the median; on an idle machine it is a tenth of that
 
 
-def test_growth_is_told_at_most_once_a_second_for_each_step_and_the_last_is_always_told(connect, worker):
+def test_growth_is_told_at_most_once_a_second_for_each_step_and_the_last_is_always_told(
+    connect, worker
+):
     job_id = worker.begin("[step.a]\n[step.b]")
     worker.plan(job_id)
     viewer, feed = connect(), connect()
@@ -501,21 +594,33 @@ def test_growth_is_told_at_most_once_a_second_for_each_step_and_the_last_is_alwa
         for step in ("a", "b"):
             revisions[step] = worker.write(job_id, "x", step=step)
     for step in ("a", "b"):
-        wait_for(lambda: viewer.messages(step_name=step)[-1]["revision"] >= revisions[step], 3, "the last growth")  # noqa: B023
+        wait_for(
+            lambda: viewer.messages(step_name=step)[-1]["revision"] >= revisions[step],  # noqa: B023
+            3,
+            "the last growth",
+        )
         told = [(at, message) for at, message in viewer.heard if message.get("step_name") == step]
         times = [at for at, _ in told]
         assert times[0] - started < LATE, "the first comes at once"
         assert_a_second_apart(times)
-        assert all(message["refresh_logs"] and message["status"] == "running" for _, message in told)
-    fed = [at for at, message in feed.heard if message["job_id"] == job_id and message["refresh_logs"]]
+        assert all(
+            message["refresh_logs"] and message["status"] == "running" for _, message in told
+        )
+    fed = [
+        at for at, message in feed.heard if message["job_id"] == job_id and message["refresh_logs"]
+    ]
     assert_a_second_apart(fed)
 
 
 def assert_a_second_apart(times):
-    """Assert that messages which came at `times` were sent a second apart; each may have been late."""
+    """Assert that messages which came at `times` were sent a second apart; each may have been
+    late.
+    """
     assert len(times) >= 3
     assert times[-1] - times[0] > len(times) - 1 - LATE, times
-    assert all(later - earlier > 1 - LATE for earlier, later in zip(times, times[1:], strict=False)), times
+    assert all(
+        later - earlier > 1 - LATE for earlier, later in zip(times, times[1:], strict=False)
+    ), times
 
 
 def test_growth_of_counts_alone_asks_for_no_lines(connect, worker):
@@ -525,7 +630,15 @@ def test_growth_of_counts_alone_asks_for_no_lines(connect, worker):
     worker.complete(job_id)
     worker.complete(job_id)
     revision = worker.revision(job_id)
-    wait_for(lambda: [message for message in viewer.messages(context="job_step") if message["revision"] >= revision], 5, "growth")
+    wait_for(
+        lambda: [
+            message
+            for message in viewer.messages(context="job_step")
+            if message["revision"] >= revision
+        ],
+        5,
+        "growth",
+    )
     assert not viewer.messages(context="job_step", refresh_logs=True)
 
 
@@ -536,7 +649,10 @@ def test_late_lines_of_a_job_that_has_ended_are_told(connect, worker):
     viewer.subscribe(job_id)
     viewer.wait_for(context="job", job_id=job_id)
     revision = worker.write(job_id, "written while the process was being ended")
-    assert viewer.wait_for(context="job_step", refresh_logs=True, revision=revision)["status"] == "cancelled"
+    assert (
+        viewer.wait_for(context="job_step", refresh_logs=True, revision=revision)["status"]
+        == "cancelled"
+    )
 
 
 def test_a_room_at_rest_gets_a_hint_every_two_seconds_and_so_does_the_feed(connect, worker):
@@ -551,13 +667,29 @@ def test_a_room_at_rest_gets_a_hint_every_two_seconds_and_so_does_the_feed(conne
     waiting.subscribe(still)
     started = time.monotonic()
     wait_for(lambda: time.monotonic() - started > 4.5, 10, "some time")
-    hint = {"context": "job", "job_id": job_id, "status": "cancelled", "refresh_logs": False, "revision": worker.revision(job_id)}
-    assert [message for at, message in viewer.heard if at > started] == [hint] * len([at for at, _ in viewer.heard if at > started])
+    hint = {
+        "context": "job",
+        "job_id": job_id,
+        "status": "cancelled",
+        "refresh_logs": False,
+        "revision": worker.revision(job_id),
+    }
+    assert [message for at, message in viewer.heard if at > started] == [hint] * len(
+        [at for at, _ in viewer.heard if at > started]
+    )
     for heard in (viewer.heard, feed.heard, waiting.heard):
         times = [started] + [at for at, _ in heard if at > started] + [time.monotonic()]
-        assert max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) < HEARTBEAT + LATE
+        assert (
+            max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+            < HEARTBEAT + LATE
+        )
     last = feed.heard[-1][1]
-    assert last == {**hint, "job_id": still, "revision": worker.revision(still), "news": last["news"]}
+    assert last == {
+        **hint,
+        "job_id": still,
+        "revision": worker.revision(still),
+        "news": last["news"],
+    }
 
 
 def test_who_joins_hears_something_long_before_the_next_hint(connect, worker):
@@ -586,18 +718,28 @@ def test_a_deleted_job_is_told_once_to_its_room_and_the_feed(connect, worker):
     for hearing in (viewer, feed):
         told = hearing.wait_for(job_id=job_id, status="deleted")
         told.pop("news", None)  # the feed's has it
-        assert told == {"context": "job", "job_id": job_id, "status": "deleted", "refresh_logs": False, "revision": told["revision"]}
+        assert told == {
+            "context": "job",
+            "job_id": job_id,
+            "status": "deleted",
+            "refresh_logs": False,
+            "revision": told["revision"],
+        }
         assert told["revision"] >= revision
     heard = len(other.heard)
     wait_for(lambda: len(other.heard) >= heard + 2, 10, "two more hints")
     for hearing in (viewer, feed):
-        assert [message["status"] for message in hearing.messages(job_id=job_id)].count("deleted") == 1
+        assert [message["status"] for message in hearing.messages(job_id=job_id)].count(
+            "deleted"
+        ) == 1
         assert hearing.messages(job_id=job_id)[-1]["status"] == "deleted"
     assert viewer.ask("subscribe", {"job_id": job_id})["ok"] is False
     assert falls(viewer, job_id) == []
 
 
-def test_revisions_never_fall_for_viewers_that_come_and_go_while_a_job_runs(connect, server, worker):
+def test_revisions_never_fall_for_viewers_that_come_and_go_while_a_job_runs(
+    connect, server, worker
+):
     job_id = worker.begin("[step.a]\n[step.b]", children=40)
     worker.plan(job_id)
     ended = threading.Event()
@@ -609,7 +751,8 @@ def test_revisions_never_fall_for_viewers_that_come_and_go_while_a_job_runs(conn
                 worker.complete(job_id, lines=[line(f"{number}.{place}") for place in range(3)])
                 worker.write(job_id, "and b", step="b")
             deadline = time.monotonic() + 30
-            while len(viewers) <= 3 and time.monotonic() < deadline:  # however long a viewer takes to come
+            # however long a viewer takes to come
+            while len(viewers) <= 3 and time.monotonic() < deadline:
                 worker.write(job_id, "and b again", step="b")
         finally:
             ended.set()
@@ -641,10 +784,17 @@ def test_ten_viewers_of_a_job_with_real_workers_agree(shared_server):
         assert structure["status"] == "completed"
         for viewer in viewers:
             viewer.wait_for(context="job", status="completed", job_id=job_id)
-            wait_for(lambda: viewer.heard[-1][1]["revision"] == structure["revision"], 5, "the last revision")  # noqa: B023
+            wait_for(
+                lambda: viewer.heard[-1][1]["revision"] == structure["revision"],  # noqa: B023
+                5,
+                "the last revision",
+            )
             assert falls(viewer, job_id) == []
         for step in structure["steps"]:
-            told = [[message["status"] for message in viewer.messages(step_name=step["name"])] for viewer in viewers]
+            told = [
+                [message["status"] for message in viewer.messages(step_name=step["name"])]
+                for viewer in viewers
+            ]
             assert {statuses[-1] for statuses in told} == {step["status"]}
             assert all(Counter(statuses)["completed"] == 1 for statuses in told)
     finally:
@@ -661,13 +811,29 @@ def test_a_client_may_fall_back_to_long_polling(connect, worker):
 
 # Who may connect
 
-FOREIGN = ["http://evil.example", "null", "", "https://127.0.0.1", "http://localhost:1", "file://", "http://127.0.0.1.evil.example", "http://[::1]"]
+FOREIGN = [
+    "http://evil.example",
+    "null",
+    "",
+    "https://127.0.0.1",
+    "http://localhost:1",
+    "file://",
+    "http://127.0.0.1.evil.example",
+    "http://[::1]",
+]
 
 
 def own_and_foreign(server):
     """Return an Origin that is right but for what precedes the host, and foreign ones."""
     netloc = urlsplit(server.url).netloc
-    return f"http://{netloc}", [*FOREIGN, f"http://{netloc}@evil.example", f"http://evil.example#{netloc}", f"http://user@{netloc}", f"ws://{netloc}", netloc]
+    return f"http://{netloc}", [
+        *FOREIGN,
+        f"http://{netloc}@evil.example",
+        f"http://evil.example#{netloc}",
+        f"http://user@{netloc}",
+        f"ws://{netloc}",
+        netloc,
+    ]
 
 
 def handshake(server, **options):
@@ -712,15 +878,39 @@ def test_a_foreign_host_is_refused_before_engine_io_sees_the_request(server):
     for host in ("evil.example", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}"):
         assert handshake(server, host=host, suppress_origin=True) == 403
         assert handshake(server, host=host, origin=f"http://{host}") == 403
-        assert server.get("/socket.io/?EIO=4&transport=polling", headers={"Host": host}).status_code == 403
+        assert (
+            server.get("/socket.io/?EIO=4&transport=polling", headers={"Host": host}).status_code
+            == 403
+        )
 
 
 def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, shared_server):
     viewer = connect(url=shared_server.url)
     url = shared_server.url.replace("http://", "ws://") + "/socket.io/?EIO=4&transport=websocket"
-    for packet in ("42", "42[", "42{}", "42[]", "42[1]", "42[null,{}]", '420["subscribe"', "4", "9", "x", "451-", '451-["subscribe",{"_placeholder":true,"num":0}]',
-                   "40/other,", "41", "43", "44", "42" + "[" * 50_000, '42["subscribe",' + "9" * 5000 + "]", "4" * 200_000):  # fmt: skip
-        with closing(websocket.create_connection(url, timeout=10, suppress_origin=True)) as connection:
+    for packet in (
+        "42",
+        "42[",
+        "42{}",
+        "42[]",
+        "42[1]",
+        "42[null,{}]",
+        '420["subscribe"',
+        "4",
+        "9",
+        "x",
+        "451-",
+        '451-["subscribe",{"_placeholder":true,"num":0}]',
+        "40/other,",
+        "41",
+        "43",
+        "44",
+        "42" + "[" * 50_000,
+        '42["subscribe",' + "9" * 5000 + "]",
+        "4" * 200_000,
+    ):
+        with closing(
+            websocket.create_connection(url, timeout=10, suppress_origin=True)
+        ) as connection:
             connection.recv()
             connection.send("40")
             connection.recv()
@@ -734,11 +924,15 @@ def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, shared_server):
 
 
 class Deaf:
-    """A viewer that subscribes over a raw websocket and then reads nothing: its own buffer is as small as the kernel allows."""
+    """A viewer that subscribes over a raw websocket and then reads nothing: its own buffer is
+    as small as the kernel allows.
+    """
 
     def __init__(self, server, job_id):
         address = urlsplit(server.url)
-        connection = self._connection = socket.create_connection((address.hostname, address.port), timeout=10)
+        connection = self._connection = socket.create_connection(
+            (address.hostname, address.port), timeout=10
+        )
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         self._websocket = raw_connection(server, socket=connection)
         self._websocket.send("42" + json.dumps(["subscribe", {"job_id": job_id}]))
@@ -756,10 +950,16 @@ class Deaf:
 
 def figure(server, name):
     """Return the value of a figure of the server's."""
-    return next(float(line.split()[-1]) for line in server.get("/metrics").text.splitlines() if line.startswith(f"{name} "))
+    return next(
+        float(line.split()[-1])
+        for line in server.get("/metrics").text.splitlines()
+        if line.startswith(f"{name} ")
+    )
 
 
-def test_a_viewer_that_does_not_read_is_cut_off_while_the_others_hear_all_in_time(connect, server, worker):
+def test_a_viewer_that_does_not_read_is_cut_off_while_the_others_hear_all_in_time(
+    connect, server, worker
+):
     job_id = worker.submit("\n".join(f"[step.s{number}]" for number in range(60)))
     viewer = connect()
     viewer.subscribe(job_id)

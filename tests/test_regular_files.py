@@ -1,4 +1,6 @@
-"""Files that are read by their names: whatever takes a file's place, also between the look at it and its opening, the process goes on."""
+"""Files that are read by their names: whatever takes a file's place, also between the look at
+it and its opening, the process goes on.
+"""
 
 import os
 import signal
@@ -48,7 +50,10 @@ def make_large(path):
 
 
 def make_growing(path):
-    path.symlink_to("/proc/self/mountinfo" if os.path.getsize("/proc/self/mountinfo") else "/proc/self/smaps")  # says that it is empty
+    # says that it is empty
+    path.symlink_to(
+        "/proc/self/mountinfo" if os.path.getsize("/proc/self/mountinfo") else "/proc/self/smaps"
+    )
 
 
 def make_nothing(path):
@@ -59,7 +64,17 @@ def make_loop(path):
     path.symlink_to(path)
 
 
-KINDS = [make_pipe, make_folder, make_socket, make_link_to_device, make_link_to_terminal, make_large, make_growing, make_nothing, make_loop]
+KINDS = [
+    make_pipe,
+    make_folder,
+    make_socket,
+    make_link_to_device,
+    make_link_to_terminal,
+    make_large,
+    make_growing,
+    make_nothing,
+    make_loop,
+]
 kinds = pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
 
 
@@ -81,7 +96,9 @@ def given_up():
 
 @pytest.fixture
 def exchange(monkeypatch):
-    """Have another kind of file take the place of a regular one after it was looked at, before it is opened."""
+    """Have another kind of file take the place of a regular one after it was looked at, before
+    it is opened.
+    """
 
     def arrange(make):
         real, done = os.open, []
@@ -101,7 +118,11 @@ def exchange(monkeypatch):
 def test_a_regular_file_is_read(tmp_path):
     (tmp_path / "file").write_bytes(b"x" * MOST)
     (tmp_path / "link").symlink_to("file")
-    assert read_regular(tmp_path / "file", MOST) == read_regular(tmp_path / "link", MOST) == b"x" * MOST
+    assert (
+        read_regular(tmp_path / "file", MOST)
+        == read_regular(tmp_path / "link", MOST)
+        == b"x" * MOST
+    )
     with pytest.raises(Unfit, match=f"must be at most {MOST - 1} bytes"):
         read_regular(tmp_path / "file", MOST - 1)
 
@@ -158,14 +179,26 @@ def read_secret(path):
 
 def read_database(path):
     with pytest.raises(SettingsError) as error:
-        config.load({"JOBSYNC_DATA_DIR": str(path.parent / "data"), "JOBSYNC_DATABASE_URL": f"sqlite:///{path}"})
+        config.load(
+            {
+                "JOBSYNC_DATA_DIR": str(path.parent / "data"),
+                "JOBSYNC_DATABASE_URL": f"sqlite:///{path}",
+            }
+        )
     return [error.value.message]
 
 
-READERS = {"a.toml": read_definition, "rules.toml": read_rules, "a.js": read_asset, "secret.key": read_secret}
+READERS = {
+    "a.toml": read_definition,
+    "rules.toml": read_rules,
+    "a.js": read_asset,
+    "secret.key": read_secret,
+}
 
 
-@pytest.mark.parametrize("make", [make for make in KINDS if make is not make_growing], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [make for make in KINDS if make is not make_growing], ids=lambda make: make.__name__
+)
 @pytest.mark.parametrize("name", READERS)
 def test_whoever_reads_by_name_says_what_is_wrong_and_goes_on(name, make, tmp_path, exchange):
     path = tmp_path / name

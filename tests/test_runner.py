@@ -1,4 +1,6 @@
-"""The runner and the outbox, in this process: what step types do and misdo, and that what is gathered is stored, once and in order."""
+"""The runner and the outbox, in this process: what step types do and misdo, and that what is
+gathered is stored, once and in order.
+"""
 
 import os
 import subprocess
@@ -77,13 +79,18 @@ def outbox(core):
 
 
 def do(hand, outbox, job_id, stop=None):
-    """Claim one unit of work, do it as a worker does, and have the job moved on. Returns its context."""
+    """Claim one unit of work, do it as a worker does, and have the job moved on.
+
+    Returns its context.
+    """
     (task,) = hand.claim()
     outbox.take_up(task, begun=True)
     context = TaskContext(task, outbox)
     if stop:
         context.stop(stop)
-    {"plan": runner.run_plan, "child": runner.run_child, "summary": runner.run_summary}[task.kind](context, outbox)
+    {"plan": runner.run_plan, "child": runner.run_child, "summary": runner.run_summary}[task.kind](
+        context, outbox
+    )
     outbox.flush()
     hand.advance(job_id)
     return context
@@ -123,8 +130,13 @@ def raising(error):
     return run
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), SystemExit(0), KeyboardInterrupt(), RecursionError(), MemoryError()])
-def test_whatever_a_step_type_raises_fails_its_child_with_the_traceback_in_the_log(hand, outbox, error):
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("bad"), SystemExit(0), KeyboardInterrupt(), RecursionError(), MemoryError()],
+)
+def test_whatever_a_step_type_raises_fails_its_child_with_the_traceback_in_the_log(
+    hand, outbox, error
+):
     behaviour.run = raising(error)
     job_id = start(hand, outbox)
     do(hand, outbox, job_id)
@@ -141,7 +153,9 @@ def test_a_failure_that_a_step_type_tells_of_has_no_traceback(hand, outbox):
     assert (hand.children(job_id)[0]["error"], messages(job_id)) == ("no such folder", [])
 
 
-@pytest.mark.parametrize("result", [{"path": Path("/")}, {"n": float("nan")}, {1, 2}, object(), b"bytes"])
+@pytest.mark.parametrize(
+    "result", [{"path": Path("/")}, {"n": float("nan")}, {1, 2}, object(), b"bytes"]
+)
 def test_a_result_that_json_can_not_say_fails_the_child(hand, outbox, result):
     behaviour.run = lambda context, unit: result
     job_id = start(hand, outbox)
@@ -173,7 +187,9 @@ def test_what_an_attempt_spawns_again_is_the_same_child(hand, outbox):
     job_id = start(hand, outbox, ODD + "\nretries = 1")
     for _ in range(4):
         do(hand, outbox, job_id)
-    assert [(child["name"], child["status"]) for child in hand.children(job_id)] == [(name, "completed") for name in ("c1", "x", "y")]
+    assert [(child["name"], child["status"]) for child in hand.children(job_id)] == [
+        (name, "completed") for name in ("c1", "x", "y")
+    ]
     recount(job_id)
 
 
@@ -226,7 +242,16 @@ def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, outbox, er
     do(hand, outbox, job_id)
     outbox.flush()
     assert calls == ["next"]
-    assert len([text for text in messages(job_id) if text == "A callback for the stop of this work failed:"]) == 2
+    assert (
+        len(
+            [
+                text
+                for text in messages(job_id)
+                if text == "A callback for the stop of this work failed:"
+            ]
+        )
+        == 2
+    )
 
 
 def test_a_watching_thread_that_fails_ends_its_worker(hand, stubborn):
@@ -246,24 +271,41 @@ def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbo
         seen["open"] = db.session().in_transaction()
 
     job_id = hand.submit(ODD.replace("step.a", "step.b") + '\ndepends = "a"\n' + ODD)
-    behaviour.run = lambda context, unit: run(context, unit) if context.step_name == "b" else {"n": 1}
+    behaviour.run = lambda context, unit: (
+        run(context, unit) if context.step_name == "b" else {"n": 1}
+    )
     hand.advance(job_id)
     for _ in range(5):
         do(hand, outbox, job_id)
     assert hand.children(job_id, "b")[0]["status"] == "completed"
-    assert (seen["results"], seen["of the step"], seen["type"]) == ([{"n": 1}], {"results": [{"n": 1}]}, "odd")
+    assert (seen["results"], seen["of the step"], seen["type"]) == (
+        [{"n": 1}],
+        {"results": [{"n": 1}]},
+        "odd",
+    )
     assert seen["ids"] == [hand.children(job_id, "a")[0]["id"]]
     assert not seen["open"]
 
 
-def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by_another_job(hand, outbox):
+def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by_another_job(
+    hand, outbox
+):
     found = []
     behaviour.plan = lambda context: [Unit("c1", {"n": 1}), Unit("c2", {"n": 2})]
 
     def run(context, unit):
         run = context.last_run()
-        found.append(run and (run["job_id"], run["child_count"], [given for _, given in context.run_children(run["id"])]))
-        found.append(run and [context.result(child) for child, _ in context.run_children(run["id"])])
+        found.append(
+            run
+            and (
+                run["job_id"],
+                run["child_count"],
+                [given for _, given in context.run_children(run["id"])],
+            )
+        )
+        found.append(
+            run and [context.result(child) for child, _ in context.run_children(run["id"])]
+        )
         return {"of": context.job_id, **unit}
 
     def look_back(text=ODD):
@@ -280,7 +322,10 @@ def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by
     first, about, _ = look_back()
     assert about is None
     second, about, results = look_back()
-    assert about == (first, 2, [{"n": 1}, {"n": 2}]) and results == [{"of": first, "n": 1}, {"of": first, "n": 2}]
+    assert about == (first, 2, [{"n": 1}, {"n": 2}]) and results == [
+        {"of": first, "n": 1},
+        {"of": first, "n": 2},
+    ]
     failing = hand.submit(ODD + "\nmax_child_failures = 1")
     behaviour.run = lambda context, unit: {} if unit["n"] == 1 else 1 / 0
     hand.advance(failing)
@@ -314,7 +359,14 @@ def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, ou
 
 
 @pytest.mark.parametrize(
-    "units", [[Unit("x", {"path": Path("/")})], [Unit("x", {"n": float("inf")})], ["x"], [None], [Unit("ok"), Unit("x", {"s": {1}})]]
+    "units",
+    [
+        [Unit("x", {"path": Path("/")})],
+        [Unit("x", {"n": float("inf")})],
+        ["x"],
+        [None],
+        [Unit("ok"), Unit("x", {"s": {1}})],
+    ],
 )
 def test_units_that_can_not_be_stored_break_the_planning_and_not_the_worker(hand, outbox, units):
     behaviour.plan = lambda context: units
@@ -347,7 +399,10 @@ def test_a_planning_that_raises_keeps_the_children_that_it_had_found_in_the_coun
 
     behaviour.plan = plan
     job_id = start(hand, outbox)
-    assert (hand.step(job_id)["error"], hand.step(job_id)["children"]["cancelled"]) == ("planning failed: no more", 1)
+    assert (hand.step(job_id)["error"], hand.step(job_id)["children"]["cancelled"]) == (
+        "planning failed: no more",
+        1,
+    )
     assert messages(job_id) == ["looking"]
 
 
@@ -391,7 +446,9 @@ def test_a_summary_that_is_no_table_fails_the_step_with_the_reason(hand, outbox,
     assert hand.step(job_id)["error"].startswith("summing up failed: ")
 
 
-@pytest.mark.parametrize("error", [StoreBusy(), OperationalError("", {}, Exception("database is locked"))])
+@pytest.mark.parametrize(
+    "error", [StoreBusy(), OperationalError("", {}, Exception("database is locked"))]
+)
 @pytest.mark.parametrize("word", ["planned_so_far", "finish_plan", "break_unit", "finish_summary"])
 def test_a_word_that_meets_a_locked_database_is_said_again(hand, outbox, monkeypatch, word, error):
     monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
@@ -454,7 +511,9 @@ def test_lines_are_stored_with_or_before_the_end_of_their_child(hand, outbox):
     TaskContext(task, outbox).log("my only line")
     outbox.add_end(work.End(task, "completed", None, None, 0))
     outbox.flush()
-    assert hand.step(task.job_id)["log_count"] == hand.step(task.job_id)["children"]["completed"] == 1
+    assert (
+        hand.step(task.job_id)["log_count"] == hand.step(task.job_id)["children"]["completed"] == 1
+    )
 
 
 def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, outbox, monkeypatch):
@@ -474,7 +533,9 @@ def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, outbox, monkey
     assert messages(task.job_id) == ["once"]
 
 
-def test_who_must_not_wait_keeps_what_can_not_be_stored_and_leaves_the_outbox_to_who_is_at_it(hand, outbox, monkeypatch):
+def test_who_must_not_wait_keeps_what_can_not_be_stored_and_leaves_the_outbox_to_who_is_at_it(
+    hand, outbox, monkeypatch
+):
     task = running_task(hand, outbox)
     TaskContext(task, outbox).log("once")
     outbox.take_up(task, begun=False)
@@ -547,7 +608,8 @@ from jobsync.engine import worker
 worker.GRACE, worker.SHUTDOWN_GRACE = 0.2, 0.2
 {watch}
 registry.register(test_runner.odd)
-test_runner.behaviour.run = lambda context, unit: [context.log("busy")] + [time.sleep(0.1) for _ in range(300)]
+test_runner.behaviour.run = lambda context, unit: [context.log("busy")] + \
+[time.sleep(0.1) for _ in range(300)]
 app = make_app(Path({folder!r}))
 worker.Worker(app, {name!r}).run()
 """
@@ -555,13 +617,17 @@ worker.Worker(app, {name!r}).run()
 
 @pytest.fixture
 def stubborn(hand, folder):
-    """Return a function that starts a worker process and waits until it does a stubborn child of a new job. Returns `(job_id, process)`."""
+    """Return a function that starts a worker process and waits until it does a stubborn child
+    of a new job. Returns `(job_id, process)`.
+    """
     processes = []
 
     def start_one(text=ODD, watch=""):
         job_id = hand.submit(text)
         hand.advance(job_id)
-        code = WORKER.format(root=str(ROOT), folder=str(folder), name=f"stubborn{len(processes)}", watch=watch)
+        code = WORKER.format(
+            root=str(ROOT), folder=str(folder), name=f"stubborn{len(processes)}", watch=watch
+        )
         process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
         processes.append(process)
         wait_for(lambda: (hand.advance(job_id), messages(job_id))[1], 30, "the child's line")
@@ -591,14 +657,20 @@ def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, st
     recount(job_id)
 
 
-def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(hand, outbox, core, monkeypatch):
+def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(
+    hand, outbox, core, monkeypatch
+):
     """Stored before, it would let the next attempt begin beside that."""
     job_id = start(hand, outbox, ODD + '\ntimeout = "100ms"\nretries = 1')
     (task,) = hand.claim("w")
     order = []
     late = worker.Worker(core, "w")
     context = late._enter(task, begun=True)
-    monkeypatch.setattr(late, "_end_own", lambda: order.append((hand.children(job_id)[0]["status"], list(late._outbox._ended))))
+    monkeypatch.setattr(
+        late,
+        "_end_own",
+        lambda: order.append((hand.children(job_id)[0]["status"], list(late._outbox._ended))),
+    )
     monkeypatch.setattr(worker.os, "_exit", order.append)
     context.started -= 10
     late._check(context)
@@ -606,7 +678,10 @@ def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(hand
     late._check(context)
     db.session.rollback()
     assert order == [("running", []), 1]
-    assert (hand.children(job_id)[0]["status"], hand.children(job_id)[0]["error"]) == ("pending", "timed out after 0.1 s")
+    assert (hand.children(job_id)[0]["status"], hand.children(job_id)[0]["error"]) == (
+        "pending",
+        "timed out after 0.1 s",
+    )
 
 
 def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn):

@@ -1,4 +1,6 @@
-"""The OpenAPI document is valid, and no call that can be made up from it gives a 500 or an answer that it doesn't describe."""
+"""The OpenAPI document is valid, and no call that can be made up from it gives a 500 or an
+answer that it doesn't describe.
+"""
 
 from itertools import cycle
 
@@ -36,7 +38,9 @@ CALLS = (
     "POST /metrics/painted",
 )
 STEPS = '[step.a]\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"'
-HEAD = '[params.text]\ntype = "string"\ndefault = "x"\n[params.count]\ntype = "integer"\ndefault = 1'
+HEAD = (
+    '[params.text]\ntype = "string"\ndefault = "x"\n[params.count]\ntype = "integer"\ndefault = 1'
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +58,9 @@ def api(tmp_path_factory):
 
 
 def jobs_in_every_status(hand):
-    """Return the ids of a pending, a running, a completed, a failed and a cancelled job, most with lines and children."""
+    """Return the ids of a pending, a running, a completed, a failed and a cancelled job, most
+    with lines and children.
+    """
     with hand.app.app_context():
         work.beat("w1")  # so that readiness has no reason to be refused
         running = hand.begin(STEPS, number=3, head=HEAD)
@@ -70,7 +76,13 @@ def jobs_in_every_status(hand):
 
 def made_up(api, operation, mode):
     """Return a test that is called with each made-up case."""
-    quiet = settings(max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    quiet = settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     return lambda check: quiet(given(case=operation.as_strategy(generation_mode=mode))(check))()
 
 
@@ -82,7 +94,11 @@ def test_the_document_is_valid_and_names_every_call(api):
 
 def test_no_route_of_the_api_is_left_out_of_the_document(api):
     rules = [rule for rule in api.app.url_map.iter_rules() if rule.rule.startswith("/api/")]
-    routes = {f"{method} {rule.rule.replace('<', '{').replace('>', '}')}" for rule in rules for method in rule.methods - {"HEAD", "OPTIONS"}}
+    routes = {
+        f"{method} {rule.rule.replace('<', '{').replace('>', '}')}"
+        for rule in rules
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
     assert routes - set(CALLS) == {"GET /api/docs", "GET /api/openapi.json"}
 
 
@@ -96,7 +112,9 @@ def test_every_answer_is_as_described(api, call):
         called.append(call_as_made_up(case))
         called.append(call_with_real_names(case, next(names)))
 
-    for case in api.iter_coverage_cases(operation, generation_modes=list(GenerationMode), generation_config=api.config.generation):
+    for case in api.iter_coverage_cases(
+        operation, generation_modes=list(GenerationMode), generation_config=api.config.generation
+    ):
         check(case)
     made_up(api, operation, GenerationMode.POSITIVE)(check)
     if operation.query or operation.body:  # a path or a call without input can't be made wrong
@@ -105,14 +123,20 @@ def test_every_answer_is_as_described(api, call):
 
 
 def call_as_made_up(case):
-    """Call, and check all but that good data are taken: the document can't tell a real cursor, name or status list from another."""
+    """Call, and check all but that good data are taken: the document can't tell a real cursor,
+    name or status list from another.
+    """
     response = case.call()
-    case.validate_response(response, excluded_checks=[checks.CHECKS.get_one("positive_data_acceptance")])
+    case.validate_response(
+        response, excluded_checks=[checks.CHECKS.get_one("positive_data_acceptance")]
+    )
     return response
 
 
 def call_with_real_names(case, job_id):
-    """Call again for a job, step and definition that there are, so that the answer isn't always a 404."""
+    """Call again for a job, step and definition that there are, so that the answer isn't always
+    a 404.
+    """
     real = {"job_id": job_id, "step_name": "a", "definition_id": "d"}
     for name in case.path_parameters or ():
         case.path_parameters[name] = real[name]
@@ -121,6 +145,11 @@ def call_with_real_names(case, job_id):
     if isinstance(case.body, dict) and isinstance(case.body.get("definition"), str):
         case.body["definition"] = "d"
     response = case.call()
-    names = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
+    names = (
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    )
     case.validate_response(response, checks=[checks.CHECKS.get_one(name) for name in names])
     return response

@@ -1,4 +1,6 @@
-"""Statuses and what follows from them: by exhaustive table over small cases, and by Hypothesis over random jobs."""
+"""Statuses and what follows from them: by exhaustive table over small cases, and by Hypothesis
+over random jobs.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -36,10 +38,17 @@ from jobsync.status import (
 
 STATUSES_OF = {"job": JOB_STATUSES, "step": STEP_STATUSES, "child": CHILD_STATUSES}
 
-# How a dependency lets its dependents begin, written out from the contract: every (status, on_error) there is.
+# How a dependency lets its dependents begin, written out from the contract: every (status,
+# on_error) there is.
 WAITS = {(status, on_error) for status in (PENDING, RUNNING) for on_error in ("fail", "continue")}
 LETS_RUN = {(COMPLETED, "fail"), (COMPLETED, "continue"), (FAILED, "continue")}
-SKIPS = {(FAILED, "fail"), (CANCELLED, "fail"), (CANCELLED, "continue"), (SKIPPED, "fail"), (SKIPPED, "continue")}
+SKIPS = {
+    (FAILED, "fail"),
+    (CANCELLED, "fail"),
+    (CANCELLED, "continue"),
+    (SKIPPED, "fail"),
+    (SKIPPED, "continue"),
+}
 ENDS = sorted(WAITS | LETS_RUN | SKIPS)
 
 
@@ -58,7 +67,11 @@ def test_a_terminal_status_changes_by_a_retry_alone():
     for kind, statuses in STATUSES_OF.items():
         for old, new in product(TERMINAL, statuses):
             may = allowed(kind, old, new)
-            assert may == (new == PENDING and old in statuses and old != COMPLETED), (kind, old, new)
+            assert may == (new == PENDING and old in statuses and old != COMPLETED), (
+                kind,
+                old,
+                new,
+            )
 
 
 def test_the_statuses_are_those_of_the_contract():
@@ -85,11 +98,18 @@ def test_an_unknown_status_may_go_nowhere():
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 @pytest.mark.parametrize("always_run", [False, True])
 @pytest.mark.parametrize("planned", [False, True])
-def test_a_pending_step_begins_waits_or_is_skipped_as_its_dependencies_say(number, always_run, planned):
+def test_a_pending_step_begins_waits_or_is_skipped_as_its_dependencies_say(
+    number, always_run, planned
+):
     for ends in combinations_with_replacement(ENDS, number):
-        dependencies = [StepFacts(f"d{place}", status, on_error=on_error) for place, (status, on_error) in enumerate(ends)]
+        dependencies = [
+            StepFacts(f"d{place}", status, on_error=on_error)
+            for place, (status, on_error) in enumerate(ends)
+        ]
         names = tuple(dependency.name for dependency in dependencies)
-        step = StepFacts("s", depends=names, always_run=always_run, planned=planned, on_error="continue")
+        step = StepFacts(
+            "s", depends=names, always_run=always_run, planned=planned, on_error="continue"
+        )
         if not always_run and SKIPS & set(ends):
             expected = Move(SKIPPED, WAITING)
         elif WAITS & set(ends):
@@ -108,7 +128,14 @@ def test_a_running_step_ends_by_its_stage_and_its_children(stage, has_summary):
     for counts in product((0, 1, 2), repeat=5):
         children = dict(zip(CHILD_STATUSES, counts, strict=True))
         for limit in (0, 1, 2):
-            step = StepFacts("s", RUNNING, stage=stage, has_summary=has_summary, children=children, max_child_failures=limit)
+            step = StepFacts(
+                "s",
+                RUNNING,
+                stage=stage,
+                has_summary=has_summary,
+                children=children,
+                max_child_failures=limit,
+            )
             assert_running_step_moves_rightly(step)
 
 
@@ -132,19 +159,38 @@ def test_a_step_that_is_not_planned_to_the_end_goes_on_though_all_its_children_a
 
 
 def test_the_reason_of_a_broken_step_is_its_own():
-    assert move_of(StepFacts("s", RUNNING, stage=BROKEN, error="planning failed: no such folder")).error == "planning failed: no such folder"
+    assert (
+        move_of(
+            StepFacts("s", RUNNING, stage=BROKEN, error="planning failed: no such folder")
+        ).error
+        == "planning failed: no such folder"
+    )
 
 
 @pytest.mark.parametrize(
-    ("failed", "limit", "reason"), [(1, 0, "1 child failed"), (2, 0, "2 children failed"), (3, 2, "3 children failed, 2 tolerated")]
+    ("failed", "limit", "reason"),
+    [
+        (1, 0, "1 child failed"),
+        (2, 0, "2 children failed"),
+        (3, 2, "3 children failed, 2 tolerated"),
+    ],
 )
 def test_the_reason_of_too_many_failures_counts_them(failed, limit, reason):
-    assert move_of(StepFacts("s", RUNNING, stage=CHILDREN, children={FAILED: failed}, max_child_failures=limit)).error == reason
+    assert (
+        move_of(
+            StepFacts(
+                "s", RUNNING, stage=CHILDREN, children={FAILED: failed}, max_child_failures=limit
+            )
+        ).error
+        == reason
+    )
 
 
 def test_nothing_follows_for_a_step_that_has_ended():
     for status, stage in product(TERMINAL, (WAITING, PLAN, CHILDREN, SUMMARY, DONE, BROKEN)):
-        assert move_of(StepFacts("s", status, stage=stage, children={FAILED: 9, PENDING: 1})) is None
+        assert (
+            move_of(StepFacts("s", status, stage=stage, children={FAILED: 9, PENDING: 1})) is None
+        )
 
 
 # A job
@@ -159,8 +205,13 @@ def end_of(steps):
 
 @pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_a_job_ends_when_its_steps_have_and_as_they_have(number):
-    for cases in combinations_with_replacement(list(product(STEP_STATUSES, ("fail", "continue"))), number):
-        steps = [StepFacts(f"s{place}", status, on_error=on_error) for place, (status, on_error) in enumerate(cases)]
+    for cases in combinations_with_replacement(
+        list(product(STEP_STATUSES, ("fail", "continue"))), number
+    ):
+        steps = [
+            StepFacts(f"s{place}", status, on_error=on_error)
+            for place, (status, on_error) in enumerate(cases)
+        ]
         statuses = {step.status for step in steps}
         for status in (PENDING, RUNNING):
             if statuses <= TERMINAL:
@@ -175,7 +226,12 @@ def test_a_job_ends_when_its_steps_have_and_as_they_have(number):
 
 
 def test_a_failure_that_is_to_be_passed_over_does_not_fail_the_job():
-    assert derive_job(RUNNING, [StepFacts("a", FAILED, on_error="continue"), StepFacts("b", COMPLETED)]) == COMPLETED
+    assert (
+        derive_job(
+            RUNNING, [StepFacts("a", FAILED, on_error="continue"), StepFacts("b", COMPLETED)]
+        )
+        == COMPLETED
+    )
 
 
 def test_a_failed_step_outweighs_a_cancelled_one():
@@ -187,7 +243,9 @@ def test_a_failed_step_outweighs_a_cancelled_one():
 
 def test_skipping_goes_down_the_whole_chain_whatever_the_order_of_the_steps():
     a = StepFacts("a", FAILED)
-    b, c, d = (StepFacts(name, depends=(before,)) for name, before in (("b", "a"), ("c", "b"), ("d", "c")))
+    b, c, d = (
+        StepFacts(name, depends=(before,)) for name, before in (("b", "a"), ("c", "b"), ("d", "c"))
+    )
     for order in ((a, b, c, d), (d, c, b, a), (c, a, d, b)):
         steps = job_of(*order)
         assert {name for name, _ in derive_moves(steps)} == {"b", "c", "d"}
@@ -195,32 +253,58 @@ def test_skipping_goes_down_the_whole_chain_whatever_the_order_of_the_steps():
 
 
 def test_skipping_stops_at_a_step_that_always_runs():
-    steps = job_of(StepFacts("a", FAILED), StepFacts("b", depends=("a",), always_run=True), StepFacts("c", depends=("b",)))
+    steps = job_of(
+        StepFacts("a", FAILED),
+        StepFacts("b", depends=("a",), always_run=True),
+        StepFacts("c", depends=("b",)),
+    )
     assert dict(derive_moves(steps)) == {"b": Move(RUNNING, PLAN)}
 
 
 def test_a_failing_step_takes_its_unfinished_children_with_it():
-    steps = job_of(StepFacts("a", RUNNING, stage=CHILDREN, children={PENDING: 2, RUNNING: 1, FAILED: 1, COMPLETED: 4}))
+    steps = job_of(
+        StepFacts(
+            "a", RUNNING, stage=CHILDREN, children={PENDING: 2, RUNNING: 1, FAILED: 1, COMPLETED: 4}
+        )
+    )
     list(derive_moves(steps))
     assert steps["a"].children == {PENDING: 0, RUNNING: 0, FAILED: 1, COMPLETED: 4, CANCELLED: 3}
 
 
 def chain_of(number):
-    return [StepFacts(f"s{place}", depends=(f"s{place - 1}",) if place else ()) for place in range(number)]
+    return [
+        StepFacts(f"s{place}", depends=(f"s{place - 1}",) if place else ())
+        for place in range(number)
+    ]
 
 
 @pytest.mark.parametrize("order", [list, lambda steps: steps[::-1]])
 def test_each_step_is_looked_at_once_and_once_more_for_each_of_its_moves(order, monkeypatch):
     looked = []
-    monkeypatch.setattr("jobsync.status.derive_step", lambda step, steps: looked.append(step.name) or derive_step(step, steps))
-    steps = job_of(*order([replace(step, status=CANCELLED) if step.name == "s0" else step for step in chain_of(1000)]))
+    monkeypatch.setattr(
+        "jobsync.status.derive_step",
+        lambda step, steps: looked.append(step.name) or derive_step(step, steps),
+    )
+    steps = job_of(
+        *order(
+            [
+                replace(step, status=CANCELLED) if step.name == "s0" else step
+                for step in chain_of(1000)
+            ]
+        )
+    )
     moves = list(derive_moves(steps))
     assert len(moves) == 999 and {step.status for step in steps.values()} == {CANCELLED, SKIPPED}
     assert len(looked) == 1000 + len(moves)
 
 
 def test_steps_that_depend_on_each_other_in_a_circle_are_refused_and_not_gone_round_for_ever():
-    circle = job_of(StepFacts("a", depends=("c",)), StepFacts("b", depends=("a",)), StepFacts("c", depends=("b", "d")), StepFacts("d"))
+    circle = job_of(
+        StepFacts("a", depends=("c",)),
+        StepFacts("b", depends=("a",)),
+        StepFacts("c", depends=("b", "d")),
+        StepFacts("d"),
+    )
     with pytest.raises(ValueError, match="depends on itself"):
         list(derive_moves(circle))
     with pytest.raises(ValueError, match="depends on itself"):
@@ -229,21 +313,43 @@ def test_steps_that_depend_on_each_other_in_a_circle_are_refused_and_not_gone_ro
 
 def test_what_goes_through_the_steps_may_be_given():
     turns = []
-    assert len(list(derive_moves(job_of(*chain_of(3)), lambda names: (turns.append(name) or name for name in names)))) == 1
+    assert (
+        len(
+            list(
+                derive_moves(
+                    job_of(*chain_of(3)),
+                    lambda names: (turns.append(name) or name for name in names),
+                )
+            )
+        )
+        == 1
+    )
     assert turns == ["s0", "s1", "s2"]
 
 
 def round_by_round(steps):
-    """What follows, found in the plainest way: look at all steps again and again until nothing more does."""
+    """What follows, found in the plainest way: look at all steps again and again until nothing
+    more does.
+    """
     steps, before = dict(steps), None
     while steps != before:
         before = dict(steps)
         for name, step in before.items():
             move = derive_step(step, steps)
             if move:
-                kept = {CANCELLED: step.children.get(CANCELLED, 0) + step.unfinished_children, PENDING: 0, RUNNING: 0}
+                kept = {
+                    CANCELLED: step.children.get(CANCELLED, 0) + step.unfinished_children,
+                    PENDING: 0,
+                    RUNNING: 0,
+                }
                 children = {**step.children, **kept} if move.status == FAILED else step.children
-                steps[name] = replace(step, status=move.status, stage=move.stage, error=move.error or step.error, children=children)
+                steps[name] = replace(
+                    step,
+                    status=move.status,
+                    stage=move.stage,
+                    error=move.error or step.error,
+                    children=children,
+                )
     return steps
 
 
@@ -252,11 +358,17 @@ def round_by_round(steps):
 
 @st.composite
 def plans(draw):
-    """A job to be: StepFacts in a random order over a random DAG, and for each step how its planning, children and summary will end."""
+    """A job to be: StepFacts in a random order over a random DAG, and for each step how its
+    planning, children and summary will end.
+    """
     number = draw(st.integers(1, 5))
     steps = {}
     for place in range(number):
-        depends = draw(st.sets(st.sampled_from([f"s{earlier}" for earlier in range(place)]))) if place else ()
+        depends = (
+            draw(st.sets(st.sampled_from([f"s{earlier}" for earlier in range(place)])))
+            if place
+            else ()
+        )
         steps[f"s{place}"] = StepFacts(
             f"s{place}",
             depends=tuple(sorted(depends)),
@@ -272,7 +384,9 @@ def plans(draw):
 
 
 class Life:
-    """A job lived through: what workers say comes as events, what follows is derived, and the invariants are looked at after each."""
+    """A job lived through: what workers say comes as events, what follows is derived, and the
+    invariants are looked at after each.
+    """
 
     def __init__(self, plan):
         self.steps, self.outcomes, self.broken = dict(plan[0]), plan[1], plan[2]
@@ -282,7 +396,9 @@ class Life:
         self.history = {name: [step.status] for name, step in self.steps.items()}
 
     def breaks(self, name):
-        return self.broken[name] == PLAN or (self.broken[name] == SUMMARY and self.steps[name].has_summary)
+        return self.broken[name] == PLAN or (
+            self.broken[name] == SUMMARY and self.steps[name].has_summary
+        )
 
     def events(self):
         """What may happen next: `(kind, step)` pairs."""
@@ -302,7 +418,9 @@ class Life:
             self.found[name] += 1
             step = counted(step, PENDING, 1)
         elif kind == "planned":
-            step = replace(step, stage=BROKEN if self.broken[name] == PLAN else CHILDREN, planned=True)
+            step = replace(
+                step, stage=BROKEN if self.broken[name] == PLAN else CHILDREN, planned=True
+            )
         elif kind == "sum":
             step = replace(step, stage=BROKEN if self.broken[name] == SUMMARY else DONE)
         else:
@@ -337,7 +455,11 @@ class Life:
         assert derive_job(self.status, self.steps.values()) is None
 
     def live(self, choose, patience=1):
-        """Live to the end. `choose(events)` picks what happens next; the monitor looks after each `patience` events and when nothing else can."""
+        """Live to the end.
+
+        `choose(events)` picks what happens next; the monitor looks after each `patience` events and
+        when nothing else can.
+        """
         self.tick()
         while self.status not in TERMINAL:
             for _ in range(patience):
@@ -379,7 +501,9 @@ def test_one_pass_finds_what_going_round_until_all_is_quiet_finds(plan, data):
     moved = dict(steps)
     moves = list(derive_moves(moved))
     assert moved == round_by_round(steps)
-    assert {name for name, step in steps.items() if moved[name] != step} == {name for name, _ in moves}
+    assert {name for name, step in steps.items() if moved[name] != step} == {
+        name for name, _ in moves
+    }
 
 
 @settings(deadline=None, max_examples=150)
@@ -401,7 +525,9 @@ def test_the_end_is_the_one_that_the_contract_names(plan, random):
 
 @settings(deadline=None, max_examples=150)
 @given(plans(), st.randoms(use_true_random=False), st.integers(0, 30), st.data())
-def test_a_step_that_is_cancelled_by_itself_skips_what_waits_for_it_and_lets_the_rest_run(plan, random, moment, data):
+def test_a_step_that_is_cancelled_by_itself_skips_what_waits_for_it_and_lets_the_rest_run(
+    plan, random, moment, data
+):
     life = Life(plan)
     life.tick()
     for _ in range(moment):

@@ -1,4 +1,6 @@
-"""The store's queries: shapes, paging, searching, and that `structure` stays small, cheap and of one moment."""
+"""The store's queries: shapes, paging, searching, and that `structure` stays small, cheap and
+of one moment.
+"""
 
 import json
 import sqlite3
@@ -65,7 +67,10 @@ def test_new_jobs_do_not_disturb_who_is_paging(hand):
 def test_jobs_are_found_by_status_definition_and_words(hand):
     done, waiting = hand.submit(), hand.submit()
     hand.run_out(done)
-    other = hand.define('id = "other"\nname = "50% of_it ÄÖ"\n[params.path]\ntype = "string"\n[step.a]\ntype = "by_hand"')
+    other = hand.define(
+        'id = "other"\nname = "50% of_it ÄÖ"\n[params.path]\ntype = "string"\n'
+        '[step.a]\ntype = "by_hand"'
+    )
     third = lifecycle.submit(other, {"path": "C:/Straße"}, "api")
 
     def found(**asked):
@@ -76,13 +81,21 @@ def test_jobs_are_found_by_status_definition_and_words(hand):
     assert found(status=["completed"]) == [done]
     assert found(status=["completed", "pending"]) == [third, waiting, done]
     assert found(definition="other") == [third]
-    assert found(q="50%") == found(q="of_it") == found(q="äö") == found(q="STRASSE".replace("SS", "ß")) == [third]
+    assert (
+        found(q="50%")
+        == found(q="of_it")
+        == found(q="äö")
+        == found(q="STRASSE".replace("SS", "ß"))
+        == [third]
+    )
     assert found(q=waiting[2:9].upper()) == [waiting]
     assert found(q="5_%") == found(q="x%") == []
     assert found(status=["running"], q="other") == []
 
 
-@pytest.mark.parametrize("cursor", ["x", "é", "====", "MTIz!", "LTE", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "\x00", "   "])
+@pytest.mark.parametrize(
+    "cursor", ["x", "é", "====", "MTIz!", "LTE", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5", "\x00", "   "]
+)
 def test_a_cursor_that_is_none_is_bad_input(hand, cursor):
     hand.submit()
     with pytest.raises(BadInput) as caught:
@@ -116,7 +129,12 @@ def test_children_are_found_by_status_with_their_number(hand):
     job_id = hand.begin("[step.a]\nmax_child_failures = 9", number=4)
     hand.complete(hand.claim()[0])
     hand.fail(hand.claim()[0], "no")
-    for status, names in ((["completed"], ["c1"]), (["failed", "completed"], ["c1", "c2"]), (["pending"], ["c3", "c4"]), (["running"], [])):
+    for status, names in (
+        (["completed"], ["c1"]),
+        (["failed", "completed"], ["c1", "c2"]),
+        (["pending"], ["c3", "c4"]),
+        (["running"], []),
+    ):
         page = store.children(job_id, "a", status=status)
         assert ([child["name"] for child in page["items"]], page["total"]) == (names, len(names))
 
@@ -125,7 +143,17 @@ def test_a_child_is_shown_as_the_contract_says(hand):
     job_id = hand.begin()
     hand.complete(hand.claim()[0], {"x": 1})
     (child,) = hand.children(job_id)
-    assert set(child) == {"id", "name", "status", "attempt", "input", "result", "error", "started_at", "finished_at"}
+    assert set(child) == {
+        "id",
+        "name",
+        "status",
+        "attempt",
+        "input",
+        "result",
+        "error",
+        "started_at",
+        "finished_at",
+    }
     assert isinstance(child["id"], str)
     assert child["started_at"].endswith("Z") and child["finished_at"].endswith("Z")
 
@@ -134,7 +162,16 @@ def test_completed_children_come_in_the_order_of_the_plan_however_many(hand):
     job_id = hand.begin(number=0)
     step = store.step_row(job_id, "a")
     with store.write() as session:
-        values = [{"step_pk": step.pk, "key": f"x{n}", "name": "x", "status": "completed" if n % 2 else "failed", "input": {}} for n in range(1202)]
+        values = [
+            {
+                "step_pk": step.pk,
+                "key": f"x{n}",
+                "name": "x",
+                "status": "completed" if n % 2 else "failed",
+                "input": {},
+            }
+            for n in range(1202)
+        ]
         session.execute(insert(Child), values)
     pks = list(store.completed_children(step.pk))
     assert len(pks) == 601 and pks == sorted(pks)
@@ -148,7 +185,16 @@ def test_structure_is_what_the_contract_says(hand):
     hand.claim("planner of the other step")
     hand.complete(hand.claim()[0], lines=[line("x"), line("y", "error")])
     structure = store.structure(job_id)
-    assert list(structure) == ["job_id", "status", "revision", "error", "updated_at", "started_at", "finished_at", "steps"]
+    assert list(structure) == [
+        "job_id",
+        "status",
+        "revision",
+        "error",
+        "updated_at",
+        "started_at",
+        "finished_at",
+        "steps",
+    ]
     assert [step["name"] for step in structure["steps"]] == ["b", "a"]  # the definition's order
     assert structure["steps"][0] == {
         "name": "b",
@@ -167,11 +213,25 @@ def fill(step_pk, children=0, lines=0):
     """Put many rows of a step straight into the store."""
     with store.write() as session:
         if children:
-            values = [{"step_pk": step_pk, "key": f"x{n}", "name": "x", "status": "completed", "input": {}} for n in range(children)]
+            values = [
+                {
+                    "step_pk": step_pk,
+                    "key": f"x{n}",
+                    "name": "x",
+                    "status": "completed",
+                    "input": {},
+                }
+                for n in range(children)
+            ]
             session.execute(insert(Child), values)
-            session.execute(update(Step).where(Step.pk == step_pk).values(completed=Step.completed + children))
+            session.execute(
+                update(Step).where(Step.pk == step_pk).values(completed=Step.completed + children)
+            )
         for start in range(1, lines + 1, 20_000):
-            values = [{"step_pk": step_pk, "line": n, "at": 0, "level": 1, "message": "x"} for n in range(start, min(start + 20_000, lines + 1))]
+            values = [
+                {"step_pk": step_pk, "line": n, "at": 0, "level": 1, "message": "x"}
+                for n in range(start, min(start + 20_000, lines + 1))
+            ]
             session.execute(insert(LogLine), values)
         session.execute(update(Step).where(Step.pk == step_pk).values(log_count=lines, info=lines))
 
@@ -235,13 +295,26 @@ def test_a_step_takes_600_bytes_at_most_whatever_its_error_and_numbers(hand, err
     hand.fail(task, error)
     hand.advance(job_id)
     with store.write() as session:
-        names = ("log_count", "debug", "info", "warning", "error_count", "pending", "running", "completed", "failed", "cancelled")
+        names = (
+            "log_count",
+            "debug",
+            "info",
+            "warning",
+            "error_count",
+            "pending",
+            "running",
+            "completed",
+            "failed",
+            "cancelled",
+        )
         session.execute(update(Step).values(dict.fromkeys(names, 99_999_999)))
     body = hand.app.test_client().get(f"/api/jobs/{job_id}/structure").data
     structure = json.loads(body)
     (step,) = structure["steps"]
     assert step["error"].startswith("1 child failed, first c1:") and "\n" not in step["error"]
-    head = len(json.dumps({**structure, "steps": []}, ensure_ascii=False, separators=(",", ":")).encode())
+    head = len(
+        json.dumps({**structure, "steps": []}, ensure_ascii=False, separators=(",", ":")).encode()
+    )
     assert len(body) - head <= STEP_BYTES
 
 
@@ -251,12 +324,16 @@ def test_a_broken_step_keeps_its_error_short_as_well(hand):
     work.break_unit(hand.claim()[0], "planning failed: " + "\U0001f600\n" * 900)
     hand.advance(job_id)
     assert len(json.dumps(hand.step(job_id), ensure_ascii=False).encode()) <= STEP_BYTES
-    assert len(json.dumps(store.structure(job_id)["error"], ensure_ascii=False).encode()) <= STEP_BYTES
+    assert (
+        len(json.dumps(store.structure(job_id)["error"], ensure_ascii=False).encode()) <= STEP_BYTES
+    )
 
 
 def test_every_commit_that_changes_structure_makes_the_revision_grow(hand):
     """Each thing that can happen is done in turn, and structures are compared before and after."""
-    job_id = hand.submit('[step.a]\nretries = 1\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"')
+    job_id = hand.submit(
+        '[step.a]\nretries = 1\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"'
+    )
     tasks = []
 
     def claim():
@@ -265,7 +342,9 @@ def test_every_commit_that_changes_structure_makes_the_revision_grow(hand):
     happenings = [
         lambda: hand.advance(job_id),
         claim,
-        lambda: work.add_planned(tasks[0], [work.NewChild("1", "c1", {}), work.NewChild("2", "c2", {})]),
+        lambda: work.add_planned(
+            tasks[0], [work.NewChild("1", "c1", {}), work.NewChild("2", "c2", {})]
+        ),
         lambda: work.add_planned(tasks[0], [], [line("planning")]),
         lambda: work.finish_plan(tasks[0]),
         claim,
@@ -319,7 +398,8 @@ def test_a_reader_sees_one_moment_while_a_writer_is_busy(hand):
         thread.join()
     assert seen == sorted(seen)
     assert len({log_count for _, log_count in seen}) > 3
-    assert len(set(seen)) == len({revision for revision, _ in seen})  # one revision never shows two things
+    # one revision never shows two things
+    assert len(set(seen)) == len({revision for revision, _ in seen})
 
 
 # What the monitor and the engine ask
@@ -343,7 +423,10 @@ def test_steps_that_changed_are_found_and_those_whose_status_did_are_told_apart(
     revision = store.structure(job_id)["revision"]
     hand.advance(job_id)
     work.record(child, [line("x")])
-    changed = {step.name: step.status_revision > revision for step in store.steps_changed_since(job_id, revision)}
+    changed = {
+        step.name: step.status_revision > revision
+        for step in store.steps_changed_since(job_id, revision)
+    }
     assert changed == {"a": False, "b": True}
 
 
@@ -374,7 +457,9 @@ def test_a_commit_wakes_who_has_subscribed_and_a_rollback_does_not(hand):
         changes.unsubscribe(event)
 
 
-def test_the_version_of_the_database_differs_after_another_connection_has_committed_and_only_then(hand):
+def test_the_version_of_the_database_differs_after_another_connection_has_committed_and_only_then(
+    hand,
+):
     first = changes.version()
     assert changes.version() == first
     with store.read():
@@ -390,7 +475,16 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
 
     watch, woken = Changes(), []
     event = watch.subscribe()
-    versions = iter([1, sqlite3.OperationalError("disk I/O error"), sqlite3.OperationalError("disk I/O error"), 1, 1, Enough()])
+    versions = iter(
+        [
+            1,
+            sqlite3.OperationalError("disk I/O error"),
+            sqlite3.OperationalError("disk I/O error"),
+            1,
+            1,
+            Enough(),
+        ]
+    )
 
     def version():
         found = next(versions)
@@ -403,6 +497,7 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
         event.clear()
 
     monkeypatch.setattr(watch, "version", version)
+
     def no_alarm(folder):
         raise OSError("there is none")
 
@@ -444,12 +539,19 @@ TRANSACTIONS = {"read": store.read, "write": store.write}
 
 @pytest.mark.parametrize("inner", TRANSACTIONS)
 @pytest.mark.parametrize("outer", TRANSACTIONS)
-def test_a_transaction_inside_another_is_an_error_at_once_and_the_outer_one_loses_nothing(hand, outer, inner):
+def test_a_transaction_inside_another_is_an_error_at_once_and_the_outer_one_loses_nothing(
+    hand, outer, inner
+):
     job_id, began = hand.submit(), time.monotonic()
     with TRANSACTIONS[outer]() as session:
         if outer == "write":
             session.execute(update(Job).where(Job.id == job_id).values(name="written before"))
-        with pytest.raises(RuntimeError, match=rf"^{inner}\(\) inside {outer}\(\): transactions don't nest"), TRANSACTIONS[inner]():
+        with (
+            pytest.raises(
+                RuntimeError, match=rf"^{inner}\(\) inside {outer}\(\): transactions don't nest"
+            ),
+            TRANSACTIONS[inner](),
+        ):
             pass
         assert session.execute(select(Job.id).where(Job.id == job_id)).scalar() == job_id
     assert time.monotonic() - began < store.PATIENCE / 2
@@ -502,7 +604,12 @@ def test_a_page_of_large_children_ends_early_and_its_cursor_leads_through_all_of
     while True:
         page = store.children(job_id, "a", limit=1000, cursor=cursor)
         names += [child["name"] for child in page["items"]]
-        sizes.append(sum(len(json.dumps(child["result"], ensure_ascii=False).encode()) for child in page["items"]))
+        sizes.append(
+            sum(
+                len(json.dumps(child["result"], ensure_ascii=False).encode())
+                for child in page["items"]
+            )
+        )
         assert page["total"] == 30
         cursor = page["next_cursor"]
         if cursor is None:
@@ -518,14 +625,22 @@ def test_one_child_that_is_larger_than_a_page_is_a_page(hand, monkeypatch):
         hand.complete(task, {"text": "x" * 5000})
     first = store.children(job_id, "a")
     assert [child["name"] for child in first["items"]] == ["c1"]
-    assert [child["name"] for child in store.children(job_id, "a", cursor=first["next_cursor"])["items"]] == ["c2"]
+    assert [
+        child["name"] for child in store.children(job_id, "a", cursor=first["next_cursor"])["items"]
+    ] == ["c2"]
 
 
-def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_through_all_of_them(hand):
+def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_through_all_of_them(
+    hand,
+):
     jobs = [hand.submit() for _ in range(6)]
     with store.write() as session:
         for number, job_id in enumerate(jobs):
-            session.execute(update(Job).where(Job.id == job_id).values(params={"text": f"{number}" + "x" * 900_000}))
+            session.execute(
+                update(Job)
+                .where(Job.id == job_id)
+                .values(params={"text": f"{number}" + "x" * 900_000})
+            )
     found, cursor, pages = [], None, 0
     while pages == 0 or cursor:
         page = listing.jobs(limit=200, cursor=cursor)
@@ -546,7 +661,9 @@ def test_what_a_step_is_asked_for_leaves_its_result_unread(hand):
 # Numbers that are kept
 
 
-def test_a_hundred_who_ask_for_the_numbers_at_once_have_them_counted_once_and_hold_no_connection(hand, monkeypatch):
+def test_a_hundred_who_ask_for_the_numbers_at_once_have_them_counted_once_and_hold_no_connection(
+    hand, monkeypatch
+):
     hand.submit()
     counted, taken, go_on, kept = [], [], threading.Event(), listing.KeptCounts()
     real = listing.counts

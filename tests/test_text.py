@@ -41,7 +41,10 @@ def test_it_prints_tabs_new_lines_and_letters_as_they_are():
 def test_what_is_printable_can_be_printed_and_commands_no_terminal(text):
     shown = printable(text)
     assert shown.encode().decode() == shown
-    assert all(character in "\t\n" or ord(character) >= 32 and not 127 <= ord(character) < 160 for character in shown)
+    assert all(
+        character in "\t\n" or ord(character) >= 32 and not 127 <= ord(character) < 160
+        for character in shown
+    )
 
 
 @given(any_text, st.integers(3, 200))

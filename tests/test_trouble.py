@@ -9,7 +9,9 @@ from sqlalchemy.exc import OperationalError
 from jobsync.base.errors import StoreBusy
 from jobsync.base.trouble import Trouble, reason
 
-FULL = OperationalError("UPDATE jobs SET updated_at = ?", (1,), sqlite3.OperationalError("database or disk is full"))
+FULL = OperationalError(
+    "UPDATE jobs SET updated_at = ?", (1,), sqlite3.OperationalError("database or disk is full")
+)
 
 
 @pytest.fixture
@@ -21,12 +23,19 @@ def trouble(caplog):
 def test_the_same_trouble_is_logged_once_and_its_end_too(trouble, caplog):
     trouble.over()
     for parameter in range(1000):
-        trouble.note(OperationalError("UPDATE", (parameter,), sqlite3.OperationalError("database or disk is full")))
+        trouble.note(
+            OperationalError(
+                "UPDATE", (parameter,), sqlite3.OperationalError("database or disk is full")
+            )
+        )
     assert trouble.text == "database or disk is full"
     for _ in range(2):
         trouble.over()
     assert trouble.text is None
-    assert caplog.messages == ["It can't work: database or disk is full", "It can't work: that is over, after 0 s"]
+    assert caplog.messages == [
+        "It can't work: database or disk is full",
+        "It can't work: that is over, after 0 s",
+    ]
 
 
 def test_another_trouble_and_one_that_comes_back_are_logged(trouble, caplog):

@@ -1,4 +1,7 @@
-"""A store that can't be written to: locked, full, read-only or broken. Every door says 503 and why, and all goes on by itself afterwards."""
+"""A store that can't be written to: locked, full, read-only or broken.
+
+Every door says 503 and why, and all goes on by itself afterwards.
+"""
 
 import os
 import resource
@@ -35,7 +38,8 @@ def core(folder):
 
 @pytest.fixture
 def hand(core, folder, monkeypatch):
-    monkeypatch.setattr(store.write.__wrapped__, "__defaults__", (0.2,))  # seconds that a lock is waited for
+    # seconds that a lock is waited for
+    monkeypatch.setattr(store.write.__wrapped__, "__defaults__", (0.2,))
     core.extensions["jobsync.write_probe"] = store.WriteProbe()
     with hand_on(core, folder) as hand:
         hand.define(DEFINITION)
@@ -57,7 +61,10 @@ def locked(database):
 
 @contextmanager
 def full(database):
-    """Have SQLite refuse to let the file grow, which it tells of as of a full disk. There is no free page in it."""
+    """Have SQLite refuse to let the file grow, which it tells of as of a full disk.
+
+    There is no free page in it.
+    """
     db.session.rollback()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("VACUUM")
@@ -93,7 +100,10 @@ def _with_pragma(pragma, undo):
 
 @contextmanager
 def broken(database):
-    """Have every write to the database's log fail, as on a broken disk. The log begins anew, so that it has to grow."""
+    """Have every write to the database's log fail, as on a broken disk.
+
+    The log begins anew, so that it has to grow.
+    """
     db.session.rollback()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -111,7 +121,9 @@ TROUBLES = [
     (read_only, "The database can't be written to: attempt to write a readonly database."),
     (broken, "The database can't be written to: disk I/O error."),
 ]
-troubles = pytest.mark.parametrize(("trouble", "said"), TROUBLES, ids=[trouble.__name__ for trouble, _ in TROUBLES])
+troubles = pytest.mark.parametrize(
+    ("trouble", "said"), TROUBLES, ids=[trouble.__name__ for trouble, _ in TROUBLES]
+)
 
 
 def database_of(hand):
@@ -140,7 +152,9 @@ def calls(client, running, ended):
 
 
 @troubles
-def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afterwards(hand, trouble, said):
+def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afterwards(
+    hand, trouble, said
+):
     running, ended = hand.begin(number=40), hand.submit()
     lifecycle.cancel(ended)
     client = hand.app.test_client()
@@ -155,16 +169,26 @@ def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afte
             answer = call()
             assert answer.status_code == 503, name
             if answer.is_json:
-                assert answer.json == {"code": 503, "status": "Service Unavailable", "message": said, "errors": {}}, name
+                assert answer.json == {
+                    "code": 503,
+                    "status": "Service Unavailable",
+                    "message": said,
+                    "errors": {},
+                }, name
             else:
                 assert said.replace("'", "&#39;") in answer.get_data(as_text=True), name
         assert client.get(f"/jobs/{running}").status_code == client.get("/").status_code == 200
         assert (store.structure(running), store.structure(ended)) == before
     db.session.rollback()
-    assert [call().status_code for name, call in calls(client, running, ended).items() if name in ("submit", "cancel", "retry")] == [202] * 3
+    assert [
+        call().status_code
+        for name, call in calls(client, running, ended).items()
+        if name in ("submit", "cancel", "retry")
+    ] == [202] * 3
 
 
-@pytest.mark.parametrize(("trouble", "said"), [found for found in TROUBLES if found[0] is not full])  # below is a disk that is
+# below is a disk that is
+@pytest.mark.parametrize(("trouble", "said"), [found for found in TROUBLES if found[0] is not full])
 def test_readiness_says_so_and_is_well_again_by_itself(hand, trouble, said):
     client = hand.app.test_client()
     moment = 0.0
@@ -172,10 +196,14 @@ def test_readiness_says_so_and_is_well_again_by_itself(hand, trouble, said):
     hand.app.extensions["jobsync.monitor"] = Monitor(hand.app)
 
     def reasons():
-        return [reason for reason in client.get("/readyz").json["reasons"] if "worker" not in reason]
+        return [
+            reason for reason in client.get("/readyz").json["reasons"] if "worker" not in reason
+        ]
 
     with trouble(database_of(hand)):
-        assert reasons() == [f"The database can't be written to: {said.partition(': ')[2].rstrip('.') or said}"]
+        assert reasons() == [
+            f"The database can't be written to: {said.partition(': ')[2].rstrip('.') or said}"
+        ]
         assert client.get("/readyz").status_code == 503
     moment += store.PROBE_REST
     assert reasons() == []
@@ -203,13 +231,16 @@ def test_a_store_that_can_not_be_read_is_503_with_the_reason_too(hand, monkeypat
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
     for raised in (error, store.OperationalError("SELECT", {}, error)):
+
         def fail(*_, raised=raised):
             raise raised
 
         monkeypatch.setattr(store, "job", fail)
         for path in (f"/api/jobs/{job_id}", f"/jobs/{job_id}"):
             answer = hand.app.test_client().get(path)
-            assert answer.status_code == 503 and "be read: disk I/O error." in answer.get_data(as_text=True)
+            assert answer.status_code == 503 and "be read: disk I/O error." in answer.get_data(
+                as_text=True
+            )
 
 
 # The probe
@@ -253,9 +284,14 @@ def test_the_probe_writes_more_pages_than_a_usual_transaction_does(hand):
 # As a user has it
 
 
-def test_a_full_disk_is_said_by_every_door_of_a_server_and_is_over_when_there_is_room(small_disk, server):  # noqa: F811
+def test_a_full_disk_is_said_by_every_door_of_a_server_and_is_over_when_there_is_room(
+    small_disk,  # noqa: F811
+    server,
+):
     server.environ |= {"JOBSYNC_DATA_DIR": str(small_disk / "data"), "JOBSYNC_WORKERS": "0"}
-    (server.definitions / "d.toml").write_text('id = "d"\n[step.a]\ntype = "command"\nrun = ["true"]\n')
+    (server.definitions / "d.toml").write_text(
+        'id = "d"\n[step.a]\ntype = "command"\nrun = ["true"]\n'
+    )
     server.start()
     job_id = server.submit("d")
     filler = fill(small_disk)
@@ -266,15 +302,23 @@ def test_a_full_disk_is_said_by_every_door_of_a_server_and_is_over_when_there_is
         return server.post("/api/jobs", json={"definition": "d"}).status_code == 503
 
     wait_for(refused, 15, "a full disk")  # what its log has room for yet is taken
-    answers = [server.post(f"/api/jobs/{job_id}/cancel"), server.post(f"/jobs/{job_id}/cancel"), server.post("/definitions/d")]
+    answers = [
+        server.post(f"/api/jobs/{job_id}/cancel"),
+        server.post(f"/jobs/{job_id}/cancel"),
+        server.post("/definitions/d"),
+    ]
     assert [answer.status_code for answer in answers] == [503] * 3
-    assert answers[0].json()["message"] == f"{full}." and all("disk is full" in answer.text for answer in answers)
+    assert answers[0].json()["message"] == f"{full}." and all(
+        "disk is full" in answer.text for answer in answers
+    )
     wait_for(lambda: full in readiness(server)[1], 3, "readiness that says so")
     assert server.get(f"/jobs/{job_id}").status_code == server.get("/").status_code == 200
     told = run_flask(server, "jobs", "cancel", job_id)
     assert (told.returncode, told.stderr.splitlines(), told.stdout) == (1, [f"Error: {full}."], "")
     filler.unlink()
-    wait_for(lambda: not any("written" in reason for reason in readiness(server)[1]), 3, "readiness")
+    wait_for(
+        lambda: not any("written" in reason for reason in readiness(server)[1]), 3, "readiness"
+    )
     assert server.post(f"/api/jobs/{job_id}/cancel").status_code == 202
     assert server.submit("d")
     assert "Traceback" not in server.log.read_text()
@@ -282,4 +326,11 @@ def test_a_full_disk_is_said_by_every_door_of_a_server_and_is_over_when_there_is
 
 def run_flask(server, *arguments):
     command = [sys.executable, "-m", "flask", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **server.environ}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **server.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

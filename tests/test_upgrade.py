@@ -1,4 +1,6 @@
-"""Bringing the database up to date: at once in several processes, on any version, and to exactly what the models say."""
+"""Bringing the database up to date: at once in several processes, on any version, and to
+exactly what the models say.
+"""
 
 import logging
 import re
@@ -46,7 +48,10 @@ def new(tmp_path):
 
 def tables_of(database):
     with sqlite3.connect(database) as connection:
-        found = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
     connection.close()
     return found
 
@@ -70,11 +75,16 @@ def test_doing_it_again_changes_nothing_and_takes_no_write_lock(new):
 
 
 def test_the_migrations_make_exactly_what_the_models_say(new):
-    """Autogenerate finds nothing to do, and SQLite's own words for each table and index are those that the models would give."""
+    """Autogenerate finds nothing to do, and SQLite's own words for each table and index are
+    those that the models would give.
+    """
     bring_up_to_date(new.config["DATA_DIR"])
     with db.engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True, "render_as_batch": True}
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), db.metadata) == []
+        assert (
+            compare_metadata(MigrationContext.configure(connection, opts=options), db.metadata)
+            == []
+        )
     assert words_of(db.engine) == words_of_models()
 
 
@@ -88,17 +98,33 @@ def words_of_models():
 
 
 def words_of(engine):
-    """Return SQLite's `{name: SQL}` of all tables and indexes, what each column says in a fixed order."""
+    """Return SQLite's `{name: SQL}` of all tables and indexes, what each column says in a fixed
+    order.
+    """
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'").all()
+        rows = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+        ).all()
     # A column that was added stands behind the others, on the last line
-    parts = {name: re.split(r"\n|, (?=[a-z_]+ [A-Z])|(?=\)$)", sql) for name, sql in rows if name != "alembic_version"}
-    return {name: sorted(filter(None, (part.strip(" \t,") for part in found))) for name, found in parts.items()}
+    parts = {
+        name: re.split(r"\n|, (?=[a-z_]+ [A-Z])|(?=\)$)", sql)
+        for name, sql in rows
+        if name != "alembic_version"
+    }
+    return {
+        name: sorted(filter(None, (part.strip(" \t,") for part in found)))
+        for name, found in parts.items()
+    }
 
 
 def test_processes_that_start_at_once_make_the_tables_once(tmp_path):
     code = UPGRADER.format(root=str(ROOT), folder=str(tmp_path))
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    options = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     upgraders = [subprocess.Popen([sys.executable, "-c", code], **options) for _ in range(2)]
     assert [upgrader.stdout.readline() for upgrader in upgraders] == ["ready\n"] * 2
     for upgrader in upgraders:
@@ -147,7 +173,9 @@ def test_loggers_that_were_there_go_on_after_an_upgrade(new):
     assert not logger.disabled
 
 
-JOB = """INSERT INTO jobs (id, definition, name, status, revision, change, params, tags, source, created_at, updated_at)
+JOB = """INSERT INTO jobs (
+        id, definition, name, status, revision, change, params, tags, source,
+        created_at, updated_at)
     VALUES (:id, 'd', 'Do it', 'completed', 1, :change, :params, '[]', 'api', :change, 0)"""
 
 
@@ -156,10 +184,15 @@ def test_jobs_of_a_database_that_had_no_words_are_found_by_them(new):
     params = ['{"path":"C:\\\\Straße \\"q\\""}', '{"dry":true,"count":3}']
     with db.engine.connect() as connection:
         for number, text_of_params in enumerate(params):
-            connection.execute(text(JOB), {"id": f"job{number}", "change": number, "params": text_of_params})
+            connection.execute(
+                text(JOB), {"id": f"job{number}", "change": number, "params": text_of_params}
+            )
         connection.commit()
     bring_up_to_date(new.config["DATA_DIR"])
     made = db.session.execute(select(JobWords.words).order_by(JobWords.number)).scalars().all()
-    assert made == [listing.words_of(job["id"], job["name"], job["params"]) for job in listing.jobs()["items"][::-1]]
+    assert made == [
+        listing.words_of(job["id"], job["name"], job["params"])
+        for job in listing.jobs()["items"][::-1]
+    ]
     assert [job["id"] for job in listing.jobs(q='c:\\STRASSE "Q"')["items"]] == ["job0"]
     assert [job["id"] for job in listing.jobs(q="dry true")["items"]] == ["job1"]

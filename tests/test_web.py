@@ -22,7 +22,9 @@ VOID = {"input", "link", "meta", "br", "hr", "img", "path", "circle", "use", "re
 
 
 class Element:
-    """An element of a page: its tag, its attributes (True for one without a value), its parent and all its text."""
+    """An element of a page: its tag, its attributes (True for one without a value), its parent
+    and all its text.
+    """
 
     def __init__(self, tag, attributes, parent):
         self.tag, self.parent, self.children, self.texts = tag, parent, [], []
@@ -47,12 +49,18 @@ class Element:
             yield from child.walk()
 
     def all(self, tag=None, **attributes):
-        """Return the elements within that have that tag and these attributes (`data_step="a"`; True: any value)."""
+        """Return the elements within that have that tag and these attributes (`data_step="a"`;
+        True: any value).
+        """
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         return [
             element
             for element in self.walk()
-            if tag in (None, element.tag) and all(element[name] == value or (value is True and name in element.attributes) for name, value in wanted.items())
+            if tag in (None, element.tag)
+            and all(
+                element[name] == value or (value is True and name in element.attributes)
+                for name, value in wanted.items()
+            )
         ]
 
     def one(self, tag=None, **attributes):
@@ -166,9 +174,13 @@ def test_the_list_shows_each_job_once_newest_first_with_its_hooks(hand, browser)
 
 def test_a_status_in_the_list_is_icon_word_and_colour(hand, browser):
     hand.begin("[step.a]\n[step.b]\ndepends = 'a'")
-    badge, *segments = browser.get("/").all(class_="badge is-running") + browser.get("/").all(data_segment=True)
+    badge, *segments = browser.get("/").all(class_="badge is-running") + browser.get("/").all(
+        data_segment=True
+    )
     assert (badge.one("use")["href"], badge.text) == ("#i-running", "running")
-    assert [(segment.one("use")["href"], segment.text, segment["title"]) for segment in segments] == [
+    assert [
+        (segment.one("use")["href"], segment.text, segment["title"]) for segment in segments
+    ] == [
         ("#i-running", "a: running", "a: running"),
         ("#i-pending", "b: pending", "b: pending"),
     ]
@@ -186,7 +198,10 @@ def test_the_list_filters_by_status_definition_and_words(hand, browser):
     assert ids(f"q={running}") == [running]
     page = browser.get("/?status=running&q=x&definition=d")
     assert page.one("a", aria_current="true").text == "running 0"
-    assert (page.one("input", name="q")["value"], page.one("option", selected=True)["value"]) == ("x", "d")
+    assert (page.one("input", name="q")["value"], page.one("option", selected=True)["value"]) == (
+        "x",
+        "d",
+    )
     assert "No job matches" in page.one(data_part="empty").text
 
 
@@ -195,17 +210,23 @@ def test_the_list_goes_on_by_a_link(hand, browser):
     page = browser.get("/?limit=2&q=d")
     assert page.one(data_part="total").text == "3 jobs"
     (older,) = page.one(data_part="pager").all("a")
-    assert [row["data-job-id"] for row in browser.get(older["href"]).all(data_job_id=True)] == ids[:1]
+    assert [row["data-job-id"] for row in browser.get(older["href"]).all(data_job_id=True)] == ids[
+        :1
+    ]
 
 
-@pytest.mark.parametrize("query", ["status=odd", "limit=0", "limit=x", "cursor=%21", "q=" + "x" * 201])
+@pytest.mark.parametrize(
+    "query", ["status=odd", "limit=0", "limit=x", "cursor=%21", "q=" + "x" * 201]
+)
 def test_a_bad_filter_is_said_and_breaks_nothing(browser, query):
     page = browser.get(f"/?{query}", 422)
     assert page.all("li")[0].text.startswith(query.partition("=")[0])
 
 
 def test_the_mistakes_in_definitions_are_shown_with_file_key_and_reason(hand, browser, folder):
-    (folder / "definitions" / "bad.toml").write_text('id = "bad"\nodd = 1\n[step.a]\ntype = "by_hand"')
+    (folder / "definitions" / "bad.toml").write_text(
+        'id = "bad"\nodd = 1\n[step.a]\ntype = "by_hand"'
+    )
     (problem,) = browser.get("/").one(class_="notice is-problem").all("li")
     assert problem.text.startswith("bad.toml odd: ")
 
@@ -236,7 +257,9 @@ def hooks(page):
     """Return the job's hooks and those of its steps, as the page has them."""
     job = page.one(data_job_id=True)
     names = ("data-step", "data-status", "data-log-count", "data-child-count")
-    return (job["data-job-id"], job["data-status"], job["data-revision"]), [tuple(step[name] for name in names) for step in page.all(data_step=True)]
+    return (job["data-job-id"], job["data-status"], job["data-revision"]), [
+        tuple(step[name] for name in names) for step in page.all(data_step=True)
+    ]
 
 
 def test_the_page_of_a_job_is_its_structure(hand, browser):
@@ -246,10 +269,17 @@ def test_the_page_of_a_job_is_its_structure(hand, browser):
     structure = store.structure(job_id)
     job, steps = hooks(page)
     assert job == (job_id, "running", str(structure["revision"]))
-    assert steps == [(step["name"], step["status"], str(step["log_count"]), str(step["child_count"])) for step in structure["steps"]]
+    assert steps == [
+        (step["name"], step["status"], str(step["log_count"]), str(step["child_count"]))
+        for step in structure["steps"]
+    ]
     assert steps == [("a", "running", "7", "3"), ("b", "pending", "0", "0")]
     step = page.one(data_step="a")
-    shown = {count["data-count"]: count.one(data_part="number").text for count in step.all(data_count=True) if count.is_shown}
+    shown = {
+        count["data-count"]: count.one(data_part="number").text
+        for count in step.all(data_count=True)
+        if count.is_shown
+    }
     assert shown == {"completed": "1", "pending": "2", "warning": "7"}
     assert [toggle["data-toggle-step"] for toggle in page.all(data_toggle_step=True)] == ["a", "b"]
 
@@ -261,7 +291,10 @@ def test_running_and_failed_steps_are_expanded_and_hold_their_lines_others_hold_
     hand.advance(job_id)
     hand.plan(job_id, 1)
     page = browser.get(f"/jobs/{job_id}")
-    assert {step["data-step"]: (step["data-status"], step["data-expanded"], step["open"]) for step in page.all(data_step=True)} == {
+    assert {
+        step["data-step"]: (step["data-status"], step["data-expanded"], step["open"])
+        for step in page.all(data_step=True)
+    } == {
         "a": ("failed", "true", True),
         "b": ("running", "true", True),
     }
@@ -303,7 +336,17 @@ def test_a_step_that_has_ended_is_opened_by_its_address(hand, browser):
     assert (page.one(data_step="a")["data-expanded"], numbers(page)) == ("true", [1, 2, 3])
 
 
-@pytest.mark.parametrize("query", ["before=x", "before=-5", "before=0", "before=99999999999999999999", "open=no", "open=a&before=2&open=a"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "before=x",
+        "before=-5",
+        "before=0",
+        "before=99999999999999999999",
+        "open=no",
+        "open=a&before=2&open=a",
+    ],
+)
 def test_an_odd_address_breaks_nothing(hand, browser, query):
     job_id = hand.begin(number=2)
     write_lines(hand, job_id, 3)
@@ -328,7 +371,9 @@ def test_many_expanded_steps_do_not_make_a_page_without_end(hand, browser):
     job_id = hand.submit("\n".join(f"[step.s{place}]" for place in range(25)))
     hand.advance(job_id)
     for task in [hand.claim() for _ in range(25)]:
-        hand.complete(task[0], lines=[line("x")]) if task[0].kind == "child" else lifecycle.work.add_planned(task[0], [], [line("x")])
+        hand.complete(task[0], lines=[line("x")]) if task[
+            0
+        ].kind == "child" else lifecycle.work.add_planned(task[0], [], [line("x")])
     page = browser.get(f"/jobs/{job_id}")
     assert len(page.all(data_line=True)) == 20
     assert [step["data-expanded"] for step in page.all(data_step=True)] == ["true"] * 25
@@ -337,7 +382,10 @@ def test_many_expanded_steps_do_not_make_a_page_without_end(hand, browser):
 def test_what_is_written_is_text_and_never_markup(hand, browser):
     hostile = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
     text = json.dumps(hostile)
-    job_id = hand.begin(number=2, head=f"name = {text}\ntags = [{text}]\n[params.p]\ntype = \"string\"\ndefault = {text}")
+    job_id = hand.begin(
+        number=2,
+        head=f'name = {text}\ntags = [{text}]\n[params.p]\ntype = "string"\ndefault = {text}',
+    )
     (task,) = hand.claim()
     hand.fail(task, hostile, [line(hostile), line("\x1b[31mred\x1b[0m\x07")])
     hand.advance(job_id)
@@ -355,8 +403,12 @@ def test_no_page_needs_what_the_content_security_policy_forbids(hand, browser):
     write_lines(hand, job_id, 3)
     for path in ("/", f"/jobs/{job_id}", f"/jobs/{job_id}/result", "/definitions/d"):
         for element in browser.get(path).walk():
-            assert not [name for name in element.attributes if name == "style" or name.startswith("on")], element.tag
-            assert element.tag != "style" and (element.tag != "script" or element["src"].startswith("/static/"))
+            assert not [
+                name for name in element.attributes if name == "style" or name.startswith("on")
+            ], element.tag
+            assert element.tag != "style" and (
+                element.tag != "script" or element["src"].startswith("/static/")
+            )
             for name in ("src", "href", "action"):
                 assert element[name] is None or re.match("[/#]", element[name]), element[name]
 
@@ -379,7 +431,11 @@ def test_the_buttons_are_those_that_the_status_allows(hand, browser):
     job_id = hand.begin()
 
     def actions():
-        return {button["data-action"] for button in browser.get(f"/jobs/{job_id}").all(data_action=True) if button.is_shown}
+        return {
+            button["data-action"]
+            for button in browser.get(f"/jobs/{job_id}").all(data_action=True)
+            if button.is_shown
+        }
 
     assert actions() == {"cancel", "rerun"}
     hand.run_out(job_id, "fail")
@@ -393,7 +449,10 @@ def test_the_result_is_shown_once_the_job_has_ended_and_alone_for_open_pages(han
     job_id = hand.begin("[step.a] #\ntype = 'by_hand_summed'")
     assert browser.get(f"/jobs/{job_id}").one(data_part="result").text == ""
     hand.run_out(job_id)
-    for result_part in (browser.get(f"/jobs/{job_id}").one(data_part="result"), browser.get(f"/jobs/{job_id}/result")):
+    for result_part in (
+        browser.get(f"/jobs/{job_id}").one(data_part="result"),
+        browser.get(f"/jobs/{job_id}/result"),
+    ):
         assert (result_part.one("dt").text, result_part.one("dd").text) == ("Of", "a")
 
 
@@ -422,7 +481,13 @@ type = "path"
 [step.a]
 type = "by_hand"
 """
-GOOD = {"params.count": "4", "params.word": "y", "params.note": "", "params.loud": "false", "params.where": "/"}
+GOOD = {
+    "params.count": "4",
+    "params.word": "y",
+    "params.note": "",
+    "params.loud": "false",
+    "params.where": "/",
+}
 
 
 def params_of(address):
@@ -436,7 +501,9 @@ def test_the_form_has_a_field_for_each_parameter_filled_with_its_default(hand, b
     assert form.one("select", name="params.word").one("option", selected=True).text == "x"
     assert form.one("input", type="checkbox", name="params.loud")["checked"]
     assert "required" in form.one("label", for_="field-where").text
-    assert form.one(id=form.one("input", name="params.count")["aria-describedby"]).text == "How many"
+    assert (
+        form.one(id=form.one("input", name="params.count")["aria-describedby"]).text == "How many"
+    )
 
 
 def test_the_form_starts_a_job_and_goes_to_its_page(hand, browser):
@@ -449,17 +516,31 @@ def test_the_form_starts_a_job_and_goes_to_its_page(hand, browser):
 
 def test_a_field_left_empty_means_the_default(hand, browser):
     hand.define(FORM)
-    assert params_of(browser.follow("/definitions/form", **{**GOOD, "params.count": " "}))["count"] == 3
+    assert (
+        params_of(browser.follow("/definitions/form", **{**GOOD, "params.count": " "}))["count"]
+        == 3
+    )
 
 
 def test_a_ticked_box_is_true(hand, browser):
     hand.define(FORM)
-    assert params_of(browser.follow("/definitions/form", **{**GOOD, "params.loud": ["false", "true"]}))["loud"] is True
+    assert (
+        params_of(
+            browser.follow("/definitions/form", **{**GOOD, "params.loud": ["false", "true"]})
+        )["loud"]
+        is True
+    )
 
 
 def test_mistakes_stand_at_their_fields_and_what_was_written_stays(hand, browser):
     hand.define(FORM)
-    bad = {**GOOD, "params.count": "many", "params.where": "/no/such/place", "params.note": "two\nlines", "params.odd": "1"}
+    bad = {
+        **GOOD,
+        "params.count": "many",
+        "params.where": "/no/such/place",
+        "params.note": "two\nlines",
+        "params.odd": "1",
+    }
     page = browser.post("/definitions/form", 422, **bad)
     count = page.one("input", name="params.count")
     assert (count["value"], count["aria-invalid"]) == ("many", "true")
@@ -475,7 +556,9 @@ def test_mistakes_stand_at_their_fields_and_what_was_written_stays(hand, browser
 
 def test_a_choice_that_is_none_stays_visible(hand, browser):
     hand.define(FORM)
-    select = browser.post("/definitions/form", 422, **{**GOOD, "params.word": "z"}).one("select", name="params.word")
+    select = browser.post("/definitions/form", 422, **{**GOOD, "params.word": "z"}).one(
+        "select", name="params.word"
+    )
     assert select.one("option", selected=True)["value"] == "z"
 
 
@@ -486,7 +569,11 @@ def test_a_job_is_run_again_with_changes(hand, browser):
     page = browser.get(change["href"])
     assert page.one("input", name="params.count")["value"] == "4"
     assert page.all("input", type="checkbox")[0]["checked"] is None
-    new = browser.follow("/definitions/form", **{**GOOD, "params.count": "5"}, rerun_of=page.one("input", name="rerun_of")["value"])
+    new = browser.follow(
+        "/definitions/form",
+        **{**GOOD, "params.count": "5"},
+        rerun_of=page.one("input", name="rerun_of")["value"],
+    )
     job = store.job(new.rsplit("/", 1)[1])
     assert (job["rerun_of"], job["params"]["count"]) == (old.rsplit("/", 1)[1], 5)
     assert browser.get(new).all("a", href=old) and browser.get(old).all("a", href=new)
@@ -544,7 +631,9 @@ CASES = json.loads((ROOT / "tests" / "js" / "shown.json").read_text())
 
 
 def test_durations_look_as_they_do_where_scripts_show_them():
-    assert [filters.took(start, end) for start, end, _ in CASES["took"]] == [text for _, _, text in CASES["took"]]
+    assert [filters.took(start, end) for start, end, _ in CASES["took"]] == [
+        text for _, _, text in CASES["took"]
+    ]
 
 
 def test_lines_are_rid_of_terminal_escapes_as_they_are_where_scripts_show_them():
@@ -556,20 +645,40 @@ def cells(table):
 
 
 def test_a_report_becomes_facts_and_tables():
-    report = {"files": 1234, "cut": False, "share": 0.5, "languages": {"Python": {"files": 2, "lines": 3000}, "C": {"files": 1}}}
+    report = {
+        "files": 1234,
+        "cut": False,
+        "share": 0.5,
+        "languages": {"Python": {"files": 2, "lines": 3000}, "C": {"files": 1}},
+    }
     section = result.sections(report)
-    assert [(name, cell.text) for name, cell in section.figures] == [("Files", "1,234"), ("Share", "0.5"), ("Languages", "2")]
+    assert [(name, cell.text) for name, cell in section.figures] == [
+        ("Files", "1,234"),
+        ("Share", "0.5"),
+        ("Languages", "2"),
+    ]
     assert [(name, cell.text) for name, cell in section.facts] == [("Cut", "no")]
     (languages,) = section.sections
     assert languages.title == "Languages"
-    assert cells(languages.table) == (["", "Files", "Lines"], [["Python", "2", "3,000"], ["C", "1", "–"]])
+    assert cells(languages.table) == (
+        ["", "Files", "Lines"],
+        [["Python", "2", "3,000"], ["C", "1", "–"]],
+    )
     assert [is_number for _, is_number in languages.table.columns] == [False, True, False]
 
 
 def test_lists_become_tables_and_what_is_nested_in_a_cell_is_said_in_short():
-    section = result.sections({"largest": [{"path": "a", "bytes": 1}, {"path": "b", "bytes": 22}], "names": ["x", "y"]})
-    assert [cells(inner.table) for inner in section.sections] == [(["Path", "Bytes"], [["a", "1"], ["b", "22"]]), ([""], [["x"], ["y"]])]
-    rows = {name: {"files": 1, "levels": {"info": 7, "error": 0}, "by": {"C": {"n": 1}}, "of": [1, [2]]} for name in "ab"}
+    section = result.sections(
+        {"largest": [{"path": "a", "bytes": 1}, {"path": "b", "bytes": 22}], "names": ["x", "y"]}
+    )
+    assert [cells(inner.table) for inner in section.sections] == [
+        (["Path", "Bytes"], [["a", "1"], ["b", "22"]]),
+        ([""], [["x"], ["y"]]),
+    ]
+    rows = {
+        name: {"files": 1, "levels": {"info": 7, "error": 0}, "by": {"C": {"n": 1}}, "of": [1, [2]]}
+        for name in "ab"
+    }
     assert cells(result.sections(rows).table)[1][0] == ["a", "1", "info 7, error 0", "C", "1, …"]
 
 
@@ -582,10 +691,28 @@ def deep(levels):
     return {"x": deep(levels - 1), "y": [levels]} if levels else None
 
 
-@pytest.mark.parametrize("value", [None, 5, "text", True, [], {}, [[]], [{}], {"a": {}}, {"a": [[1, 2], {"b": []}]}, {"": {"": {"": [1]}}}, deep(40)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        5,
+        "text",
+        True,
+        [],
+        {},
+        [[]],
+        [{}],
+        {"a": {}},
+        {"a": [[1, 2], {"b": []}]},
+        {"": {"": {"": [1]}}},
+        deep(40),
+    ],
+)
 def test_any_result_can_be_shown(web_app, value):
     with web_app.test_request_context():
-        html = web_app.jinja_env.get_template("jobs/_result.html").render(result=result.sections(value), job={"id": "j"})
+        html = web_app.jinja_env.get_template("jobs/_result.html").render(
+            result=result.sections(value), job={"id": "j"}
+        )
     assert len(Reader(html).root.all(class_="result")) == (value is not None)
 
 
@@ -598,7 +725,9 @@ def test_scripts_and_styles_of_a_page_weigh_less_than_40_kib_gzipped(hand, web_a
 
     for path in ("/", f"/jobs/{hand.submit()}"):
         page = browser.get(path)
-        start = [script["src"] for script in page.all("script")] + [link["href"] for link in page.all("link", rel="stylesheet")]
+        start = [script["src"] for script in page.all("script")] + [
+            link["href"] for link in page.all("link", rel="stylesheet")
+        ]
         files = reachable([ROOT / address.lstrip("/") for address in start])
         assert sum(map(weight, files)) < 40 * 1024, sorted(files)
 
@@ -610,22 +739,37 @@ def reachable(files):
         file = left.pop().resolve()
         if file not in found:
             found.add(file)
-            left += [file.parent / name for name in re.findall(r'^import .* from "(\..*)";$', file.read_text(), re.MULTILINE)]
+            left += [
+                file.parent / name
+                for name in re.findall(
+                    r'^import .* from "(\..*)";$', file.read_text(), re.MULTILINE
+                )
+            ]
     return found
 
 
 def test_the_vendored_files_are_those_that_their_sums_were_made_of():
-    listed = dict(reversed(entry.split("  ")) for entry in (STATIC / "vendor" / "SHA256SUMS").read_text().splitlines())
-    present = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (STATIC / "vendor").iterdir() if path.name != "SHA256SUMS"}
+    listed = dict(
+        reversed(entry.split("  "))
+        for entry in (STATIC / "vendor" / "SHA256SUMS").read_text().splitlines()
+    )
+    present = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (STATIC / "vendor").iterdir()
+        if path.name != "SHA256SUMS"
+    }
     assert listed == present
     assert any(name.endswith("LICENSE") for name in listed)
 
 
-NAMES = {"www.w3.org", "socket.io"}  # the namespace of SVG and the banner of the client: nobody fetches them
+# the namespace of SVG and the banner of the client: nobody fetches them
+NAMES = {"www.w3.org", "socket.io"}
 
 
 def test_nothing_that_is_shipped_names_an_outside_host():
-    assert '"resolved"' not in (ROOT / "package-lock.json").read_text(), "where packages come from is the machine's business"
+    assert '"resolved"' not in (ROOT / "package-lock.json").read_text(), (
+        "where packages come from is the machine's business"
+    )
     for file in [*STATIC.rglob("*"), *(ROOT / "templates").rglob("*")]:
         if file.is_file() and not file.name.endswith("LICENSE"):
             hosts = set(re.findall(r"https?://([\w.-]+)", file.read_text())) - NAMES
@@ -634,5 +778,7 @@ def test_nothing_that_is_shipped_names_an_outside_host():
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
 def test_the_scripts_pass_their_own_tests():
-    done = subprocess.run(["node", "--test", "tests/js/"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["node", "--test", "tests/js/"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout[-5000:]

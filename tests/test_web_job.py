@@ -1,4 +1,6 @@
-"""The page of one job as served: its head, what failed, its timeline, and its steps' lines by level."""
+"""The page of one job as served: its head, what failed, its timeline, and its steps' lines by
+level.
+"""
 
 # ruff: noqa: F811 - the fixtures are those of test_web.py
 
@@ -33,7 +35,9 @@ def test_progress_is_said_as_scripts_say_it(case):
 
 @pytest.mark.parametrize("case", cases("timeline"))
 def test_the_timeline_is_laid_out_as_scripts_do_it(case):
-    depends = dict(zip((step["name"] for step in case["structure"]["steps"]), case["depends"], strict=True))
+    depends = dict(
+        zip((step["name"] for step in case["structure"]["steps"]), case["depends"], strict=True)
+    )
     made = timeline(case["structure"], depends, milliseconds(case["now"]))
     shown = json.loads(json.dumps([made.ticks, made.now, made.rows]))
     assert shown == [case["ticks"], case["present"], case["rows"]]
@@ -44,28 +48,50 @@ def test_the_timeline_is_laid_out_as_scripts_do_it(case):
 
 def fail_some(hand, job_id, number, lines=()):
     for task in hand.claim(number=number):
-        hand.fail(task, f"{task.key} broke", [line(f"{task.key} says {text}", child_pk=task.child_pk) for text in lines])
+        hand.fail(
+            task,
+            f"{task.key} broke",
+            [line(f"{task.key} says {text}", child_pk=task.child_pk) for text in lines],
+        )
     hand.advance(job_id)
 
 
-def test_what_failed_is_told_first_with_its_reason_its_last_lines_and_a_link_to_the_line(hand, browser):
+def test_what_failed_is_told_first_with_its_reason_its_last_lines_and_a_link_to_the_line(
+    hand, browser
+):
     job_id = hand.begin(number=3)
     (one,) = hand.claim("w1")
     (other,) = hand.claim("w2")
-    hand.complete(other, lines=[line(f"other {place}", child_pk=other.child_pk) for place in range(20)])
-    hand.fail(one, "it broke", [line(f"mine {place}", "error", one.child_pk) for place in range(1, 8)])
+    hand.complete(
+        other, lines=[line(f"other {place}", child_pk=other.child_pk) for place in range(20)]
+    )
+    hand.fail(
+        one, "it broke", [line(f"mine {place}", "error", one.child_pk) for place in range(1, 8)]
+    )
     hand.advance(job_id)
     page = browser.get(f"/jobs/{job_id}")
     for failures in (page.one(data_part="failures"), browser.get(f"/jobs/{job_id}/failures")):
         failure = failures.one(data_failure="a")
         assert "1 of 3 children failed" in failure.text and "c1 it broke" in failure.text
-        assert [text.text for text in failure.all(class_="line-text")] == [f"mine {place}" for place in range(3, 8)]
-        assert [number.text for number in failure.all(class_="line-number")] == ["23", "24", "25", "26", "27"]
+        assert [text.text for text in failure.all(class_="line-text")] == [
+            f"mine {place}" for place in range(3, 8)
+        ]
+        assert [number.text for number in failure.all(class_="line-number")] == [
+            "23",
+            "24",
+            "25",
+            "26",
+            "27",
+        ]
         assert failure.one("ol", class_="failed-children small").one("a")["href"] == "#a:27"
         assert not failure.all(data_line=True), "only the log has the hooks of lines"
     assert page.one(data_part="failures").one("section")["data-says-why"]
     assert "c1 it broke" in page.one(data_step="a").one(data_part="failed-children").text
-    parts = [element["data-part"] for element in page.walk() if element["data-part"] in ("failures", "timeline")]
+    parts = [
+        element["data-part"]
+        for element in page.walk()
+        if element["data-part"] in ("failures", "timeline")
+    ]
     assert parts == ["failures", "timeline"]
 
 
@@ -164,8 +190,14 @@ def test_the_last_lines_of_a_child_are_found_in_a_long_log(hand):
 def test_the_head_leads_to_the_runs_before_and_after(hand, browser):
     first, second, third = (hand.submit() for _ in range(3))
     (runs,) = browser.get(f"/jobs/{second}").all("nav", aria_label="Runs of d")
-    assert [(link["href"], link.text) for link in runs.all("a")] == [(f"/jobs/{first}", "← Earlier run"), (f"/jobs/{third}", "Later run →")]
-    assert listing.neighbours(first) == (None, second) and listing.neighbours(third) == (second, None)
+    assert [(link["href"], link.text) for link in runs.all("a")] == [
+        (f"/jobs/{first}", "← Earlier run"),
+        (f"/jobs/{third}", "Later run →"),
+    ]
+    assert listing.neighbours(first) == (None, second) and listing.neighbours(third) == (
+        second,
+        None,
+    )
 
 
 def test_the_head_says_how_far_the_job_is_and_how_long_it_has_run(hand, browser):
@@ -213,14 +245,19 @@ def test_only_the_last_ten_completed_runs_before_a_job_say_what_is_usual(hand):
 def test_the_lines_of_a_level_and_above_are_served_by_address(hand, browser):
     job_id = hand.begin(number=2)
     (task,) = hand.claim()
-    hand.complete(task, lines=[line("x", level) for level in ("info", "warning", "error", "debug") * 3])
+    hand.complete(
+        task, lines=[line("x", level) for level in ("info", "warning", "error", "debug") * 3]
+    )
     step = browser.get(f"/jobs/{job_id}").one(data_step="a")
     links = {link["data-level-of"]: link for link in step.all(class_=True, data_level_of=True)}
     assert [link.text for link in links.values()] == ["debug 3", "info 3", "warning 3", "error 3"]
     page = browser.get(links["warning"]["href"].partition("#")[0])
     assert numbers(page) == [2, 3, 6, 7, 10, 11]
     step = page.one(data_step="a")
-    assert "Showing warnings and errors only: 6 of 12 lines. Show all" in step.one(data_part="level-said").text
+    assert (
+        "Showing warnings and errors only: 6 of 12 lines. Show all"
+        in step.one(data_part="level-said").text
+    )
     assert step.one(aria_current="true")["data-level-of"] == "warning"
     assert numbers(browser.get(f"/jobs/{job_id}?open=a&level=odd")) == list(range(1, 13))
 
@@ -228,7 +265,9 @@ def test_the_lines_of_a_level_and_above_are_served_by_address(hand, browser):
 def test_earlier_lines_of_a_level_are_a_link_away(hand, browser):
     job_id = hand.begin(number=2)
     (task,) = hand.claim()
-    hand.complete(task, lines=[line("x", "warning" if place % 2 else "info") for place in range(1, 1301)])
+    hand.complete(
+        task, lines=[line("x", "warning" if place % 2 else "info") for place in range(1, 1301)]
+    )
     page = browser.get(f"/jobs/{job_id}?open=a&level=warning")
     assert numbers(page)[0] == 301 and len(numbers(page)) == 500
     (earlier,) = page.one(data_part="earlier").all("a")
@@ -255,13 +294,20 @@ def test_a_job_of_200_steps_is_a_page_too(hand, browser):
     assert page.one(class_="time-frame is-long")
 
 
-def test_a_page_serves_a_bounded_amount_of_lines_and_some_of_each_step_that_is_asked_for(hand, browser):
+def test_a_page_serves_a_bounded_amount_of_lines_and_some_of_each_step_that_is_asked_for(
+    hand, browser
+):
     job_id = hand.begin("[step.a]\n[step.b]", number=1)
     hand.plan(job_id, 1)
     for task in (*hand.claim(), *hand.claim()):
-        hand.complete(task, lines=[line(f"{task.step_name}{number} " + "x" * 30_000) for number in range(100)])
+        hand.complete(
+            task, lines=[line(f"{task.step_name}{number} " + "x" * 30_000) for number in range(100)]
+        )
     hand.advance(job_id)
     page = browser.get(f"/jobs/{job_id}?open=a&open=b")
     served = {name: page.one(data_step=name).all(data_line=True) for name in "ab"}
     assert [rows[-1]["data-line"] for rows in served.values()] == ["100", "100"]
-    assert [len(rows) for rows in served.values()] == [job_page.SERVED // 30_300, job_page.SERVED_IF_ASKED // 30_300]
+    assert [len(rows) for rows in served.values()] == [
+        job_page.SERVED // 30_300,
+        job_page.SERVED_IF_ASKED // 30_300,
+    ]

@@ -1,4 +1,6 @@
-"""The list of jobs as served: its numbers, filters, rows, what it says when there is nothing to show, and the runs of definitions."""
+"""The list of jobs as served: its numbers, filters, rows, what it says when there is nothing to
+show, and the runs of definitions.
+"""
 
 # ruff: noqa: F811 - the fixtures are those of test_web.py
 
@@ -65,7 +67,12 @@ def test_an_open_page_gets_the_same_numbers_alone(hand, browser):
     etag = response.headers["ETag"]
     assert browser.client.get("/counts?q=d", headers={"If-None-Match": etag}).status_code == 304
     lifecycle.cancel(hand.submit())
-    assert browser.client.get("/counts?q=d", headers={"If-None-Match": etag}).json["counts"]["cancelled"] == 1
+    assert (
+        browser.client.get("/counts?q=d", headers={"If-None-Match": etag}).json["counts"][
+            "cancelled"
+        ]
+        == 1
+    )
     assert browser.client.get("/counts?status=odd").status_code == 422
 
 
@@ -83,13 +90,26 @@ def test_all_links_of_a_list_keep_its_limits(hand, browser):
     today = datetime.now(UTC).date()
     page = browser.get(f"/?limit=2&q=d&definition=d&since={today}&until={today}&status=pending")
     for address in [*addresses(page, "counts"), *addresses(page, "pager")]:
-        assert set(re.findall(r"(\w+)=", address)) >= {"limit", "q", "definition", "since", "until"}, address
+        assert set(re.findall(r"(\w+)=", address)) >= {
+            "limit",
+            "q",
+            "definition",
+            "since",
+            "until",
+        }, address
     (older,) = addresses(page, "pager")
     newest, *_ = addresses(browser.get(older), "pager")
-    assert browser.get(newest).one(data_part="rows").all(data_job_id=True) and "cursor" not in newest and "limit=2" in newest
+    assert (
+        browser.get(newest).one(data_part="rows").all(data_job_id=True)
+        and "cursor" not in newest
+        and "limit=2" in newest
+    )
     hidden = {field["name"]: field["value"] for field in page.all("input", type="hidden")}
     assert hidden == {"status": "pending", "limit": "2"}
-    assert {field["name"]: field["value"] for field in page.all("input", type="date")} == {"since": str(today), "until": str(today)}
+    assert {field["name"]: field["value"] for field in page.all("input", type="date")} == {
+        "since": str(today),
+        "until": str(today),
+    }
 
 
 def test_older_jobs_come_as_many_at_a_time_as_was_asked_for(hand, browser):
@@ -97,11 +117,27 @@ def test_older_jobs_come_as_many_at_a_time_as_was_asked_for(hand, browser):
     while address:
         page = browser.get(address)
         found += [row["data-job-id"] for row in page.all(data_job_id=True)]
-        address = next((link["href"] for link in page.one(data_part="pager").all("a") if link.text == "Older jobs"), None)
+        address = next(
+            (
+                link["href"]
+                for link in page.one(data_part="pager").all("a")
+                if link.text == "Older jobs"
+            ),
+            None,
+        )
     assert found == ids[::-1]
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "until=2026-02-30", "since=20261122", "since=2026-W47-7", "until=10000-01-01"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "since=yesterday",
+        "until=2026-02-30",
+        "since=20261122",
+        "since=2026-W47-7",
+        "until=10000-01-01",
+    ],
+)
 def test_a_day_that_is_none_is_said(browser, query):
     page = browser.get(f"/?{query}", 422)
     assert page.all("li")[0].text == f"{query.partition('=')[0]}: Not a day such as 2026-11-22."
@@ -116,7 +152,10 @@ def said(page):
 
 
 def test_an_empty_list_says_how_to_fill_it(hand, browser, folder):
-    assert said(browser.get("/")) == "No jobs yet. Write a definition first, or load some jobs to look at: flask seed"
+    assert (
+        said(browser.get("/"))
+        == "No jobs yet. Write a definition first, or load some jobs to look at: flask seed"
+    )
     assert "JOBSYNC_DEFINITIONS" in browser.get("/").one(data_part="definitions").text
     hand.define('id = "d"\n[step.a]\ntype = "by_hand"')
     assert said(browser.get("/")) == "No jobs yet. Start one, or load some to look at: flask seed"
@@ -135,7 +174,10 @@ def test_a_list_without_a_match_says_where_there_are_some(hand, browser):
 def test_a_list_beyond_its_end_leads_back(hand, browser):
     hand.submit()
     page = browser.get(f"/?status=pending&cursor={store.cursor_of(1, 1)}")
-    assert (said(page), addresses(page, "empty")) == ("There are no older jobs. To the newest", ["/?status=pending"])
+    assert (said(page), addresses(page, "empty")) == (
+        "There are no older jobs. To the newest",
+        ["/?status=pending"],
+    )
 
 
 # Rows
@@ -160,15 +202,26 @@ def test_a_row_shows_what_differs_from_the_defaults(row_of, folder):
     assert differing(row_of()) == ["needed n"]
     assert differing(row_of(text="usual", count="3", dry="false")) == ["needed n"]
     assert differing(row_of(count=4, dry=True)) == ["count 4", "dry true", "needed n"]
-    assert differing(row_of(text="", count=4, folder="/", dry=True)) == ["text “”", "count 4", "folder /"]
-    assert row_of(count=4).one(class_="row-params small")["title"].splitlines()[:2] == ["text: usual", "count: 4"]
+    assert differing(row_of(text="", count=4, folder="/", dry=True)) == [
+        "text “”",
+        "count 4",
+        "folder /",
+    ]
+    assert row_of(count=4).one(class_="row-params small")["title"].splitlines()[:2] == [
+        "text: usual",
+        "count: 4",
+    ]
 
 
 def test_a_row_of_a_definition_that_is_gone_shows_its_first_parameters(row_of, browser, folder):
     row_of(count=4)
     for file in (folder / "definitions").glob("*.toml"):
         file.unlink()
-    assert browser.get("/").one(class_="row-params small").text.startswith("text usual count 4 folder ")
+    assert (
+        browser.get("/")
+        .one(class_="row-params small")
+        .text.startswith("text usual count 4 folder ")
+    )
 
 
 def test_a_long_value_keeps_its_ends():
@@ -178,14 +231,28 @@ def test_a_long_value_keeps_its_ends():
 
 
 def step(status, **children):
-    return {"status": status, **{name: children.get(name, 0) for name in ("pending", "running", "completed", "failed", "cancelled")}}
+    return {
+        "status": status,
+        **{
+            name: children.get(name, 0)
+            for name in ("pending", "running", "completed", "failed", "cancelled")
+        },
+    }
 
 
 def test_only_what_completed_counts_as_done_and_all_that_ended_as_way_gone():
-    steps = [step("completed", completed=8), step("running", running=2, completed=1, failed=1), step("cancelled", cancelled=1200), step("skipped")]
+    steps = [
+        step("completed", completed=8),
+        step("running", running=2, completed=1, failed=1),
+        step("cancelled", cancelled=1200),
+        step("skipped"),
+    ]
     row = Row({}, steps, None)
     assert (row.done, row.share) == ("1 of 4 steps · 9 of 1,212 children", (1 + 0.5 + 1 + 1) / 4)
-    assert (Row({}, [step("pending")], None).done, Row({}, [step("pending")], None).share) == ("0 of 1 step", 0)
+    assert (Row({}, [step("pending")], None).done, Row({}, [step("pending")], None).share) == (
+        "0 of 1 step",
+        0,
+    )
 
 
 def test_a_cancelled_job_does_not_claim_to_have_done_its_steps(hand, browser):
@@ -201,7 +268,9 @@ def test_a_running_job_shows_how_far_it_is_and_how_long_it_has_run(hand, browser
     job_id = hand.begin(number=4)
     hand.complete(hand.claim()[0])
     with store.write() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(started_at=Job.started_at - 61_000))
+        session.execute(
+            update(Job).where(Job.id == job_id).values(started_at=Job.started_at - 61_000)
+        )
     row = browser.get("/").one(data_job_id=job_id)
     assert row.one(data_part="bar").one("rect")["width"] == "250"
     assert re.fullmatch("1 min 0[12] s", row.one(data_part="took").text)
@@ -225,7 +294,11 @@ def test_a_rerun_leads_to_what_it_is_a_rerun_of(hand, browser):
 @pytest.mark.parametrize(
     ("runs", "words", "median"),
     [
-        ([Run("completed", 3100), Run("failed", 900), Run("completed", 5400)], "Last 3 runs: 3.1 s to 5.4 s, median 4.2 s, 1 failed", "4.2 s"),
+        (
+            [Run("completed", 3100), Run("failed", 900), Run("completed", 5400)],
+            "Last 3 runs: 3.1 s to 5.4 s, median 4.2 s, 1 failed",
+            "4.2 s",
+        ),
         ([Run("completed", 61_000)], "Last run: 1 min 01 s", "1 min 01 s"),
         ([Run("failed", 5), Run("failed", 5)], "Last 2 runs: 2 failed", ""),
     ],
@@ -241,7 +314,11 @@ def test_the_last_runs_are_drawn_by_length_with_a_head_on_those_that_failed(hand
     drawing = card.one("svg")
     assert drawing["aria-label"].startswith("Last 2 runs: ") and len(drawing.all("circle")) == 1
     bars = Runs([Run("completed", 100), Run("completed", 50), Run("failed", 0)]).bars
-    assert bars[0].y < bars[1].y < bars[2].y < 24 and [bar.is_failed for bar in bars] == [False, False, True]
+    assert bars[0].y < bars[1].y < bars[2].y < 24 and [bar.is_failed for bar in bars] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_definition_that_never_ran_says_so(hand, browser):
@@ -250,9 +327,9 @@ def test_a_definition_that_never_ran_says_so(hand, browser):
     assert card.text.endswith("no run has ended yet") and card.one("svg")["aria-hidden"] == "true"
 
 
-
-
-def test_of_very_many_steps_the_first_are_shown_one_by_one_and_all_are_counted(hand, browser, monkeypatch):
+def test_of_very_many_steps_the_first_are_shown_one_by_one_and_all_are_counted(
+    hand, browser, monkeypatch
+):
     monkeypatch.setattr(rows, "MOST_SEGMENTS", 3)
     job_id = hand.submit("\n".join(f"[step.s{place}]" for place in range(5)))
     row = browser.get("/").one(data_job_id=job_id)

@@ -64,18 +64,32 @@ def test_of_children_taken_together_the_first_is_begun_and_the_others_are_put_by
     job_id = hand.begin(number=5)
     tasks = hand.claim("w1", number=3)
     assert keys(tasks) == ["1", "2", "3"]
-    assert [child["status"] for child in hand.children(job_id)] == ["running", "pending", "pending", "pending", "pending"]
+    assert [child["status"] for child in hand.children(job_id)] == [
+        "running",
+        "pending",
+        "pending",
+        "pending",
+        "pending",
+    ]
     assert keys(hand.claim("w2", number=3)) == ["4", "5"]
     assert hand.claim("w3") == []
 
 
-def test_a_child_that_is_put_by_is_begun_by_record_or_ended_without_ever_being_shown_as_running(hand):
+def test_a_child_that_is_put_by_is_begun_by_record_or_ended_without_ever_being_shown_as_running(
+    hand,
+):
     job_id = hand.begin(number=3)
     first, second, third = hand.claim(number=3)
     assert work.record(first, [], [end_of(first)], begin=second)
-    assert [child["status"] for child in hand.children(job_id)] == ["completed", "running", "pending"]
+    assert [child["status"] for child in hand.children(job_id)] == [
+        "completed",
+        "running",
+        "pending",
+    ]
     assert not work.record(second, [], [end_of(second), end_of(third, result={"n": 3})])
-    assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [("completed", 1)] * 3
+    assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [
+        ("completed", 1)
+    ] * 3
     assert hand.children(job_id)[2]["result"] == {"n": 3}
     recount(job_id)
 
@@ -93,7 +107,9 @@ def test_what_is_put_back_is_there_for_others_and_the_first_one_stays(hand):
 
 
 def test_a_worker_that_asks_again_gets_what_was_put_by_for_it(hand):
-    """Its own word to put them back may have met a locked database: nobody else would ever take them."""
+    """Its own word to put them back may have met a locked database: nobody else would ever take
+    them.
+    """
     hand.begin(number=3)
     hand.claim("w1", number=3)
     assert keys(hand.claim("w1", number=3)) == ["2", "3"]
@@ -116,8 +132,12 @@ def test_a_long_queue_of_one_job_does_not_keep_the_planning_of_another_waiting(h
 
 @pytest.mark.parametrize("values", ["options = 'no table'", "depends = 'no list'", "job_id = NULL"])
 @pytest.mark.parametrize("is_planned", [False, True])
-def test_a_step_whose_rows_can_not_be_read_is_passed_over_and_told_of_once(hand, caplog, values, is_planned):
-    odd, sound = (hand.begin() for _ in range(2)) if is_planned else (hand.submit() for _ in range(2))
+def test_a_step_whose_rows_can_not_be_read_is_passed_over_and_told_of_once(
+    hand, caplog, values, is_planned
+):
+    odd, sound = (
+        (hand.begin() for _ in range(2)) if is_planned else (hand.submit() for _ in range(2))
+    )
     for job_id in (odd, sound):
         hand.advance(job_id)
     with store.write() as session:
@@ -125,7 +145,9 @@ def test_a_step_whose_rows_can_not_be_read_is_passed_over_and_told_of_once(hand,
     (task,) = hand.claim()
     assert (task.job_id, task.kind) == (sound, "child" if is_planned else "plan")
     assert hand.claim("w2") == []
-    assert sum("can't be read" in message for message in caplog.messages) == (values != "job_id = NULL")
+    assert sum("can't be read" in message for message in caplog.messages) == (
+        values != "job_id = NULL"
+    )
 
 
 def test_looking_for_work_where_there_is_none_takes_no_write_lock(hand):
@@ -154,7 +176,8 @@ with app.app_context():
     while tasks := work.claim({name!r}, lambda step_pk: 3):
         for task, following in zip(tasks, [*tasks[1:], None]):
             done.append(task.key)
-            work.record(task, [], [work.End(task, "completed", {{"by": {name!r}}}, None, now())], begin=following)
+            end = work.End(task, "completed", {{"by": {name!r}}}, None, now())
+            work.record(task, [], [end], begin=following)
     print(*done)
 """
 
@@ -162,7 +185,12 @@ with app.app_context():
 def test_processes_that_claim_at_the_same_time_share_the_children_and_do_each_once(hand, folder):
     job_id = hand.begin(number=120)
     codes = [WORKER.format(root=str(ROOT), folder=str(folder), name=f"p{n}") for n in range(2)]
-    workers = [subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for code in codes]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for code in codes
+    ]
     assert [worker.stdout.readline().strip() for worker in workers] == ["ready"] * 2
     for worker in workers:
         worker.stdin.write("\n")
@@ -171,7 +199,9 @@ def test_processes_that_claim_at_the_same_time_share_the_children_and_do_each_on
     assert sorted(map(int, sum(done, []))) == list(range(1, 121))
     db.session.rollback()
     assert hand.step(job_id)["children"]["completed"] == 120
-    by = Counter(store.child_result(pk)["by"] for pk in db.session.execute(select(Child.pk)).scalars().all())
+    by = Counter(
+        store.child_result(pk)["by"] for pk in db.session.execute(select(Child.pk)).scalars().all()
+    )
     assert by == {f"p{place}": len(keys) for place, keys in enumerate(done) if keys}
     recount(job_id)
 
@@ -183,7 +213,9 @@ def test_lines_counters_and_revision_are_of_one_commit(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
     before = store.structure(job_id)["revision"]
-    work.record(task, [line("one"), line("two", "error", task.child_pk)], [end_of(task, result={"x": 1})])
+    work.record(
+        task, [line("one"), line("two", "error", task.child_pk)], [end_of(task, result={"x": 1})]
+    )
     structure = store.structure(job_id)
     assert structure["revision"] == before + 1
     step = structure["steps"][0]
@@ -196,7 +228,9 @@ def test_the_end_of_an_attempt_counts_once(hand):
     (task,) = hand.claim()
     work.record(task, [], [end_of(task, result={"n": 1}), end_of(task, "failed", error="no")])
     work.record(task, [], [end_of(task, "failed", error="no")])
-    assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [("completed", {"n": 1})]
+    assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [
+        ("completed", {"n": 1})
+    ]
     recount(job_id)
 
 
@@ -205,8 +239,16 @@ def test_a_result_after_a_cancel_is_refused_and_the_lines_are_kept(hand):
     first, second = hand.claim(number=2)
     lifecycle.cancel(job_id)
     assert not work.is_current(first) and not work.is_current(second)
-    assert not work.record(first, [line("my last words")], [end_of(first, result={"x": 1})], [(first, work.NewChild("1.1", "s", {}))], second)
-    assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [("cancelled", None)] * 2
+    assert not work.record(
+        first,
+        [line("my last words")],
+        [end_of(first, result={"x": 1})],
+        [(first, work.NewChild("1.1", "s", {}))],
+        second,
+    )
+    assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [
+        ("cancelled", None)
+    ] * 2
     assert messages(job_id) == ["my last words"]
     recount(job_id)
 
@@ -276,7 +318,10 @@ def test_a_failed_attempt_goes_back_to_pending_while_there_are_retries_left(hand
         "Attempt 1 failed: it broke. It will be tried again (2 left).",
         "Attempt 2 failed: it broke. It will be tried again (1 left).",
     ]
-    assert (hand.children(job_id)[0]["attempt"], hand.children(job_id)[0]["error"]) == (3, "it broke")
+    assert (hand.children(job_id)[0]["attempt"], hand.children(job_id)[0]["error"]) == (
+        3,
+        "it broke",
+    )
 
 
 def test_a_later_attempt_that_succeeds_leaves_no_error(hand):
@@ -284,18 +329,29 @@ def test_a_later_attempt_that_succeeds_leaves_no_error(hand):
     hand.fail(hand.claim()[0])
     hand.complete(hand.claim()[0], {"ok": True})
     child = hand.children(job_id)[0]
-    assert (child["status"], child["error"], child["attempt"], child["result"]) == ("completed", None, 2, {"ok": True})
+    assert (child["status"], child["error"], child["attempt"], child["result"]) == (
+        "completed",
+        None,
+        2,
+        {"ok": True},
+    )
 
 
 def test_a_short_child_that_was_never_shown_as_running_can_fail_and_be_tried_again(hand):
     job_id = hand.begin("[step.a]\nretries = 1", number=2)
     first, second = hand.claim(number=2)
     work.record(first, [], [end_of(first), end_of(second, "failed", error="no")])
-    assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [("completed", 1), ("pending", 1)]
+    assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [
+        ("completed", 1),
+        ("pending", 1),
+    ]
     recount(job_id)
     (again,) = hand.claim()
     hand.fail(again, "no again")
-    assert [(child["status"], child["error"]) for child in hand.children(job_id)][1] == ("failed", "no again")
+    assert [(child["status"], child["error"]) for child in hand.children(job_id)][1] == (
+        "failed",
+        "no again",
+    )
     recount(job_id)
 
 
@@ -325,7 +381,11 @@ def test_only_the_worker_that_plans_can_say_that_it_has_ended(hand):
     work.finish_summary(old, {"no": 1})
     assert not work.add_planned(old, [work.NewChild("1", "c1", {})], [line("kept")])
     hand.advance(job_id)
-    assert (hand.step(job_id)["status"], hand.step(job_id)["child_count"], hand.step(job_id)["log_count"]) == ("running", 0, 1)
+    assert (
+        hand.step(job_id)["status"],
+        hand.step(job_id)["child_count"],
+        hand.step(job_id)["log_count"],
+    ) == ("running", 0, 1)
     work.finish_plan(new)
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "completed"
@@ -353,7 +413,10 @@ def test_a_broken_summary_fails_the_step_though_its_children_completed(hand):
     hand.plan(job_id, 0)
     work.break_unit(hand.claim()[0], "summing up failed: no")
     hand.advance(job_id)
-    assert (hand.step(job_id)["status"], hand.step(job_id)["error"]) == ("failed", "summing up failed: no")
+    assert (hand.step(job_id)["status"], hand.step(job_id)["error"]) == (
+        "failed",
+        "summing up failed: no",
+    )
     lifecycle.retry(job_id)
     hand.advance(job_id)
     assert hand.claim()[0].kind == "summary"
@@ -404,7 +467,9 @@ def test_what_a_worker_gives_back_in_good_order_runs_again_and_uses_no_retry_up(
     job_id = hand.begin(number=2)
     (old, _) = hand.claim("w1", number=2)
     work.release("w1")
-    assert [(child["status"], child["started_at"]) for child in hand.children(job_id)] == [("pending", None)] * 2
+    assert [(child["status"], child["started_at"]) for child in hand.children(job_id)] == [
+        ("pending", None)
+    ] * 2
     hand.complete(old, {"too": "late"})
     (again,) = hand.claim("w2")
     assert (again.key, again.attempt) == ("1", 2)
@@ -461,7 +526,11 @@ def test_names_errors_and_results_of_any_text_can_be_stored(hand):
     hand.advance(job_id)
     (plan,) = hand.claim()
     nasty = "a\x00b\ud800 \U0001f600\r\n\x1b[31m"
-    work.add_planned(plan, [work.NewChild("1", nasty, {nasty: nasty}), work.NewChild("2", nasty, {})], lines_of(nasty, "info", now()))
+    work.add_planned(
+        plan,
+        [work.NewChild("1", nasty, {nasty: nasty}), work.NewChild("2", nasty, {})],
+        lines_of(nasty, "info", now()),
+    )
     work.finish_plan(plan)
     hand.advance(job_id)
     hand.complete(hand.claim()[0], {nasty: nasty})
@@ -476,7 +545,10 @@ def test_a_job_of_many_steps_has_counters_of_its_own_for_each(hand):
     job_id = hand.submit("\n".join(f"[step.s{n}]" for n in range(20)))
     hand.run_out(job_id)
     assert recount(job_id) == 20
-    assert db.session.execute(select(Step.completed).where(Step.job_id == job_id)).scalars().all() == [1] * 20
+    assert (
+        db.session.execute(select(Step.completed).where(Step.job_id == job_id)).scalars().all()
+        == [1] * 20
+    )
 
 
 # An exceeded tolerance
@@ -485,14 +557,29 @@ def test_a_job_of_many_steps_has_counters_of_its_own_for_each(hand):
 def test_when_the_tolerance_is_exceeded_nothing_more_counts_and_nothing_more_begins(hand):
     job_id = hand.begin("[step.a]\nmax_child_failures = 2", number=40)
     tasks = hand.claim(number=20)
-    ends = [work.End(task, "failed" if place < 10 else "completed", None, "it broke", 0) for place, task in enumerate(tasks)]
+    ends = [
+        work.End(task, "failed" if place < 10 else "completed", None, "it broke", 0)
+        for place, task in enumerate(tasks)
+    ]
     work.record(tasks[0], ended=ends[:8], begin=tasks[8])
-    assert hand.step(job_id)["children"] == {"pending": 37, "running": 0, "completed": 0, "failed": 3, "cancelled": 0}
+    assert hand.step(job_id)["children"] == {
+        "pending": 37,
+        "running": 0,
+        "completed": 0,
+        "failed": 3,
+        "cancelled": 0,
+    }
     work.record(tasks[0], ended=ends[8:])
     assert not any(work.is_current(task) for task in tasks)
     assert hand.claim("w2") == []
     hand.advance(job_id)
-    assert hand.step(job_id)["children"] == {"pending": 0, "running": 0, "completed": 0, "failed": 3, "cancelled": 37}
+    assert hand.step(job_id)["children"] == {
+        "pending": 0,
+        "running": 0,
+        "completed": 0,
+        "failed": 3,
+        "cancelled": 37,
+    }
     assert hand.step(job_id)["error"].startswith("3 children failed, 2 tolerated")
     recount(job_id)
 
@@ -503,5 +590,11 @@ def test_a_worker_that_dies_beyond_the_tolerance_costs_no_more_failures(hand):
     hand.fail(one)
     work.release("w2", "the worker was killed")
     hand.advance(job_id)
-    assert hand.step(job_id)["children"] == {"pending": 0, "running": 0, "completed": 0, "failed": 1, "cancelled": 2}
+    assert hand.step(job_id)["children"] == {
+        "pending": 0,
+        "running": 0,
+        "completed": 0,
+        "failed": 1,
+        "cancelled": 2,
+    }
     recount(job_id)

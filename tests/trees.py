@@ -1,6 +1,7 @@
 """Real trees of source code, off the registries: what the counts and the rules are held against.
 
-Fetched by the registries' own clients, checked against a sum, unpacked once into `.cache/trees` and kept there.
+Fetched by the registries' own clients, checked against a sum, unpacked once into `.cache/trees` and
+kept there.
 """
 
 import hashlib
@@ -16,7 +17,9 @@ CACHE = Path(__file__).resolve().parents[1] / ".cache" / "trees"
 
 
 class Tree(NamedTuple):
-    """The sources of one package. registry: "pypi", "npm" or "debian". sha256: of the archive that the registry gives."""
+    """The sources of one package. registry: "pypi", "npm" or "debian". sha256: of the archive
+    that the registry gives.
+    """
 
     name: str
     version: str
@@ -31,11 +34,41 @@ class Tree(NamedTuple):
 TREES = {
     tree.name: tree
     for tree in (
-        Tree("scrapy", "2.12.0", "pypi", "d66d6e76009b12447604196875a463b61d10721140032a8084a0a52df7f4788f"),  # Python
-        Tree("fastify", "5.2.0", "npm", "a6af4cafbf1b90929245096e4e7761c6eea796133171b4d2b8b33c0c8726c0a3"),  # JavaScript and TypeScript
-        Tree("golang-github-prometheus-client-golang-dev", "1.14.0-3", "debian", "b95081bf869abc26d70ba2a1dfd9d0ac6675b6ac95c9ffa6e25971ee862e7016"),  # Go
-        Tree("leveldown", "6.1.1", "npm", "fe534f13e475826331c9cd59f279f073c3238e4db2ff2c930e17a786ba0f4f01"),  # C++
-        Tree("aiohttp", "3.11.11", "pypi", "bb49c7f1e6ebf3821a42d81d494f538107610c3a705987f53068546b0e90303e"),  # Python, C, Cython, TypeScript
+        # Python
+        Tree(
+            "scrapy",
+            "2.12.0",
+            "pypi",
+            "d66d6e76009b12447604196875a463b61d10721140032a8084a0a52df7f4788f",
+        ),
+        # JavaScript and TypeScript
+        Tree(
+            "fastify",
+            "5.2.0",
+            "npm",
+            "a6af4cafbf1b90929245096e4e7761c6eea796133171b4d2b8b33c0c8726c0a3",
+        ),
+        # Go
+        Tree(
+            "golang-github-prometheus-client-golang-dev",
+            "1.14.0-3",
+            "debian",
+            "b95081bf869abc26d70ba2a1dfd9d0ac6675b6ac95c9ffa6e25971ee862e7016",
+        ),
+        # C++
+        Tree(
+            "leveldown",
+            "6.1.1",
+            "npm",
+            "fe534f13e475826331c9cd59f279f073c3238e4db2ff2c930e17a786ba0f4f01",
+        ),
+        # Python, C, Cython, TypeScript
+        Tree(
+            "aiohttp",
+            "3.11.11",
+            "pypi",
+            "bb49c7f1e6ebf3821a42d81d494f538107610c3a705987f53068546b0e90303e",
+        ),
     )
 }
 
@@ -66,7 +99,17 @@ def fetch(tree):
 def download(tree, scratch):
     """Return the archive that the registry's own client puts into `scratch`."""
     commands = {
-        "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", f"{tree.name}=={tree.version}"],
+        "pypi": [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            f"{tree.name}=={tree.version}",
+        ],
         "npm": ["npm", "pack", "--silent", f"{tree.name}@{tree.version}"],
         "debian": ["apt-get", "download", "--quiet", f"{tree.name}={tree.version}"],
     }
@@ -76,12 +119,16 @@ def download(tree, scratch):
     done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=300)
     archives = [path for path in scratch.iterdir() if path.is_file()]
     if done.returncode or len(archives) != 1:
-        raise NotFetched(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-500:]}")
+        raise NotFetched(
+            f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+        )
     return archives[0]
 
 
 def unpack(archive, folder):
-    """Return the folder of what is in an archive, without the folders that hold nothing but one other folder."""
+    """Return the folder of what is in an archive, without the folders that hold nothing but one
+    other folder.
+    """
     folder.mkdir()
     if archive.suffix == ".deb":
         subprocess.run(["dpkg-deb", "--extract", archive, folder], check=True, timeout=60)
@@ -97,4 +144,3 @@ def unpack(archive, folder):
 if __name__ == "__main__":  # prints where each tree is
     for each in TREES.values():
         print(fetch(each))
-

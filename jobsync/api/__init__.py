@@ -1,4 +1,6 @@
-"""The REST door: a blueprint per resource, one shape of error, and the OpenAPI document that tells of both."""
+"""The REST door: a blueprint per resource, one shape of error, and the OpenAPI document that
+tells of both.
+"""
 
 from flask_smorest import Api
 

@@ -1,4 +1,7 @@
-"""Answers that may be long, as JSON: made an item at a time, letting others run in between. What they hold is of the documented shape as it is."""
+"""Answers that may be long, as JSON: made an item at a time, letting others run in between.
+
+What they hold is of the documented shape as it is.
+"""
 
 from flask import Response, current_app
 
@@ -7,9 +10,15 @@ from jobsync.db.extensions import Encoded
 
 
 def long_answer(value, *keys):
-    """Return the response for a dict, of which what is under each of `keys` is a list that may be long. What is Encoded is put in as it is."""
-    parts = [f"{_text(key)}:{_listed(found) if key in keys else _text(found)}" for key, found in value.items()]
-    body = f"{{{','.join(parts)}}}\n".encode("utf-8", "backslashreplace")  # half a surrogate pair is written as JSON does
+    """Return the response for a dict, of which what is under each of `keys` is a list that may
+    be long. What is Encoded is put in as it is.
+    """
+    parts = [
+        f"{_text(key)}:{_listed(found) if key in keys else _text(found)}"
+        for key, found in value.items()
+    ]
+    # half a surrogate pair is written as JSON does
+    body = f"{{{','.join(parts)}}}\n".encode("utf-8", "backslashreplace")
     return Response(body, mimetype="application/json")
 
 

@@ -5,7 +5,9 @@ from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
 from jobsync.db.extensions import Encoded
 
-blueprint = Resource("children", __name__, url_prefix="/api/jobs", description="Units of work of a step")
+blueprint = Resource(
+    "children", __name__, url_prefix="/api/jobs", description="Units of work of a step"
+)
 
 
 @blueprint.get("/<job_id>/steps/<step_name>/children")

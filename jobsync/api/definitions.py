@@ -7,7 +7,9 @@ from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
 from jobsync.base.loop import in_turns
 
-blueprint = Resource("definitions", __name__, url_prefix="/api/definitions", description="What can be run")
+blueprint = Resource(
+    "definitions", __name__, url_prefix="/api/definitions", description="What can be run"
+)
 
 
 def _definitions():
@@ -20,8 +22,13 @@ def _definitions():
 def list_definitions(_query):
     """List the definitions, and what is wrong with those that can't be used"""
     items = [definition.shown() for definition in in_turns(_definitions().all())]
-    problems = [{"file": problem.file, "key": problem.key, "reason": problem.reason} for problem in _definitions().problems()]
-    return long_answer({"items": items, "next_cursor": None, "total": len(items), "problems": problems}, "items")
+    problems = [
+        {"file": problem.file, "key": problem.key, "reason": problem.reason}
+        for problem in _definitions().problems()
+    ]
+    return long_answer(
+        {"items": items, "next_cursor": None, "total": len(items), "problems": problems}, "items"
+    )
 
 
 @blueprint.get("/<definition_id>")

@@ -23,7 +23,9 @@ def blueprint(spec):
     @docs.get("/api/docs")
     def show():
         document = spec.to_dict()
-        return render_template("docs.html", resources=list(_resources(document)), shapes=list(_shapes(document)))
+        return render_template(
+            "docs.html", resources=list(_resources(document)), shapes=list(_shapes(document))
+        )
 
     return docs
 
@@ -36,7 +38,9 @@ def _resources(document):
 
 
 def _calls(document):
-    """Yield `{"method", "path", "anchor", "summary", "description", "tags", "fields", "body", "answers"}` of every call."""
+    """Yield `{"method", "path", "anchor", "summary", "description", "tags", "fields", "body",
+    "answers"}` of every call.
+    """
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -50,13 +54,20 @@ def _calls(document):
                     "tags": call["tags"],
                     "fields": [_parameter(found) for found in call.get("parameters", ())],
                     "body": _body(call.get("requestBody")),
-                    "answers": [_answer(document, status, answer) for status, answer in sorted(call["responses"].items())],
+                    "answers": [
+                        _answer(document, status, answer)
+                        for status, answer in sorted(call["responses"].items())
+                    ],
                 }
 
 
 def _parameter(parameter):
     """Return a parameter of the query as a field. Those of the path stand in the path."""
-    return _field(parameter["name"], {**parameter["schema"], "description": parameter.get("description", "")}, parameter["required"])
+    return _field(
+        parameter["name"],
+        {**parameter["schema"], "description": parameter.get("description", "")},
+        parameter["required"],
+    )
 
 
 def _body(body):
@@ -68,11 +79,19 @@ def _answer(document, status, answer):
         answer = document["components"]["responses"][answer["$ref"].rsplit("/", 1)[1]]
     if status == "default":
         status, answer = "else", {**answer, "description": "an error"}
-    return {"status": status, "description": answer["description"], "mimetypes": list(answer.get("content", ())), **_type(_content(answer))}
+    return {
+        "status": status,
+        "description": answer["description"],
+        "mimetypes": list(answer.get("content", ())),
+        **_type(_content(answer)),
+    }
 
 
 def _content(holder):
-    """Return the schema of a body or an answer, {} where there is none. Several content types have the same one here."""
+    """Return the schema of a body or an answer, {} where there is none.
+
+    Several content types have the same one here.
+    """
     return next((content["schema"] for content in holder.get("content", {}).values()), {})
 
 
@@ -82,17 +101,34 @@ def _shapes(document):
     for name, schema in document["components"]["schemas"].items():
         if name in used:
             required = schema.get("required", ())
-            yield {"name": name, "fields": [_field(key, found, key in required) for key, found in schema["properties"].items()]}
+            yield {
+                "name": name,
+                "fields": [
+                    _field(key, found, key in required)
+                    for key, found in schema["properties"].items()
+                ],
+            }
 
 
 def _field(name, schema, is_required):
     notes = [note.format(_value(schema[key])) for key, note in NOTES.items() if key in schema]
     marks = ["required"] if is_required else []
-    return {"name": name, "description": schema.get("description", ""), "notes": ", ".join(marks + notes), **_type(schema)}
+    return {
+        "name": name,
+        "description": schema.get("description", ""),
+        "notes": ", ".join(marks + notes),
+        **_type(schema),
+    }
 
 
 def _value(value):
-    return ", ".join(map(str, value)) if isinstance(value, list) else "none" if value in ("", {}) else str(value)
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, list)
+        else "none"
+        if value in ("", {})
+        else str(value)
+    )
 
 
 def _type(schema):

@@ -34,7 +34,8 @@ def _reasons():
     else:
         problem = current_app.extensions["jobsync.write_probe"].why_not()
         if problem:
-            yield f"The database can't be written to: {problem}"  # which is why a worker can't say that it lives
+            # which is why a worker can't say that it lives
+            yield f"The database can't be written to: {problem}"
         elif not workers:
             yield "No worker is running."
     monitor = current_app.extensions.get("jobsync.monitor")

@@ -12,9 +12,14 @@ from jobsync.base.text import gathered, printable
 
 TEXT, JSONL = "text/plain", "application/jsonl"
 _LINES = {"type": "string"}
-DOWNLOADED = {"description": "The lines, as text or a JSON object each", "content": {TEXT: {"schema": _LINES}, JSONL: {"schema": _LINES}}}
+DOWNLOADED = {
+    "description": "The lines, as text or a JSON object each",
+    "content": {TEXT: {"schema": _LINES}, JSONL: {"schema": _LINES}},
+}
 
-blueprint = Resource("logs", __name__, url_prefix="/api/jobs", description="What steps have written")
+blueprint = Resource(
+    "logs", __name__, url_prefix="/api/jobs", description="What steps have written"
+)
 
 
 @blueprint.get("/<job_id>/logs")
@@ -23,7 +28,8 @@ blueprint = Resource("logs", __name__, url_prefix="/api/jobs", description="What
 def list_lines(query, job_id):
     """Get a page of a step's lines, ascending
 
-    `after=k` gives the lines after line k, `before=k` those that end just before k, neither the last ones. A page of more than 4 MiB ends
+    `after=k` gives the lines after line k, `before=k` those that end just before k, neither the
+    last ones. A page of more than 4 MiB ends
     early: `next` is there then, and says with which `after` or `before` to go on.
     """
     return long_answer(logs.page(job_id, query.pop("step"), **query), "items")
@@ -46,7 +52,10 @@ def download_lines(query, job_id):
 
 def _as_text(line):
     """Return a line for people: what a terminal would obey is written out."""
-    return f"{line['step']}\t{line['line']}\t{line['at']}\t{line['level']}\t{printable(line['message'])}\n"
+    return (
+        f"{line['step']}\t{line['line']}\t{line['at']}\t{line['level']}\t"
+        f"{printable(line['message'])}\n"
+    )
 
 
 def _as_json(line):

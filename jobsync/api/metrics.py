@@ -1,4 +1,6 @@
-"""`/metrics`: what the running system measures of itself, for Prometheus, and what pages report that may."""
+"""`/metrics`: what the running system measures of itself, for Prometheus, and what pages report
+that may.
+"""
 
 from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -12,8 +14,13 @@ from jobsync.status import UNFINISHED
 
 LONGEST = 60_000  # ms: what is older was not painted late but by a page that slept
 
-blueprint = Resource("metrics", __name__, url_prefix="/metrics", description="Figures of the running system")
-READ = {"description": "The figures in Prometheus' text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+blueprint = Resource(
+    "metrics", __name__, url_prefix="/metrics", description="Figures of the running system"
+)
+READ = {
+    "description": "The figures in Prometheus' text format",
+    "content": {"text/plain": {"schema": {"type": "string"}}},
+}
 
 
 @blueprint.get("")
@@ -35,8 +42,9 @@ def get_metrics():
 def note_painted(body):
     """Report when changes were painted
 
-    A page says which commit it painted, by `updated_at` of `structure`, and how long ago that was by its own stopwatch: no clock but the
-    server's is compared with the server's. The way of the report counts too, so the figure is never too good.
+    A page says which commit it painted, by `updated_at` of `structure`, and how long ago that was
+    by its own stopwatch: no clock but the server's is compared with the server's. The way of the
+    report counts too, so the figure is never too good.
     """
     if not current_app.config["PAINT_SAMPLING"]:
         return

@@ -1,4 +1,6 @@
-"""The one shape of an error, `{"code", "status", "message", "errors"}`, and the strict reading that finds most of them."""
+"""The one shape of an error, `{"code", "status", "message", "errors"}`, and the strict reading
+that finds most of them.
+"""
 
 from http import HTTPStatus
 
@@ -25,7 +27,9 @@ def show_error(error):
 
 
 def _problem(code, message, errors):
-    response = jsonify({"code": code, "status": HTTPStatus(code).phrase, "message": message, "errors": errors})
+    response = jsonify(
+        {"code": code, "status": HTTPStatus(code).phrase, "message": message, "errors": errors}
+    )
     response.status_code = code
     return response
 
@@ -38,7 +42,9 @@ def _message(error: HTTPException):
 
 
 def _errors(error):
-    """Return webargs' messages, which say for each place of a request (json, query) what is wrong with which field, by field."""
+    """Return webargs' messages, which say for each place of a request (json, query) what is
+    wrong with which field, by field.
+    """
     messages = (getattr(error, "data", None) or {}).get("messages", {})
     places = [found for found in messages.values() if isinstance(found, dict)]
     if len(places) == len(messages):
@@ -47,12 +53,19 @@ def _errors(error):
 
 
 class Parser(flaskparser.FlaskParser):
-    """Refuses unknown fields in queries as in bodies, and bodies that say they are something else than JSON."""
+    """Refuses unknown fields in queries as in bodies, and bodies that say they are something
+    else than JSON.
+    """
 
-    DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, RAISE)
+    DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(
+        flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, RAISE
+    )
 
     def load_json(self, req, schema):
-        """Return the body, `missing` for none. Python's own limits (depth, digits) and a body that breaks off make it malformed too."""
+        """Return the body, `missing` for none.
+
+        Python's own limits (depth, digits) and a body that breaks off make it malformed too.
+        """
         try:
             _refuse_cut_body(req)
             loaded = super().load_json(req, schema)
@@ -75,13 +88,22 @@ def _refuse_repeated(args):
 
 
 def _refuse_cut_body(req):
-    """Refuse a chunked body that goes on behind the limit: there Flask cuts it off without a word."""
-    if req.content_length is None and len(req.get_data(cache=True)) >= req.max_content_length and req.input_stream.read(1):
+    """Refuse a chunked body that goes on behind the limit: there Flask cuts it off without a
+    word.
+    """
+    if (
+        req.content_length is None
+        and len(req.get_data(cache=True)) >= req.max_content_length
+        and req.input_stream.read(1)
+    ):
         raise RequestEntityTooLarge()
 
 
 class Resource(Blueprint):
-    """A flask-smorest blueprint that parses strictly. What a call takes no use of is unknown to it, and refused too."""
+    """A flask-smorest blueprint that parses strictly.
+
+    What a call takes no use of is unknown to it, and refused too.
+    """
 
     ARGUMENTS_PARSER = Parser()
 

@@ -1,4 +1,6 @@
-"""`/api/jobs/{id}/structure`: the one lightweight answer that keeps a page right, served as bytes and kept while nothing has changed."""
+"""`/api/jobs/{id}/structure`: the one lightweight answer that keeps a page right, served as
+bytes and kept while nothing has changed.
+"""
 
 import json
 import re
@@ -12,7 +14,9 @@ from jobsync import schemas, store
 from jobsync.api.problem import Resource
 from jobsync.db.changes import changes
 
-blueprint = Resource("structure", __name__, url_prefix="/api/jobs", description="What a page needs to be right")
+blueprint = Resource(
+    "structure", __name__, url_prefix="/api/jobs", description="What a page needs to be right"
+)
 
 SHAPE = 1  # of the answer: a new shape at the same revision is another entity
 KEPT = 1000  # answers
@@ -22,15 +26,17 @@ PATH = re.compile(r"/api/jobs/([^/]+)/structure")
 class Cache:
     """Keeps the answers of jobs, by the revision that they were made from.
 
-    While the database is known not to have changed a kept answer is right as it is. After any change it is right if the job's revision is
-    still the same, since everything in it makes the revision grow.
+    While the database is known not to have changed a kept answer is right as it is. After any
+    change it is right if the job's revision is still the same, since everything in it makes the
+    revision grow.
     """
 
     def __init__(self):
         self._version = None
         self._fresh = set()
         self._kept = OrderedDict()
-        self._making = defaultdict(threading.Lock)  # by job: those that many ask for at once are made once, though others run meanwhile
+        # by job: those that many ask for at once are made once, though others run meanwhile
+        self._making = defaultdict(threading.Lock)
 
     def get(self, job_id):
         """Return `(revision, body)` as of now. Raises NotFound."""
@@ -44,7 +50,9 @@ class Cache:
         return self._kept[job_id]
 
     def get_fresh(self, job_id):
-        """Return `(revision, body)` as of now if that is known without reading any row, else None."""
+        """Return `(revision, body)` as of now if that is known without reading any row, else
+        None.
+        """
         version = changes.version()
         if version != self._version:
             self._version = version
@@ -59,12 +67,18 @@ class Cache:
         if not (head and head.revision == kept[0]):
             self._kept.pop(job_id, None)
             structure = store.structure(job_id)
-            kept = structure["revision"], json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode()
+            kept = (
+                structure["revision"],
+                json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode(),
+            )
         self._keep(job_id, kept, version)
         return kept
 
     def _keep(self, job_id, kept, version):
-        """Keep what was read at a version of the database, or later. It is fresh as long as that is the present one."""
+        """Keep what was read at a version of the database, or later.
+
+        It is fresh as long as that is the present one.
+        """
         self._kept[job_id] = kept
         self._kept.move_to_end(job_id)
         if version == self._version:
@@ -77,9 +91,11 @@ _cache = Cache()
 
 
 class Shortcut:
-    """WSGI middleware that gives fresh answers itself: hundreds of viewers ask for one job's at the same moment, and Flask takes four times as long.
+    """WSGI middleware that gives fresh answers itself: hundreds of viewers ask for one job's at the
+    same moment, and Flask takes four times as long.
 
-    Whatever is out of the ordinary (a query, a body, another method, an answer to be made first) goes on to Flask.
+    Whatever is out of the ordinary (a query, a body, another method, an answer to be made first)
+    goes on to Flask.
     """
 
     def __init__(self, wsgi_app):
@@ -91,7 +107,14 @@ class Shortcut:
 
     def _answer(self, environ):
         path = PATH.fullmatch(environ["PATH_INFO"])
-        if not path or environ["REQUEST_METHOD"] != "GET" or any(environ.get(name) for name in ("QUERY_STRING", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")):
+        if (
+            not path
+            or environ["REQUEST_METHOD"] != "GET"
+            or any(
+                environ.get(name)
+                for name in ("QUERY_STRING", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
+            )
+        ):
             return None
         try:
             fresh = _cache.get_fresh(path[1])
@@ -102,7 +125,9 @@ class Shortcut:
 
 @blueprint.get("/<job_id>/structure")
 @blueprint.response(200, schemas.Structure)
-@blueprint.alt_response(304, description="The revision named by If-None-Match is still the present one", success=True)
+@blueprint.alt_response(
+    304, description="The revision named by If-None-Match is still the present one", success=True
+)
 def get_structure(job_id):
     """Get a job's status, revision and steps with their counts
 

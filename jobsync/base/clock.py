@@ -1,4 +1,6 @@
-"""Wall-clock time as it is stored (integer milliseconds since 1970, UTC) and as it is shown (ISO 8601 with Z)."""
+"""Wall-clock time as it is stored (integer milliseconds since 1970, UTC) and as it is shown
+(ISO 8601 with Z).
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,7 +9,9 @@ from functools import lru_cache
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = 86_400_000  # ms
-FIRST, LAST = ((datetime(*day, tzinfo=UTC) - EPOCH) // MILLISECOND for day in ((1, 1, 1), (9999, 12, 31)))
+FIRST, LAST = (
+    (datetime(*day, tzinfo=UTC) - EPOCH) // MILLISECOND for day in ((1, 1, 1), (9999, 12, 31))
+)
 
 
 def now():
@@ -16,7 +20,10 @@ def now():
 
 
 def milliseconds(text):
-    """Return the stored time for an ISO 8601 text with a zone. Raises ValueError for what isn't one."""
+    """Return the stored time for an ISO 8601 text with a zone.
+
+    Raises ValueError for what isn't one.
+    """
     return (datetime.fromisoformat(text) - EPOCH) // MILLISECOND
 
 
@@ -26,7 +33,9 @@ def midnight(day):
 
 
 def iso(milliseconds):
-    """Return `2026-11-22T13:00:00.123Z` for a stored time; None stays None, and what no calendar has becomes it."""
+    """Return `2026-11-22T13:00:00.123Z` for a stored time; None stays None, and what no
+    calendar has becomes it.
+    """
     if milliseconds is None or not FIRST <= milliseconds <= LAST:
         return None
     seconds, rest = divmod(milliseconds, 1000)
@@ -35,4 +44,5 @@ def iso(milliseconds):
 
 @lru_cache(maxsize=1024)
 def _iso_second(seconds):
-    return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()  # strftime takes longer, and writes year 1 as "1"
+    # strftime takes longer, and writes year 1 as "1"
+    return (EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()

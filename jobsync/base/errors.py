@@ -56,7 +56,8 @@ class StoreBusy(JobsyncError):
 class StoreUnwritable(StoreBusy):
     """The database can't be written to.
 
-    A kind of StoreBusy: whoever can wait tries again, and it recovers by itself. `orig` is the database's own error.
+    A kind of StoreBusy: whoever can wait tries again, and it recovers by itself. `orig` is the
+    database's own error.
     """
 
     def __init__(self, orig):
@@ -73,7 +74,8 @@ class StoreUnreadable(JobsyncError):
 class StepFailed(JobsyncError):
     """The step failed.
 
-    Raised by a step type's own code: the message becomes the child's `error`, with no traceback in the log.
+    Raised by a step type's own code: the message becomes the child's `error`, with no traceback in
+    the log.
     """
 
 

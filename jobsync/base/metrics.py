@@ -1,20 +1,35 @@
 """What a running system measures of itself, in the form that Prometheus reads (`GET /metrics`).
 
-Latencies begin at the commit (`updated_at` of the job) and count changes of status alone: growth of counts and lines waits on purpose.
+Latencies begin at the commit (`updated_at` of the job) and count changes of status alone: growth of
+counts and lines waits on purpose.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2, 5, 10, 30)
 
-BROADCAST = Histogram("jobsync_commit_to_broadcast_seconds", "From the commit of a change of status until it was told to viewers", buckets=SECONDS)
-PAINTED = Histogram(
-    "jobsync_commit_to_painted_seconds",
-    "From the commit of a change of status until a page had painted it, of the pages that JOBSYNC_PAINT_SAMPLING lets report",
+BROADCAST = Histogram(
+    "jobsync_commit_to_broadcast_seconds",
+    "From the commit of a change of status until it was told to viewers",
     buckets=SECONDS,
 )
-MESSAGES = Counter("jobsync_messages", "job_update messages, each counted once however many viewers it went to", ["context"])
-CUT_OFF = Counter("jobsync_viewers_cut_off", "Viewers that were cut off because they didn't read what was sent to them")
+PAINTED = Histogram(
+    "jobsync_commit_to_painted_seconds",
+    (
+        "From the commit of a change of status until a page had painted it, of the pages that "
+        "JOBSYNC_PAINT_SAMPLING lets report"
+    ),
+    buckets=SECONDS,
+)
+MESSAGES = Counter(
+    "jobsync_messages",
+    "job_update messages, each counted once however many viewers it went to",
+    ["context"],
+)
+CUT_OFF = Counter(
+    "jobsync_viewers_cut_off",
+    "Viewers that were cut off because they didn't read what was sent to them",
+)
 VIEWERS = Gauge("jobsync_viewers", "Connections of viewers that are open now")
 UNFINISHED = Gauge("jobsync_jobs_unfinished", "Jobs that are pending or running now", ["status"])
 WORKERS = Gauge("jobsync_workers", "Worker processes with a heartbeat now")

@@ -1,6 +1,7 @@
 """Folders and files that their owner alone may use, whatever the umask is.
 
-The umask itself is left alone: the commands of jobs inherit it, and what they write is their user's business.
+The umask itself is left alone: the commands of jobs inherit it, and what they write is their user's
+business.
 """
 
 import os
@@ -12,7 +13,10 @@ FOLDER, FILE = 0o700, 0o600
 
 
 def make_folder(path):
-    """Make a folder with those above it if it isn't there. One that is there keeps its rights. Raises OSError."""
+    """Make a folder with those above it if it isn't there.
+
+    One that is there keeps its rights. Raises OSError.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -43,7 +47,9 @@ def _created(path, flags):
 
 
 def open_to_others(paths):
-    """Return `[(path, mode)]` of those of the paths, if they are there, on which others than the owner have any right."""
+    """Return `[(path, mode)]` of those of the paths, if they are there, on which others than
+    the owner have any right.
+    """
     found = []
     for path in paths:
         with suppress(OSError):

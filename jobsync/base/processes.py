@@ -1,7 +1,9 @@
-"""Processes of this machine, found through /proc (Linux; elsewhere these functions find nothing), and ended for certain.
+"""Processes of this machine, found through /proc (Linux; elsewhere these functions find nothing),
+and ended for certain.
 
-Two marks in the environment tell later, and to another process, what a process belongs to: the worker that started it, and the attempt. A
-number alone doesn't: it may have been given to somebody else since.
+Two marks in the environment tell later, and to another process, what a process belongs to: the
+worker that started it, and the attempt. A number alone doesn't: it may have been given to somebody
+else since.
 """
 
 import ctypes
@@ -15,7 +17,8 @@ from typing import NamedTuple
 
 WORKER_MARK = "STARTED_BY_WORKER"  # no JOBSYNC_…: commands get none of those
 ATTEMPT_MARK = "STARTED_BY_ATTEMPT"
-KILLED = 2.0  # seconds to wait for killed processes to be gone; more would help only against a broken disk
+# seconds to wait for killed processes to be gone; more would help only against a broken disk
+KILLED = 2.0
 TICK = 0.02  # seconds between two looks at processes that are being killed
 PATIENT_TICK = 0.1  # seconds between two looks at processes that are given time
 SHOWN = 200  # characters of a command in a message
@@ -23,7 +26,10 @@ SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
 
 class Process(NamedTuple):
-    """What /proc/PID/stat says of a process. `is_dead`: all its threads have ended, and nobody has reaped it."""
+    """What /proc/PID/stat says of a process.
+
+    `is_dead`: all its threads have ended, and nobody has reaped it.
+    """
 
     pid: int
     is_dead: bool
@@ -33,9 +39,11 @@ class Process(NamedTuple):
 
 
 def adopt_orphans():
-    """Have descendants of this process whose parent ends become its own children (Linux's child subreaper), instead of init's.
+    """Have descendants of this process whose parent ends become its own children (Linux's child
+    subreaper), instead of init's.
 
-    What a program puts into the background, into a session of its own or behind a double fork, then stays in this process's tree.
+    What a program puts into the background, into a session of its own or behind a double fork, then
+    stays in this process's tree.
     """
     with suppress(OSError, AttributeError):
         _libc().prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -62,13 +70,17 @@ def table():
     for pid in _numbers():
         with suppress(OSError, ValueError, IndexError):  # gone meanwhile
             fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-            is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1  # the first thread may end before others do
+            # the first thread may end before others do
+            is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
             found[pid] = Process(pid, is_dead, int(fields[1]), int(fields[2]), int(fields[3]))
     return found
 
 
 def _read(path):
-    """Return the bytes of a file of /proc. Without a file object, which takes twice as long: a table is hundreds of files."""
+    """Return the bytes of a file of /proc.
+
+    Without a file object, which takes twice as long: a table is hundreds of files.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         parts = []
@@ -86,10 +98,12 @@ def _numbers():
 
 
 def children():
-    """Return the set of the numbers of this process's children, dead ones that it hasn't reaped included.
+    """Return the set of the numbers of this process's children, dead ones that it hasn't reaped
+    included.
 
-    Costs one call of the system where there are none, and a small file for each thread where there are. Those files are exact for one's own
-    children, as long as no other thread reaps any meanwhile.
+    Costs one call of the system where there are none, and a small file for each thread where there
+    are. Those files are exact for one's own children, as long as no other thread reaps any
+    meanwhile.
     """
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -97,7 +111,11 @@ def children():
         return set()
     try:
         threads = os.listdir("/proc/self/task")
-        return {int(pid) for thread in threads for pid in _read(f"/proc/self/task/{thread}/children").split()}
+        return {
+            int(pid)
+            for thread in threads
+            for pid in _read(f"/proc/self/task/{thread}/children").split()
+        }
     except OSError:  # a kernel without these files, or a thread that has just ended
         return {process.pid for process in table().values() if process.parent == os.getpid()}
 
@@ -129,7 +147,9 @@ def tree(roots, processes):
 
 
 def marked(mark, *values, among=None):
-    """Return `{pid: Process}` of the living processes (of all, or of those `among` which to look) that carry a mark with one of these values."""
+    """Return `{pid: Process}` of the living processes (of all, or of those `among` which to
+    look) that carry a mark with one of these values.
+    """
     wanted = {f"{mark}={value}".encode() for value in values}
     if not wanted:
         return {}
@@ -143,23 +163,32 @@ def is_marked(pid, mark, *values):
 
 
 def of_worker(worker_id, pid, leads_session=False):
-    """Return `{pid: Process}` of what a worker has started, and of the worker itself: who carries its mark or is in its session.
+    """Return `{pid: Process}` of what a worker has started, and of the worker itself: who carries
+    its mark or is in its session.
 
-    What descends from these is too, whatever it has done to its environment. What descends from nobody but the worker isn't: it may have been
-    left running on purpose. pid: the worker's number, and its session's, which somebody else may have by now unless one of the session
-    carries the mark, or the caller knows that it `leads_session`.
+    What descends from these is too, whatever it has done to its environment. What descends from
+    nobody but the worker isn't: it may have been left running on purpose. pid: the worker's number,
+    and its session's, which somebody else may have by now unless one of the session carries the
+    mark, or the caller knows that it `leads_session`.
     """
     processes = living()
     found = marked(WORKER_MARK, worker_id, among=processes)
-    sessions = {process.session for process in found.values() if process.session in found or process.session == pid}
+    sessions = {
+        process.session
+        for process in found.values()
+        if process.session in found or process.session == pid
+    }
     sessions |= {pid} if leads_session else set()
-    sessions.discard(0)  # of what was started outside of a container: the system's own, and anybody's
+    # of what was started outside of a container: the system's own, and anybody's
+    sessions.discard(0)
     found |= {process.pid: process for process in processes.values() if process.session in sessions}
     return found | tree(found.keys() - {pid}, processes)
 
 
 def as_group(group):
-    """Return a process group as `{-group: Process}`, {} if it has no member: what there is to send signals to where there is no /proc."""
+    """Return a process group as `{-group: Process}`, {} if it has no member: what there is to
+    send signals to where there is no /proc.
+    """
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -170,7 +199,9 @@ def as_group(group):
 
 
 def environment(pid):
-    """Return the environment that a process was started with, as `[b"NAME=value"]`; [] if it is gone or another user's."""
+    """Return the environment that a process was started with, as `[b"NAME=value"]`; [] if it is
+    gone or another user's.
+    """
     try:
         return _read(f"/proc/{pid}/environ").split(b"\0")
     except OSError:
@@ -193,7 +224,10 @@ def await_end(find, seconds, sleep=time.sleep):
 
 
 def kill_all(find, sleep=time.sleep):
-    """Kill what `find()` finds, `{pid: Process}`, again and again until it finds nothing. Returns what can't be killed."""
+    """Kill what `find()` finds, `{pid: Process}`, again and again until it finds nothing.
+
+    Returns what can't be killed.
+    """
     groups = Groups()
     deadline = time.monotonic() + KILLED
     while (found := find()) or groups.are_alive():
@@ -209,7 +243,8 @@ def kill_all(find, sleep=time.sleep):
 class Groups:
     """The process groups of what is to be killed, this process's own left out.
 
-    A program that forks and ends faster than /proc can be read is never found there alive. Its group is, and is killed at one stroke.
+    A program that forks and ends faster than /proc can be read is never found there alive. Its
+    group is, and is killed at one stroke.
     """
 
     def __init__(self):
@@ -220,7 +255,10 @@ class Groups:
         self._numbers |= set(groups) - {os.getpgid(0), 0}
 
     def kill(self):
-        """Kill all of them. One that is gone is forgotten: its number may become somebody else's."""
+        """Kill all of them.
+
+        One that is gone is forgotten: its number may become somebody else's.
+        """
         for group in list(self._numbers):
             try:
                 os.killpg(group, signal.SIGKILL)
@@ -231,20 +269,29 @@ class Groups:
 
     def are_alive(self):
         """Say whether any has a living member."""
-        return bool(self._numbers) and any(process.group in self._numbers for process in living().values())
+        return bool(self._numbers) and any(
+            process.group in self._numbers for process in living().values()
+        )
 
 
 def shown(processes):
     """Return one line that names processes: `123 (sleep 600), 124 (…)`, five of them at most."""
-    names = [f"{pid} ({_command(pid)})" if pid > 0 else f"group {-pid}" for pid in sorted(processes)[:5]]
+    names = [
+        f"{pid} ({_command(pid)})" if pid > 0 else f"group {-pid}" for pid in sorted(processes)[:5]
+    ]
     more = len(processes) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _command(pid):
-    """Return a process's command on one line; arguments may have line ends, and a name any bytes."""
+    """Return a process's command on one line; arguments may have line ends, and a name any
+    bytes.
+    """
     try:
-        words = _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").split() or _read(f"/proc/{pid}/comm").split()
+        words = (
+            _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").split()
+            or _read(f"/proc/{pid}/comm").split()
+        )
     except OSError:
         return "gone"
     return b" ".join(words).decode("utf-8", "replace")[:SHOWN]

@@ -1,4 +1,6 @@
-"""Where the server of a data folder can be reached, for those who have the folder only: it writes its address into a file, locked while it lives."""
+"""Where the server of a data folder can be reached, for those who have the folder only: it
+writes its address into a file, locked while it lives.
+"""
 
 import fcntl
 import os
@@ -15,7 +17,10 @@ TRIES = 50  # to lock the file, 20 ms apart: who looks at it holds it for a mome
 
 @contextmanager
 def announced(data_dir, url):
-    """Have `find` return this address while in here. The lock of a server that was killed is free at once."""
+    """Have `find` return this address while in here.
+
+    The lock of a server that was killed is free at once.
+    """
     path = Path(data_dir) / NAME
     with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
         _lock(file)
@@ -35,7 +40,9 @@ def _lock(file):
 
 
 def find(data_dir):
-    """Return the address of the server that runs on a data folder, such as `http://127.0.0.1:5000/`, None for none."""
+    """Return the address of the server that runs on a data folder, such as
+    `http://127.0.0.1:5000/`, None for none.
+    """
     path = Path(data_dir) / NAME
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:

@@ -1,25 +1,35 @@
-"""Text that comes from outside, made safe to store, to send and to print. It stays text: nothing here makes markup."""
+"""Text that comes from outside, made safe to store, to send and to print.
+
+It stays text: nothing here makes markup.
+"""
 
 import json
 import os
 import re
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-# CSI sequences (colours, the cursor), OSC and its like with their text (titles, links), and the two- and three-character ones (ECMA-48)
-CONTROL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+# CSI sequences (colours, the cursor), OSC and its like with their text (titles, links), and the
+# two- and three-character ones (ECMA-48)
+CONTROL_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+)
 LONE = re.compile(r"[\ud800-\udfff]")
 PICTURED = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # control characters but the tab
 PICTURES = {code: 0x2400 + code for code in range(0x20) if code != 0x09} | {0x7F: 0x2421}
 
 
 def storable(text):
-    """Return `text` without what UTF-8 or a database can't hold: lone surrogates and NUL become U+FFFD."""
-    paired = text if text.isascii() else LONE.sub("\ufffd", text)  # most text is, and large results are
+    """Return `text` without what UTF-8 or a database can't hold: lone surrogates and NUL become
+    U+FFFD.
+    """
+    # most text is, and large results are
+    paired = text if text.isascii() else LONE.sub("\ufffd", text)
     return paired.replace("\x00", "\ufffd")
 
 
 def printable(text):
-    """Return `text` with control characters written out (`\\x1b`), so that a terminal shows them and doesn't obey them.
+    """Return `text` with control characters written out (`\\x1b`), so that a terminal shows them
+    and doesn't obey them.
 
     Lone surrogates are too: printing one raises.
     """
@@ -27,12 +37,16 @@ def printable(text):
 
 
 def without_escapes(text):
-    """Return `text` without terminal escapes (colours, links, moves of the cursor), as pages show it."""
+    """Return `text` without terminal escapes (colours, links, moves of the cursor), as pages
+    show it.
+    """
     return CONTROL_SEQUENCE.sub("", text) if "\x1b" in text else text
 
 
 def plain(text):
-    """Return a log line's text as pages show it: without terminal escapes, other control characters as their pictures (U+2400 and on)."""
+    """Return a log line's text as pages show it: without terminal escapes, other control
+    characters as their pictures (U+2400 and on).
+    """
     text = without_escapes(text)
     return text.translate(PICTURES) if PICTURED.search(text) else text
 
@@ -42,7 +56,8 @@ def _escaped(match):
 
 
 def one_line(text, size=160):
-    """Return the first words of `text`, without terminal escapes, on one line of at most `size` bytes (3 or more) as it stands in JSON.
+    """Return the first words of `text`, without terminal escapes, on one line of at most `size`
+    bytes (3 or more) as it stands in JSON.
 
     The contract has 600 bytes for a whole step.
     """
@@ -61,7 +76,9 @@ def json_size(line):
 
 
 def gathered(pieces, size=16 * 1024):
-    """Yield texts put together to about `size` characters each: each piece of an answer is sent by itself, which takes longer than making it."""
+    """Yield texts put together to about `size` characters each: each piece of an answer is sent
+    by itself, which takes longer than making it.
+    """
     waiting, length = [], 0
     for piece in pieces:
         waiting.append(piece)

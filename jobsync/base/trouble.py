@@ -1,4 +1,6 @@
-"""A trouble that goes on for a while, told to the log when it begins and when it is over, not each time that something fails for it."""
+"""A trouble that goes on for a while, told to the log when it begins and when it is over, not
+each time that something fails for it.
+"""
 
 import time
 
@@ -6,12 +8,17 @@ from jobsync.base.text import one_line
 
 
 def reason(error):
-    """Return in one line what went wrong: of a database's error its own words, without the statement."""
+    """Return in one line what went wrong: of a database's error its own words, without the
+    statement.
+    """
     return one_line(str(getattr(error, "orig", None) or error) or type(error).__name__)
 
 
 class Trouble:
-    """What is wrong at the moment with one thing: `text` is None while it is well. `what`: how the log begins ("The monitor can't work")."""
+    """What is wrong at the moment with one thing: `text` is None while it is well.
+
+    `what`: how the log begins ("The monitor can't work").
+    """
 
     def __init__(self, log, what):
         self.text = None
@@ -30,5 +37,7 @@ class Trouble:
     def over(self):
         """Note that all is well."""
         if self.text is not None:
-            self._log.info("%s: that is over, after %.0f s", self._what, time.monotonic() - self._since)
+            self._log.info(
+                "%s: that is over, after %.0f s", self._what, time.monotonic() - self._since
+            )
         self.text = None

@@ -1,4 +1,6 @@
-"""The terminal door: `flask jobs …`, `flask seed`, and what the embedded engine starts its workers with."""
+"""The terminal door: `flask jobs …`, `flask seed`, and what the embedded engine starts its
+workers with.
+"""
 
 import gc
 import os
@@ -25,6 +27,10 @@ def worker(worker_id):
     """Work for the server that started this process, until that ends."""
     signal.signal(signal.SIGINT, lambda *_: None)
     step_back()
-    gc.freeze()  # what a worker is made of is no garbage: to look at all of that took 0.1 s every time that many results were read
+    # what a worker is made of is no garbage: to look at all of that took 0.1 s every time that many
+    # results were read
+    gc.freeze()
     Worker(current_app._get_current_object(), worker_id).run()
-    os._exit(0)  # all is stored: what Python would do yet takes longer than the rest of the stop, and the server waits for it
+    # all is stored: what Python would do yet takes longer than the rest of the stop, and the server
+    # waits for it
+    os._exit(0)

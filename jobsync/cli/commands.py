@@ -1,4 +1,6 @@
-"""What all commands share: the store brought up to date before them, mistakes told in plain lines, and the kinds of arguments."""
+"""What all commands share: the store brought up to date before them, mistakes told in plain
+lines, and the kinds of arguments.
+"""
 
 import errno
 import io
@@ -18,7 +20,9 @@ from jobsync.definitions import read_duration
 
 
 class Told:
-    """What our commands and groups share: output that can't be written, as on a full disk, is told in a line, that of `--help` too."""
+    """What our commands and groups share: output that can't be written, as on a full disk, is
+    told in a line, that of `--help` too.
+    """
 
     def make_context(self, *args, **options):
         try:
@@ -30,7 +34,10 @@ class Told:
 
 
 class StoreCommand(Told, click.Command):
-    """A command on the store, in an app context. What goes wrong is told on stderr, a line for each mistake, and the exit code is 1."""
+    """A command on the store, in an app context.
+
+    What goes wrong is told on stderr, a line for each mistake, and the exit code is 1.
+    """
 
     def invoke(self, ctx):
         app = ctx.ensure_object(ScriptInfo).load_app()
@@ -64,7 +71,9 @@ class Mistakes(click.ClickException):
 
 
 def _print_whatever_comes(stream):
-    """Have a terminal or pipe that isn't UTF-8 get `\\u2713` for what it can't show, instead of an error."""
+    """Have a terminal or pipe that isn't UTF-8 get `\\u2713` for what it can't show, instead of
+    an error.
+    """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
@@ -76,11 +85,16 @@ def _lines_of(error):
         return [error.message]
     if isinstance(error, (DBAPIError, sqlite3.Error)):
         return [f"The database can't be used: {getattr(error, 'orig', error)}"]
-    return [f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)]
+    return [
+        f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    ]
 
 
 def _flat(errors):
-    """Yield `field: reasons` for `{"params": {field: [reasons]}}` and `{field: [reasons]}`. `_schema` is no field."""
+    """Yield `field: reasons` for `{"params": {field: [reasons]}}` and `{field: [reasons]}`.
+
+    `_schema` is no field.
+    """
     for field, reasons in errors.items():
         if isinstance(reasons, dict):
             yield from _flat(reasons)

@@ -1,4 +1,6 @@
-"""Following a job on the store, without a server: looks as soon as anything is committed, until the job has ended."""
+"""Following a job on the store, without a server: looks as soon as anything is committed, until
+the job has ended.
+"""
 
 import sqlite3
 import time
@@ -20,7 +22,9 @@ WORKERS_CAME = "workers are running now"
 
 
 class Follower:
-    """Follows one job and has a `screen` show it: `show(structure, trouble)`, `tick()`, `note(text)`."""
+    """Follows one job and has a `screen` show it: `show(structure, trouble)`, `tick()`,
+    `note(text)`.
+    """
 
     def __init__(self, job_id, screen):
         self._job_id = job_id
@@ -34,7 +38,10 @@ class Follower:
         self._counts = {}
 
     def run(self):
-        """Return the status in which the job has ended. Raises NotFound when it is deleted meanwhile."""
+        """Return the status in which the job has ended.
+
+        Raises NotFound when it is deleted meanwhile.
+        """
         while True:
             status = self._look()
             if status in TERMINAL:
@@ -44,19 +51,25 @@ class Follower:
             interrupt.sleep(LOOK)
 
     def _look(self):
-        """Show the job if anything was committed since the last look, and return its status then."""
+        """Show the job if anything was committed since the last look, and return its status
+        then.
+        """
         try:
             version = changes.version()
             if version == self._version:
                 return None
             structure = store.structure(self._job_id)
             self._read_trouble(structure["steps"])
-        except (OperationalError, sqlite3.OperationalError):  # a server that starts or ends may lock readers out for a moment
+        # a server that starts or ends may lock readers out for a moment
+        except (OperationalError, sqlite3.OperationalError):
             if time.monotonic() - self._looked > PATIENCE:
                 raise
             return None
         self._version, self._looked = version, time.monotonic()
-        self._screen.show(structure, sorted(sum(self._trouble.values(), []), key=lambda line: line["at"])[-TROUBLE:])
+        self._screen.show(
+            structure,
+            sorted(sum(self._trouble.values(), []), key=lambda line: line["at"])[-TROUBLE:],
+        )
         return structure["status"]
 
     def _read_trouble(self, steps):
@@ -64,7 +77,9 @@ class Follower:
         for step in steps:
             count = step["levels"]["warning"] + step["levels"]["error"]
             if count != self._counts.get(step["name"], 0):
-                self._trouble[step["name"]] = logs.page(self._job_id, step["name"], limit=TROUBLE, level="warning")["items"]
+                self._trouble[step["name"]] = logs.page(
+                    self._job_id, step["name"], limit=TROUBLE, level="warning"
+                )["items"]
                 self._counts[step["name"]] = count
 
     def _look_for_workers(self):
@@ -79,14 +94,19 @@ class Follower:
 
 
 def follow_lines(job_id, step_name, level, keep_on):
-    """Yield a step's lines as `logs.page` shows them; with `keep_on` those to come too, until the step has ended. Raises NotFound."""
+    """Yield a step's lines as `logs.page` shows them; with `keep_on` those to come too, until
+    the step has ended. Raises NotFound.
+    """
     last, version = 0, None
     while True:
         present = changes.version()
         if version is None or present != version:
             version = present
-            ended = store.step_row(job_id, step_name).status in TERMINAL  # before its lines are read: none comes after that
-            while items := logs.page(job_id, step_name, after=last, limit=1000, level=level)["items"]:
+            # before its lines are read: none comes after that
+            ended = store.step_row(job_id, step_name).status in TERMINAL
+            while items := logs.page(job_id, step_name, after=last, limit=1000, level=level)[
+                "items"
+            ]:
                 for item in items:
                     interrupt.heed()
                     yield item

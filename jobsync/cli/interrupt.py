@@ -1,4 +1,8 @@
-"""Ctrl-C, heeded where it does no harm. Python's own KeyboardInterrupt is lost where it arises in a callback, as of SQLite or of a weak reference."""
+"""Ctrl-C, heeded where it does no harm.
+
+Python's own KeyboardInterrupt is lost where it arises in a callback, as of SQLite or of a weak
+reference.
+"""
 
 import signal
 import threading

@@ -1,4 +1,6 @@
-"""`flask jobs …`: starting, following and steering jobs from a terminal, on the store: no server need be up."""
+"""`flask jobs …`: starting, following and steering jobs from a terminal, on the store: no
+server need be up.
+"""
 
 import sys
 import time
@@ -25,8 +27,20 @@ PAUSE = 0.01  # seconds between two transactions that clear away, for other writ
 ENDED = tuple(status for status in JOB_STATUSES if status in TERMINAL)
 
 JOB = click.argument("job_id", metavar="ID", type=Name())
-PARAMS = click.option("-p", "--param", "params", type=KeyValue(), multiple=True, callback=as_table, help="A parameter; can be repeated.")
-WAIT = click.option("--wait", is_flag=True, help="Follow the job until it has ended; exit code 0 only if it completed.")
+PARAMS = click.option(
+    "-p",
+    "--param",
+    "params",
+    type=KeyValue(),
+    multiple=True,
+    callback=as_table,
+    help="A parameter; can be repeated.",
+)
+WAIT = click.option(
+    "--wait",
+    is_flag=True,
+    help="Follow the job until it has ended; exit code 0 only if it completed.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -53,19 +67,30 @@ def _definition(name):
     try:
         return definitions.find(name)
     except NotFound as error:
-        there_are = ", ".join(definition.id for definition in definitions.all()) or "none that can be used"
+        there_are = (
+            ", ".join(definition.id for definition in definitions.all()) or "none that can be used"
+        )
         raise NotFound(f"{error.message} There are: {there_are}.") from error
 
 
 def _after_start(job_id, wait, as_json):
-    """Tell a job's id and, if wanted, follow it to its end, by which this process ends too. Ctrl-C ends this process, not the job."""
+    """Tell a job's id and, if wanted, follow it to its end, by which this process ends too.
+
+    Ctrl-C ends this process, not the job.
+    """
     try:
         if not as_json:
             click.echo(job_id)
         with interrupt.heeded():
             status = _follow(job_id, sys.stderr if as_json else sys.stdout) if wait else COMPLETED
     except KeyboardInterrupt:
-        click.echo(f"Not followed any more, but the job goes on; this cancels it: flask jobs cancel {job_id}", err=True)
+        click.echo(
+            (
+                "Not followed any more, but the job goes on; this cancels it: flask jobs cancel "
+                f"{job_id}"
+            ),
+            err=True,
+        )
         sys.exit(INTERRUPTED)
     if as_json:
         report.print_json(report.details(job_id))
@@ -84,15 +109,30 @@ def _follow(job_id, stream):
 def _tell_end(job_id):
     job = report.details(job_id)
     if not sys.stdout.isatty():
-        took = f" in {duration(ms_of(job['finished_at']) - ms_of(job['started_at']))}" if job["started_at"] else ""
+        took = (
+            f" in {duration(ms_of(job['finished_at']) - ms_of(job['started_at']))}"
+            if job["started_at"]
+            else ""
+        )
         click.echo(f"{time.strftime('%H:%M:%S')} job {job['status']}{took}")
     report.print_end(job)
 
 
 @jobs.command("list")
-@click.option("--status", type=Statuses(JOB_STATUSES), default=(), help=f"Only these: {', '.join(JOB_STATUSES)}.")
+@click.option(
+    "--status",
+    type=Statuses(JOB_STATUSES),
+    default=(),
+    help=f"Only these: {', '.join(JOB_STATUSES)}.",
+)
 @click.option("--definition", type=Name(), help="Only jobs of this definition.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="At most so many, the newest.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="At most so many, the newest.",
+)
 @JSON
 def list_jobs(status, definition, limit, as_json):
     """List jobs, newest first.
@@ -121,8 +161,16 @@ def show(job_id, as_json):
 @jobs.command()
 @JOB
 @click.argument("step", type=Name())
-@click.option("--follow", "-f", is_flag=True, help="Go on with the lines to come, until the step has ended.")
-@click.option("--level", type=click.Choice(LEVELS), default="debug", show_default=True, help="The lowest level shown.")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Go on with the lines to come, until the step has ended."
+)
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default="debug",
+    show_default=True,
+    help="The lowest level shown.",
+)
 def logs(job_id, step, follow, level):
     """Print the log lines of a step."""
     try:
@@ -169,9 +217,15 @@ def rerun(job_id, params, wait, as_json):
 
 
 @jobs.command()
-@click.option("--older-than", type=Age(), help="Only jobs that ended longer ago, such as 30d or 12h.  [default: 30d, none with --keep]")
+@click.option(
+    "--older-than",
+    type=Age(),
+    help="Only jobs that ended longer ago, such as 30d or 12h.  [default: 30d, none with --keep]",
+)
 @click.option("--keep", type=click.IntRange(0), help="Keep so many of them, the newest.")
-@click.option("--status", type=Statuses(ENDED), default=ENDED, help=f"Only these: {', '.join(ENDED)}.")
+@click.option(
+    "--status", type=Statuses(ENDED), default=ENDED, help=f"Only these: {', '.join(ENDED)}."
+)
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def prune(older_than, keep, status, dry_run, yes):
@@ -204,7 +258,9 @@ def _is_old(job, age):
 
 def _ask(question):
     if not sys.stdin.isatty():
-        raise click.UsageError("Nobody can be asked here: --yes deletes without asking, --dry-run only lists.")
+        raise click.UsageError(
+            "Nobody can be asked here: --yes deletes without asking, --dry-run only lists."
+        )
     click.confirm(question, abort=True)
 
 

@@ -1,4 +1,7 @@
-"""How things look on a terminal and in a pipe: words, icons, tables. What came from outside goes through `safe` first."""
+"""How things look on a terminal and in a pipe: words, icons, tables.
+
+What came from outside goes through `safe` first.
+"""
 
 from datetime import datetime
 
@@ -11,9 +14,17 @@ from jobsync.base.text import printable
 from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, TERMINAL
 
 ICONS = {COMPLETED: "✓", FAILED: "✗", CANCELLED: "■", RUNNING: "●", PENDING: "○", SKIPPED: "–"}
-STYLES = {COMPLETED: "green", FAILED: "red", CANCELLED: "yellow", RUNNING: "cyan", PENDING: "dim", SKIPPED: "dim"}
+STYLES = {
+    COMPLETED: "green",
+    FAILED: "red",
+    CANCELLED: "yellow",
+    RUNNING: "cyan",
+    PENDING: "dim",
+    SKIPPED: "dim",
+}
 LEVEL_STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red"}
-SUMS = ("categories", "languages")  # tables of a result that are shown: name to {"files", "bytes", "lines"}
+# tables of a result that are shown: name to {"files", "bytes", "lines"}
+SUMS = ("categories", "languages")
 WIDTHS = (10, 11, 9, 7, 8)  # least ones of the columns of a table of steps
 ROWS = 12  # of such a table
 
@@ -52,7 +63,11 @@ def duration(ms):
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds) // 60
-    return f"{minutes}:{int(seconds) % 60:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
+    return (
+        f"{minutes}:{int(seconds) % 60:02} min"
+        if minutes < 60
+        else f"{minutes // 60}:{minutes % 60:02} h"
+    )
 
 
 def elapsed(thing, moment):
@@ -87,15 +102,20 @@ def step_line(step, moment):
 
 
 def step_table(steps, moment, most=None):
-    """Return the table of a job's steps, of which at most `most` are shown: those where something happens come first."""
+    """Return the table of a job's steps, of which at most `most` are shown: those where
+    something happens come first.
+    """
     table = _table("~step", "status", ">children", ">lines", ">time")
     for column, width in zip(table.columns, WIDTHS, strict=True):
-        column.min_width = width  # a live table that changed its widths with its figures would be restless
+        # a live table that changed its widths with its figures would be restless
+        column.min_width = width
     shown, rest = _most_interesting(steps, most)
     for step in shown:
         name = _cut(step["name"], "dim" if step["status"] in (PENDING, SKIPPED) else "")
         lines = f"{step['log_count']:,}" if step["log_count"] else ""
-        table.add_row(name, status_text(step["status"]), children_done(step), lines, elapsed(step, moment))
+        table.add_row(
+            name, status_text(step["status"]), children_done(step), lines, elapsed(step, moment)
+        )
     if rest:
         table.add_row(_cut(f"and {len(rest)} more: {_counted(rest)}", "dim"))
     return table
@@ -107,22 +127,41 @@ INTEREST = (RUNNING, FAILED, PENDING, CANCELLED, COMPLETED, SKIPPED)
 def _most_interesting(steps, most):
     if most is None or len(steps) <= most:
         return steps, []
-    order = sorted(range(len(steps)), key=lambda place: (INTEREST.index(steps[place]["status"]), place))
+    order = sorted(
+        range(len(steps)), key=lambda place: (INTEREST.index(steps[place]["status"]), place)
+    )
     shown = set(order[: max(most - 1, 1)])
-    return [steps[place] for place in sorted(shown)], [step for place, step in enumerate(steps) if place not in shown]
+    return [steps[place] for place in sorted(shown)], [
+        step for place, step in enumerate(steps) if place not in shown
+    ]
 
 
 def _counted(steps):
     statuses = [step["status"] for step in steps]
-    return ", ".join(f"{statuses.count(status)} {status}" for status in INTEREST if status in statuses)
+    return ", ".join(
+        f"{statuses.count(status)} {status}" for status in INTEREST if status in statuses
+    )
 
 
 def _table(*headers):
-    """Return a table without lines. `>` before a header puts its column to the right, `~` lets it shrink: its cells are made by `_cut`."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", border_style="dim")
+    """Return a table without lines.
+
+    `>` before a header puts its column to the right, `~` lets it shrink: its cells are made by
+    `_cut`.
+    """
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="dim",
+        border_style="dim",
+    )
     for header in headers:
         name = header.lstrip(">~")
-        table.add_column(name, justify="right" if header[0] == ">" else "left", no_wrap=header[0] != "~")
+        table.add_column(
+            name, justify="right" if header[0] == ">" else "left", no_wrap=header[0] != "~"
+        )
     return table
 
 
@@ -135,26 +174,47 @@ def _cut(text, style=""):
 
 
 def job_table(jobs, strips, moment, wide):
-    """Return the table of a list of jobs, with their errors if it may be wide. `strips` are their steps, as `store.step_strips` has them."""
-    table = _table("id", "status", "~definition", "created", ">time", ">steps", *(["~error"] if wide else []))
+    """Return the table of a list of jobs, with their errors if it may be wide.
+
+    `strips` are their steps, as `store.step_strips` has them.
+    """
+    table = _table(
+        "id", "status", "~definition", "created", ">time", ">steps", *(["~error"] if wide else [])
+    )
     for job in jobs:
         steps = strips[job["id"]]
         done = f"{sum(step['status'] in TERMINAL for step in steps)}/{len(steps)}"
-        cells = [job["id"], status_text(job["status"]), _cut(job["definition"]), day_time(job["created_at"]), elapsed(job, moment), done]
+        cells = [
+            job["id"],
+            status_text(job["status"]),
+            _cut(job["definition"]),
+            day_time(job["created_at"]),
+            elapsed(job, moment),
+            done,
+        ]
         table.add_row(*cells, *([_cut(job["error"] or "", "red")] if wide else []))
     return table
 
 
 def job_fields(job, moment):
-    """Return what there is to say of a job besides its status, steps and end, as a list of `(word, text)`."""
-    fields = [("id", job["id"]), ("definition", job["definition"]), ("created", f"{day_time(job['created_at'])} by {job['source']}")]
+    """Return what there is to say of a job besides its status, steps and end, as a list of
+    `(word, text)`.
+    """
+    fields = [
+        ("id", job["id"]),
+        ("definition", job["definition"]),
+        ("created", f"{day_time(job['created_at'])} by {job['source']}"),
+    ]
     if job["started_at"]:
         fields.append(("time", elapsed(job, moment)))
     if job["rerun_of"]:
         fields.append(("rerun of", job["rerun_of"]))
     if job["tags"]:
         fields.append(("tags", ", ".join(job["tags"])))
-    fields += [("parameter" if place == 0 else "", f"{name} = {value}") for place, (name, value) in enumerate(job["params"].items())]
+    fields += [
+        ("parameter" if place == 0 else "", f"{name} = {value}")
+        for place, (name, value) in enumerate(job["params"].items())
+    ]
     return [(word, safe(text)) for word, text in fields]
 
 
@@ -162,8 +222,14 @@ def job_fields(job, moment):
 
 
 def result_fields(result):
-    """Return the plain values of a result as a list of `(name, text)`; tables and lists are left out, and what is empty."""
-    return [(safe(name), _figure(value)) for name, value in (result or {}).items() if isinstance(value, (str, int, float)) and value != ""]
+    """Return the plain values of a result as a list of `(name, text)`; tables and lists are
+    left out, and what is empty.
+    """
+    return [
+        (safe(name), _figure(value))
+        for name, value in (result or {}).items()
+        if isinstance(value, (str, int, float)) and value != ""
+    ]
 
 
 def _figure(value):
@@ -173,16 +239,22 @@ def _figure(value):
 
 
 def result_sums(result):
-    """Yield `(title, rows)` for the tables of a result that add up files, bytes and lines; a row is `(name, files, bytes, lines)`."""
+    """Yield `(title, rows)` for the tables of a result that add up files, bytes and lines; a
+    row is `(name, files, bytes, lines)`.
+    """
     for title in SUMS:
         sums = (result or {}).get(title)
         if isinstance(sums, dict) and sums and all(_is_sum(row) for row in sums.values()):
-            rows = [(safe(name), row["files"], row["bytes"], row["lines"]) for name, row in sums.items()]
+            rows = [
+                (safe(name), row["files"], row["bytes"], row["lines"]) for name, row in sums.items()
+            ]
             yield title, sorted(rows, key=lambda row: (-row[3], -row[1], row[0]))
 
 
 def _is_sum(row):
-    return isinstance(row, dict) and all(isinstance(row.get(key), int) for key in ("files", "bytes", "lines"))
+    return isinstance(row, dict) and all(
+        isinstance(row.get(key), int) for key in ("files", "bytes", "lines")
+    )
 
 
 def sums_table(title, rows):

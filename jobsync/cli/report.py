@@ -32,19 +32,35 @@ def details(job_id):
 
 
 def print_json(value):
-    """Print a value for a program. What isn't ASCII is written `\\u00e9`, so nothing in it can steer a terminal."""
+    """Print a value for a program.
+
+    What isn't ASCII is written `\\u00e9`, so nothing in it can steer a terminal.
+    """
     click.echo(json.dumps(value, indent=2))
 
 
 def print_jobs(page):
-    """Print a list of jobs as `listing.jobs` has it: a table on a terminal, else a line for each with tabs between the columns."""
+    """Print a list of jobs as `listing.jobs` has it: a table on a terminal, else a line for
+    each with tabs between the columns.
+    """
     if not sys.stdout.isatty():
         for job in page["items"]:
-            columns = (job["id"], job["status"], job["definition"], job["created_at"], job["finished_at"] or "", job["name"])
+            columns = (
+                job["id"],
+                job["status"],
+                job["definition"],
+                job["created_at"],
+                job["finished_at"] or "",
+                job["name"],
+            )
             click.echo("\t".join(map(look.safe, columns)))
         return
     console, strips = _console(), store.step_strips([job["id"] for job in page["items"]])
-    console.print(look.job_table(page["items"], strips, now(), console.width >= WIDE) if page["items"] else "There are no such jobs.")
+    console.print(
+        look.job_table(page["items"], strips, now(), console.width >= WIDE)
+        if page["items"]
+        else "There are no such jobs."
+    )
     if page["total"] > len(page["items"]):
         click.echo(f"\n{len(page['items']):,} of {page['total']:,} jobs; --limit shows more.")
 
@@ -99,17 +115,32 @@ def _print_result(result):
 
 
 def _print_reasons(job_id, step, step_pk):
-    """Print why a step failed: its reason, and its first failed children with their last lines; without any, its own last lines."""
+    """Print why a step failed: its reason, and its first failed children with their last lines;
+    without any, its own last lines.
+    """
     click.echo(f"\n{step['name']} failed: {look.safe(step['error'])}")
     children = store.failed_children(step_pk, REASONS)
     for child in children:
         click.echo(f"  {look.safe(child.name)}: {look.safe(child.error)}")
-        _print_lines(logs.last_lines_of(step["name"], step_pk, step["log_count"], child.pk, child.finished_at, LINES))
+        _print_lines(
+            logs.last_lines_of(
+                step["name"], step_pk, step["log_count"], child.pk, child.finished_at, LINES
+            )
+        )
     left_out = step["children"][FAILED] - len(children)
     if left_out > 0:
         click.echo(f"  and {left_out:,} more")
     if not children:
-        _print_lines(logs.last_lines_of(step["name"], step_pk, step["log_count"], None, look.ms_of(step["finished_at"]), LINES))
+        _print_lines(
+            logs.last_lines_of(
+                step["name"],
+                step_pk,
+                step["log_count"],
+                None,
+                look.ms_of(step["finished_at"]),
+                LINES,
+            )
+        )
 
 
 def _print_lines(lines):
@@ -118,14 +149,18 @@ def _print_lines(lines):
         _console().print(Padding(trouble_table(lines), (0, 0, 0, 4)))
         return
     for line in lines:
-        click.echo(f"    {look.time_of_day(line['at'])} {line['level']} {look.safe(line['message'])}")
+        click.echo(
+            f"    {look.time_of_day(line['at'])} {line['level']} {look.safe(line['message'])}"
+        )
 
 
 def print_line(line):
     """Print a log line."""
     if sys.stdout.isatty():
         text = Text.assemble(
-            (look.time_of_day(line["at"]), "dim"), f" {line['level']:<7} ", (look.safe(line["message"]), look.LEVEL_STYLES[line["level"]])
+            (look.time_of_day(line["at"]), "dim"),
+            f" {line['level']:<7} ",
+            (look.safe(line["message"]), look.LEVEL_STYLES[line["level"]]),
         )
         _console().print(text, soft_wrap=True)
     else:

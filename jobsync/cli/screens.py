@@ -24,10 +24,14 @@ AROUND = 6  # lines of a terminal that aren't the table's or the messages'
 
 @contextmanager
 def open_screen(name, stream):
-    """Open the screen that suits `stream`, for a job of that name: its methods are those that `follow.Follower` names."""
+    """Open the screen that suits `stream`, for a job of that name: its methods are those that
+    `follow.Follower` names.
+    """
     console = Console(file=stream, highlight=False)
     if stream.isatty() and not console.is_dumb_terminal:
-        with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        with Live(
+            console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        ) as live:
             yield LiveScreen(name, live)
     else:
         yield PlainScreen(stream)
@@ -69,20 +73,37 @@ class LiveScreen:
     def _picture(self, moment):
         messages = [*_failures(self._structure["steps"]), *self._trouble]
         room = self._live.console.height - AROUND - len(messages)
-        steps = Padding(look.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0))
+        steps = Padding(
+            look.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0)
+        )
         told = [Padding(trouble_table(messages), (1, 0, 0, 0))] if messages else []
-        return Group(head(self._name, self._structure, moment), steps, *told, Text())  # the cursor rests on a line where ^C has room
+        # the cursor rests on a line where ^C has room
+        return Group(head(self._name, self._structure, moment), steps, *told, Text())
 
 
 def _failures(steps):
     """Return the steps that failed as lines like those of a log."""
     failed = [step for step in steps if step["status"] == FAILED][-FAILURES:]
-    return [{"at": step["finished_at"], "level": "error", "step": step["name"], "message": f"failed: {step['error']}"} for step in failed]
+    return [
+        {
+            "at": step["finished_at"],
+            "level": "error",
+            "step": step["name"],
+            "message": f"failed: {step['error']}",
+        }
+        for step in failed
+    ]
 
 
 def head(name, job, moment):
     """Return the first line of a job: status, name, time."""
-    return Text.assemble(look.status_text(job["status"]), "  ", (look.safe(name), "bold"), "  ", (look.elapsed(job, moment), "dim"))
+    return Text.assemble(
+        look.status_text(job["status"]),
+        "  ",
+        (look.safe(name), "bold"),
+        "  ",
+        (look.elapsed(job, moment), "dim"),
+    )
 
 
 def trouble_table(lines):
@@ -94,7 +115,9 @@ def trouble_table(lines):
     for line in lines:
         level = Text(line["level"], look.LEVEL_STYLES[line["level"]])
         message = Text(look.safe(line["message"]), no_wrap=True, overflow="ellipsis")
-        table.add_row(Text(look.time_of_day(line["at"]), "dim"), level, Text(line["step"], "dim"), message)
+        table.add_row(
+            Text(look.time_of_day(line["at"]), "dim"), level, Text(line["step"], "dim"), message
+        )
     return table
 
 

@@ -1,8 +1,9 @@
 """`flask seed`: jobs to look at, without waiting for any.
 
-Their history is not made up: it is run, by the step types' own code and the rules that every job follows, in a store of its own that
-nobody else sees, and then moved into the real one with its times put back by hours and days. So all counters and statuses are right by
-construction, no worker or monitor of a running server can interfere, and each job appears in one transaction, complete.
+Their history is not made up: it is run, by the step types' own code and the rules that every job
+follows, in a store of its own that nobody else sees, and then moved into the real one with its
+times put back by hours and days. So all counters and statuses are right by construction, no worker
+or monitor of a running server can interfere, and each job appears in one transaction, complete.
 """
 
 import os
@@ -39,7 +40,9 @@ HOUR = 60 * MINUTE
 
 @dataclass(frozen=True)
 class Story:
-    """A job that has ended `ago` ms before now and had run for `lasted` ms. cancelled_after: units of work begun before it is cancelled."""
+    """A job that has ended `ago` ms before now and had run for `lasted` ms. cancelled_after:
+    units of work begun before it is cancelled.
+    """
 
     id: str
     definition: str
@@ -55,9 +58,28 @@ LONG = "test_job", {"workers": 3, "lines": 300, "delay_ms": 40}  # a minute or t
 def stories(folder):
     """Return the stories, the oldest first. `folder` is the one that is classified."""
     return [
-        Story("5eed00000001", "test_job", 76 * HOUR, 94_000, {"workers": 2, "lines": 60, "delay_ms": 0}),
-        Story("5eed00000002", "test_job", 51 * HOUR, 71_000, {"workers": 3, "lines": 50, "delay_ms": 0, "failure_rate": 0.7, "seed": 4}),
-        Story("5eed00000003", "test_job", 28 * HOUR, 38_000, {"workers": 5, "lines": 40, "delay_ms": 0, "seed": 2}, cancelled_after=16),
+        Story(
+            "5eed00000001",
+            "test_job",
+            76 * HOUR,
+            94_000,
+            {"workers": 2, "lines": 60, "delay_ms": 0},
+        ),
+        Story(
+            "5eed00000002",
+            "test_job",
+            51 * HOUR,
+            71_000,
+            {"workers": 3, "lines": 50, "delay_ms": 0, "failure_rate": 0.7, "seed": 4},
+        ),
+        Story(
+            "5eed00000003",
+            "test_job",
+            28 * HOUR,
+            38_000,
+            {"workers": 5, "lines": 40, "delay_ms": 0, "seed": 2},
+            cancelled_after=16,
+        ),
         Story("5eed00000004", "codebase_classify", 25 * HOUR, 12_400, {"folder": str(folder)}),
     ]
 
@@ -78,7 +100,11 @@ def seed():
             _move_in(job)
             _tell(job.values["id"], job.values["status"], job.values["name"])
         if not there - {story.id for story in stories(folder)}:
-            _tell(_start_long_job(), PENDING, "Test job: a long one, which runs as soon as workers do (`python app.py`)")
+            _tell(
+                _start_long_job(),
+                PENDING,
+                "Test job: a long one, which runs as soon as workers do (`python app.py`)",
+            )
         elif not missing:
             click.echo("The jobs are there already.")
 
@@ -131,7 +157,9 @@ def _store_aside():
     with TemporaryDirectory(prefix="jobsync-seed-") as folder:
         url = f"sqlite:///{folder}/jobsync.db"
         limits = {name: current_app.config[name] for name in ("LOG_LIMIT", "LOG_BYTES")}
-        app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url), **limits)
+        app.config.update(
+            SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url), **limits
+        )
         db.init_app(app)
         with app.app_context():
             prepare_engine(db.engine)
@@ -165,7 +193,9 @@ def _play(app, story):
 def _do(task, outbox):
     context = runner.TaskContext(task, outbox)
     outbox.take_up(task, begun=True)
-    run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[task.kind]
+    run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[
+        task.kind
+    ]
     run(context, outbox)
     outbox.flush()
 
@@ -176,10 +206,17 @@ def _read_rows(job_id):
         if job.status not in TERMINAL:
             raise RuntimeError(f"the seeded job {job.definition} did not end")
         mine = select(Step.pk).where(Step.job_id == job_id)
-        steps = session.execute(select(Step.__table__).where(Step.job_id == job_id).order_by(Step.position)).all()
-        children = session.execute(select(Child.__table__).where(Child.step_pk.in_(mine)).order_by(Child.pk)).all()
+        steps = session.execute(
+            select(Step.__table__).where(Step.job_id == job_id).order_by(Step.position)
+        ).all()
+        children = session.execute(
+            select(Child.__table__).where(Child.step_pk.in_(mine)).order_by(Child.pk)
+        ).all()
         lines = session.execute(select(LogLine.__table__).where(LogLine.step_pk.in_(mine))).all()
-    return Played(*(dict(job._mapping),), *([dict(row._mapping) for row in found] for found in (steps, children, lines)))
+    return Played(
+        *(dict(job._mapping),),
+        *([dict(row._mapping) for row in found] for found in (steps, children, lines)),
+    )
 
 
 TIMES = ("created_at", "started_at", "finished_at", "updated_at", "at")
@@ -187,10 +224,12 @@ TIMES = ("created_at", "started_at", "finished_at", "updated_at", "at")
 
 def _put_back(story, job):
     """Give a job its story's id and times."""
-    start, end = min(step["started_at"] for step in job.steps if step["started_at"]), job.values["finished_at"]
-    job.values.update(
-        id=story.id, started_at=start, updated_at=end
-    )  # else the milliseconds between two looks at the clock would be stretched
+    start, end = (
+        min(step["started_at"] for step in job.steps if step["started_at"]),
+        job.values["finished_at"],
+    )
+    # else the milliseconds between two looks at the clock would be stretched
+    job.values.update(id=story.id, started_at=start, updated_at=end)
     stretch, new_end = story.lasted / max(end - start, 1), now() - story.ago
     for row in (job.values, *job.steps, *job.children, *job.lines):
         for name in TIMES:
@@ -205,16 +244,25 @@ def _put_back(story, job):
 def _move_in(job):
     """Store a played job with all it owns, in one transaction."""
     with write() as session:
-        rows.add_job(session, {**_without(job.values, "number"), "change": rows.next_change(session)})
+        rows.add_job(
+            session, {**_without(job.values, "number"), "change": rows.next_change(session)}
+        )
         step_pks = {}
         for step in job.steps:
             values = {**_without(step, "pk"), "job_id": job.values["id"]}
-            step_pks[step["pk"]] = session.execute(insert(Step).values(values)).inserted_primary_key[0]
+            step_pks[step["pk"]] = session.execute(
+                insert(Step).values(values)
+            ).inserted_primary_key[0]
         child_pks = {None: None}
         for child in job.children:
             values = {**_without(child, "pk"), "step_pk": step_pks[child["step_pk"]]}
-            child_pks[child["pk"]] = session.execute(insert(Child).values(values)).inserted_primary_key[0]
-        lines = [{**line, "step_pk": step_pks[line["step_pk"]], "child_pk": child_pks[line["child_pk"]]} for line in job.lines]
+            child_pks[child["pk"]] = session.execute(
+                insert(Child).values(values)
+            ).inserted_primary_key[0]
+        lines = [
+            {**line, "step_pk": step_pks[line["step_pk"]], "child_pk": child_pks[line["child_pk"]]}
+            for line in job.lines
+        ]
         session.execute(insert(LogLine), lines)
 
 

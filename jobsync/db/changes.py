@@ -1,6 +1,8 @@
-"""Tells this process's loops that the store may have changed: at once for its own commits, and for other processes' as soon as they are written.
+"""Tells this process's loops that the store may have changed: at once for its own commits, and for
+other processes' as soon as they are written.
 
-Where the system doesn't tell of writings (`jobsync.db.file_watch`) they are looked for every `POLL`.
+Where the system doesn't tell of writings (`jobsync.db.file_watch`) they are looked for every
+`POLL`.
 """
 
 import logging
@@ -13,16 +15,24 @@ from jobsync.base.trouble import Trouble
 from jobsync.db.extensions import db, open_watcher, socketio
 from jobsync.db.file_watch import Alarm
 
-SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)  # seconds to the next looks after a writing: its commit may take a moment yet
-POLL = 0.02  # seconds between two looks while the store keeps changing, without an alarm; a look itself costs a few microseconds
-REST = 0.05  # the same when nothing has changed for QUIET seconds, and with an alarm, lest it be missed: waking up is what costs an idle server
+# seconds to the next looks after a writing: its commit may take a moment yet
+SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
+# seconds between two looks while the store keeps changing, without an alarm; a look itself costs a
+# few microseconds
+POLL = 0.02
+# the same when nothing has changed for QUIET seconds, and with an alarm, lest it be missed: waking
+# up is what costs an idle server
+REST = 0.05
 QUIET = 2.0
 
 _log = logging.getLogger(__name__)
 
 
 class Changes:
-    """Wakes whoever waits. Losing a wake-up is impossible: a subscriber's event stays set until it looks."""
+    """Wakes whoever waits.
+
+    Losing a wake-up is impossible: a subscriber's event stays set until it looks.
+    """
 
     def __init__(self):
         self._subscribers = []
@@ -32,13 +42,18 @@ class Changes:
         self._trouble = Trouble(_log, "The database can't be watched for the moment")
 
     def init_app(self, app):
-        """Open the connection that sees other connections' commits. Needs the database's folder to exist."""
+        """Open the connection that sees other connections' commits.
+
+        Needs the database's folder to exist.
+        """
         with app.app_context():
             self._watcher = open_watcher(db.engine)
             self._folder = os.path.dirname(db.engine.url.database)
 
     def subscribe(self):
-        """Return an Event that is set after each change; the subscriber clears it before it looks at the store."""
+        """Return an Event that is set after each change; the subscriber clears it before it
+        looks at the store.
+        """
         event = threading.Event()
         self._subscribers.append(event)
         return event
@@ -53,7 +68,9 @@ class Changes:
             event.set()
 
     def version(self):
-        """Return a number that differs as soon as any connection has committed anything since it was last asked."""
+        """Return a number that differs as soon as any connection has committed anything since
+        it was last asked.
+        """
         return self._watcher.execute("PRAGMA data_version").fetchone()[0]
 
     def watch(self):
@@ -73,7 +90,9 @@ class Changes:
         try:
             return Alarm(self._folder)
         except OSError as error:
-            _log.info("Other processes' commits are looked for every %.0f ms: %s", 1000 * POLL, error)
+            _log.info(
+                "Other processes' commits are looked for every %.0f ms: %s", 1000 * POLL, error
+            )
             return None
 
     def _see_soon(self):
@@ -93,7 +112,9 @@ class Changes:
         return True
 
     def _look(self):
-        """Return the version; one that can't be read counts as a change, so that nobody misses one."""
+        """Return the version; one that can't be read counts as a change, so that nobody misses
+        one.
+        """
         try:
             version = self.version()
         except sqlite3.Error as error:

@@ -1,7 +1,9 @@
-"""Rows whose values are of another kind than their columns: a damaged, a foreign or a newer database has some.
+"""Rows whose values are of another kind than their columns: a damaged, a foreign or a newer
+database has some.
 
-One such row must not take a page or a list from everybody. What can't be used becomes the plainest value of its column, the log says so once for
-each row, and whoever shows the row can say which columns it was (`damage`).
+One such row must not take a page or a list from everybody. What can't be used becomes the plainest
+value of its column, the log says so once for each row, and whoever shows the row can say which
+columns it was (`damage`).
 """
 
 import json
@@ -13,7 +15,12 @@ from sqlalchemy import JSON, Boolean, Integer
 
 from jobsync.base.text import storable
 
-JSON_TYPES = {"jobs.params": (dict,), "jobs.tags": (list,), "jobs.result": (dict,), "steps.depends": (list,)}
+JSON_TYPES = {
+    "jobs.params": (dict,),
+    "jobs.tags": (list,),
+    "jobs.result": (dict,),
+    "steps.depends": (list,),
+}
 ANY_JSON = (dict, list, str, int, float, bool)
 TOLD = 1000  # rows told of
 
@@ -27,10 +34,17 @@ class Damaged:
 
 
 def read_json(text):
-    """Return the value of stored JSON, Damaged where it can't be read. Half a surrogate pair, which nothing can send, becomes U+FFFD."""
+    """Return the value of stored JSON, Damaged where it can't be read.
+
+    Half a surrogate pair, which nothing can send, becomes U+FFFD.
+    """
     try:
         value = json.loads(text, parse_constant=_refuse)
-        return json.loads(storable(json.dumps(value, ensure_ascii=False))) if "\\ud" in text or "\\uD" in text else value
+        return (
+            json.loads(storable(json.dumps(value, ensure_ascii=False)))
+            if "\\ud" in text or "\\uD" in text
+            else value
+        )
     except (ValueError, TypeError, RecursionError):
         return Damaged()
 
@@ -50,12 +64,19 @@ def _expected(column):
     if isinstance(kind, JSON):
         types = JSON_TYPES.get(str(column), ANY_JSON)
     else:
-        types = (bool,) if isinstance(kind, Boolean) else (int,) if isinstance(kind, Integer) else (str,)
+        types = (
+            (bool,)
+            if isinstance(kind, Boolean)
+            else (int,)
+            if isinstance(kind, Integer)
+            else (str,)
+        )
     return ((*types, type(None)), None) if column.nullable else (types, types[0]())
 
 
 def sound(row, table, stored=()):
-    """Return a row of (some columns of) a table, repaired where it must be. stored: its columns of JSON that are text here, as it is stored.
+    """Return a row of (some columns of) a table, repaired where it must be. stored: its columns of
+    JSON that are text here, as it is stored.
 
     A repaired one is used like any other: by names, by place, and `_mapping`.
     """
@@ -64,12 +85,19 @@ def sound(row, table, stored=()):
     if kinds in good:
         return row
     expected = expected_of(table) | {name: ((str, type(None)), None) for name in stored}
-    wrong = [name for name, value in zip(row._fields, row, strict=True) if name in expected and type(value) not in expected[name][0]]
+    wrong = [
+        name
+        for name, value in zip(row._fields, row, strict=True)
+        if name in expected and type(value) not in expected[name][0]
+    ]
     if not wrong:
         good.add(kinds)
         return row
     tell(table, row, wrong)
-    values = [expected[name][1] if name in wrong else value for name, value in zip(row._fields, row, strict=True)]
+    values = [
+        expected[name][1] if name in wrong else value
+        for name, value in zip(row._fields, row, strict=True)
+    ]
     repaired = _Repaired.of(row._fields)(*values)
     repaired.damage = wrong
     return repaired
@@ -98,11 +126,18 @@ def tell(table, row, wrong):
     name = next((values[key] for key in ("id", "pk", "name", "number") if key in values), "")
     if len(_told) < TOLD and (table.name, name, *wrong) not in _told:
         _told.add((table.name, name, *wrong))
-        _log.warning("the row %r of the table %s holds what can't be used: %s", name, table.name, ", ".join(wrong))
+        _log.warning(
+            "the row %r of the table %s holds what can't be used: %s",
+            name,
+            table.name,
+            ", ".join(wrong),
+        )
 
 
 def value_of(text, table, column):
-    """Return the value of a column of JSON whose text is at hand, Damaged if the column can't have it."""
+    """Return the value of a column of JSON whose text is at hand, Damaged if the column can't
+    have it.
+    """
     value = None if text is None else read_json(text)
     return value if type(value) in expected_of(table)[column][0] else Damaged()
 

@@ -1,7 +1,8 @@
 """The unbound `db`, `socketio` and `migrate`, and how this process talks to SQLite.
 
-SQLite's rules here (each was measured): WAL; `BEGIN IMMEDIATE` for whatever writes, so that nobody reads before another's write and
-then writes over it; a short busy time-out, because SQLite sleeps in C and would stall every greenlet of the web process.
+SQLite's rules here (each was measured): WAL; `BEGIN IMMEDIATE` for whatever writes, so that nobody
+reads before another's write and then writes over it; a short busy time-out, because SQLite sleeps
+in C and would stall every greenlet of the web process.
 """
 
 import json
@@ -22,7 +23,8 @@ from jobsync.base.text import storable
 from jobsync.db.damage import read_json
 
 BUSY_SECONDS = 0.1
-# What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk, read-only, or the disk is broken
+# What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk,
+# read-only, or the disk is broken
 UNUSABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
@@ -52,7 +54,9 @@ migrate = Migrate()
 
 @dataclass(frozen=True)
 class Encoded:
-    """A value that is JSON already: a large one needn't be encoded once to see that it can be, and again to store it."""
+    """A value that is JSON already: a large one needn't be encoded once to see that it can be,
+    and again to store it.
+    """
 
     text: str
 
@@ -63,7 +67,10 @@ def encoded(value):
 
 
 def json_text(value):
-    """Return `value` as the JSON that is stored. Raises TypeError or ValueError (NaN too) for what JSON can't say."""
+    """Return `value` as the JSON that is stored.
+
+    Raises TypeError or ValueError (NaN too) for what JSON can't say.
+    """
     if isinstance(value, Encoded):
         return value.text
     return storable(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
@@ -78,10 +85,14 @@ def engine_options(url):
 
 
 def prepare_engine(engine):
-    """Have each connection of `engine` follow the rules above, and make its file if there is none. Call it once per engine."""
+    """Have each connection of `engine` follow the rules above, and make its file if there is none.
+
+    Call it once per engine.
+    """
     if engine.dialect.name == "sqlite":
         with suppress(OSError):  # whoever opens it next says why it can't be
-            make_file(engine.url.database)  # SQLite gives its other files (-wal, -shm) the rights of this one
+            # SQLite gives its other files (-wal, -shm) the rights of this one
+            make_file(engine.url.database)
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)
         event.listen(engine, "do_execute", partial(_execute, sqlite3.Cursor.execute))
@@ -89,7 +100,8 @@ def prepare_engine(engine):
 
 
 def open_watcher(engine):
-    """Return a connection outside of all pools that only asks for `PRAGMA data_version`, or None where there is no such thing.
+    """Return a connection outside of all pools that only asks for `PRAGMA data_version`, or None
+    where there is no such thing.
 
     Raises SettingsError for a database that can't be opened.
     """
@@ -97,7 +109,9 @@ def open_watcher(engine):
         return None
     path = engine.url.database
     try:
-        watcher = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        watcher = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         watcher.execute("PRAGMA data_version")
         return watcher
     except sqlite3.Error as error:
@@ -105,14 +119,18 @@ def open_watcher(engine):
 
 
 def unusable(error):
-    """Return the database's own error when `error` (SQLAlchemy's or sqlite3's) says that the file can't be used now, else None."""
+    """Return the database's own error when `error` (SQLAlchemy's or sqlite3's) says that the
+    file can't be used now, else None.
+    """
     orig = getattr(error, "orig", error)
     code = getattr(orig, "sqlite_errorcode", None)
-    return orig if code is not None and code & 0xFF in UNUSABLE else None  # the higher bits say more exactly what
+    # the higher bits say more exactly what
+    return orig if code is not None and code & 0xFF in UNUSABLE else None
 
 
 def _prepare_connection(connection, _record):
-    connection.isolation_level = None  # Python 3.11's sqlite3 would begin by itself, and never IMMEDIATE
+    # Python 3.11's sqlite3 would begin by itself, and never IMMEDIATE
+    connection.isolation_level = None
     connection.text_factory = _text
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
@@ -123,7 +141,9 @@ def _begin(connection):
 
 
 def _execute(method, cursor, statement, parameters, context):
-    """Run a statement outside of the event loop if it has the option `outside`: it may take long, and holds up nobody but other writers."""
+    """Run a statement outside of the event loop if it has the option `outside`: it may take
+    long, and holds up nobody but other writers.
+    """
     if not context.execution_options.get("outside"):
         return False
     loop.outside(method, cursor, statement, parameters)
@@ -131,5 +151,7 @@ def _execute(method, cursor, statement, parameters, context):
 
 
 def _text(data):
-    """Return stored text; of what isn't UTF-8 as much as can be read, since one such value would take all rows of an answer with it."""
+    """Return stored text; of what isn't UTF-8 as much as can be read, since one such value
+    would take all rows of an answer with it.
+    """
     return str(data, "utf-8", "replace")

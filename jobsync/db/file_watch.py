@@ -1,4 +1,7 @@
-"""Tells when something is written in a folder, by Linux's inotify. Python has no call for it, and its libraries wait by `poll`, which eventlet takes away."""
+"""Tells when something is written in a folder, by Linux's inotify.
+
+Python has no call for it, and its libraries wait by `poll`, which eventlet takes away.
+"""
 
 import contextlib
 import ctypes
@@ -21,7 +24,10 @@ class Alarm:
             raise OSError("there is no inotify here") from error
 
     def wait(self, seconds):
-        """Wait until something was written since the last call, at most so long. Returns whether something was."""
+        """Wait until something was written since the last call, at most so long.
+
+        Returns whether something was.
+        """
         readable, _, _ = select.select([self._file], [], [], seconds)
         if readable:
             with contextlib.suppress(BlockingIOError):

@@ -16,7 +16,8 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def bring_up_to_date(data_dir):
-    """Apply the migrations that the database lacks. Needs an app context. A second caller waits for the first and finds nothing to do.
+    """Apply the migrations that the database lacks. Needs an app context. A second caller waits for
+    the first and finds nothing to do.
 
     Raises SettingsError for a database of a version that isn't known here.
     """
@@ -31,7 +32,10 @@ def _is_current():
     script = ScriptDirectory(str(MIGRATIONS))
     unknown = present - {revision.revision for revision in script.walk_revisions()}
     if unknown:
-        raise SettingsError(f"The database {db.engine.url.database} was made by another version of jobsync: {', '.join(sorted(unknown))}.")
+        raise SettingsError(
+            f"The database {db.engine.url.database} was made by another version of jobsync: "
+            f"{', '.join(sorted(unknown))}."
+        )
     return present == set(script.get_heads())
 
 

@@ -1,7 +1,8 @@
 """The tables. Times are integer milliseconds since 1970, UTC.
 
-A job's `revision` grows with every commit that changes what `structure` returns. `change` is the same event's place among all
-changes of all jobs: with its index a reader finds what changed since it last looked, however many jobs are at rest.
+A job's `revision` grows with every commit that changes what `structure` returns. `change` is the
+same event's place among all changes of all jobs: with its index a reader finds what changed since
+it last looked, however many jobs are at rest.
 """
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, text
@@ -46,24 +47,32 @@ class Job(db.Model):
 
 
 class JobWords(db.Model):
-    """What a job is found by, folded for searching (`listing.words_of`): beside the jobs, so that looking through many reads little."""
+    """What a job is found by, folded for searching (`listing.words_of`): beside the jobs, so
+    that looking through many reads little.
+    """
 
     __tablename__ = "job_words"
-    number: Mapped[int] = mapped_column(ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(
+        ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
     words: Mapped[str] = mapped_column(Text)
 
 
 class Step(db.Model):
-    """A named stage of a job, as its definition said when the job was submitted, with the counters of what it owns.
+    """A named stage of a job, as its definition said when the job was submitted, with the counters
+    of what it owns.
 
-    `job_id` becomes NULL when the job is deleted: what is left is cleared away bit by bit (`lifecycle.clear_deleted`).
-    `worker_id` is the worker that plans or sums up, `tries` how often that was begun; a worker's word counts only for the try it began.
-    `revision` is the job's when the step last changed, `status_revision` the job's when its status last did.
+    `job_id` becomes NULL when the job is deleted: what is left is cleared away bit by bit
+    (`lifecycle.clear_deleted`). `worker_id` is the worker that plans or sums up, `tries` how often
+    that was begun; a worker's word counts only for the try it began. `revision` is the job's when
+    the step last changed, `status_revision` the job's when its status last did.
     """
 
     __tablename__ = "steps"
     pk: Mapped[int] = mapped_column(Key, primary_key=True, autoincrement=True)
-    job_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"), index=True)
+    job_id: Mapped[str | None] = mapped_column(
+        ForeignKey("jobs.id", ondelete="SET NULL"), index=True
+    )
     position: Mapped[int] = mapped_column(Integer)
     name: Mapped[str] = mapped_column(String(64))
     type: Mapped[str] = mapped_column(String(64))
@@ -86,7 +95,8 @@ class Step(db.Model):
     revision: Mapped[int] = mapped_column(BigInteger, default=1)
     status_revision: Mapped[int] = mapped_column(BigInteger, default=1)
     log_count: Mapped[int] = mapped_column(BigInteger, default=0)
-    log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # of the lines' texts in UTF-8
+    # of the lines' texts in UTF-8
+    log_bytes: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     debug: Mapped[int] = mapped_column(BigInteger, default=0)
     info: Mapped[int] = mapped_column(BigInteger, default=0)
     warning: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -102,16 +112,18 @@ class Step(db.Model):
     __table_args__ = (
         Index("uq_steps_job_name", "job_id", "name", unique=True),
         Index("ix_steps_status", "status"),
-        {"sqlite_autoincrement": True},  # a worker that comes back late must not meet another step under the same key
+        # a worker that comes back late must not meet another step under the same key
+        {"sqlite_autoincrement": True},
     )
 
 
 class Child(db.Model):
     """One unit of work of a step.
 
-    `key` says where it came from (`3`: the plan's third; `3.1`: what that one spawned first), so that a repeated planning or attempt
-    adds nothing twice. `attempt` fences: a worker's word counts only for the attempt it began. `failures` counts the tries used up
-    since the last retry. A pending child with a `worker_id` is put by for that worker.
+    `key` says where it came from (`3`: the plan's third; `3.1`: what that one spawned first), so
+    that a repeated planning or attempt adds nothing twice. `attempt` fences: a worker's word counts
+    only for the attempt it began. `failures` counts the tries used up since the last retry. A
+    pending child with a `worker_id` is put by for that worker.
     """
 
     __tablename__ = "children"
@@ -156,7 +168,10 @@ class LogLine(db.Model):
 
 
 class Worker(db.Model):
-    """A worker process. `beat` grows while it lives; who watches it goes by that, not by anybody's clock."""
+    """A worker process.
+
+    `beat` grows while it lives; who watches it goes by that, not by anybody's clock.
+    """
 
     __tablename__ = "workers"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -175,7 +190,10 @@ class Deletion(db.Model):
 
 
 class Counter(db.Model):
-    """Numbers that only grow. `change` numbers all changes of all jobs, in the order of their commits."""
+    """Numbers that only grow.
+
+    `change` numbers all changes of all jobs, in the order of their commits.
+    """
 
     __tablename__ = "counters"
     name: Mapped[str] = mapped_column(String(16), primary_key=True)

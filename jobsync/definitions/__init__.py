@@ -1,8 +1,10 @@
-"""Definitions: TOML files in a folder, read into checked `Definition`s. Every mistake of every file becomes a `Problem`.
+"""Definitions: TOML files in a folder, read into checked `Definition`s. Every mistake of every file
+becomes a `Problem`.
 
-A file's way, a module each: `reading` (bytes → TOML), `shapes` (its tables, as schemas), `params`, `steps` and what they `depend` on, `options`
-(those of each step, by the schema of its type). Nothing stops at the first mistake, and a bad file stops no other. `folder` looks after
-the files, and `Definition.bind` takes the parameters of one job.
+A file's way, a module each: `reading` (bytes → TOML), `shapes` (its tables, as schemas), `params`,
+`steps` and what they `depend` on, `options` (those of each step, by the schema of its type).
+Nothing stops at the first mistake, and a bad file stops no other. `folder` looks after the files,
+and `Definition.bind` takes the parameters of one job.
 """
 
 from jobsync.definitions.definition import Definition, read_table

@@ -16,7 +16,9 @@ from jobsync.definitions.steps import read_steps
 
 @dataclass(frozen=True)
 class Bound:
-    """A definition with the parameters of one job: `params` complete and converted, `steps` as dicts ready to be stored."""
+    """A definition with the parameters of one job: `params` complete and converted, `steps` as
+    dicts ready to be stored.
+    """
 
     params: dict
     steps: list
@@ -54,10 +56,12 @@ class Definition:
         return {name: value for name, value in params.items() if defaults.get(name) != value}
 
     def bind(self, given):
-        """Return the Bound for a job with these parameters (name to value, which may be text as from a form or a terminal).
+        """Return the Bound for a job with these parameters (name to value, which may be text as
+        from a form or a terminal).
 
-        Binding the parameters of a Bound again gives the same. Raises BadInput with `{"params": {name: [reasons]}}`, all mistakes at
-        once; those that can't be laid to a parameter are under `_schema`.
+        Binding the parameters of a Bound again gives the same. Raises BadInput with `{"params":
+        {name: [reasons]}}`, all mistakes at once; those that can't be laid to a parameter are under
+        `_schema`.
         """
         errors = defaultdict(list)
         values = self._take(given, errors)
@@ -73,7 +77,9 @@ class Definition:
         names = [param.name for param in self.params]
         for name in given:
             if name not in names:
-                errors[storable(str(name))].append(guess(f"there is no such parameter; there are: {listing(names)}", name, names))
+                errors[storable(str(name))].append(
+                    guess(f"there is no such parameter; there are: {listing(names)}", name, names)
+                )
         values = {}
         for param in self.params:
             try:
@@ -95,17 +101,26 @@ class Definition:
 
     def _named_in(self, reason):
         """Return the one parameter that a reason names in quotes or braces, else `_schema`."""
-        named = [param.name for param in self.params if re.search(rf"['\"`{{]{param.name}['\"`}}]", reason)]
+        named = [
+            param.name
+            for param in self.params
+            if re.search(rf"['\"`{{]{param.name}['\"`}}]", reason)
+        ]
         return named[0] if len(named) == 1 else "_schema"
 
 
 def read_table(table, file):
-    """Return `(Definition or None, [Problem])` for a file's content as tomllib gives it. It is None exactly when there are problems."""
+    """Return `(Definition or None, [Problem])` for a file's content as tomllib gives it.
+
+    It is None exactly when there are problems.
+    """
     report = Report(file)
     data = load(FileTable(), table, report)
     names = tuple(table["params"]) if isinstance(table.get("params"), dict) else ()
     params = read_params(data.pop("params", {}), report.at("params"))
-    steps = read_steps(data.pop("step", {}), params, names, data.pop("error_tolerance", {}), report.at("step"))
+    steps = read_steps(
+        data.pop("step", {}), params, names, data.pop("error_tolerance", {}), report.at("step")
+    )
     if report.problems:
         return None, report.problems
     data["tags"] = tuple(data.get("tags", ()))

@@ -1,4 +1,7 @@
-"""Fields for the tables of a definition. A step type's options may use them too: they take nothing that merely looks right, like 1 for true."""
+"""Fields for the tables of a definition.
+
+A step type's options may use them too: they take nothing that merely looks right, like 1 for true.
+"""
 
 from marshmallow import ValidationError, fields, validate
 
@@ -18,8 +21,17 @@ class WholeNumber(fields.Integer):
     """A whole number from `low` to `high`, or from `low` on."""
 
     def __init__(self, low, high=None, **options):
-        reason = f"must be a whole number of at least {low}" if high is None else f"must be a whole number from {low} to {high}"
-        super().__init__(strict=True, validate=validate.Range(low, high, error=reason), error_messages={"invalid": reason}, **options)
+        reason = (
+            f"must be a whole number of at least {low}"
+            if high is None
+            else f"must be a whole number from {low} to {high}"
+        )
+        super().__init__(
+            strict=True,
+            validate=validate.Range(low, high, error=reason),
+            error_messages={"invalid": reason},
+            **options,
+        )
 
 
 class DurationField(fields.Field):
@@ -47,7 +59,9 @@ def one_of(*choices, **options):
     """Make a field that takes one of these texts."""
     reason = f"must be one of: {', '.join(choices)}"
     messages = {"invalid": reason, "required": f"is required and {reason}"}
-    return fields.String(validate=validate.OneOf(choices, error=reason), error_messages=messages, **options)
+    return fields.String(
+        validate=validate.OneOf(choices, error=reason), error_messages=messages, **options
+    )
 
 
 def matching(pattern, reason, **options):
@@ -57,9 +71,13 @@ def matching(pattern, reason, **options):
 
 def text(size):
     """Make a field for text of any number of lines."""
-    return matching(rf"[^\x00]{{0,{size}}}", f"must be text of at most {size} characters, without NUL")
+    return matching(
+        rf"[^\x00]{{0,{size}}}", f"must be text of at most {size} characters, without NUL"
+    )
 
 
 def label(size):
     """Make a field for one line of text."""
-    return matching(rf"(?=.*\S)[^\x00-\x1f\x7f-\x9f]{{1,{size}}}", f"must be one line of 1 to {size} characters")
+    return matching(
+        rf"(?=.*\S)[^\x00-\x1f\x7f-\x9f]{{1,{size}}}", f"must be one line of 1 to {size} characters"
+    )

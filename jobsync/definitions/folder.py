@@ -13,12 +13,17 @@ from jobsync.definitions.reading import Reading, read_file
 
 
 class Definitions:
-    """The definitions in a folder. Each call looks whether files have come, gone or changed, and reads those again."""
+    """The definitions in a folder.
+
+    Each call looks whether files have come, gone or changed, and reads those again.
+    """
 
     def __init__(self, folder):
         self._folder = Path(folder)
         self._last = ([], {})  # the step types that there were, and the Readings by file name
-        self._looking = threading.Lock()  # green in the web process: what many ask for at once is read once, though others run meanwhile
+        # green in the web process: what many ask for at once is read once, though others run
+        # meanwhile
+        self._looking = threading.Lock()
 
     def all(self):
         """Return the good definitions, sorted by name."""
@@ -26,13 +31,19 @@ class Definitions:
         return sorted(good, key=lambda definition: (definition.name.casefold(), definition.id))
 
     def find(self, definition_id):
-        """Return a definition by its id. Raises NotFound, which says so when its file has mistakes."""
+        """Return a definition by its id.
+
+        Raises NotFound, which says so when its file has mistakes.
+        """
         found = {reading.id: reading for reading in self._look() if reading.id}.get(definition_id)
         if found is None:
             raise NotFound(f"There is no definition {quote(definition_id)}.")
         if found.definition is None:
             others = f" (and {len(found.problems) - 1} more)" if len(found.problems) > 1 else ""
-            raise NotFound(f"The definition {quote(definition_id)} can't be used, its file has mistakes: {found.problems[0]}{others}.")
+            raise NotFound(
+                f"The definition {quote(definition_id)} can't be used, its file has mistakes: "
+                f"{found.problems[0]}{others}."
+            )
         return found.definition
 
     def problems(self):
@@ -40,7 +51,10 @@ class Definitions:
         return [problem for reading in self._look() for problem in reading.problems]
 
     def read_again(self):
-        """Read all files again, changed or not. Returns how many definitions there are, and the mistakes as `problems` does."""
+        """Read all files again, changed or not.
+
+        Returns how many definitions there are, and the mistakes as `problems` does.
+        """
         self._last = ([], {})
         return len(self.all()), self.problems()
 
@@ -51,10 +65,23 @@ class Definitions:
 
     def _look_now(self):
         try:
-            files = sorted(file for file in os.listdir(self._folder) if file.endswith(".toml") and not file.startswith("."))
+            files = sorted(
+                file
+                for file in os.listdir(self._folder)
+                if file.endswith(".toml") and not file.startswith(".")
+            )
         except OSError as error:
             folder = printable(path_to_text(self._folder))
-            return [Reading(folder, problems=(Problem(folder, "", f"the folder of definitions can't be read: {error.strerror}"),))]
+            return [
+                Reading(
+                    folder,
+                    problems=(
+                        Problem(
+                            folder, "", f"the folder of definitions can't be read: {error.strerror}"
+                        ),
+                    ),
+                )
+            ]
         types = registry.names()
         known = self._last[1] if self._last[0] == types else {}
         readings = {file: read_file(self._folder / file, known.get(file)) for file in files}
@@ -63,11 +90,21 @@ class Definitions:
 
 
 def _without_twins(readings):
-    """Yield the Readings. One with the id of an earlier one loses it and its definition: the first file by name has it, good or bad."""
+    """Yield the Readings.
+
+    One with the id of an earlier one loses it and its definition: the first file by name has it,
+    good or bad.
+    """
     owners = {}
     for reading in readings:
         owner = owners.setdefault(reading.id, reading) if reading.id else reading
         if owner is not reading:
-            problem = Problem(reading.file, "id", f"{quote(reading.id)} is the id of {owner.file} already; this file is passed over")
-            reading = replace(reading, id=None, definition=None, problems=(*reading.problems, problem))
+            problem = Problem(
+                reading.file,
+                "id",
+                f"{quote(reading.id)} is the id of {owner.file} already; this file is passed over",
+            )
+            reading = replace(
+                reading, id=None, definition=None, problems=(*reading.problems, problem)
+            )
         yield reading

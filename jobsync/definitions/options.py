@@ -15,7 +15,9 @@ _log = logging.getLogger(__name__)
 
 
 def params_of(step, option):
-    """Return the names of the parameters that are filled into an option when a job begins; none for a template."""
+    """Return the names of the parameters that are filled into an option when a job begins; none
+    for a template.
+    """
     if option not in step.options or option in registry.find(step.type).templates:
         return set()
     return placeholders.names(step.options[option])
@@ -23,31 +25,55 @@ def params_of(step, option):
 
 def options_of(type_name):
     """Return the names of the options of a step type that there is."""
-    return {field.data_key or name for name, field in registry.find(type_name).options().load_fields.items()}
+    return {
+        field.data_key or name
+        for name, field in registry.find(type_name).options().load_fields.items()
+    }
 
 
 def load_options(step, values, unchecked=frozenset()):
-    """Fill in and check the options of a step. Returns `(options, mistakes)`, a mistake being a path that begins with the option, and a reason.
+    """Fill in and check the options of a step. Returns `(options, mistakes)`, a mistake being a
+    path that begins with the option, and a reason.
 
-    values: the parameters by name. An option that names one without a value, or that is in `unchecked`, must be known, and no
-    more is said of it. With mistakes or such options, `options` is of no use.
+    values: the parameters by name. An option that names one without a value, or that is in
+    `unchecked`, must be known, and no more is said of it. With mistakes or such options, `options`
+    is of no use.
     """
     step_type = registry.find(step.type)
     schema = step_type.options(unknown=RAISE)
     known = {field.data_key or name: field for name, field in schema.load_fields.items()}
     strange = [option for option in step.options if option not in known]
-    unchecked = {option for option in step.options if option in unchecked or params_of(step, option) - values.keys()}
-    given = {option: value for option, value in step.options.items() if option in known and option not in unchecked}
-    given |= {option: placeholders.fill(value, values) for option, value in given.items() if option not in step_type.templates}
+    unchecked = {
+        option
+        for option in step.options
+        if option in unchecked or params_of(step, option) - values.keys()
+    }
+    given = {
+        option: value
+        for option, value in step.options.items()
+        if option in known and option not in unchecked
+    }
+    given |= {
+        option: placeholders.fill(value, values)
+        for option, value in given.items()
+        if option not in step_type.templates
+    }
     ignored = set()
     if unchecked or strange:
-        # An unknown key makes marshmallow leave out the checks of one option against another, which would judge half of them.
+        # An unknown key makes marshmallow leave out the checks of one option against another, which
+        # would judge half of them.
         given[GAP] = ""
         ignored = {(), (GAP,), *((option,) for option in unchecked)}
     loaded, found = _ask(step_type, schema.load, given)
     unknown = f"is not an option of {step.type}; its options: {listing(known)}"
-    mistakes = [((option,), guess(unknown, option, [*known, *StepTable().fields])) for option in strange]
-    mistakes += [(_without_map_parts(path, known), guess_at(schema, given, path, reason)) for path, reason in found if path[:1] not in ignored]
+    mistakes = [
+        ((option,), guess(unknown, option, [*known, *StepTable().fields])) for option in strange
+    ]
+    mistakes += [
+        (_without_map_parts(path, known), guess_at(schema, given, path, reason))
+        for path, reason in found
+        if path[:1] not in ignored
+    ]
     return loaded, mistakes
 
 
@@ -61,18 +87,34 @@ def refuse(step, options, params):
 
 
 def _ask(step_type, function, *values):
-    """Call a step type's own code. Returns `(what it returned or None, [(path, reason)])`: what goes wrong in it must not stop the others."""
+    """Call a step type's own code.
+
+    Returns `(what it returned or None, [(path, reason)])`: what goes wrong in it must not stop the
+    others.
+    """
     try:
         return function(*values), []
     except ValidationError as error:
         return None, list(flat(error.normalized_messages()))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's alone
         _log.exception("the step type %r could not check its options", step_type.name)
-        return None, [((), f"the step type {step_type.name} could not check its options: {type(error).__name__}: {error}")]
+        return None, [
+            (
+                (),
+                (
+                    f"the step type {step_type.name} could not check its options: "
+                    f"{type(error).__name__}: {error}"
+                ),
+            )
+        ]
 
 
 def _without_map_parts(path, known):
     """Drop the `key` or `value` that marshmallow puts after the key of a table with free keys."""
-    if len(path) > 2 and isinstance(known.get(path[0]), fields.Mapping) and path[2] in ("key", "value"):
+    if (
+        len(path) > 2
+        and isinstance(known.get(path[0]), fields.Mapping)
+        and path[2] in ("key", "value")
+    ):
         return (*path[:2], *path[3:])
     return path

@@ -1,4 +1,7 @@
-"""`{name}` in the texts of a definition; `{{` and `}}` stand for braces. One pass: what is filled in is never read again."""
+"""`{name}` in the texts of a definition; `{{` and `}}` stand for braces.
+
+One pass: what is filled in is never read again.
+"""
 
 import re
 
@@ -6,7 +9,10 @@ TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
 
 
 def names(value):
-    """Return the set of names that `value` (text, or lists and tables of text) asks for. Raises ValueError for a lone brace."""
+    """Return the set of names that `value` (text, or lists and tables of text) asks for.
+
+    Raises ValueError for a lone brace.
+    """
     found = set()
     _walk(value, lambda text: found.update(_names_in(text)))
     return found
@@ -15,8 +21,9 @@ def names(value):
 def fill(value, values):
     """Return `value` with each `{name}` replaced by `values[name]`, in lists and tables too.
 
-    A text that is nothing but one placeholder keeps the value's type, so `worker_count = "{workers}"` is a number.
-    Booleans in a longer text are written as in TOML. Raises KeyError for a name that isn't there.
+    A text that is nothing but one placeholder keeps the value's type, so `worker_count =
+    "{workers}"` is a number. Booleans in a longer text are written as in TOML. Raises KeyError for
+    a name that isn't there.
     """
     return _walk(value, lambda text: _fill_text(text, values))
 

@@ -30,7 +30,9 @@ LONGEST_WORD = 64
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: in which file (its name in the folder), at which key (as in TOML, "" for the whole file), and why it is one."""
+    """One mistake: in which file (its name in the folder), at which key (as in TOML, "" for the
+    whole file), and why it is one.
+    """
 
     file: str
     key: str
@@ -66,11 +68,17 @@ def toml_key(*path):
 def toml_name(name):
     """Return one part of a key, in quotes where TOML wants them."""
     name = _cut(name)
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else printable(json.dumps(name, ensure_ascii=False))
+    return (
+        name
+        if re.fullmatch("[A-Za-z0-9_-]+", name)
+        else printable(json.dumps(name, ensure_ascii=False))
+    )
 
 
 def flat(messages, path=()):
-    """Yield `(path, reason)` for each reason in marshmallow's nested messages, in the words used here."""
+    """Yield `(path, reason)` for each reason in marshmallow's nested messages, in the words
+    used here.
+    """
     if isinstance(messages, dict):
         for key, inner in messages.items():
             yield from flat(inner, path if key == "_schema" else (*path, key))
@@ -106,20 +114,32 @@ def listing(names):
 def nearest(word, known):
     """Return the known word that a mistyped one is likely to stand for, None for none."""
     texts = {str(name).casefold(): str(name) for name in islice(known, MOST_KNOWN)}
-    near = get_close_matches(word.casefold(), texts, 1, NEAR) if isinstance(word, str) and len(word) <= LONGEST_WORD else []
+    near = (
+        get_close_matches(word.casefold(), texts, 1, NEAR)
+        if isinstance(word, str) and len(word) <= LONGEST_WORD
+        else []
+    )
     return texts[near[0]] if near else None
 
 
 def guess(reason, word, known):
-    """Return the reason why a word is refused, with the nearest known one in front where there is one."""
+    """Return the reason why a word is refused, with the nearest known one in front where there
+    is one.
+    """
     near = nearest(word, known)
-    return f"did you mean {toml_name(near)}? ({reason})" if near is not None and near != word else reason
+    return (
+        f"did you mean {toml_name(near)}? ({reason})"
+        if near is not None and near != word
+        else reason
+    )
 
 
 def guess_at(schema, table, path, reason):
-    """Return a reason of a schema's with the nearest known word: for a key that it doesn't know, and for a value that must be one of some.
+    """Return a reason of a schema's with the nearest known word: for a key that it doesn't know,
+    and for a value that must be one of some.
 
-    schema: a marshmallow Schema; table: what it was to load; path: the keys down to what is refused.
+    schema: a marshmallow Schema; table: what it was to load; path: the keys down to what is
+    refused.
     """
     known = _fields(schema)
     for place, key in enumerate(path):
@@ -132,8 +152,16 @@ def guess_at(schema, table, path, reason):
         else:
             return reason
         known = _fields(field.schema) if isinstance(field, fields.Nested) else field
-        table = table[key] if isinstance(table, (dict, list)) and (isinstance(table, list) or key in table) else None
-    choices = [check.choices for check in getattr(known, "validators", ()) if isinstance(check, validate.OneOf)]
+        table = (
+            table[key]
+            if isinstance(table, (dict, list)) and (isinstance(table, list) or key in table)
+            else None
+        )
+    choices = [
+        check.choices
+        for check in getattr(known, "validators", ())
+        if isinstance(check, validate.OneOf)
+    ]
     return guess(reason, table, choices[0]) if choices else reason
 
 

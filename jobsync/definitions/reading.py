@@ -14,12 +14,17 @@ from jobsync.definitions.problem import Problem
 from jobsync.definitions.shapes import NAME
 
 MAX_FILE = 1024 * 1024  # bytes
-SETTLED = 2_000_000_000  # ns: a file changed so lately may change again within one tick of the file system's clock
+# ns: a file changed so lately may change again within one tick of the file system's clock
+SETTLED = 2_000_000_000
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A file as it was last read. `stamp` differs once it has changed, None: nothing is certain; `id` also of a bad file, if it has one."""
+    """A file as it was last read.
+
+    `stamp` differs once it has changed, None: nothing is certain; `id` also of a bad file, if it
+    has one.
+    """
 
     file: str
     stamp: tuple | None = None
@@ -30,7 +35,11 @@ class Reading:
 
 
 def read_file(path, old=None):
-    """Return the Reading of a file. `old`, the last one, spares reading it where the stamp, and checking it where the bytes are the same."""
+    """Return the Reading of a file.
+
+    `old`, the last one, spares reading it where the stamp, and checking it where the bytes are the
+    same.
+    """
     file = printable(path_to_text(path.name)).replace("\n", "\\n")
     stamp = data = None
     try:
@@ -44,10 +53,14 @@ def read_file(path, old=None):
             return replace(old, stamp=stamp)
         table = outside(tomllib.loads, data.decode("utf-8-sig"))
     except (OSError, Unfit, ValueError, RecursionError) as error:
-        return Reading(file, stamp, data, _guess_id(data or b""), problems=(Problem(file, "", _reason(error)),))
+        return Reading(
+            file, stamp, data, _guess_id(data or b""), problems=(Problem(file, "", _reason(error)),)
+        )
     definition, problems = read_table(table, file)
     found = table.get("id")
-    return Reading(file, stamp, data, found if isinstance(found, str) else None, definition, tuple(problems))
+    return Reading(
+        file, stamp, data, found if isinstance(found, str) else None, definition, tuple(problems)
+    )
 
 
 def _reason(error):
@@ -60,10 +73,18 @@ def _reason(error):
         return f"must be TOML: {printable(str(error))}"
     if isinstance(error, ValueError):  # a number of thousands of digits
         return f"must be TOML with numbers that fit into 64 bits: {error}"
-    return "must be TOML that is not nested so deep" if isinstance(error, RecursionError) else str(error)
+    return (
+        "must be TOML that is not nested so deep"
+        if isinstance(error, RecursionError)
+        else str(error)
+    )
 
 
 def _guess_id(data):
-    """Return the id that a file which isn't TOML seems to have, so that whoever asks for it learns what is wrong, or None."""
-    match = re.search(rf"^\s*id\s*=\s*[\"']({NAME})[\"']", data.decode("utf-8", "replace"), re.MULTILINE)
+    """Return the id that a file which isn't TOML seems to have, so that whoever asks for it
+    learns what is wrong, or None.
+    """
+    match = re.search(
+        rf"^\s*id\s*=\s*[\"']({NAME})[\"']", data.decode("utf-8", "replace"), re.MULTILINE
+    )
     return match and match.group(1)

@@ -2,7 +2,16 @@
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from jobsync.definitions.fields import DurationField, Names, TrueOrFalse, WholeNumber, label, matching, one_of, text
+from jobsync.definitions.fields import (
+    DurationField,
+    Names,
+    TrueOrFalse,
+    WholeNumber,
+    label,
+    matching,
+    one_of,
+    text,
+)
 from jobsync.definitions.problem import flat, guess_at, listing
 from jobsync.definitions.values import MAX_TEXT, TYPES
 
@@ -30,7 +39,9 @@ class Table(Schema):
 
 
 class ToleranceTable(Table):
-    """`[error_tolerance]`: defaults for every step, loaded under the names that steps have for them."""
+    """`[error_tolerance]`: defaults for every step, loaded under the names that steps have for
+    them.
+    """
 
     max_child_failures = WholeNumber(0, MAX_CHILDREN)
     failure_action = one_of("fail", "continue", attribute="on_error")
@@ -42,10 +53,19 @@ class FileTable(Table):
     id = matching(NAME, NAME_REASON, required=True)
     name = label(200)
     description = text(MAX_TEXT)
-    tags = fields.List(label(64), validate=validate.Length(max=50, error="must be a list of at most 50 texts"))
+    tags = fields.List(
+        label(64), validate=validate.Length(max=50, error="must be a list of at most 50 texts")
+    )
     timeout = DurationField()
-    params = fields.Dict(validate=validate.Length(max=100, error="there must be at most 100 parameters"), error_messages={"invalid": NO_PARAMS})
-    step = fields.Dict(required=True, validate=_check_steps, error_messages={"required": NO_STEPS, "invalid": NO_STEPS})
+    params = fields.Dict(
+        validate=validate.Length(max=100, error="there must be at most 100 parameters"),
+        error_messages={"invalid": NO_PARAMS},
+    )
+    step = fields.Dict(
+        required=True,
+        validate=_check_steps,
+        error_messages={"required": NO_STEPS, "invalid": NO_STEPS},
+    )
     error_tolerance = fields.Nested(ToleranceTable)
 
 
@@ -55,7 +75,9 @@ class ParamTable(Table):
     type = one_of(*TYPES, required=True)
     default = fields.Raw()
     description = text(1000)
-    choices = fields.List(fields.Raw(), validate=validate.Length(1, 1000, error="must be a list of 1 to 1000 values"))
+    choices = fields.List(
+        fields.Raw(), validate=validate.Length(1, 1000, error="must be a list of 1 to 1000 values")
+    )
     minimum = fields.Raw()
     maximum = fields.Raw()
 

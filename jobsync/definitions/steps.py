@@ -13,7 +13,10 @@ from jobsync.definitions.written import check_options
 
 @dataclass(frozen=True)
 class StepDefinition:
-    """A step as the definition has it. `timeout` in ms or None; `options` as written, placeholders and all."""
+    """A step as the definition has it.
+
+    `timeout` in ms or None; `options` as written, placeholders and all.
+    """
 
     name: str
     type: str
@@ -35,15 +38,24 @@ class StepDefinition:
     def bound(self, options):
         """Return this step as it is stored for one job, with `options` filled in and checked."""
         has_summary = registry.find(self.type).summary is not None
-        return {**self.shown(), "timeout": self.timeout, "options": options, "has_summary": has_summary}
+        return {
+            **self.shown(),
+            "timeout": self.timeout,
+            "options": options,
+            "has_summary": has_summary,
+        }
 
 
 def read_steps(tables, params, names, tolerance, report):
     """Return the steps as a tuple of StepDefinition; of no use when anything was reported.
 
-    params: the good parameters; names: those of all, good or not. tolerance: the checked `[error_tolerance]`.
+    params: the good parameters; names: those of all, good or not. tolerance: the checked
+    `[error_tolerance]`.
     """
-    steps = [_read_step(name, table, tolerance, report.at(name)) for name, table in in_turns(tables.items())]
+    steps = [
+        _read_step(name, table, tolerance, report.at(name))
+        for name, table in in_turns(tables.items())
+    ]
     steps = tuple(step for step in steps if step)
     defaults = {param.name: param.check(param.default) for param in params if not param.required}
     for step in in_turns(steps):
@@ -53,7 +65,9 @@ def read_steps(tables, params, names, tolerance, report):
 
 
 def _read_step(name, table, tolerance, report):
-    """Return the StepDefinition (with type "" where that is bad), or None where there is nothing to make one of."""
+    """Return the StepDefinition (with type "" where that is bad), or None where there is
+    nothing to make one of.
+    """
     if not re.fullmatch(NAME, name):
         report.add(f"the name {NAME_REASON}")
     schema = StepTable()
@@ -64,6 +78,17 @@ def _read_step(name, table, tolerance, report):
     if "type" not in table:
         report.add(f"is required; {there_are}", "type")
     elif registry.find(data["type"]) is None and isinstance(table["type"], str):
-        report.add(guess(f"there is no step type {quote(data['type'])}; {there_are}", data["type"], registry.names()), "type")
+        report.add(
+            guess(
+                f"there is no step type {quote(data['type'])}; {there_are}",
+                data["type"],
+                registry.names(),
+            ),
+            "type",
+        )
     data["timeout"], data["timeout_text"] = data.get("timeout", (None, None))
-    return StepDefinition(name, options={key: value for key, value in table.items() if key not in schema.fields}, **data)
+    return StepDefinition(
+        name,
+        options={key: value for key, value in table.items() if key not in schema.fields},
+        **data,
+    )

@@ -1,4 +1,6 @@
-"""The values of parameters: what each type takes, and what text from a form or a terminal stands for."""
+"""The values of parameters: what each type takes, and what text from a form or a terminal
+stands for.
+"""
 
 import math
 import os
@@ -19,11 +21,23 @@ MAX_PATH = 4096
 MAX_INTEGER = 2**63 - 1
 INTEGER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 NUMBER = re.compile(r"\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
-BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+BOOLEANS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
 
 
 def from_text(kind, value):
-    """Return what a text stands for in a type. What isn't text, or stands for nothing, is returned as it is."""
+    """Return what a text stands for in a type.
+
+    What isn't text, or stands for nothing, is returned as it is.
+    """
     if not isinstance(value, str):
         return value
     if kind == "boolean":
@@ -36,7 +50,9 @@ def from_text(kind, value):
 
 
 def check_value(kind, value):
-    """Return a value that is of a type as TOML and JSON have it (no numbers in quotes); a path absolute. Raises ValueError with the reason."""
+    """Return a value that is of a type as TOML and JSON have it (no numbers in quotes); a path
+    absolute. Raises ValueError with the reason.
+    """
     types, words = KINDS[kind]
     if type(value) not in types:
         raise ValueError(f"must be {words}")
@@ -62,7 +78,11 @@ def _absolute(text):
     try:
         path = os.path.abspath(os.path.expanduser(text))
     except OSError as error:
-        raise ValueError("is relative to the folder that jobsync was started in, which is gone") from error
+        raise ValueError(
+            "is relative to the folder that jobsync was started in, which is gone"
+        ) from error
     if len(path) > MAX_PATH or storable(path) != path:
-        raise ValueError(f"must be the path of a file or folder, at most {MAX_PATH} characters of Unicode text")
+        raise ValueError(
+            f"must be the path of a file or folder, at most {MAX_PATH} characters of Unicode text"
+        )
     return path

@@ -1,4 +1,6 @@
-"""The options of a step as they are written: storable, with placeholders that there are, and good as far as that can be told before a job."""
+"""The options of a step as they are written: storable, with placeholders that there are, and
+good as far as that can be told before a job.
+"""
 
 import math
 from dataclasses import replace
@@ -15,12 +17,17 @@ MAX_DEPTH = 20  # lists and tables within an option
 
 
 def check_options(step, names, defaults, report):
-    """Report what is wrong with a step's options. names: of all parameters; defaults: the values of those that have one."""
-    if registry.find(step.type) is None:  # which is told of where the step is read; here it is about the rest
+    """Report what is wrong with a step's options. names: of all parameters; defaults: the
+    values of those that have one.
+    """
+    # which is told of where the step is read; here it is about the rest
+    if registry.find(step.type) is None:
         step = replace(step, type=nearest(step.type, registry.names()) or step.type)
     bad = set()
     for option, value in step.options.items():
-        mistakes = list(_odd_values(value)) or [((), reason) for reason in _odd_placeholders(step, option, names)]
+        mistakes = list(_odd_values(value)) or [
+            ((), reason) for reason in _odd_placeholders(step, option, names)
+        ]
         for keys, reason in mistakes:
             report.add(reason, option, *keys)
             bad.add(option)
@@ -30,13 +37,21 @@ def check_options(step, names, defaults, report):
     else:
         for name, option in step_type.placeholders.items():
             if name in names and option in step.options:
-                report.add(f"{{{name}}} would be two things: rename the parameter, as {option} has its items called so", option)
+                report.add(
+                    (
+                        f"{{{name}}} would be two things: rename the parameter, as {option} has "
+                        "its items called so"
+                    ),
+                    option,
+                )
         for keys, reason in load_options(step, defaults, bad)[1]:
             report.add(reason, *keys)
 
 
 def _check_as_meant(step, defaults, bad, report):
-    """Report what else is wrong with a step of a type that there isn't, going by the type that has most of its options."""
+    """Report what else is wrong with a step of a type that there isn't, going by the type that
+    has most of its options.
+    """
     meant = _type_with_most_of(step.options)
     mistakes = load_options(replace(step, type=meant), defaults, bad)[1] if meant else []
     known = options_of(meant) if meant else set()
@@ -44,12 +59,15 @@ def _check_as_meant(step, defaults, bad, report):
         if keys and keys[0] in step.options and keys[0] in known:
             report.add(f"if {meant} is meant: {reason}", *keys)
     for option in step.options:
-        if option not in known and nearest(option, StepTable().fields):  # others may be options of a type that isn't installed
+        # others may be options of a type that isn't installed
+        if option not in known and nearest(option, StepTable().fields):
             report.add(guess("is not known", option, StepTable().fields), option)
 
 
 def _type_with_most_of(options):
-    """Return the name of the step type that has most of these options, None where that is none or more than one."""
+    """Return the name of the step type that has most of these options, None where that is none
+    or more than one.
+    """
     numbers = {name: len(options.keys() & options_of(name)) for name in registry.names()}
     most = max(numbers.values(), default=0)
     found = [name for name, number in numbers.items() if number == most > 0]
@@ -57,7 +75,9 @@ def _type_with_most_of(options):
 
 
 def _odd_values(value, path=()):
-    """Yield `(path, reason)` for what TOML can say but an option can't hold: it must be storable as JSON."""
+    """Yield `(path, reason)` for what TOML can say but an option can't hold: it must be
+    storable as JSON.
+    """
     if len(path) > MAX_DEPTH:
         yield (), f"must be nested at most {MAX_DEPTH} deep"
     elif isinstance(value, (dict, list)):
@@ -83,9 +103,12 @@ def _odd_placeholders(step, option, names):
         yield str(error)
         return
     step_type = registry.find(step.type)
-    for name in sorted(asked - set(names)) if step_type else ():  # a type that isn't known may have names of its own
+    # a type that isn't known may have names of its own
+    for name in sorted(asked - set(names)) if step_type else ():
         if name not in step_type.placeholders:
-            yield guess(f"there is no parameter {quote(name)}; there are: {listing(names)}", name, names)
+            yield guess(
+                f"there is no parameter {quote(name)}; there are: {listing(names)}", name, names
+            )
         elif option not in step_type.templates:
             yield f"{{{name}}} can only be used in {listing(sorted(step_type.templates))}"
         elif step_type.placeholders[name] not in step.options:

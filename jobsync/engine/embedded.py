@@ -1,7 +1,9 @@
-"""The embedded engine: worker processes of this machine, started, woken and watched over by the web process.
+"""The embedded engine: worker processes of this machine, started, woken and watched over by the web
+process.
 
-They are spawned clean (never forked from the web process) and each leads a session of its own, by which what it started is found when
-it dies. Its standard input is a socket: a byte wakes it, the end stops it, so that no worker outlives its server.
+They are spawned clean (never forked from the web process) and each leads a session of its own, by
+which what it started is found when it dies. Its standard input is a socket: a byte wakes it, the
+end stops it, so that no worker outlives its server.
 """
 
 import logging
@@ -31,7 +33,8 @@ from jobsync.lifecycle import work
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LOOK = 0.25  # seconds between two looks whether all workers live
 BEATS = 2.0  # seconds between two looks at their heartbeats
-OVERDUE = 3.0  # seconds without a heartbeat after which it is looked whether one can be written at all
+# seconds without a heartbeat after which it is looked whether one can be written at all
+OVERDUE = 3.0
 LEASE = 15.0  # seconds without a heartbeat after which a worker is taken for dead
 ORPHANS = 4.0  # seconds that workers of a killed server get to end by themselves
 STOPPING = 2.3  # seconds that workers get to end when the server does
@@ -45,12 +48,16 @@ class Employed:
 
     id: str
     process: subprocess.Popen
-    bell: socket.socket  # the other end of its standard input. No pipe: under eventlet, writing to one whose reader has died never returns
+    # the other end of its standard input. No pipe: under eventlet, writing to one whose reader has
+    # died never returns
+    bell: socket.socket
     started: float = field(default_factory=time.monotonic)
 
 
 class Supervisor:
-    """Keeps `number` workers at work. open_files: their limits of open files (soft, hard), None for the server's own."""
+    """Keeps `number` workers at work. open_files: their limits of open files (soft, hard), None
+    for the server's own.
+    """
 
     def __init__(self, app, number, open_files=None):
         self._app = app
@@ -76,7 +83,9 @@ class Supervisor:
                 self._tick(changed)
                 self._trouble.over()
             except Exception as error:  # noqa: BLE001 - whatever it is: without this loop nothing would be done any more
-                self._trouble.note(error, exc_info=not isinstance(error, SQLAlchemyError | JobsyncError | OSError))
+                self._trouble.note(
+                    error, exc_info=not isinstance(error, SQLAlchemyError | JobsyncError | OSError)
+                )
                 socketio.sleep(0.5)
 
     def _tick(self, changed):
@@ -96,7 +105,11 @@ class Supervisor:
     # Starting and waking
 
     def _fill_up(self):
-        while len(self._workers) < self._number and not self._stopping and time.monotonic() >= self._start_after:
+        while (
+            len(self._workers) < self._number
+            and not self._stopping
+            and time.monotonic() >= self._start_after
+        ):
             self._workers.append(self._employ())
 
     def _employ(self):
@@ -104,17 +117,20 @@ class Supervisor:
         command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
         ear, bell = socket.socketpair()
         bell.setblocking(False)
-        environ = {**os.environ, processes.WORKER_MARK: worker_id}  # `app.py` has taken the secret out of it
+        # `app.py` has taken the secret out of it
+        environ = {**os.environ, processes.WORKER_MARK: worker_id}
         process = subprocess.Popen(command, stdin=ear, start_new_session=True, env=environ)
         ear.close()
-        if self._open_files:  # the server raises its own, which what a worker starts should know nothing of
+        # the server raises its own, which what a worker starts should know nothing of
+        if self._open_files:
             with suppress(OSError):  # it has ended already
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, self._open_files)
         return Employed(worker_id, process, bell)
 
     def _ring(self):
         for worker in self._workers:
-            with suppress(BlockingIOError, ConnectionError):  # full: it has been rung already; broken: it is buried next
+            # full: it has been rung already; broken: it is buried next
+            with suppress(BlockingIOError, ConnectionError):
                 worker.bell.send(b"!")
 
     # Watching over them
@@ -125,8 +141,16 @@ class Supervisor:
             self._dismiss(worker, _cause_of_death(worker.process.returncode))
 
     def _dismiss(self, worker, reason):
-        """Take a dead worker's work back and end what it had started. One that dies young is replaced after a pause."""
-        _log.warning("Worker %s (process %s) %s; another one is started", worker.id, worker.process.pid, reason)
+        """Take a dead worker's work back and end what it had started.
+
+        One that dies young is replaced after a pause.
+        """
+        _log.warning(
+            "Worker %s (process %s) %s; another one is started",
+            worker.id,
+            worker.process.pid,
+            reason,
+        )
         worker.bell.close()
         self._end_rest(worker.id, worker.process.pid, is_ours=True)
         if time.monotonic() - worker.started < 5:
@@ -134,13 +158,17 @@ class Supervisor:
         self._to_release.append((worker.id, f"the worker {reason}"))
 
     def _release_lost(self):
-        """Take back the work of each; who comes first and can't be helped doesn't keep the others waiting."""
+        """Take back the work of each; who comes first and can't be helped doesn't keep the
+        others waiting.
+        """
         waiting, self._to_release = self._to_release, []
         while waiting:
             worker_id, reason = waiting.pop(0)
             try:
                 with self._app.app_context():
-                    find = partial(processes.marked, processes.ATTEMPT_MARK, *work.attempts_of(worker_id))
+                    find = partial(
+                        processes.marked, processes.ATTEMPT_MARK, *work.attempts_of(worker_id)
+                    )
                     processes.kill_all(find, socketio.sleep)
                     work.release(worker_id, reason)
             except BaseException:
@@ -148,10 +176,11 @@ class Supervisor:
                 raise
 
     def _watch_beats(self):
-        """Take a worker for dead whose heartbeat hasn't changed for LEASE seconds of this process's own time.
+        """Take a worker for dead whose heartbeat hasn't changed for LEASE seconds of this process's
+        own time.
 
-        A look that comes late (the machine slept, the server was stopped) gives all of them a new lease, and so does a database that can't
-        be written to: then no heartbeat can be.
+        A look that comes late (the machine slept, the server was stopped) gives all of them a new
+        lease, and so does a database that can't be written to: then no heartbeat can be.
         """
         moment = time.monotonic()
         if moment - self._beats_at < BEATS:
@@ -161,7 +190,8 @@ class Supervisor:
         heartbeats = self._app.extensions["jobsync.heartbeats"]
         is_overdue = any(heartbeats.silence(worker.id) > OVERDUE for worker in self._workers)
         with self._app.app_context():
-            is_doubtful = is_overdue or self._store_trouble.text  # else somebody writes: no need to write something to know it
+            # else somebody writes: no need to write something to know it
+            is_doubtful = is_overdue or self._store_trouble.text
             heartbeats.look(excuse=late or (is_doubtful and not self._is_writable()))
         for worker in self._workers:
             if heartbeats.silence(worker.id) > LEASE:
@@ -190,9 +220,11 @@ class Supervisor:
             self._earlier_until = time.monotonic() + ORPHANS
 
     def _release_earlier(self):
-        """Take the work of those that are gone. Workers end by themselves when their server dies, and give their work back.
+        """Take the work of those that are gone. Workers end by themselves when their server dies,
+        and give their work back.
 
-        One that is gone and hasn't done so died with its server. One that is still there after ORPHANS seconds is stuck: it is ended.
+        One that is gone and hasn't done so died with its server. One that is still there after
+        ORPHANS seconds is stuck: it is ended.
         """
         if not self._earlier:
             return
@@ -200,24 +232,40 @@ class Supervisor:
         is_over = time.monotonic() > self._earlier_until
         for worker_id, pid in list(self._earlier.items()):
             is_left = worker_id in present
-            if is_left and not is_over and processes.is_marked(pid, processes.WORKER_MARK, worker_id):
+            if (
+                is_left
+                and not is_over
+                and processes.is_marked(pid, processes.WORKER_MARK, worker_id)
+            ):
                 continue
             del self._earlier[worker_id]
             if self._end_rest(worker_id, pid):
-                _log.warning("Worker %s (process %s) of an earlier server had left something running; it was ended", worker_id, pid)
+                _log.warning(
+                    (
+                        "Worker %s (process %s) of an earlier server had left something running; "
+                        "it was ended"
+                    ),
+                    worker_id,
+                    pid,
+                )
             if is_left:
                 self._to_release.append((worker_id, "the worker was gone when the server started"))
 
     # Stopping
 
     def stop(self):
-        """End all workers: they give their work back. Those that don't within STOPPING seconds are killed."""
+        """End all workers: they give their work back.
+
+        Those that don't within STOPPING seconds are killed.
+        """
         self._stopping = True
         deadline = time.monotonic() + STOPPING
         workers, self._workers = self._workers, []
         for worker in workers:
             worker.bell.close()
-        while time.monotonic() < deadline and any(worker.process.poll() is None for worker in workers):
+        while time.monotonic() < deadline and any(
+            worker.process.poll() is None for worker in workers
+        ):
             socketio.sleep(0.02)
         for worker in workers:
             if worker.process.poll() is None:
@@ -226,15 +274,21 @@ class Supervisor:
             worker.process.wait()
 
     def _end_rest(self, worker_id, pid, is_ours=False):
-        """Kill what a worker has left running, and the worker if it still lives. Returns whether there was anything.
+        """Kill what a worker has left running, and the worker if it still lives. Returns whether
+        there was anything.
 
-        is_ours: this process has started the worker, so that nobody else can have its number as a session.
+        is_ours: this process has started the worker, so that nobody else can have its number as a
+        session.
         """
         find = partial(processes.of_worker, worker_id, pid, is_ours)
         found = find()
         left = processes.kill_all(find, socketio.sleep)
         if left:
-            _log.error("What worker %s has left running can't be ended: %s", worker_id, processes.shown(left))
+            _log.error(
+                "What worker %s has left running can't be ended: %s",
+                worker_id,
+                processes.shown(left),
+            )
         return bool(found)
 
 

@@ -13,14 +13,18 @@ from jobsync.lifecycle import work
 
 MOST_LINES = 500
 LONGEST = 0.2  # seconds that a line may wait
-WAITED_FOR = 0.02  # seconds that a child that planning found stays here: other workers may have nothing to do
+# seconds that a child that planning found stays here: other workers may have nothing to do
+WAITED_FOR = 0.02
 SHORT = 0.05  # seconds: children that end faster than this may share a transaction
 
 _log = logging.getLogger(__name__)
 
 
 def insist(call):
-    """Return what `call()` returns. A locked database is waited for, however long: what is to be stored must not get lost."""
+    """Return what `call()` returns.
+
+    A locked database is waited for, however long: what is to be stored must not get lost.
+    """
     trouble = Trouble(_log, "A worker can't use the database; it tries again")
     while True:
         try:
@@ -33,9 +37,11 @@ def insist(call):
 
 
 class Outbox:
-    """Gathers the lines, ends, spawned and planned children of one step's tasks. Two threads use it: the one that works and the one that watches.
+    """Gathers the lines, ends, spawned and planned children of one step's tasks. Two threads use
+    it: the one that works and the one that watches.
 
-    Whatever is gathered is stored in the order in which it came, and kept until the store has taken it.
+    Whatever is gathered is stored in the order in which it came, and kept until the store has taken
+    it.
     """
 
     def __init__(self, app):
@@ -76,7 +82,8 @@ class Outbox:
 
     def _gather(self, box, items):
         with self._lock:
-            getattr(self, box).extend(items)  # looked up under the lock: the other thread may just have emptied the box
+            # looked up under the lock: the other thread may just have emptied the box
+            getattr(self, box).extend(items)
             self._since = self._since or time.monotonic()
 
     def age(self):
@@ -85,7 +92,10 @@ class Outbox:
         return time.monotonic() - since if since else 0.0
 
     def flush(self, begin=None):
-        """Store all there is and begin the task `begin`. Returns whether that was begun. A locked database is waited for."""
+        """Store all there is and begin the task `begin`.
+
+        Returns whether that was begun. A locked database is waited for.
+        """
         with self._lock:
             if not (begin or self._since):
                 return False
@@ -96,14 +106,20 @@ class Outbox:
     # What the watching thread does: it has heartbeats to send as well, and so never insists
 
     def try_flush(self):
-        """Store all there is, unless the other thread is about to. Raises StoreBusy or OperationalError; all is kept then."""
+        """Store all there is, unless the other thread is about to.
+
+        Raises StoreBusy or OperationalError; all is kept then.
+        """
         with self._if_free() as is_free:
             if is_free and self._since:
                 self._store(None)
                 self._clear()
 
     def begin_current(self):
-        """Have the store show the present task as running, if it isn't yet. Otherwise like `try_flush`."""
+        """Have the store show the present task as running, if it isn't yet.
+
+        Otherwise like `try_flush`.
+        """
         with self._if_free() as is_free:
             if is_free and not self.begun:
                 self._store(self.task)

@@ -1,4 +1,7 @@
-"""Runs one unit of work: a step's planning, one child, or a step's summing up. It doesn't care who brought it."""
+"""Runs one unit of work: a step's planning, one child, or a step's summing up.
+
+It doesn't care who brought it.
+"""
 
 import threading
 import time
@@ -42,7 +45,9 @@ class TaskContext:
     def log(self, message, level="info", at=None):
         if level not in LEVELS:
             raise ValueError(f"{level!r} is not a level: {', '.join(LEVELS)}")
-        self._outbox.add_lines(lines_of(message, level, now() if at is None else at, self.task.child_pk))
+        self._outbox.add_lines(
+            lines_of(message, level, now() if at is None else at, self.task.child_pk)
+        )
 
     def check(self):
         if self.stop_reason:
@@ -66,11 +71,18 @@ class TaskContext:
             self._call(callback)
 
     def _call(self, callback):
-        """Call a step type's callback. One that raises costs a line in the log: the thread it runs in has others to call, and a worker to watch."""
+        """Call a step type's callback.
+
+        One that raises costs a line in the log: the thread it runs in has others to call, and a
+        worker to watch.
+        """
         try:
             callback()
         except BaseException:  # noqa: BLE001 - SystemExit too would end the watching thread without a word
-            self.log("A callback for the stop of this work failed:\n" + traceback.format_exc().rstrip(), "error")
+            self.log(
+                "A callback for the stop of this work failed:\n" + traceback.format_exc().rstrip(),
+                "error",
+            )
 
     def spawn(self, unit):
         child = _new_child(f"{self.task.key}.{self._spawned + 1}", unit)
@@ -92,18 +104,28 @@ class TaskContext:
 
     def last_run(self):
         run = store.last_run_like(self.task.step_pk)
-        return run and {"id": str(run.pk), "job_id": run.job_id, "started_at": run.started_at, "child_count": run.completed}
+        return run and {
+            "id": str(run.pk),
+            "job_id": run.job_id,
+            "started_at": run.started_at,
+            "child_count": run.completed,
+        }
 
     def run_children(self, run_id):
         return ((str(pk), given) for pk, given in store.completed_inputs(int(run_id)))
 
     def _step(self, step_name):
-        with store.read():  # which ends here: the worker's view of the store must not stand still while the work goes on
+        # which ends here: the worker's view of the store must not stand still while the work goes
+        # on
+        with store.read():
             return store.step_row(self.job_id, step_name)
 
 
 def _new_child(key, unit):
-    """Return the NewChild of a Unit. What can't be stored is its step type's mistake, found here and not in the outbox."""
+    """Return the NewChild of a Unit.
+
+    What can't be stored is its step type's mistake, found here and not in the outbox.
+    """
     return work.NewChild(key, one_line(str(unit.name), 1000), encoded(unit.input))
 
 
@@ -114,7 +136,10 @@ def is_batch(task):
 
 
 def run_child(context, outbox):
-    """Do one child's attempt and leave its end in the outbox. A stopped one has no end, unless it was out of time."""
+    """Do one child's attempt and leave its end in the outbox.
+
+    A stopped one has no end, unless it was out of time.
+    """
     task, started_at = context.task, context.started_at
     result, error = _attempt(context, lambda step_type: encoded(step_type.run(context, task.input)))
     if error is None and context.stop_reason in (None, LATE):
@@ -129,7 +154,10 @@ def late_end(context):
 
 
 def run_plan(context, outbox, between=lambda: None):
-    """Plan a step's children, after those that an interrupted planning has stored. `between` is called after each one."""
+    """Plan a step's children, after those that an interrupted planning has stored.
+
+    `between` is called after each one.
+    """
     number, context.last_input = insist(lambda: work.planned_so_far(context.task.step_pk))
 
     def plan(step_type):
@@ -168,7 +196,10 @@ def run_summary(context, outbox):
 
 
 def _attempt(context, do):
-    """Return `(result, None)` or `(None, error)`. Whatever a step type raises is its child's failure, never the worker's."""
+    """Return `(result, None)` or `(None, error)`.
+
+    Whatever a step type raises is its child's failure, never the worker's.
+    """
     try:
         return do(_step_type(context.task)), None
     except Stopped:

@@ -1,7 +1,9 @@
-"""A worker process: takes work from the store, runs it, and lives as long as the process that started it.
+"""A worker process: takes work from the store, runs it, and lives as long as the process that
+started it.
 
-Two threads: one works; the other watches: it stores lines in time, sends heartbeats, and notices that work was cancelled, is out of
-time, or that the worker is to stop. Work that doesn't stop when it is asked to takes its worker with it.
+Two threads: one works; the other watches: it stores lines in time, sends heartbeats, and notices
+that work was cancelled, is out of time, or that the worker is to stop. Work that doesn't stop when
+it is asked to takes its worker with it.
 """
 
 import logging
@@ -28,10 +30,12 @@ IDLE = 1.0  # seconds after which an idle worker looks for work unasked
 CHECK = 0.25  # seconds between two looks whether the work is still wanted
 GRACE = 4.0  # seconds that stopped work has to end (a command's own grace is 1.5)
 SHUTDOWN_GRACE = 2.0  # the same when the worker is to stop: Ctrl-C ends everything within 3 s
-SLOW = 1.0  # seconds after which a child is no short one: those put by behind it go to other workers
+# seconds after which a child is no short one: those put by behind it go to other workers
+SLOW = 1.0
 TARGET = 0.2  # seconds of work that a worker takes at a time
 MOST = 32  # children taken at a time
-HELP = 0.5  # seconds of planning after which a worker does some of the children itself if nobody else does
+# seconds of planning after which a worker does some of the children itself if nobody else does
+HELP = 0.5
 NICENESS = 10
 SESSION = Path("/proc/self/autogroup")
 
@@ -41,8 +45,9 @@ _log = logging.getLogger(__name__)
 def step_back():
     """Let the web process come first, before this process and all that it starts.
 
-    Where the kernel shares time out by session (Linux's autogroups), being nice only counts among the processes of one session, and each
-    worker leads its own. So the session is made to step back as well.
+    Where the kernel shares time out by session (Linux's autogroups), being nice only counts among
+    the processes of one session, and each worker leads its own. So the session is made to step back
+    as well.
     """
     os.nice(NICENESS)
     if os.getsid(0) == os.getpid():
@@ -65,9 +70,12 @@ class Worker:
         self._seconds = {}  # of the latest children, by step: how long one takes
 
     def run(self):
-        """Work until told to stop: by SIGTERM, or by the end of standard input, which is the parent's end."""
+        """Work until told to stop: by SIGTERM, or by the end of standard input, which is the
+        parent's end.
+        """
         signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
-        signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is the server's to handle; SIG_IGN would be inherited by commands
+        # Ctrl-C is the server's to handle; SIG_IGN would be inherited by commands
+        signal.signal(signal.SIGINT, lambda *_: None)
         self._register()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         while not self._stopping.is_set():
@@ -81,7 +89,10 @@ class Worker:
             work.release(self._id)
 
     def _register(self):
-        """Make this worker known. A database that can't be written to is waited for, as long as there is a server."""
+        """Make this worker known.
+
+        A database that can't be written to is waited for, as long as there is a server.
+        """
         while not self._stopping.is_set():
             try:
                 with self._app.app_context():
@@ -123,7 +134,8 @@ class Worker:
     def _help_out(self, context):
         """Do some children of the step that is being planned if nobody else does.
 
-        Otherwise none would begin before the end of a long planning where there is one worker, or where all of them are planning.
+        Otherwise none would begin before the end of a long planning where there is one worker, or
+        where all of them are planning.
         """
         if time.monotonic() - self._planning_since < HELP:
             return
@@ -140,8 +152,9 @@ class Worker:
     def _do_children(self, tasks):
         """Do the children that were taken together.
 
-        Each end is stored together with the next one's beginning. Where children are short and can be repeated, several ends share a
-        transaction; should the worker die meanwhile, those children are still pending and run again.
+        Each end is stored together with the next one's beginning. Where children are short and can
+        be repeated, several ends share a transaction; should the worker die meanwhile, those
+        children are still pending and run again.
         """
         batch = runner.is_batch(tasks[0])
         self._put_by = len(tasks) > 1
@@ -191,7 +204,11 @@ class Worker:
     # The watching thread
 
     def _watch(self):
-        """Watch for ever. Whatever fails here unforeseen ends the worker: one without heartbeats, which nobody can stop, must not go on."""
+        """Watch for ever.
+
+        Whatever fails here unforeseen ends the worker: one without heartbeats, which nobody can
+        stop, must not go on.
+        """
         try:
             self._watch_on()
         except BaseException:  # noqa: BLE001 - it is the end of the process, whatever it was
@@ -220,7 +237,9 @@ class Worker:
                 self._end(self._context)
 
     def _listen(self):
-        """Wait for the parent's word: a byte wakes an idle worker, the end of standard input stops it."""
+        """Wait for the parent's word: a byte wakes an idle worker, the end of standard input
+        stops it.
+        """
         busy = self._context is not None or self._stopping.is_set()
         ready, _, _ = select.select([sys.stdin], [], [], LOOK if busy else IDLE)
         if ready and not self._stopping.is_set():
@@ -251,15 +270,25 @@ class Worker:
                 work.put_back(self._id)
 
     def _check(self, context):
-        """Ask work to stop that isn't wanted any more or is out of time, and end the worker if it doesn't."""
+        """Ask work to stop that isn't wanted any more or is out of time, and end the worker if
+        it doesn't.
+        """
         with self._app.app_context():
             current = work.is_current(context.task)
         task = context.task
         if not current and context is self._context:
             context.stop(runner.CANCELLED)
-        elif task.kind == "child" and task.timeout and time.monotonic() - context.started >= task.timeout / 1000:
+        elif (
+            task.kind == "child"
+            and task.timeout
+            and time.monotonic() - context.started >= task.timeout / 1000
+        ):
             context.stop(runner.LATE)
-        if context.stopped_at and context is self._context and time.monotonic() - context.stopped_at >= GRACE:
+        if (
+            context.stopped_at
+            and context is self._context
+            and time.monotonic() - context.stopped_at >= GRACE
+        ):
             self._give_up([runner.late_end(context)] if context.stop_reason == runner.LATE else ())
 
     def _end(self, context):
@@ -270,12 +299,15 @@ class Worker:
             self._give_up()
 
     def _give_up(self, ends=()):
-        """End the process in the middle of work that doesn't stop. What is gathered is stored with these ends, the rest given back.
+        """End the process in the middle of work that doesn't stop. What is gathered is stored with
+        these ends, the rest given back.
 
-        What it has started ends first: whoever takes the work next must not find it running. An end that were gathered before might be
-        stored meanwhile by the working thread, and the next attempt begin.
+        What it has started ends first: whoever takes the work next must not find it running. An end
+        that were gathered before might be stored meanwhile by the working thread, and the next
+        attempt begin.
         """
-        self._stopping.set()  # or the working thread, whose program ends with it, would begin the next child
+        # or the working thread, whose program ends with it, would begin the next child
+        self._stopping.set()
         self._end_own()
         for end in ends:
             self._outbox.add_end(end)
@@ -289,10 +321,14 @@ class Worker:
         if os.environ.get(processes.WORKER_MARK) == self._id:
             left = processes.kill_all(self._find_own)
             if left:
-                _log.error("Worker %s can't end what it has started: %s", self._id, processes.shown(left))
+                _log.error(
+                    "Worker %s can't end what it has started: %s", self._id, processes.shown(left)
+                )
 
     def _find_own(self):
         context = self._context
-        marked = processes.marked(processes.ATTEMPT_MARK, *([context.attempt_id] if context else []))
+        marked = processes.marked(
+            processes.ATTEMPT_MARK, *([context.attempt_id] if context else [])
+        )
         found = processes.of_worker(self._id, os.getpid()) | marked
         return {pid: process for pid, process in found.items() if pid != os.getpid()}

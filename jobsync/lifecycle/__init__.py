@@ -1,6 +1,7 @@
 """The one way to change a status: guarded, counted, committed.
 
-`jobs` is what people ask for, `work` what workers say, `moves` what follows by itself (the step monitor's alone).
+`jobs` is what people ask for, `work` what workers say, `moves` what follows by itself (the step
+monitor's alone).
 """
 
 from jobsync.lifecycle.jobs import cancel, clear_deleted, delete, rerun, retry, submit, time_out

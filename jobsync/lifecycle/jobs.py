@@ -1,4 +1,7 @@
-"""What people ask of a job: submit, cancel, retry, rerun, delete. Each is done at once, in one transaction."""
+"""What people ask of a job: submit, cancel, retry, rerun, delete.
+
+Each is done at once, in one transaction.
+"""
 
 import secrets
 
@@ -9,11 +12,22 @@ from jobsync.base.errors import NotFound, WrongState
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.lifecycle import rows
-from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RETRYABLE, SKIPPED, TERMINAL, UNFINISHED, WAITING
+from jobsync.status import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RETRYABLE,
+    SKIPPED,
+    TERMINAL,
+    UNFINISHED,
+    WAITING,
+)
 from jobsync.store import BRIEFLY, execute_long, moment, read, write
 
 AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
-CLEARED = 5000  # lines of a deleted job cleared away in one transaction: other writers wait for some 20 ms
+# lines of a deleted job cleared away in one transaction: other writers wait for some 20 ms
+CLEARED = 5000
 CLEARED_BYTES = 1024 * 1024  # of lines, where they are long
 CLEARED_CHILDREN = 200  # the same of children, whose results may be large
 
@@ -21,15 +35,21 @@ STEPS, CHILDREN, LINES = Step.__table__, Child.__table__, LogLine.__table__
 
 
 def submit(definition, params, source, rerun_of=None):
-    """Store a new job of `definition` (a Definition) with `params` and return its id. It starts when the monitor sees it.
+    """Store a new job of `definition` (a Definition) with `params` and return its id. It starts
+    when the monitor sees it.
 
     source: who asks ("api", "web", "cli", "seed"). Raises BadInput with the mistakes in `params`.
     """
     bound = definition.bind(params)
     job_id = secrets.token_hex(6)
-    steps = [{**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING} for position, step in enumerate(bound.steps)]
+    steps = [
+        {**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING}
+        for position, step in enumerate(bound.steps)
+    ]
     with write() as session:
-        rows.add_job(session, _job_values(session, job_id, definition, bound.params, source, rerun_of))
+        rows.add_job(
+            session, _job_values(session, job_id, definition, bound.params, source, rerun_of)
+        )
         rows.add_steps(session, steps)
     return job_id
 
@@ -53,16 +73,24 @@ def _job_values(session, job_id, definition, params, source, rerun_of):
 
 
 def rerun(job_id, definition, params, source):
-    """Submit a new job like `job_id`; `params` replace its own. Returns the new id. Raises NotFound, BadInput."""
+    """Submit a new job like `job_id`; `params` replace its own.
+
+    Returns the new id. Raises NotFound, BadInput.
+    """
     with read() as session:
         old = _job(session, job_id)
     if not isinstance(old.params, dict):
-        raise WrongState("The job can't be run again: its parameters in the database can't be read.")
+        raise WrongState(
+            "The job can't be run again: its parameters in the database can't be read."
+        )
     return submit(definition, {**old.params, **params}, source, rerun_of=job_id)
 
 
 def cancel(job_id):
-    """Cancel a job, its unfinished steps and their unfinished children. Raises NotFound, WrongState for a terminal job."""
+    """Cancel a job, its unfinished steps and their unfinished children.
+
+    Raises NotFound, WrongState for a terminal job.
+    """
     with write() as session:
         job = _job(session, job_id)
         if job.status in TERMINAL:
@@ -71,7 +99,10 @@ def cancel(job_id):
 
 
 def time_out(job_id, reason):
-    """End a job that is past its time as a cancel does, but as failed, with the reason. Does nothing to one that is terminal or gone."""
+    """End a job that is past its time as a cancel does, but as failed, with the reason.
+
+    Does nothing to one that is terminal or gone.
+    """
     with write(BRIEFLY) as session:
         job = _find(session, job_id)
         if job and job.status not in TERMINAL:
@@ -86,18 +117,33 @@ def _stop(session, job, status, error):
 
 
 def retry(job_id):
-    """Make a failed or cancelled job pending again, its failed, cancelled and skipped steps too; completed children are kept.
+    """Make a failed or cancelled job pending again, its failed, cancelled and skipped steps too;
+    completed children are kept.
 
     Raises NotFound, WrongState.
     """
     with write() as session:
         job = _job(session, job_id)
         if job.status not in RETRYABLE:
-            raise WrongState(f"Only a failed or cancelled job can be retried; this one is {job.status}.")
+            raise WrongState(
+                f"Only a failed or cancelled job can be retried; this one is {job.status}."
+            )
         revision = rows.touch(session, job_id)
         rows.retry_children(session, _steps_in(job_id, AGAIN))
-        rows.move_all_steps(session, job_id, AGAIN, PENDING, revision, stage=WAITING, losses=0, error=None, started_at=None)
-        rows.move_job(session, job_id, job.status, PENDING, error=None, result=None, started_at=None)
+        rows.move_all_steps(
+            session,
+            job_id,
+            AGAIN,
+            PENDING,
+            revision,
+            stage=WAITING,
+            losses=0,
+            error=None,
+            started_at=None,
+        )
+        rows.move_job(
+            session, job_id, job.status, PENDING, error=None, result=None, started_at=None
+        )
 
 
 def _steps_in(job_id, statuses):
@@ -105,7 +151,8 @@ def _steps_in(job_id, statuses):
 
 
 def delete(job_id):
-    """Delete a terminal job with all it owns: it is gone at once, its lines and children are cleared away bit by bit.
+    """Delete a terminal job with all it owns: it is gone at once, its lines and children are
+    cleared away bit by bit.
 
     Raises NotFound, WrongState.
     """
@@ -113,7 +160,11 @@ def delete(job_id):
         job = _job(session, job_id)
         if job.status not in TERMINAL:
             raise WrongState(f"Only a job that has ended can be deleted; this one is {job.status}.")
-        session.execute(insert(Deletion).values(change=rows.next_change(session), job_id=job_id, revision=job.revision + 1))
+        session.execute(
+            insert(Deletion).values(
+                change=rows.next_change(session), job_id=job_id, revision=job.revision + 1
+            )
+        )
         execute_long(session, update(STEPS).where(STEPS.c.job_id == job_id).values(job_id=None))
         session.execute(delete_rows(Job).where(Job.id == job_id))
 
@@ -121,22 +172,36 @@ def delete(job_id):
 def clear_deleted():
     """Clear away a bit of what deleted jobs have left. Returns whether there may be more."""
     with write() as session:
-        step = session.execute(select(Step.pk, Step.log_count, Step.log_bytes).where(Step.job_id.is_(None)).limit(1)).first()
+        step = session.execute(
+            select(Step.pk, Step.log_count, Step.log_bytes).where(Step.job_id.is_(None)).limit(1)
+        ).first()
         if step is None:
             return False
-        first = session.execute(select(LogLine.line).where(LogLine.step_pk == step.pk).order_by(LogLine.line).limit(1)).scalar()
+        first = session.execute(
+            select(LogLine.line).where(LogLine.step_pk == step.pk).order_by(LogLine.line).limit(1)
+        ).scalar()
         if first is not None:
             number = min(CLEARED, max(1, CLEARED_BYTES * step.log_count // max(step.log_bytes, 1)))
-            execute_long(session, delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + number))
+            execute_long(
+                session,
+                delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + number),
+            )
             return True
         some = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED_CHILDREN)
-        if execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some))).rowcount == 0:
+        if (
+            execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some))).rowcount
+            == 0
+        ):
             session.execute(delete_rows(Step).where(Step.pk == step.pk))
         return True
 
 
 def _find(session, job_id):
-    return session.execute(select(Job.id, Job.status, Job.revision, Job.params).where(Job.id == job_id).with_for_update()).first()
+    return session.execute(
+        select(Job.id, Job.status, Job.revision, Job.params)
+        .where(Job.id == job_id)
+        .with_for_update()
+    ).first()
 
 
 def _job(session, job_id):
@@ -149,16 +214,24 @@ def _job(session, job_id):
 def end_values(session, job_id, status):
     """Return the `result` and `error` of a job that ends with `status`, from its steps.
 
-    The result is that of the last step that has one; those of the others stand in its `steps`. Should it have something else of that name,
-    it stands there too, whole.
+    The result is that of the last step that has one; those of the others stand in its `steps`.
+    Should it have something else of that name, it stands there too, whole.
     """
-    query = select(Step.name, Step.status, Step.on_error, Step.error, Step.result).where(Step.job_id == job_id).order_by(Step.position)
+    query = (
+        select(Step.name, Step.status, Step.on_error, Step.error, Step.result)
+        .where(Step.job_id == job_id)
+        .order_by(Step.position)
+    )
     steps = session.execute(query).all()
     return {"result": _result(steps), "error": _error(steps) if status == FAILED else None}
 
 
 def _result(steps):
-    results = {step.name: step.result for step in steps if step.status == COMPLETED and step.result is not None}
+    results = {
+        step.name: step.result
+        for step in steps
+        if step.status == COMPLETED and step.result is not None
+    }
     if not results:
         return None
     name, last = results.popitem()

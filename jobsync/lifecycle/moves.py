@@ -17,7 +17,9 @@ from jobsync.store import BRIEFLY, moment, read, write
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen of a job at a revision, and what follows from it: Moves of steps, as `[(name, Move)]`, and the job's next status or None."""
+    """What was seen of a job at a revision, and what follows from it: Moves of steps, as
+    `[(name, Move)]`, and the job's next status or None.
+    """
 
     revision: int
     status: str
@@ -30,8 +32,9 @@ def advance(job_id):
     """Do what follows for a job and its steps. Returns whether anything did.
 
     1. Look, without a lock and letting others run, what follows: mostly nothing does.
-    2. If something does, write it inside the write transaction, where nobody can come between. Should the job have another revision by now
-       (all that anything follows from makes it grow), look again there.
+    2. If something does, write it inside the write transaction, where nobody can come between.
+       Should the job have another revision by now (all that anything follows from makes it grow),
+       look again there.
     A crash before the commit loses nothing: the next look finds the same difference.
     """
     with read():
@@ -51,7 +54,9 @@ def _revision(session, job_id):
 
 
 def _look(job_id, turns):
-    """Return the Look at a job, or None when nothing follows. turns: what goes through many, `in_turns` or `iter`."""
+    """Return the Look at a job, or None when nothing follows. turns: what goes through many,
+    `in_turns` or `iter`.
+    """
     head = store.job_head(job_id)
     if head is None or head.status in TERMINAL:
         return None
@@ -59,7 +64,11 @@ def _look(job_id, turns):
     steps = dict(before)
     moves = list(derive_moves(steps, turns))
     next_status = derive_job(head.status, steps.values())
-    return Look(head.revision, head.status, before, moves, next_status) if moves or next_status else None
+    return (
+        Look(head.revision, head.status, before, moves, next_status)
+        if moves or next_status
+        else None
+    )
 
 
 def _write(session, job_id, look):
@@ -76,10 +85,18 @@ def _move_steps(session, job_id, look, revision):
     ways = {}
     for name, move in look.moves:
         ways.setdefault(name, [look.steps[name].status]).append(move.status)
-    ends = {keys[name]: (ways[name], move) for name, move in look.moves}  # a later one in the place of an earlier one
+    # a later one in the place of an earlier one
+    ends = {keys[name]: (ways[name], move) for name, move in look.moves}
     failed = [pk for pk, (_, move) in ends.items() if move.status == FAILED]
     reasons = _first_failures(session, failed) if failed else {}
-    rows.move_steps(session, [rows.StepMove(pk, way, move.stage, _error(move, reasons.get(pk, ""))) for pk, (way, move) in ends.items()], revision)
+    rows.move_steps(
+        session,
+        [
+            rows.StepMove(pk, way, move.stage, _error(move, reasons.get(pk, "")))
+            for pk, (way, move) in ends.items()
+        ],
+        revision,
+    )
     if failed:
         rows.cancel_children(session, failed)
 
@@ -89,16 +106,29 @@ def _error(move, reason):
 
 
 def _first_failures(session, step_pks):
-    """Return `{pk of a step: reason of its first child that failed}`, to be added to the steps' own."""
+    """Return `{pk of a step: reason of its first child that failed}`, to be added to the steps'
+    own.
+    """
     child = aliased(Child)
-    first = select(child.pk).where(child.step_pk == Step.pk, child.status == FAILED).order_by(child.pk).limit(1).correlate(Step)
+    first = (
+        select(child.pk)
+        .where(child.step_pk == Step.pk, child.status == FAILED)
+        .order_by(child.pk)
+        .limit(1)
+        .correlate(Step)
+    )
     firsts = select(first.scalar_subquery()).where(Step.pk.in_(step_pks))
     query = select(Child.step_pk, Child.name, Child.error).where(Child.pk.in_(firsts))
-    return {row.step_pk: f", first {one_line(row.name, rows.NAME)}: {row.error}" for row in session.execute(query)}
+    return {
+        row.step_pk: f", first {one_line(row.name, rows.NAME)}: {row.error}"
+        for row in session.execute(query)
+    }
 
 
 def _move_job(session, job_id, old, new):
-    """A retried job whose children had all completed goes from pending to its end in one move: it begins with that, too."""
+    """A retried job whose children had all completed goes from pending to its end in one move:
+    it begins with that, too.
+    """
     values = {"started_at": moment(session)} if old == PENDING else {}
     if new in TERMINAL:
         values.update(end_values(session, job_id, new))
@@ -108,7 +138,9 @@ def _move_job(session, job_id, old, new):
 def untold_deletions():
     """Return rows `(change, job_id, revision)` of deleted jobs that nobody was told of."""
     with read() as session:
-        return session.execute(select(Deletion.change, Deletion.job_id, Deletion.revision).order_by(Deletion.change)).all()
+        return session.execute(
+            select(Deletion.change, Deletion.job_id, Deletion.revision).order_by(Deletion.change)
+        ).all()
 
 
 def deletions_told(changes):

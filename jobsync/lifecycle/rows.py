@@ -1,4 +1,5 @@
-"""The writes that all of `lifecycle` is made of: each guarded by the status it starts from, each leaving the counters right.
+"""The writes that all of `lifecycle` is made of: each guarded by the status it starts from, each
+leaving the counters right.
 
 Every function works in the caller's write transaction.
 """
@@ -11,16 +12,32 @@ from sqlalchemy import bindparam, func, insert, update
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Counter, Job, JobWords, Step
 from jobsync.listing import words_of
-from jobsync.status import CANCELLED, FAILED, PENDING, RETRYABLE, RUNNING, TERMINAL, UNFINISHED, allowed
+from jobsync.status import (
+    CANCELLED,
+    FAILED,
+    PENDING,
+    RETRYABLE,
+    RUNNING,
+    TERMINAL,
+    UNFINISHED,
+    allowed,
+)
 from jobsync.store import execute_long, moment
 
 # In every transaction, while everybody else waits: made once, as those of the store
 COUNTERS, JOBS, STEPS, CHILDREN = Counter.__table__, Job.__table__, Step.__table__, Child.__table__
-NEXT_CHANGE = update(COUNTERS).where(COUNTERS.c.name == "change").values(value=COUNTERS.c.value + 1).returning(COUNTERS.c.value)
+NEXT_CHANGE = (
+    update(COUNTERS)
+    .where(COUNTERS.c.name == "change")
+    .values(value=COUNTERS.c.value + 1)
+    .returning(COUNTERS.c.value)
+)
 TOUCH = (
     update(JOBS)
     .where(JOBS.c.id == bindparam("job_id"))
-    .values(revision=JOBS.c.revision + 1, change=bindparam("new_change"), updated_at=bindparam("moment"))
+    .values(
+        revision=JOBS.c.revision + 1, change=bindparam("new_change"), updated_at=bindparam("moment")
+    )
     .returning(JOBS.c.revision)
 )
 
@@ -30,14 +47,21 @@ NAME = 32  # bytes of a name within a reason, so that there is room for the reas
 
 
 def next_change(session):
-    """Return the number of the change that is being made. It also makes other writers wait where the database has row locks."""
+    """Return the number of the change that is being made.
+
+    It also makes other writers wait where the database has row locks.
+    """
     return session.execute(NEXT_CHANGE).scalar_one()
 
 
 def add_job(session, values):
     """Store a job's row, and the words that it is found by."""
     number = session.execute(insert(Job).values(values)).inserted_primary_key[0]
-    session.execute(insert(JobWords).values(number=number, words=words_of(values["id"], values["name"], values["params"])))
+    session.execute(
+        insert(JobWords).values(
+            number=number, words=words_of(values["id"], values["name"], values["params"])
+        )
+    )
 
 
 def add_steps(session, values):
@@ -47,11 +71,16 @@ def add_steps(session, values):
 
 def touch(session, job_id):
     """Give a job its next revision and return it."""
-    return session.execute(TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}).scalar_one()
+    return session.execute(
+        TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}
+    ).scalar_one()
 
 
 def move_job(session, job_id, old, new, **values):
-    """Move a job from status `old` to `new`. Returns False, and changes nothing, when it isn't in `old` any more."""
+    """Move a job from status `old` to `new`.
+
+    Returns False, and changes nothing, when it isn't in `old` any more.
+    """
     _insist("job", old, new)
     values.update(status=new, **_end_time(session, new))
     return _changed(session, update(Job).where(Job.id == job_id, Job.status == old).values(values))
@@ -59,7 +88,9 @@ def move_job(session, job_id, old, new, **values):
 
 @dataclass(frozen=True)
 class StepMove:
-    """What becomes of one step. way: the statuses that it goes through, its present one first. error: the reason of a failure."""
+    """What becomes of one step. way: the statuses that it goes through, its present one first.
+    error: the reason of a failure.
+    """
 
     pk: int
     way: tuple
@@ -70,21 +101,43 @@ class StepMove:
 MOVE_STEP = (
     update(STEPS)
     .where(STEPS.c.pk == bindparam("step"), STEPS.c.status == bindparam("old"))
-    .values(status=bindparam("new"), stage=bindparam("new_stage"), worker_id=None, finished_at=bindparam("end"))
-    .values({name: func.coalesce(bindparam(f"new_{name}"), STEPS.c[name]) for name in ("error", "started_at", "revision", "status_revision")})
+    .values(
+        status=bindparam("new"),
+        stage=bindparam("new_stage"),
+        worker_id=None,
+        finished_at=bindparam("end"),
+    )
+    .values(
+        {
+            name: func.coalesce(bindparam(f"new_{name}"), STEPS.c[name])
+            for name in ("error", "started_at", "revision", "status_revision")
+        }
+    )
 )
 
 
 def move_steps(session, moves, revision):
-    """Make StepMoves, and return how many were made: a step that isn't in its old status any more stays as it is."""
-    return sum(result.rowcount for result in _execute_for_each(session, MOVE_STEP, [_move_values(session, move, revision) for move in moves]))
+    """Make StepMoves, and return how many were made: a step that isn't in its old status any
+    more stays as it is.
+    """
+    return sum(
+        result.rowcount
+        for result in _execute_for_each(
+            session, MOVE_STEP, [_move_values(session, move, revision) for move in moves]
+        )
+    )
 
 
 def _execute_for_each(session, statement, values):
-    """Execute a statement with each of the values, and return the results: in batches where there are many, and others run meanwhile."""
+    """Execute a statement with each of the values, and return the results: in batches where
+    there are many, and others run meanwhile.
+    """
     if len(values) <= BATCH:
         return [session.execute(statement, values)]
-    return [execute_long(session, statement, values[start : start + BATCH]) for start in range(0, len(values), BATCH)]
+    return [
+        execute_long(session, statement, values[start : start + BATCH])
+        for start in range(0, len(values), BATCH)
+    ]
 
 
 def _move_values(session, move, revision):
@@ -107,21 +160,35 @@ def _move_values(session, move, revision):
 
 
 def move_all_steps(session, job_id, olds, new, revision, **values):
-    """Move all steps of a job that are in one of the statuses `olds` to status `new`, however many, by one statement."""
+    """Move all steps of a job that are in one of the statuses `olds` to status `new`, however
+    many, by one statement.
+    """
     for old in olds:
         _insist("step", old, new)
-    values.update(status=new, revision=revision, status_revision=revision, worker_id=None, **_end_time(session, new))
-    session.execute(update(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.status.in_(olds)).values(values))
+    values.update(
+        status=new,
+        revision=revision,
+        status_revision=revision,
+        worker_id=None,
+        **_end_time(session, new),
+    )
+    session.execute(
+        update(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.status.in_(olds)).values(values)
+    )
 
 
 def move_child(session, child_pk, old, new, *guards, **values):
-    """Move a child from status `old` to `new` where `guards` hold. Returns False, and changes nothing, when they don't.
+    """Move a child from status `old` to `new` where `guards` hold. Returns False, and changes
+    nothing, when they don't.
 
     The caller counts (`count_children`): several moves of a step are counted at once.
     """
     _insist("child", old, new)
     values.update(status=new, **_end_time(session, new))
-    return _changed(session, update(Child).where(Child.pk == child_pk, Child.status == old, *guards).values(values))
+    return _changed(
+        session,
+        update(Child).where(Child.pk == child_pk, Child.status == old, *guards).values(values),
+    )
 
 
 def _insist(kind, old, new):
@@ -138,7 +205,9 @@ def _changed(session, statement):
 
 
 def count_children(session, step_pk, revision, moves):
-    """Bring a step's counters along: `moves` is a list of `(old, new)` statuses, old None for a new child."""
+    """Bring a step's counters along: `moves` is a list of `(old, new)` statuses, old None for a
+    new child.
+    """
     change = {}
     for old, new in moves:
         change[new] = change.get(new, 0) + 1
@@ -149,21 +218,53 @@ def count_children(session, step_pk, revision, moves):
 
 
 def cancel_children(session, steps):
-    """Cancel the unfinished children of steps, and count them as that. steps: a list of pks, or a select of them."""
+    """Cancel the unfinished children of steps, and count them as that. steps: a list of pks, or
+    a select of them.
+    """
     values = {"status": CANCELLED, "finished_at": moment(session), "worker_id": None}
-    execute_long(session, update(CHILDREN).where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(UNFINISHED)).values(values))
-    counters = {CANCELLED: STEPS.c.cancelled + STEPS.c.pending + STEPS.c.running, PENDING: 0, RUNNING: 0}
+    execute_long(
+        session,
+        update(CHILDREN)
+        .where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(UNFINISHED))
+        .values(values),
+    )
+    counters = {
+        CANCELLED: STEPS.c.cancelled + STEPS.c.pending + STEPS.c.running,
+        PENDING: 0,
+        RUNNING: 0,
+    }
     session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 
 
 def retry_children(session, steps):
-    """Make the failed and cancelled children of steps pending again, and count them as that. steps: as `cancel_children` takes them."""
-    again = {"status": PENDING, "failures": 0, "worker_id": None, "result": None, "error": None, "started_at": None, "finished_at": None}
-    execute_long(session, update(CHILDREN).where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(RETRYABLE)).values(again))
-    counters = {PENDING: STEPS.c.pending + STEPS.c.failed + STEPS.c.cancelled, FAILED: 0, CANCELLED: 0}
+    """Make the failed and cancelled children of steps pending again, and count them as that.
+    steps: as `cancel_children` takes them.
+    """
+    again = {
+        "status": PENDING,
+        "failures": 0,
+        "worker_id": None,
+        "result": None,
+        "error": None,
+        "started_at": None,
+        "finished_at": None,
+    }
+    execute_long(
+        session,
+        update(CHILDREN)
+        .where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(RETRYABLE))
+        .values(again),
+    )
+    counters = {
+        PENDING: STEPS.c.pending + STEPS.c.failed + STEPS.c.cancelled,
+        FAILED: 0,
+        CANCELLED: 0,
+    }
     session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 
 
 def short(error):
-    """Return an error as `structure` shows it, None for none: with the longest name and the longest counts a step stays under 600 bytes."""
+    """Return an error as `structure` shows it, None for none: with the longest name and the
+    longest counts a step stays under 600 bytes.
+    """
     return one_line(error, 150) if error else None

@@ -1,7 +1,9 @@
-"""What workers say: they take work, tell how it went, and give it back. They decide nothing about steps or jobs.
+"""What workers say: they take work, tell how it went, and give it back. They decide nothing about
+steps or jobs.
 
-Fencing: a unit of work (a child's attempt, a step's planning or summing up) carries the number of the try. A worker's word counts only
-while the row still names that try; one that was taken for dead and comes back is refused, its lines are kept.
+Fencing: a unit of work (a child's attempt, a step's planning or summing up) carries the number of
+the try. A worker's word counts only while the row still names that try; one that was taken for dead
+and comes back is refused, its lines are kept.
 """
 
 import logging
@@ -18,7 +20,17 @@ from jobsync.db.damage import Damaged
 from jobsync.db.extensions import Encoded
 from jobsync.db.models import Child, Job, Step, Worker
 from jobsync.lifecycle import rows
-from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, PLAN, RUNNING, SUMMARY
+from jobsync.status import (
+    BROKEN,
+    CHILDREN,
+    COMPLETED,
+    DONE,
+    FAILED,
+    PENDING,
+    PLAN,
+    RUNNING,
+    SUMMARY,
+)
 from jobsync.store import moment, read, write
 
 _log = logging.getLogger(__name__)
@@ -26,14 +38,17 @@ _log = logging.getLogger(__name__)
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
 
 
-# A step with more failures has failed at that moment. The step monitor says so at its next look and cancels its unfinished children; until
-# then nothing more of them counts and none begins, or the number of failures would depend on who is quicker.
+# A step with more failures has failed at that moment. The step monitor says so at its next look and
+# cancels its unfinished children; until then nothing more of them counts and none begins, or the
+# number of failures would depend on who is quicker.
 WITHIN_TOLERANCE = Step.failed <= Step.max_child_failures
 
 
 @dataclass(frozen=True)
 class Task:
-    """A unit of work: `kind` is "plan", "summary" or "child" (then `child_pk` and what follows are set). Times in ms."""
+    """A unit of work: `kind` is "plan", "summary" or "child" (then `child_pk` and what follows
+    are set). Times in ms.
+    """
 
     kind: str
     worker_id: str
@@ -53,7 +68,9 @@ class Task:
 
     @property
     def attempt_id(self):
-        """Names this attempt among all of the database: what it has started carries it as a mark."""
+        """Names this attempt among all of the database: what it has started carries it as a
+        mark.
+        """
         return f"{self.job_id}/{self.child_pk}/{self.attempt}"
 
 
@@ -89,7 +106,9 @@ def register_worker(worker_id, pid):
 def beat(worker_id):
     """Say that a worker lives. Returns False when it was taken for dead: it must stop."""
     with write() as session:
-        query = update(Worker).where(Worker.id == worker_id).values(beat=Worker.beat + 1, beat_at=now())
+        query = (
+            update(Worker).where(Worker.id == worker_id).values(beat=Worker.beat + 1, beat_at=now())
+        )
         return session.execute(query).rowcount == 1
 
 
@@ -99,9 +118,10 @@ def beat(worker_id):
 def claim(worker_id, appetite):
     """Take work for a worker: a list of Tasks of one step, empty when there is none.
 
-    `appetite(step_pk)` says how many children the worker would take of a step. The first Task is begun, the other children are only put
-    by for this worker: they stay pending until `record` begins or ends them. Of all steps the one with the fewest running children comes
-    first, so that a long job doesn't keep a short one waiting.
+    `appetite(step_pk)` says how many children the worker would take of a step. The first Task is
+    begun, the other children are only put by for this worker: they stay pending until `record`
+    begins or ends them. Of all steps the one with the fewest running children comes first, so that
+    a long job doesn't keep a short one waiting.
     """
     with read():
         if not store.is_work_waiting():
@@ -111,7 +131,9 @@ def claim(worker_id, appetite):
 
 
 def claim_idle(task, appetite):
-    """Take children of the step that `task` is planning, as `claim` does, if nobody is doing any of them."""
+    """Take children of the step that `task` is planning, as `claim` does, if nobody is doing
+    any of them.
+    """
     idle = _steps(Step.pk == task.step_pk, Step.pending > 0, Step.running == 0)
     with read() as session:
         if session.execute(idle).first() is None:
@@ -121,20 +143,45 @@ def claim_idle(task, appetite):
         return _take_children(session, task.worker_id, step, appetite(step.pk)) if step else []
 
 
-STEP_FIELDS = (Step.pk, Step.name, Step.type, Step.options, Step.depends, Step.timeout, Step.retries, Step.stage, Step.tries, Step.job_id, Job.params)
+STEP_FIELDS = (
+    Step.pk,
+    Step.name,
+    Step.type,
+    Step.options,
+    Step.depends,
+    Step.timeout,
+    Step.retries,
+    Step.stage,
+    Step.tries,
+    Step.job_id,
+    Job.params,
+)
 
 
 def _steps(*conditions):
-    return select(*STEP_FIELDS).join(Job, Job.id == Step.job_id).where(Step.status == RUNNING, *conditions)
+    return (
+        select(*STEP_FIELDS)
+        .join(Job, Job.id == Step.job_id)
+        .where(Step.status == RUNNING, *conditions)
+    )
 
 
 def _claim_unit(session, worker_id):
-    waiting = select(Step.pk).where(Step.status == RUNNING, Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None)).order_by(Step.pk).limit(50)
+    waiting = (
+        select(Step.pk)
+        .where(Step.status == RUNNING, Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None))
+        .order_by(Step.pk)
+        .limit(50)
+    )
     for pk in session.execute(waiting).scalars().all():
         with _apart(pk):
             step = session.execute(_steps(Step.pk == pk)).first()
             if step:
-                session.execute(update(Step).where(Step.pk == step.pk).values(worker_id=worker_id, tries=Step.tries + 1))
+                session.execute(
+                    update(Step)
+                    .where(Step.pk == step.pk)
+                    .values(worker_id=worker_id, tries=Step.tries + 1)
+                )
                 return [_task(worker_id, step, step.stage, step.tries + 1)]
     return []
 
@@ -144,17 +191,25 @@ _odd = set()  # steps that couldn't be read, which the log has been told
 
 @contextmanager
 def _apart(step_pk):
-    """Pass over a step whose rows can't be read, so that others get their turn. The log is told once."""
+    """Pass over a step whose rows can't be read, so that others get their turn.
+
+    The log is told once.
+    """
     try:
         yield
     except (ValueError, TypeError) as error:
         if step_pk not in _odd:
-            _log.error("Step %s can't be read and so can't be worked on; others are: %s", step_pk, error)
+            _log.error(
+                "Step %s can't be read and so can't be worked on; others are: %s", step_pk, error
+            )
         _odd.add(step_pk)
 
 
 def _task(worker_id, step, kind, attempt, **child):
-    if any(isinstance(value, Damaged) for value in (step.options, step.params, step.depends, child.get("input"))):
+    if any(
+        isinstance(value, Damaged)
+        for value in (step.options, step.params, step.depends, child.get("input"))
+    ):
         raise ValueError("it, its job or a child of it holds JSON that is none")
     return Task(
         kind=kind,
@@ -174,7 +229,12 @@ def _task(worker_id, step, kind, attempt, **child):
 
 
 def _claim_children(session, worker_id, appetite):
-    waiting = select(Step.pk).where(Step.status == RUNNING, Step.pending > 0, WITHIN_TOLERANCE).order_by(Step.running, Step.pk).limit(50)
+    waiting = (
+        select(Step.pk)
+        .where(Step.status == RUNNING, Step.pending > 0, WITHIN_TOLERANCE)
+        .order_by(Step.running, Step.pk)
+        .limit(50)
+    )
     for pk in session.execute(waiting).scalars().all():
         with _apart(pk):
             step = session.execute(_steps(Step.pk == pk)).first()
@@ -185,21 +245,35 @@ def _claim_children(session, worker_id, appetite):
 
 
 def _take_children(session, worker_id, step, number):
-    """Take pending children that are nobody's. What is put by for this worker is free as well: a worker that asks has nothing in hand."""
+    """Take pending children that are nobody's.
+
+    What is put by for this worker is free as well: a worker that asks has nothing in hand.
+    """
     fields = (Child.pk, Child.key, Child.input, Child.attempt)
     free = or_(Child.worker_id.is_(None), Child.worker_id == worker_id)
     query = select(*fields).where(Child.step_pk == step.pk, Child.status == PENDING, free)
     found = session.execute(query.order_by(Child.pk).limit(number)).all()
     if not found:
         return []
-    session.execute(update(Child).where(Child.pk.in_([child.pk for child in found])).values(worker_id=worker_id))
-    tasks = [_task(worker_id, step, "child", row.attempt + 1, child_pk=row.pk, key=row.key, input=row.input) for row in found]
+    session.execute(
+        update(Child).where(Child.pk.in_([child.pk for child in found])).values(worker_id=worker_id)
+    )
+    tasks = [
+        _task(
+            worker_id, step, "child", row.attempt + 1, child_pk=row.pk, key=row.key, input=row.input
+        )
+        for row in found
+    ]
     _begin(session, tasks[0], rows.touch(session, step.job_id))
     return tasks
 
 
 def _begin(session, task, revision):
-    guards = (Child.worker_id == task.worker_id, Child.attempt == task.attempt - 1, _tolerated(task))
+    guards = (
+        Child.worker_id == task.worker_id,
+        Child.attempt == task.attempt - 1,
+        _tolerated(task),
+    )
     values = {"attempt": task.attempt, "started_at": moment(session)}
     begun = rows.move_child(session, task.child_pk, PENDING, RUNNING, *guards, **values)
     if begun:
@@ -221,7 +295,9 @@ def is_current(task):
 
 
 def _holds(task):
-    """A child's attempt is the worker's if it was begun for it, or if it is put by for it to be begun."""
+    """A child's attempt is the worker's if it was begun for it, or if it is put by for it to be
+    begun.
+    """
     begun = (Child.status == RUNNING) & (Child.attempt == task.attempt)
     put_by = (Child.status == PENDING) & (Child.attempt == task.attempt - 1)
     return [Child.worker_id == task.worker_id, or_(begun, put_by), _tolerated(task)]
@@ -243,10 +319,13 @@ def _unit_holds(task):
 
 
 def record(task, lines=(), ended=(), spawned=(), begin=None):
-    """Store what happened to children of `task`'s step in one transaction with the counters and the job's revision.
+    """Store what happened to children of `task`'s step in one transaction with the counters and the
+    job's revision.
 
-    lines: logs.Lines. ended: Ends, whose results are refused if the child isn't the worker's any more. spawned: `(task, NewChild)` pairs.
-    begin: the Task of the next child to begin. Returns whether that one was begun (False too when there is none).
+    lines: logs.Lines. ended: Ends, whose results are refused if the child isn't the worker's any
+    more. spawned: `(task, NewChild)` pairs.
+    begin: the Task of the next child to begin. Returns whether that one was begun (False too when
+    there is none).
     """
     with write() as session:
         if not _step_exists(session, task.step_pk):
@@ -265,19 +344,43 @@ def _step_exists(session, step_pk):
 
 
 def _append(session, task, revision, lines):
-    logs.append(session, task.step_pk, revision, lines, current_app.config["LOG_LIMIT"], current_app.config["LOG_BYTES"])
+    logs.append(
+        session,
+        task.step_pk,
+        revision,
+        lines,
+        current_app.config["LOG_LIMIT"],
+        current_app.config["LOG_BYTES"],
+    )
 
 
 def _spawn(session, spawner, child, revision):
-    query = select(Child.pk).join(Step, Step.pk == Child.step_pk).where(Child.pk == spawner.child_pk, Step.status == RUNNING, *_holds(spawner))
+    query = (
+        select(Child.pk)
+        .join(Step, Step.pk == Child.step_pk)
+        .where(Child.pk == spawner.child_pk, Step.status == RUNNING, *_holds(spawner))
+    )
     if session.execute(query).first():
         _add(session, spawner.step_pk, [child], revision)
 
 
 def _add(session, step_pk, children, revision):
     """Add those children whose keys aren't there yet."""
-    values = [{"step_pk": step_pk, "key": child.key, "name": storable(child.name), "input": child.input, "status": PENDING} for child in children]
-    before = session.execute(select(Child.key).where(Child.step_pk == step_pk, Child.key.in_([child.key for child in children]))).all()
+    values = [
+        {
+            "step_pk": step_pk,
+            "key": child.key,
+            "name": storable(child.name),
+            "input": child.input,
+            "status": PENDING,
+        }
+        for child in children
+    ]
+    before = session.execute(
+        select(Child.key).where(
+            Child.step_pk == step_pk, Child.key.in_([child.key for child in children])
+        )
+    ).all()
     known = {row.key for row in before}
     new = [value for value in values if value["key"] not in known]
     if new:
@@ -287,13 +390,23 @@ def _add(session, step_pk, children, revision):
 
 def _end_child(session, end, revision):
     task = end.task
-    old = session.execute(select(Child.status, Child.failures).where(Child.pk == task.child_pk, *_holds(task)).with_for_update()).first()
+    old = session.execute(
+        select(Child.status, Child.failures)
+        .where(Child.pk == task.child_pk, *_holds(task))
+        .with_for_update()
+    ).first()
     if old is None:
         return
     if end.status == FAILED:
         _fail_child(session, task, old, revision, end.error, end.started_at)
         return
-    values = {"attempt": task.attempt, "result": end.result, "error": None, "worker_id": None, "started_at": end.started_at}
+    values = {
+        "attempt": task.attempt,
+        "result": end.result,
+        "error": None,
+        "worker_id": None,
+        "started_at": end.started_at,
+    }
     rows.move_child(session, task.child_pk, old.status, COMPLETED, **values)
     rows.count_children(session, task.step_pk, revision, [(old.status, COMPLETED)])
 
@@ -302,7 +415,13 @@ def _fail_child(session, task, old, revision, error, started_at):
     """Fail a child's attempt; while it has retries left it goes back to pending."""
     again = old.failures < task.retries
     error = storable(error)
-    values = {"attempt": task.attempt, "failures": old.failures + 1, "worker_id": None, "error": error, "started_at": started_at}
+    values = {
+        "attempt": task.attempt,
+        "failures": old.failures + 1,
+        "worker_id": None,
+        "error": error,
+        "started_at": started_at,
+    }
     new = PENDING if again else FAILED
     if old.status == new:  # a short child that was never shown as running
         session.execute(update(Child).where(Child.pk == task.child_pk).values(values))
@@ -310,27 +429,45 @@ def _fail_child(session, task, old, revision, error, started_at):
         rows.move_child(session, task.child_pk, old.status, new, **values)
         rows.count_children(session, task.step_pk, revision, [(old.status, new)])
     if again:
-        text = f"Attempt {task.attempt} failed: {error}. It will be tried again ({task.retries - old.failures} left)."
-        _append(session, task, revision, logs.lines_of(text, "warning", moment(session), task.child_pk))
+        text = (
+            f"Attempt {task.attempt} failed: {error}. "
+            f"It will be tried again ({task.retries - old.failures} left)."
+        )
+        _append(
+            session, task, revision, logs.lines_of(text, "warning", moment(session), task.child_pk)
+        )
 
 
 # Planning and summing up
 
 
 def planned_so_far(step_pk):
-    """Return `(number, input of the last one)` of the children that planning has stored for a step; `(0, None)` for none."""
+    """Return `(number, input of the last one)` of the children that planning has stored for a
+    step; `(0, None)` for none.
+    """
     with read() as session:
-        query = select(Child.key, Child.input).where(Child.step_pk == step_pk, ~Child.key.contains(".")).order_by(Child.pk.desc()).limit(1)
+        query = (
+            select(Child.key, Child.input)
+            .where(Child.step_pk == step_pk, ~Child.key.contains("."))
+            .order_by(Child.pk.desc())
+            .limit(1)
+        )
         last = session.execute(query).first()
     return (int(last.key), last.input) if last else (0, None)
 
 
 def add_planned(task, children, lines=()):
-    """Store children (NewChild) that a planning has found, and its lines. Returns False when the planning isn't this worker's any more."""
+    """Store children (NewChild) that a planning has found, and its lines.
+
+    Returns False when the planning isn't this worker's any more.
+    """
     with write() as session:
         if not _step_exists(session, task.step_pk):
             return False
-        current = session.execute(select(Step.pk).where(*_unit_holds(task)).with_for_update()).first() is not None
+        current = (
+            session.execute(select(Step.pk).where(*_unit_holds(task)).with_for_update()).first()
+            is not None
+        )
         if (children and current) or lines:
             revision = rows.touch(session, task.job_id)
             _append(session, task, revision, lines)
@@ -340,7 +477,9 @@ def add_planned(task, children, lines=()):
 
 
 def finish_plan(task):
-    """Say that a step's planning has ended: it gets no more children but those that its children spawn."""
+    """Say that a step's planning has ended: it gets no more children but those that its
+    children spawn.
+    """
     _finish_unit(task, stage=CHILDREN, planned=True)
 
 
@@ -367,13 +506,18 @@ def _finish_unit(task, **values):
 def put_back(worker_id):
     """Let other workers have the children that are put by for this one."""
     with write() as session:
-        session.execute(update(Child).where(Child.worker_id == worker_id, Child.status == PENDING).values(worker_id=None))
+        session.execute(
+            update(Child)
+            .where(Child.worker_id == worker_id, Child.status == PENDING)
+            .values(worker_id=None)
+        )
 
 
 def release(worker_id, reason=None):
     """Take all work from a worker and forget it.
 
-    With a `reason` it died: what it was doing counts as a failed try, and runs again if tries are left. Without one it stopped in good
+    With a `reason` it died: what it was doing counts as a failed try, and runs again if tries are
+    left. Without one it stopped in good
     order: what it was doing runs again in any case.
     """
     with write() as session:
@@ -395,16 +539,49 @@ def attempts_of(worker_id):
 
 
 def _begun_by(session, worker_id):
-    # Columns, not whole Childs: those would follow the updates that are made next, and the counters need to know what was before
-    fields = (Child.pk, Child.step_pk, Child.key, Child.input, Child.status, Child.attempt, Child.failures, Child.started_at)
-    for child in session.execute(select(*fields).where(Child.worker_id == worker_id, Child.status == RUNNING)).all():
+    # Columns, not whole Childs: those would follow the updates that are made next, and the counters
+    # need to know what was before
+    fields = (
+        Child.pk,
+        Child.step_pk,
+        Child.key,
+        Child.input,
+        Child.status,
+        Child.attempt,
+        Child.failures,
+        Child.started_at,
+    )
+    for child in session.execute(
+        select(*fields).where(Child.worker_id == worker_id, Child.status == RUNNING)
+    ).all():
         step = session.execute(_steps(Step.pk == child.step_pk, WITHIN_TOLERANCE)).first()
         if step:
-            yield _task(worker_id, step, "child", child.attempt, child_pk=child.pk, key=child.key, input=child.input), child
+            yield (
+                _task(
+                    worker_id,
+                    step,
+                    "child",
+                    child.attempt,
+                    child_pk=child.pk,
+                    key=child.key,
+                    input=child.input,
+                ),
+                child,
+            )
 
 
 def _lose_child(session, task, old, revision, reason):
-    _append(session, task, revision, logs.lines_of(f"Lost during attempt {task.attempt}: {reason}.", "error", moment(session), task.child_pk))
+    _append(
+        session,
+        task,
+        revision,
+        logs.lines_of(
+            f"Lost during attempt {task.attempt}: {reason}.",
+            "error",
+            moment(session),
+            task.child_pk,
+        ),
+    )
     _fail_child(session, task, old, revision, reason, old.started_at)
 
 
@@ -416,12 +593,19 @@ def _give_back(session, task, revision):
 
 
 def _release_units(session, worker_id, reason):
-    for step in session.execute(select(Step.pk, Step.job_id, Step.losses, Step.stage).where(Step.worker_id == worker_id)).all():
+    for step in session.execute(
+        select(Step.pk, Step.job_id, Step.losses, Step.stage).where(Step.worker_id == worker_id)
+    ).all():
         values = {"worker_id": None}
         if reason:
             values["losses"] = step.losses + 1
         if reason and step.losses >= UNIT_LOSSES:
-            values.update(stage=BROKEN, error=rows.short(f"{_unit_name(step.stage)} was lost {step.losses + 1} times: {reason}"))
+            values.update(
+                stage=BROKEN,
+                error=rows.short(
+                    f"{_unit_name(step.stage)} was lost {step.losses + 1} times: {reason}"
+                ),
+            )
             rows.touch(session, step.job_id)
         session.execute(update(Step).where(Step.pk == step.pk).values(values))
 

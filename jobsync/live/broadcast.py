@@ -38,12 +38,21 @@ def tell_job(job_id, status, revision, refresh_logs):
 
 
 def tell_feed(job_id, status, revision, refresh_logs, news):
-    """Tell the feed about a job. `news`: how much news the feed has carried so far, so that who lost some finds out."""
+    """Tell the feed about a job.
+
+    `news`: how much news the feed has carried so far, so that who lost some finds out.
+    """
     _send({**_about_job(job_id, status, revision, refresh_logs), "news": news}, FEED)
 
 
 def _about_job(job_id, status, revision, refresh_logs):
-    return {"context": "job", "job_id": job_id, "status": status, "refresh_logs": refresh_logs, "revision": revision}
+    return {
+        "context": "job",
+        "job_id": job_id,
+        "status": status,
+        "refresh_logs": refresh_logs,
+        "revision": revision,
+    }
 
 
 def _send(message, room):
@@ -52,7 +61,9 @@ def _send(message, room):
 
 
 def note_joined(room):
-    """Note that somebody has joined a room: whoever keeps rooms from being quiet takes it from here."""
+    """Note that somebody has joined a room: whoever keeps rooms from being quiet takes it from
+    here.
+    """
     _joined.add(room)
 
 

@@ -1,6 +1,8 @@
-"""The Socket.IO door: subscribing to jobs and to the feed. It sends nothing but acks; the monitor tells what changes.
+"""The Socket.IO door: subscribing to jobs and to the feed. It sends nothing but acks; the monitor
+tells what changes.
 
-It also shows out those who don't read what they asked for: what waits for them is kept in the server's memory.
+It also shows out those who don't read what they asked for: what waits for them is kept in the
+server's memory.
 """
 
 import json
@@ -17,16 +19,19 @@ from jobsync.live import broadcast
 
 MOST_ROOMS = 200
 MOST_BYTES = 64 * 1024  # of one message: a larger one ends its connection
-BACKLOG = 500  # messages that may wait for one viewer: some 100 KB, and more than a live page is ever behind
+# messages that may wait for one viewer: some 100 KB, and more than a live page is ever behind
+BACKLOG = 500
 LOOK = 1.0  # seconds between two looks at the backlogs
 
 _log = logging.getLogger(__name__)
 
 
 class LenientJson:
-    """Reads what is no JSON that Python can hold (nested a thousand deep, cut off) as an event that nobody knows: it is acked as such.
+    """Reads what is no JSON that Python can hold (nested a thousand deep, cut off) as an event that
+    nobody knows: it is acked as such.
 
-    Raising there would leave the client without an ack, and a traceback in the log for each of its packets.
+    Raising there would leave the client without an ack, and a traceback in the log for each of its
+    packets.
     """
 
     dumps = staticmethod(json.dumps)
@@ -46,12 +51,18 @@ def init_app(app, async_mode):
     socketio.on_event("*", refuse_unknown)
     socketio.on_error_default(_log_error)
     # cors_allowed_origins=[]: the gate checks origins, for Engine.IO as for everything else
-    socketio.init_app(app, async_mode=async_mode, cors_allowed_origins=[], max_http_buffer_size=MOST_BYTES)
-    socketio.server.packet_class.json = LenientJson  # not as init_app's option: Engine.IO tells texts from JSON by what its own reader raises
+    socketio.init_app(
+        app, async_mode=async_mode, cors_allowed_origins=[], max_http_buffer_size=MOST_BYTES
+    )
+    # not as init_app's option: Engine.IO tells texts from JSON by what its own reader raises
+    socketio.server.packet_class.json = LenientJson
 
 
 def subscribe(*args):
-    """Join a job's room (`{"job_id": …}`) or the feed (`{}`). Returns the ack of the contract's section 3; never raises."""
+    """Join a job's room (`{"job_id": …}`) or the feed (`{}`).
+
+    Returns the ack of the contract's section 3; never raises.
+    """
     try:
         job_id = _job_id(args)
         room = broadcast.room_of(job_id) if job_id else broadcast.FEED
@@ -72,7 +83,10 @@ def _join_feed(room):
 
 
 def _join_job(job_id, room):
-    """Join first, read then: a change in between is told to the room, one before is in the ack. Who is refused is in no room."""
+    """Join first, read then: a change in between is told to the room, one before is in the ack.
+
+    Who is refused is in no room.
+    """
     join_room(room)
     head = None
     try:
@@ -126,14 +140,22 @@ def watch_backlogs():
 
 
 def cut_off_slow_viewers(most=BACKLOG):
-    """Disconnect the viewers for whom more than `most` messages wait, and return how many those were.
+    """Disconnect the viewers for whom more than `most` messages wait, and return how many those
+    were.
 
-    What waited is dropped: a viewer that comes back reads the truth from `structure`. Until it reads again its connection can't even be
-    closed in good order; the kernel ends it then (`app.py` says after how long).
+    What waited is dropped: a viewer that comes back reads the truth from `structure`. Until it
+    reads again its connection can't even be closed in good order; the kernel ends it then (`app.py`
+    says after how long).
     """
-    slow = [viewer for viewer in list(socketio.server.eio.sockets.values()) if not viewer.closed and viewer.queue.qsize() > most]
+    slow = [
+        viewer
+        for viewer in list(socketio.server.eio.sockets.values())
+        if not viewer.closed and viewer.queue.qsize() > most
+    ]
     for viewer in slow:
-        _log.warning("Viewer %s is cut off: it has left %d messages unread", viewer.sid, viewer.queue.qsize())
+        _log.warning(
+            "Viewer %s is cut off: it has left %d messages unread", viewer.sid, viewer.queue.qsize()
+        )
         metrics.CUT_OFF.inc()
         while not viewer.queue.empty():
             viewer.queue.get_nowait()

@@ -1,7 +1,9 @@
-"""The step monitor: moves steps and jobs on, and tells viewers what changed. One greenlet of the web process.
+"""The step monitor: moves steps and jobs on, and tells viewers what changed. One greenlet of the
+web process.
 
-A tick is a comparison of what the store says with what follows from it. Everything the monitor remembers between ticks only keeps it
-from telling the same twice; after a restart it may tell something again, which a hint may be, but can't leave anything out.
+A tick is a comparison of what the store says with what follows from it. Everything the monitor
+remembers between ticks only keeps it from telling the same twice; after a restart it may tell
+something again, which a hint may be, but can't leave anything out.
 """
 
 import logging
@@ -24,13 +26,22 @@ from jobsync.live import broadcast
 from jobsync.status import TERMINAL
 
 GROWTH = 1.0  # seconds between two messages about the growth of one step (contract section 3)
-HEARTBEAT = 1.2  # seconds without a message after which a room gets a hint: under the contract's 2 s with LOOK and `store.BRIEFLY`
-GREETING = 0.3  # the same for a room that somebody has joined, who then need not wait to know that the page is live
+# seconds without a message after which a room gets a hint: under the contract's 2 s with LOOK and
+# `store.BRIEFLY`
+HEARTBEAT = 1.2
+# the same for a room that somebody has joined, who then need not wait to know that the page is live
+GREETING = 0.3
 LOOK = 0.4  # seconds between two looks at what is due
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
-MEMORY = 60.0  # seconds after its last change that a terminal job is remembered: its processes may still write lines
-SOME = 50  # steps told of without a break: a job may have 1,000 that change at once, and each viewer gets a message for each
-BUSY = 2.0  # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows takes a moment, and is none
+# seconds after its last change that a terminal job is remembered: its processes may still write
+# lines
+MEMORY = 60.0
+# steps told of without a break: a job may have 1,000 that change at once, and each viewer gets a
+# message for each
+SOME = 50
+# seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows
+# takes a moment, and is none
+BUSY = 2.0
 SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever was told
 
 _log = logging.getLogger(__name__)
@@ -38,7 +49,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Told:
-    """What viewers of a job were told last: its status and revision, per step the number of lines, and what growth waits."""
+    """What viewers of a job were told last: its status and revision, per step the number of
+    lines, and what growth waits.
+    """
 
     status: str | None = None
     revision: int = 1  # a job's steps are born at revision 1: nothing to tell of
@@ -49,7 +62,10 @@ class Told:
 
 
 class Monitor:
-    """Watches the store. `tick` does one step and can be called by a test; `run` does it for ever."""
+    """Watches the store.
+
+    `tick` does one step and can be called by a test; `run` does it for ever.
+    """
 
     def __init__(self, app, clock=time.monotonic):
         self._app = app
@@ -70,7 +86,10 @@ class Monitor:
         self.trouble = Trouble(_log, "The step monitor can't work")
 
     def run(self):
-        """Tick whenever the store changes or something is due. An error is logged and kept in `trouble`, and the next tick tries again."""
+        """Tick whenever the store changes or something is due.
+
+        An error is logged and kept in `trouble`, and the next tick tries again.
+        """
         while True:
             self._wake.wait(self._until_due())
             self._wake.clear()
@@ -81,7 +100,8 @@ class Monitor:
             except StoreUnwritable as error:
                 self.trouble.note(error)
                 socketio.sleep(PAUSE)
-            except StoreBusy as error:  # it has waited for that one long enough, and viewers wait for their hints
+            # it has waited for that one long enough, and viewers wait for their hints
+            except StoreBusy as error:
                 self._busy_since = self._busy_since or self._clock()
                 if self._clock() - self._busy_since >= BUSY:
                     self.trouble.note(error)
@@ -110,10 +130,11 @@ class Monitor:
     # Moving on
 
     def _move_on(self):
-        """Move on the jobs that changed since the last look, or each few seconds all that are unfinished.
+        """Move on the jobs that changed since the last look, or each few seconds all that are
+        unfinished.
 
-        `_moved` is how far this has come, `_change` how far `_tell_changes` has: a job that changes between the two of one tick is told of
-        at once and has still to be moved on.
+        `_moved` is how far this has come, `_change` how far `_tell_changes` has: a job that changes
+        between the two of one tick is told of at once and has still to be moved on.
         """
         if self._change is None:
             self._change = self._moved = store.last_change()
@@ -151,7 +172,10 @@ class Monitor:
             self._unmoved.discard(job_id)
 
     def _apart(self, job_id, action):
-        """Do something for one job, and say whether that went well. What is wrong with its rows is logged and must not stop the other jobs."""
+        """Do something for one job, and say whether that went well.
+
+        What is wrong with its rows is logged and must not stop the other jobs.
+        """
         try:
             action()
             return True
@@ -166,17 +190,22 @@ class Monitor:
             return False
 
     def _note_deadline(self, job):
-        """Keep a job's deadline on the monotonic clock, so that a jump of the wall clock ends nothing."""
+        """Keep a job's deadline on the monotonic clock, so that a jump of the wall clock ends
+        nothing.
+        """
         known = self._deadlines.get(job.id)
         if job.status != "running" or job.timeout is None:
             self._deadlines.pop(job.id, None)
         elif known is None or known[0] != job.started_at:
-            left = min(job.started_at + job.timeout - now(), job.timeout) / 1000  # it can't have begun in the future: a clock was set back
+            # it can't have begun in the future: a clock was set back
+            left = min(job.started_at + job.timeout - now(), job.timeout) / 1000
             self._deadlines[job.id] = (job.started_at, self._clock() + left, job.timeout)
 
     def _end_late_jobs(self):
         for job_id, (_, deadline, timeout) in list(self._deadlines.items()):
-            if self._clock() >= deadline and self._apart(job_id, partial(_time_out, job_id, timeout)):
+            if self._clock() >= deadline and self._apart(
+                job_id, partial(_time_out, job_id, timeout)
+            ):
                 del self._deadlines[job_id]
 
     # Telling
@@ -190,8 +219,9 @@ class Monitor:
     def _tell_job(self, job):
         """Tell what changed in one job, SOME steps at a time.
 
-        Each time reads one moment, and nothing yields before all of that is told: revisions can't fall. Of what changes in between the next
-        time tells, the steps being in the order of their changes. Only when all is told is that remembered.
+        Each time reads one moment, and nothing yields before all of that is told: revisions can't
+        fall. Of what changes in between the next time tells, the steps being in the order of their
+        changes. Only when all is told is that remembered.
         """
         told = self._told.setdefault(job.id, Told())
         place, news, is_over = (told.revision,), False, False
@@ -230,16 +260,24 @@ class Monitor:
         self._note_message(broadcast.room_of(job_id))
 
     def _send_feed(self, job_id, status, revision, refresh_logs):
-        """Tell the feed. Of the news of a job that a list doesn't show nothing else would tell, so they are counted; hints at rest are no news."""
+        """Tell the feed.
+
+        Of the news of a job that a list doesn't show nothing else would tell, so they are counted;
+        hints at rest are no news.
+        """
         self._news += refresh_logs or status == broadcast.DELETED
         broadcast.tell_feed(job_id, status, revision, refresh_logs, self._news)
         self._note_message(broadcast.FEED)
 
     def _tell_growth(self):
-        """Tell of growth that waited: of each step at most once in GROWTH seconds; to the feed (key None) of each job likewise."""
+        """Tell of growth that waited: of each step at most once in GROWTH seconds; to the feed
+        (key None) of each job likewise.
+        """
         moment = self._clock()
         for job_id, told in list(self._told.items()):
-            due = {name for name in told.waiting if moment - told.grown_at.get(name, -GROWTH) >= GROWTH}
+            due = {
+                name for name in told.waiting if moment - told.grown_at.get(name, -GROWTH) >= GROWTH
+            }
             if due:
                 self._tell_grown(job_id, told, due, moment)
             if told.status in TERMINAL and not told.waiting and moment - told.at > MEMORY:
@@ -247,7 +285,11 @@ class Monitor:
 
     def _until_due(self):
         """Return the seconds until the monitor must look again even if nothing changes."""
-        due = [told.grown_at.get(name, 0) + GROWTH for told in self._told.values() for name in told.waiting]
+        due = [
+            told.grown_at.get(name, 0) + GROWTH
+            for told in self._told.values()
+            for name in told.waiting
+        ]
         due += [deadline for _, deadline, _ in self._deadlines.values()]
         return max(0.001, min([LOOK, *(moment - self._clock() for moment in due)]))
 
@@ -267,7 +309,9 @@ class Monitor:
             head = store.job_head(job_id)
             steps = store.steps_named(job_id, names)
         for step in steps if head else ():
-            self._send_step(job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0))
+            self._send_step(
+                job_id, step, head.revision, told, step.log_count != told.lines.get(step.name, 0)
+            )
 
     def _tell_quiet_rooms(self):
         watched = broadcast.watched_jobs()

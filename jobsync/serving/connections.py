@@ -1,4 +1,7 @@
-"""Who is let in: so many connections in all and of one address. A newcomer takes the place of the one that has been quiet for longest."""
+"""Who is let in: so many connections in all and of one address.
+
+A newcomer takes the place of the one that has been quiet for longest.
+"""
 
 import ipaddress
 import resource
@@ -11,7 +14,10 @@ from jobsync.serving.limits import CONNECTIONS, FILES, REFUSED
 
 
 def raise_open_files():
-    """Raise the limit of open files to the most that this process may have. Returns the limits as they were: processes that it starts get those."""
+    """Raise the limit of open files to the most that this process may have.
+
+    Returns the limits as they were: processes that it starts get those.
+    """
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with suppress(OSError, ValueError):  # then the old one holds
@@ -25,7 +31,9 @@ def _open_files():
 
 
 def address_of(peer):
-    """Return what counts as one address of a peer: a loopback or IPv4 address, a network of 64 bits of IPv6, "" for what is neither."""
+    """Return what counts as one address of a peer: a loopback or IPv4 address, a network of 64
+    bits of IPv6, "" for what is neither.
+    """
     try:
         address = ipaddress.ip_address(peer.partition("%")[0])
     except ValueError:
@@ -33,7 +41,11 @@ def address_of(peer):
     address = getattr(address, "ipv4_mapped", None) or address
     if address.is_loopback:
         return "loopback"  # 16 million addresses, all of this machine
-    return str(address) if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
+    return (
+        str(address)
+        if address.version == 4
+        else str(ipaddress.ip_network((address, 64), strict=False))
+    )
 
 
 class Connection:
@@ -51,7 +63,9 @@ class Connection:
         greenio.shutdown_safe(self.socket)
 
     def keep(self):
-        """Note that it waits for the server, as those of viewers do: it is not closed for a newcomer."""
+        """Note that it waits for the server, as those of viewers do: it is not closed for a
+        newcomer.
+        """
         self._connections.keep(self)
 
     def release(self):
@@ -60,12 +74,16 @@ class Connection:
 
 
 class Connections:
-    """All connections. `most`: in all; a fourth of that is kept for other addresses than the one that has most."""
+    """All connections.
+
+    `most`: in all; a fourth of that is kept for other addresses than the one that has most.
+    """
 
     def __init__(self):
         self.most = max(16, min(CONNECTIONS, _open_files() - FILES))
         self.most_each = self.most * 3 // 4
-        self._quiet = defaultdict(OrderedDict)  # those that may be closed for a newcomer, of each address, the longest quiet first
+        # those that may be closed for a newcomer, of each address, the longest quiet first
+        self._quiet = defaultdict(OrderedDict)
         self._number = defaultdict(int)  # of each address
         self._all = set()
 
@@ -75,7 +93,10 @@ class Connections:
     def admit(self, connection):
         """Let a connection in if there is room or room can be made. Returns whether it is in."""
         if not self._make_room(connection.address):
-            REFUSED.tell(f"{connection.name} is refused: {self._number[connection.address]} connections of its address are at work, {len(self._all)} in all")
+            REFUSED.tell(
+                f"{connection.name} is refused: {self._number[connection.address]} "
+                f"connections of its address are at work, {len(self._all)} in all"
+            )
             return False
         self._all.add(connection)
         self._number[connection.address] += 1
@@ -90,7 +111,10 @@ class Connections:
         return True
 
     def close_one(self):
-        """Close the longest quiet one of the address that has most, for its open file. Returns whether there was one."""
+        """Close the longest quiet one of the address that has most, for its open file.
+
+        Returns whether there was one.
+        """
         return bool(self._all) and self._close_quiet(max(self._number, key=self._number.get))
 
     def _close_quiet(self, address):

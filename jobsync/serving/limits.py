@@ -1,4 +1,6 @@
-"""The figures: how much one connection may send, how long it may take, and how it is slowed and then cut off when it sends more."""
+"""The figures: how much one connection may send, how long it may take, and how it is slowed and
+then cut off when it sends more.
+"""
 
 import errno
 import logging
@@ -13,7 +15,9 @@ HEAD = 32 * KIB  # of a request: its first line and all headers
 LINE = 8 * KIB  # of them, each
 CHUNK_LINE = 256  # the line before a chunk, with its extensions
 TRAILERS = 8 * KIB
-DISCARDED = 8 * MIB  # of a body that nobody wants and that is read all the same, so that its connection can be used again
+# of a body that nobody wants and that is read all the same, so that its connection can be used
+# again
+DISCARDED = 8 * MIB
 MESSAGE = 64 * KIB  # of a websocket or of long-polling, with all its fragments and attachments
 
 # Times, in seconds
@@ -33,10 +37,12 @@ FILES = 128  # open files that aren't connections: the database, workers, what i
 
 # What may come from one connection: (a second, at once)
 REQUESTS = (1000, 2000)
-PIPELINED = 20  # requests that one counts for which was sent before the last was answered: no browser does
+# requests that one counts for which was sent before the last was answered: no browser does
+PIPELINED = 20
 CHUNKS = (500, 2000)
 RECEIVED = (4 * MIB, 16 * MIB)
-PACKETS = (50, 300)  # frames of a websocket, packets of long-polling. One connection may follow 200 jobs
+# frames of a websocket, packets of long-polling. One connection may follow 200 jobs
+PACKETS = (50, 300)
 PACKET_BYTES = (64 * KIB, 512 * KIB)
 
 
@@ -48,7 +54,10 @@ class CutOff(ConnectionResetError):
 
 
 class Rate:
-    """So much a second, and so much at once (a token bucket). What is taken beyond that is owed, and paid by waiting."""
+    """So much a second, and so much at once (a token bucket).
+
+    What is taken beyond that is owed, and paid by waiting.
+    """
 
     def __init__(self, per_second, at_once):
         self._per_second = per_second
@@ -57,7 +66,9 @@ class Rate:
         self._owed = 0.0  # seconds waited since it was last full
 
     def take(self, number=1):
-        """Take so much and return the seconds to wait for it, or None when its client has had to wait for PATIENCE in all."""
+        """Take so much and return the seconds to wait for it, or None when its client has had
+        to wait for PATIENCE in all.
+        """
         now = time.monotonic()
         self._left = min(self._at_once, self._left + (now - self._at) * self._per_second)
         self._at = now
@@ -72,7 +83,11 @@ class Rate:
 
 
 class Allowance:
-    """What one client may send, by kind. `client`: its name for the log. rates: `{kind: (a second, at once)}`; a kind reads as in "too many packets"."""
+    """What one client may send, by kind.
+
+    `client`: its name for the log. rates: `{kind: (a second, at once)}`; a kind reads as in "too
+    many packets".
+    """
 
     def __init__(self, client, rates):
         self._client = client

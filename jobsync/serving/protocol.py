@@ -1,6 +1,8 @@
-"""HTTP on one connection: read strictly, within limits of size and time, one request after the other, with others getting their turn in between.
+"""HTTP on one connection: read strictly, within limits of size and time, one request after the
+other, with others getting their turn in between.
 
-What is ambiguous is refused: a proxy in front may have read it otherwise, and then one client's bytes are taken for another's request.
+What is ambiguous is refused: a proxy in front may have read it otherwise, and then one client's
+bytes are taken for another's request.
 """
 
 import json
@@ -32,7 +34,10 @@ class Refused(Exception):
 
 
 class Reader:
-    """What comes in on a socket. `deadline`: the monotonic moment by which it must have come, None for the socket's own time-out."""
+    """What comes in on a socket.
+
+    `deadline`: the monotonic moment by which it must have come, None for the socket's own time-out.
+    """
 
     def __init__(self, socket, allowance):
         self._socket = socket
@@ -46,7 +51,10 @@ class Reader:
         return len(self._data) - self._start
 
     def fill(self):
-        """Receive more. Returns whether anything came before the end. Raises TimeoutError and CutOff."""
+        """Receive more.
+
+        Returns whether anything came before the end. Raises TimeoutError and CutOff.
+        """
         data = self._receive()
         if data:
             self._data = self._data[self._start :] + data
@@ -55,7 +63,10 @@ class Reader:
         return bool(data)
 
     def _receive(self):
-        """Return what comes next, b"" at the end. Others have had their turn then: in the waiting, or else after it."""
+        """Return what comes next, b"" at the end.
+
+        Others have had their turn then: in the waiting, or else after it.
+        """
         has_waited = False
         while True:
             try:
@@ -71,8 +82,18 @@ class Reader:
                 return data
 
     def _wait(self):
-        left = self._socket.gettimeout() if self.deadline is None else max(0.001, self.deadline - time.monotonic())
-        trampoline(self._socket.fd, read=True, timeout=left, timeout_exc=TimeoutError, mark_as_closed=self._socket._mark_as_closed)
+        left = (
+            self._socket.gettimeout()
+            if self.deadline is None
+            else max(0.001, self.deadline - time.monotonic())
+        )
+        trampoline(
+            self._socket.fd,
+            read=True,
+            timeout=left,
+            timeout_exc=TimeoutError,
+            mark_as_closed=self._socket._mark_as_closed,
+        )
 
     def read(self, number):
         """Return so many bytes, or fewer at the end."""
@@ -94,14 +115,21 @@ class Reader:
         return self._take(end + 1 - self._start)
 
     def read_head(self):
-        """Return a request's first line and headers with the empty line, as they came. Raises Refused; ConnectionError when it ends before."""
+        """Return a request's first line and headers with the empty line, as they came.
+
+        Raises Refused; ConnectionError when it ends before.
+        """
         looked = 0
         while True:
             end = self._data.find(b"\r\n\r\n", max(self._start, looked - 3))
             have = (end + 4 if end >= 0 else len(self._data)) - self._start
             if have > limits.HEAD:
-                raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too long.")
-            if self._data.count(b"\n", self._start, self._start + have) != self._data.count(b"\r\n", self._start, self._start + have):
+                raise Refused(
+                    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too long."
+                )
+            if self._data.count(b"\n", self._start, self._start + have) != self._data.count(
+                b"\r\n", self._start, self._start + have
+            ):
                 raise Refused(HTTPStatus.BAD_REQUEST, "A line ends with LF alone.")
             if end >= 0:
                 return self._take(have)
@@ -147,7 +175,11 @@ class Writer:
 
 
 class Body(wsgi.Input):
-    """A request's body. Once something about it is wrong nothing more of the connection can be understood: `give_up` is called then."""
+    """A request's body.
+
+    Once something about it is wrong nothing more of the connection can be understood: `give_up` is
+    called then.
+    """
 
     def __init__(self, *arguments, allowance, give_up, **options):
         super().__init__(*arguments, **options)
@@ -199,7 +231,10 @@ class Body(wsgi.Input):
         return b"".join(pieces)
 
     def _open_chunk(self, rfile):
-        """Go to the next chunk if the present one is read. Returns whether there is anything in it: there isn't at the end."""
+        """Go to the next chunk if the present one is read.
+
+        Returns whether there is anything in it: there isn't at the end.
+        """
         if 0 <= self.position < self.chunk_length or self.chunk_length == 0:
             return self.chunk_length != 0
         if self.chunk_length > 0 and rfile.read(2) != b"\r\n":
@@ -234,19 +269,26 @@ class Body(wsgi.Input):
 
 
 class Protocol(wsgi.HttpProtocol):
-    """One connection, from its first byte to its end. conn_state: eventlet's `[peer, socket, state]` with a Connection as its fourth."""
+    """One connection, from its first byte to its end. conn_state: eventlet's `[peer, socket,
+    state]` with a Connection as its fourth.
+    """
 
     def __init__(self, conn_state, server):
         self._connections = server.connections
         self._place = conn_state[3]
-        self._allowance = Allowance(self._place.name, {"requests": limits.REQUESTS, "chunks": limits.CHUNKS, "bytes": limits.RECEIVED})
-        self._is_unread = False  # there may be more than was read, which must not make the answer be lost
+        self._allowance = Allowance(
+            self._place.name,
+            {"requests": limits.REQUESTS, "chunks": limits.CHUNKS, "bytes": limits.RECEIVED},
+        )
+        # there may be more than was read, which must not make the answer be lost
+        self._is_unread = False
         super().__init__(conn_state, server)
 
     def setup(self):
         self.connection = self.request
         self.connection.settimeout(limits.SEND_TIME)
-        if hasattr(socket, "TCP_QUICKACK"):  # a client that sends head and body apart would wait for it
+        # a client that sends head and body apart would wait for it
+        if hasattr(socket, "TCP_QUICKACK"):
             with suppress(OSError):
                 self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, True)
         self.rfile = Reader(self.connection, self._allowance)
@@ -263,7 +305,10 @@ class Protocol(wsgi.HttpProtocol):
                 self.conn_state[2] = wsgi.STATE_IDLE
 
     def _wait_for_request(self, seconds):
-        """Wait for a request's first byte. Returns whether it came; the connection is over if not."""
+        """Wait for a request's first byte.
+
+        Returns whether it came; the connection is over if not.
+        """
         self._was_waiting = self.rfile.buffered() > 0
         self.rfile.deadline = time.monotonic() + seconds
         try:
@@ -288,7 +333,10 @@ class Protocol(wsgi.HttpProtocol):
         except CutOff as error:
             self._refuse(HTTPStatus.TOO_MANY_REQUESTS, f"{error.strerror.capitalize()}.")
         except TimeoutError:
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"The request's head didn't come within {limits.HEAD_TIME:g} s.")
+            self._refuse(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"The request's head didn't come within {limits.HEAD_TIME:g} s.",
+            )
         except OSError:
             self.close_connection = 1
         else:
@@ -304,33 +352,47 @@ class Protocol(wsgi.HttpProtocol):
         if not REQUEST_LINE.fullmatch(first):
             raise Refused(HTTPStatus.BAD_REQUEST, "The request's first line is malformed.")
         if len(headers) > limits.HEADERS or any(len(line) > limits.LINE for line in headers):
-            raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "A header is too long, or there are too many.")
+            raise Refused(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "A header is too long, or there are too many.",
+            )
         if not all(map(HEADER.fullmatch, headers)):
             raise Refused(HTTPStatus.BAD_REQUEST, "A header is malformed.")
         self._take_apart(first.decode("latin-1"), headers)
         self._check_framing()
 
     def _take_apart(self, first, headers):
-        """Set what `http.server` sets of a request, without its lenient and slow parser. All lines have been checked."""
+        """Set what `http.server` sets of a request, without its lenient and slow parser.
+
+        All lines have been checked.
+        """
         self.requestline = first.rstrip("\r\n")
         self.command, path, self.request_version = self.requestline.split(" ")
-        self.path = "/" + path.lstrip("/") if path.startswith("//") else path  # else a redirect to it would lead to another host
+        # else a redirect to it would lead to another host
+        self.path = "/" + path.lstrip("/") if path.startswith("//") else path
         self.headers = HTTPMessage()
         for line in headers:
             name, _, value = line.decode("latin-1").partition(":")
             self.headers.set_raw(name, value.strip(" \t\r\n"))
         wish = self.headers.get("Connection", "").lower()
-        self.close_connection = wish != "keep-alive" if self.request_version == "HTTP/1.0" else wish == "close"
+        self.close_connection = (
+            wish != "keep-alive" if self.request_version == "HTTP/1.0" else wish == "close"
+        )
 
     def _check_framing(self):
         """Raise Refused unless it is clear where the body ends."""
-        lengths, codings = self.headers.get_all("Content-Length", []), self.headers.get_all("Transfer-Encoding", [])
+        lengths, codings = (
+            self.headers.get_all("Content-Length", []),
+            self.headers.get_all("Transfer-Encoding", []),
+        )
         if len(lengths) + len(codings) > 1:
             raise Refused(HTTPStatus.BAD_REQUEST, "The length of the body is given more than once.")
         if lengths and not LENGTH.fullmatch(lengths[0]):
             raise Refused(HTTPStatus.BAD_REQUEST, "The Content-Length is malformed.")
         if codings and (codings[0].lower() != "chunked" or self.request_version != "HTTP/1.1"):
-            raise Refused(HTTPStatus.BAD_REQUEST, "The only Transfer-Encoding that is understood is chunked.")
+            raise Refused(
+                HTTPStatus.BAD_REQUEST, "The only Transfer-Encoding that is understood is chunked."
+            )
 
     def _answer(self):
         self.environ = self.get_environ()
@@ -367,17 +429,27 @@ class Protocol(wsgi.HttpProtocol):
         self.close_connection = 1
         self._is_unread = True
         status = HTTPStatus(status)
-        body = json.dumps({"code": status.value, "status": status.phrase, "message": reason, "errors": {}}).encode()
-        headers = {**HEADERS, "Content-Type": "application/json", "Content-Length": len(body), "Connection": "close"}
+        body = json.dumps(
+            {"code": status.value, "status": status.phrase, "message": reason, "errors": {}}
+        ).encode()
+        headers = {
+            **HEADERS,
+            "Content-Type": "application/json",
+            "Content-Length": len(body),
+            "Connection": "close",
+        }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self.connection.settimeout(limits.LINGER_TIME)
         with suppress(OSError):
-            self.wfile.write(f"HTTP/1.1 {status.value} {status.phrase}\r\n{head}\r\n".encode() + body)
+            self.wfile.write(
+                f"HTTP/1.1 {status.value} {status.phrase}\r\n{head}\r\n".encode() + body
+            )
 
     def finish(self):
         """Close the connection, one after the other: thousands may end at once.
 
-        What is unread is read on for a moment, since the kernel would take the answer back otherwise.
+        What is unread is read on for a moment, since the kernel would take the answer back
+        otherwise.
         """
         with self.server.ending:
             eventlet.sleep(0)

@@ -9,7 +9,8 @@ from jobsync.serving.connections import Connection, Connections
 from jobsync.serving.limits import ACCEPTING
 from jobsync.serving.protocol import Protocol
 
-PAUSE = 0.1  # seconds after an error of accept: most are of open files or memory, and pass when somebody leaves
+# seconds after an error of accept: most are of open files or memory, and pass when somebody leaves
+PAUSE = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -19,11 +20,14 @@ class Server:
 
     def __init__(self, listener, app, environ):
         self._listener = listener
-        self._server = wsgi.Server(listener, listener.getsockname(), app, environ=environ, log_output=False, debug=False)
+        self._server = wsgi.Server(
+            listener, listener.getsockname(), app, environ=environ, log_output=False, debug=False
+        )
         self._server.connections = self._connections = Connections()
         self._server.ending = eventlet.Semaphore()
         self._states = {}  # of each Connection, as eventlet has it
-        self._pool = eventlet.GreenPool(self._connections.most + 1000)  # never full: those that are being closed are in it too
+        # never full: those that are being closed are in it too
+        self._pool = eventlet.GreenPool(self._connections.most + 1000)
         self._accepting = None
 
     def start(self, on_end):
@@ -63,7 +67,10 @@ class Server:
             connection.socket.close()
 
     def stop(self):
-        """Accept no more, and end the connections that wait for a request. Those with one end when it is answered."""
+        """Accept no more, and end the connections that wait for a request.
+
+        Those with one end when it is answered.
+        """
         accepting, self._accepting = self._accepting, None
         accepting.kill()
         self._listener.close()

@@ -1,4 +1,6 @@
-"""Engine.IO's sessions: so many of one address and in all, and each ends with the first thing it says that is no packet."""
+"""Engine.IO's sessions: so many of one address and in all, and each ends with the first thing
+it says that is no packet.
+"""
 
 import base64
 import re
@@ -16,7 +18,8 @@ from jobsync.serving import limits
 from jobsync.serving.limits import BROKEN, REFUSED, Allowance, CutOff
 from jobsync.serving.websocket import PROTOCOL, WebSocket, WebSocketWSGI, fault_of
 
-# What a client may say: a message of Socket.IO, or Engine.IO's own words. Engine.IO would stumble over anything else
+# What a client may say: a message of Socket.IO, or Engine.IO's own words. Engine.IO would stumble
+# over anything else
 PACKET = re.compile(r"4[0-6]|[1-6](?:probe)?\Z")
 SEPARATOR = "\x1e"  # between the packets of one body of long-polling
 MOST_ATTACHED = 8
@@ -76,15 +79,22 @@ class Engine(engineio.Server):
             if session:
                 self._check_body(environ, session)
         elif "HTTP_UPGRADE" in environ:
-            fault = fault_of(environ) or (session and session.upgrading and "There is a websocket of this session already.")
+            fault = fault_of(environ) or (
+                session and session.upgrading and "There is a websocket of this session already."
+            )
             if fault:
-                BROKEN.tell(f"{environ['jobsync.connection'].name} sent a broken websocket handshake: {fault}")
+                BROKEN.tell(
+                    f"{environ['jobsync.connection'].name} sent a broken websocket handshake: "
+                    f"{fault}"
+                )
                 raise Refused("400 Bad Request", fault, ("Sec-WebSocket-Version", "13"))
         elif sid in self._polling:
             raise Refused("400 Bad Request", "There is a poll of this session already.")
 
     def _wait(self, environ, start_response, sid):
-        """Answer a GET, for which the client may wait long: a poll, or a websocket until its end."""
+        """Answer a GET, for which the client may wait long: a poll, or a websocket until its
+        end.
+        """
         connection = environ["jobsync.connection"]
         is_poll = sid in self.sockets and "HTTP_UPGRADE" not in environ
         connection.keep()
@@ -104,7 +114,9 @@ class Engine(engineio.Server):
         try:
             body = environ["wsgi.input"].read(limits.MESSAGE + 1)
             if len(body) > limits.MESSAGE:
-                raise Refused("413 Content Too Large", f"More than {limits.MESSAGE // limits.KIB} KiB.")
+                raise Refused(
+                    "413 Content Too Large", f"More than {limits.MESSAGE // limits.KIB} KiB."
+                )
             if not environ["eventlet.input"].is_read():
                 raise ValueError("it breaks off")
             texts = body.decode().split(SEPARATOR) if body else []
@@ -117,7 +129,9 @@ class Engine(engineio.Server):
             raise Refused("429 Too Many Requests", f"{error.strerror.capitalize()}.") from error
         except (ValueError, OSError) as error:
             self.disconnect(session.sid)
-            BROKEN.tell(f"{environ['jobsync.connection'].name} sent what are no packets of Engine.IO")
+            BROKEN.tell(
+                f"{environ['jobsync.connection'].name} sent what are no packets of Engine.IO"
+            )
             raise Refused("400 Bad Request", "These are no packets of Engine.IO.") from error
         environ.update({"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))})
 
@@ -131,16 +145,22 @@ class Engine(engineio.Server):
             self._check_attachments(args[0])
         except SocketIsClosedError:
             raise
-        except Exception as error:  # what a client can say wrong in Socket.IO's words is found by what Socket.IO raises
+        # what a client can say wrong in Socket.IO's words is found by what Socket.IO raises
+        except Exception as error:
             BROKEN.tell(f"A client sent what is no packet of Socket.IO: {error!r}")
             self.disconnect(args[0])
             raise SocketIsClosedError from error
         return None
 
     def _check_attachments(self, sid):
-        """Raise ValueError when a message is given more, or larger, binary parts than anyone needs: they are kept until the last has come."""
+        """Raise ValueError when a message is given more, or larger, binary parts than anyone
+        needs: they are kept until the last has come.
+        """
         waiting = self._socketio._binary_packet.get(sid)
-        if waiting and (waiting.attachment_count > MOST_ATTACHED or sum(map(len, waiting.attachments)) > limits.MESSAGE):
+        if waiting and (
+            waiting.attachment_count > MOST_ATTACHED
+            or sum(map(len, waiting.attachments)) > limits.MESSAGE
+        ):
             raise ValueError("too many attachments")
 
     # How many there are
@@ -148,17 +168,29 @@ class Engine(engineio.Server):
     def _handle_connect(self, environ, *arguments, **options):
         if self._make_room(environ["jobsync.connection"].address):
             return super()._handle_connect(environ, *arguments, **options)
-        REFUSED.tell(f"{environ['jobsync.connection'].name} gets no session: there are {len(self.sockets)}, all of them at work")
-        return {"status": "503 Service Unavailable", "headers": [("Retry-After", "5"), ("Content-Type", "text/plain")], "response": b"Too many viewers."}
+        REFUSED.tell(
+            f"{environ['jobsync.connection'].name} gets no session: there are "
+            f"{len(self.sockets)}, all of them at work"
+        )
+        return {
+            "status": "503 Service Unavailable",
+            "headers": [("Retry-After", "5"), ("Content-Type", "text/plain")],
+            "response": b"Too many viewers.",
+        }
 
     def _note_address(self, sid, environ):
         connection, session = environ["jobsync.connection"], self.sockets[sid]
         session.address = connection.address
         session.next_ping = None
-        session.allowance = Allowance(connection.name, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES})
+        session.allowance = Allowance(
+            connection.name, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES}
+        )
 
     def _make_room(self, address):
-        """Return whether one more session of an address may come. One that follows nothing is ended for it if need be, the oldest first."""
+        """Return whether one more session of an address may come.
+
+        One that follows nothing is ended for it if need be, the oldest first.
+        """
         open_ones = [session for session in self.sockets.values() if not session.closed]
         of_address = [session for session in open_ones if session.address == address]
         if len(of_address) < limits.SESSIONS_EACH and len(open_ones) < limits.SESSIONS:
@@ -173,7 +205,11 @@ class Engine(engineio.Server):
         """Say whether a session follows anything, and its client is there to hear of it."""
         manager = self._socketio.manager
         sid = manager.sid_from_eio_sid(session.sid, "/")
-        return bool(sid) and (session.upgraded or session.sid in self._polling) and len(manager.get_rooms(sid, "/")) > 1
+        return (
+            bool(sid)
+            and (session.upgraded or session.sid in self._polling)
+            and len(manager.get_rooms(sid, "/")) > 1
+        )
 
     # Their pings and their end
 
@@ -189,7 +225,9 @@ class Engine(engineio.Server):
             session.next_ping.cancel()
 
     def start_background_task(self, target, *args, **kwargs):
-        """Start a greenlet; for a ping one that isn't there until it is due, and that an ended session isn't kept by."""
+        """Start a greenlet; for a ping one that isn't there until it is due, and that an ended
+        session isn't kept by.
+        """
         if getattr(target, "__func__", None) is not engineio.socket.Socket._send_ping:
             return super().start_background_task(target, *args, **kwargs)
         session = target.__self__
@@ -198,8 +236,13 @@ class Engine(engineio.Server):
 
 
 def _is_packet(text):
-    """Say whether a text of long-polling is a packet. Raises ValueError for an attachment that isn't base64."""
-    return bool(PACKET.match(text)) or (text.startswith("b") and base64.b64decode(text[1:]) is not None)
+    """Say whether a text of long-polling is a packet.
+
+    Raises ValueError for an attachment that isn't base64.
+    """
+    return bool(PACKET.match(text)) or (
+        text.startswith("b") and base64.b64decode(text[1:]) is not None
+    )
 
 
 def _ping(session):

@@ -1,4 +1,6 @@
-"""Websockets: version 13 alone, without extensions, each message small, and not too many of them."""
+"""Websockets: version 13 alone, without extensions, each message small, and not too many of
+them.
+"""
 
 import base64
 import binascii
@@ -9,7 +11,12 @@ from hashlib import sha1
 
 import eventlet
 from eventlet import wsgi
-from eventlet.websocket import PROTOCOL_GUID, ConnectionClosedError, FailedConnectionError, RFC6455WebSocket
+from eventlet.websocket import (
+    PROTOCOL_GUID,
+    ConnectionClosedError,
+    FailedConnectionError,
+    RFC6455WebSocket,
+)
 
 from jobsync.serving import limits
 from jobsync.serving.limits import CUT_OFF, Allowance, CutOff
@@ -22,7 +29,9 @@ _log = logging.getLogger(__name__)
 
 def fault_of(environ):
     """Return in a few words what is wrong with a handshake, None if it is a good one."""
-    if environ["REQUEST_METHOD"] != "GET" or "upgrade" not in [part.strip() for part in environ.get("HTTP_CONNECTION", "").lower().split(",")]:
+    if environ["REQUEST_METHOD"] != "GET" or "upgrade" not in [
+        part.strip() for part in environ.get("HTTP_CONNECTION", "").lower().split(",")
+    ]:
         return "It must be a GET with Connection: Upgrade."
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
         return "Sec-WebSocket-Version must be 13."
@@ -34,7 +43,9 @@ def fault_of(environ):
 
 
 class WebSocketWSGI:
-    """What Engine.IO asks for a websocket: `WebSocketWSGI(handler, server)` is a WSGI app that calls `handler(websocket)`."""
+    """What Engine.IO asks for a websocket: `WebSocketWSGI(handler, server)` is a WSGI app that
+    calls `handler(websocket)`.
+    """
 
     @staticmethod
     def make(environ):
@@ -60,7 +71,9 @@ class WebSocketWSGI:
 
 
 class WebSocket(RFC6455WebSocket):
-    """A websocket whose frames are read from the connection's Reader, each counted, and each message limited as a whole."""
+    """A websocket whose frames are read from the connection's Reader, each counted, and each
+    message limited as a whole.
+    """
 
     def __init__(self, environ):
         self._body = environ["eventlet.input"]
@@ -68,13 +81,19 @@ class WebSocket(RFC6455WebSocket):
         self._has_ended = False
         self._reader = self._body.rfile
         self._reader.deadline = None  # Engine.IO's pings look after it
-        self._peer = environ["jobsync.connection"].name  # not `client`, by which eventlet decides to mask what is sent
-        self._allowance = Allowance(self._peer, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES})
+        # not `client`, by which eventlet decides to mask what is sent
+        self._peer = environ["jobsync.connection"].name
+        self._allowance = Allowance(
+            self._peer, {"packets": limits.PACKETS, "bytes": limits.PACKET_BYTES}
+        )
 
     def greet(self, key):
         """Answer the handshake."""
         accept = base64.b64encode(sha1(key.encode() + PROTOCOL_GUID).digest())
-        head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+        head = (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: "
+        )
         self.socket.sendall(head + accept + b"\r\n\r\n")
 
     def wait(self):
@@ -85,9 +104,11 @@ class WebSocket(RFC6455WebSocket):
             return None
 
     def close(self, close_data=None):
-        """Say goodbye, unless the client doesn't even take what was sent before, and end the connection. Never raises.
+        """Say goodbye, unless the client doesn't even take what was sent before, and end the
+        connection. Never raises.
 
-        close_data: `(code, reason)` when it is for something that the client said: it gets a moment to read that.
+        close_data: `(code, reason)` when it is for something that the client said: it gets a moment
+        to read that.
         """
         if self._has_ended:
             return
@@ -96,7 +117,10 @@ class WebSocket(RFC6455WebSocket):
         try:
             if not is_stuck:
                 self._send_closing_frame(close_data=close_data, ignore_send_errors=True)
-            self.socket.shutdown(socket.SHUT_WR if close_data and not is_stuck else socket.SHUT_RDWR)  # the latter wakes who reads
+            # the latter wakes who reads
+            self.socket.shutdown(
+                socket.SHUT_WR if close_data and not is_stuck else socket.SHUT_RDWR
+            )
         except OSError:
             pass  # it has ended already
         self.websocket_closed = True
@@ -110,7 +134,10 @@ class WebSocket(RFC6455WebSocket):
         return data
 
     def _recv_frame(self, message=None):
-        """Read one frame. Returns its message: a new one, or the given one, which it goes on with."""
+        """Read one frame.
+
+        Returns its message: a new one, or the given one, which it goes on with.
+        """
         try:
             first, second = self._get_bytes(2)
             eventlet.sleep(0)
@@ -123,7 +150,10 @@ class WebSocket(RFC6455WebSocket):
             if opcode & 8 or not message:
                 message = Message(opcode)
             if message.length + length > limits.MESSAGE:
-                CUT_OFF.tell(f"{self._peer} is cut off: it sent a message of more than {limits.MESSAGE // limits.KIB} KiB")
+                CUT_OFF.tell(
+                    f"{self._peer} is cut off: it sent a message of more than "
+                    f"{limits.MESSAGE // limits.KIB} KiB"
+                )
                 raise FailedConnectionError(TOO_BIG, "The message is too long.")
             self._allowance.take("bytes", length)
         except CutOff as error:
@@ -145,7 +175,9 @@ class WebSocket(RFC6455WebSocket):
         if opcode & 8 and (first < 128 or second & 127 > 125):
             raise FailedConnectionError(PROTOCOL, "A control frame is short and whole.")
         if not opcode & 8 and bool(opcode) == bool(message):
-            raise FailedConnectionError(PROTOCOL, "A message begins with its kind, and goes on until it ends.")
+            raise FailedConnectionError(
+                PROTOCOL, "A message begins with its kind, and goes on until it ends."
+            )
 
 
 class Message:
@@ -177,4 +209,6 @@ class Message:
 def unmasked(data, mask):
     """Return what a masked frame says. As one large number: byte by byte took 16 ms for 64 KiB."""
     whole = mask * (len(data) // 4 + 1)
-    return (int.from_bytes(data, "big") ^ int.from_bytes(whole[: len(data)], "big")).to_bytes(len(data), "big")
+    return (int.from_bytes(data, "big") ^ int.from_bytes(whole[: len(data)], "big")).to_bytes(
+        len(data), "big"
+    )

@@ -1,9 +1,11 @@
-"""Calls a function in a helper process that can be given up on: for what a stranger's library, or a stranger's pattern, does with a stranger's file.
+"""Calls a function in a helper process that can be given up on: for what a stranger's library, or a
+stranger's pattern, does with a stranger's file.
 
-Whatever happens there (it raises, computes for ever, eats memory, crashes) is one GaveUp here. The helper is started with the first call,
-used again by the next ones, and killed when a call is given up or stopped; the next call starts another. It ends with this process,
-which it notices by the end of its standard input; a call that is running then ends by its own limit. It stays in this process's session:
-whoever clears up after a killed worker finds it.
+Whatever happens there (it raises, computes for ever, eats memory, crashes) is one GaveUp here. The
+helper is started with the first call, used again by the next ones, and killed when a call is given
+up or stopped; the next call starts another. It ends with this process, which it notices by the end
+of its standard input; a call that is running then ends by its own limit. It stays in this process's
+session: whoever clears up after a killed worker finds it.
 """
 
 import atexit
@@ -23,14 +25,17 @@ from jobsync.base.errors import JobsyncError
 
 SECONDS = 2.0  # of computing that a call may take
 MEMORY = 1 << 30  # bytes of address space that the helper may take
-WAITING = 10  # times as long a call may take by the clock: what waits doesn't compute, and a busy machine lets nobody compute
+# times as long a call may take by the clock: what waits doesn't compute, and a busy machine lets
+# nobody compute
+WAITING = 10
 STARTING = 60  # seconds by the clock that a helper may take to start
 IDLE = 60  # seconds without a call after which a helper ends by itself
 TICK = 0.05  # seconds between two looks whether the call is still wanted
 CHUNK = 1 << 16
 LENGTH = struct.Struct(">Q")
 DONE, FAILED = "done", "failed"
-# What the helper runs: the packages above the modules stay empty, as theirs would import the whole application, which takes seconds
+# What the helper runs: the packages above the modules stay empty, as theirs would import the whole
+# application, which takes seconds
 START = """
 import sys, types
 sys.path[:] = {path}
@@ -43,7 +48,10 @@ serve()
 
 
 class GaveUp(JobsyncError):
-    """The call was given up. The message says why, and goes behind the name of what was called: "took more than 2 s"."""
+    """The call was given up.
+
+    The message says why, and goes behind the name of what was called: "took more than 2 s".
+    """
 
 
 class _Ended(Exception):
@@ -55,10 +63,13 @@ class _Ended(Exception):
 
 
 def call(function, *arguments, seconds=SECONDS, check=lambda: None):
-    """Return `function(*arguments)`, done in the helper process. Raises GaveUp for whatever goes wrong there, and what check() raises.
+    """Return `function(*arguments)`, done in the helper process. Raises GaveUp for whatever goes
+    wrong there, and what check() raises.
 
-    function: a module's own, given by its name; the helper imports that module, but not the `__init__` of jobsync and its packages.
-    Arguments and result are pickled. seconds: of computing that it may take. check() is called every now and then meanwhile.
+    function: a module's own, given by its name; the helper imports that module, but not the
+    `__init__` of jobsync and its packages.
+    Arguments and result are pickled. seconds: of computing that it may take. check() is called
+    every now and then meanwhile.
     """
     return _helper.call(function, arguments, seconds, check)
 
@@ -99,7 +110,8 @@ class Helper:
     def _ask(self, message, seconds, check):
         """Return the helper's answer. Raises GaveUp when it gives none.
 
-        One that was killed from outside or had been idle for long may end just as this call comes: another one is asked then, once.
+        One that was killed from outside or had been idle for long may end just as this call comes:
+        another one is asked then, once.
         """
         for is_last in (False, True):
             if self._process is None or self._process.poll() is not None:
@@ -124,7 +136,9 @@ class Helper:
             os.set_blocking(self._process.stdin.fileno(), False)
             self._exchange(b"", STARTING, check)
         except (OSError, TimeoutError, _Ended) as error:
-            raise GaveUp(f"could not be given a helper process ({type(error).__name__}: {error})") from None
+            raise GaveUp(
+                f"could not be given a helper process ({type(error).__name__}: {error})"
+            ) from None
 
     def _exchange(self, data, seconds, check):
         """Send bytes and return the bytes of one answer. Raises TimeoutError and _Ended."""
@@ -141,7 +155,10 @@ class Helper:
                 if not piece:
                     raise _Ended(self._process.wait())
                 answer += piece
-                if len(answer) >= LENGTH.size and len(answer) == LENGTH.size + LENGTH.unpack_from(answer)[0]:
+                if (
+                    len(answer) >= LENGTH.size
+                    and len(answer) == LENGTH.size + LENGTH.unpack_from(answer)[0]
+                ):
                     return bytes(answer[LENGTH.size :])
             check()
             if time.monotonic() > deadline:
@@ -170,7 +187,11 @@ def how_it_ended(code, seconds):
     """Return how a call went that ended its process with this exit code."""
     if code == -signal.SIGPROF:
         return took_too_long(seconds)
-    return f"ended its process ({signal.Signals(-code).name})" if code < 0 else f"ended its process (exit code {code})"
+    return (
+        f"ended its process ({signal.Signals(-code).name})"
+        if code < 0
+        else f"ended its process (exit code {code})"
+    )
 
 
 _helper = Helper()
@@ -217,7 +238,10 @@ OUT_OF_MEMORY = pickle.dumps((FAILED, f"took more than {MEMORY >> 20:,} MiB of m
 
 
 def answer_to(message):
-    """Do a call and return its pickled (DONE, result) or (FAILED, reason). One that computes for too long ends the process by SIGPROF."""
+    """Do a call and return its pickled (DONE, result) or (FAILED, reason).
+
+    One that computes for too long ends the process by SIGPROF.
+    """
     try:
         seconds, function, arguments = pickle.loads(message)
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -1,7 +1,8 @@
-"""`test_job_generator`: children that write log lines, have children of their own and fail as often as they are told to.
+"""`test_job_generator`: children that write log lines, have children of their own and fail as often
+as they are told to.
 
-Everything is drawn from `seed` and the child's place in the tree, so it doesn't matter which worker does what, and when. A retry writes
-the same lines again, but draws anew whether it fails.
+Everything is drawn from `seed` and the child's place in the tree, so it doesn't matter which worker
+does what, and when. A retry writes the same lines again, but draws anew whether it fails.
 """
 
 import threading
@@ -18,8 +19,20 @@ MAX_LINES = 10_000_000
 SHARES = {"info": 80, "warning": 15, "error": 5}
 
 THINGS = (
-    "accounts", "billing", "catalogue", "gateway", "inventory", "mailer", "orders",
-    "parser", "reports", "scheduler", "search", "sessions", "storage", "uploads",
+    "accounts",
+    "billing",
+    "catalogue",
+    "gateway",
+    "inventory",
+    "mailer",
+    "orders",
+    "parser",
+    "reports",
+    "scheduler",
+    "search",
+    "sessions",
+    "storage",
+    "uploads",
 )
 SAYINGS = {
     "info": (
@@ -47,14 +60,18 @@ SAYINGS = {
 class GeneratorOptions(Schema):
     """How much of everything.
 
-    worker_count: children of the step. log_count: lines of each. log_delay_ms: time between two lines. failure_rate: 0 (none) to 1 (all).
-    child_count: children of each child, with half its lines; recursion_depth: how many levels of those.
+    worker_count: children of the step. log_count: lines of each. log_delay_ms: time between two
+    lines. failure_rate: 0 (none) to 1 (all).
+    child_count: children of each child, with half its lines; recursion_depth: how many levels of
+    those.
     """
 
     worker_count = WholeNumber(0, 100_000, load_default=3)
     log_count = WholeNumber(0, 1_000_000, load_default=60)
     log_delay_ms = WholeNumber(0, 60_000, load_default=20)
-    failure_rate = fields.Float(load_default=0.0, validate=validate.Range(0, 1, error="must be a number from 0 to 1"))
+    failure_rate = fields.Float(
+        load_default=0.0, validate=validate.Range(0, 1, error="must be a number from 0 to 1")
+    )
     child_count = WholeNumber(0, 1000, load_default=0)
     recursion_depth = WholeNumber(0, 20, load_default=0)
     seed = WholeNumber(-(2**63), 2**63 - 1, load_default=1)
@@ -63,7 +80,9 @@ class GeneratorOptions(Schema):
     def check_size(self, options, **_):
         children, lines = count_all(options)
         if children > MAX_CHILDREN:
-            raise ValidationError(f"would make more than {MAX_CHILDREN:,} children in all", "worker_count")
+            raise ValidationError(
+                f"would make more than {MAX_CHILDREN:,} children in all", "worker_count"
+            )
         if lines > MAX_LINES:
             raise ValidationError(f"would make more than {MAX_LINES:,} lines in all", "log_count")
 
@@ -81,12 +100,20 @@ def count_all(options):
 
 @step("test_job_generator", options=GeneratorOptions, batch=True)
 def test_job_generator(context, unit):
-    """Write the lines, spawn the children, and maybe fail. Input: {"path": [2, 1], "lines": n}. Result: {"worker", "lines", "levels"}."""
+    """Write the lines, spawn the children, and maybe fail.
+
+    Input: {"path": [2, 1], "lines": n}. Result: {"worker", "lines", "levels"}.
+    """
     levels = _write_lines(context, unit)
     _spawn_children(context, unit)
     options, worker = context.options, _worker(unit["path"])
-    if Random(f"{options['seed']}/{worker}/attempt {context.attempt}").random() < options["failure_rate"]:
-        raise StepFailed(f"worker {worker} failed as it was told to (failure_rate {options['failure_rate']:g})")
+    if (
+        Random(f"{options['seed']}/{worker}/attempt {context.attempt}").random()
+        < options["failure_rate"]
+    ):
+        raise StepFailed(
+            f"worker {worker} failed as it was told to (failure_rate {options['failure_rate']:g})"
+        )
     return {"worker": worker, "lines": unit["lines"], "levels": levels}
 
 
@@ -126,7 +153,11 @@ def _spawn_children(context, unit):
 def _write_lines(context, unit):
     """Write the lines at their pace, and return how many there were of each level."""
     worker, options = _worker(unit["path"]), context.options
-    name = f"worker {worker}/{options['worker_count']}" if len(unit["path"]) == 1 else f"worker {worker}"
+    name = (
+        f"worker {worker}/{options['worker_count']}"
+        if len(unit["path"]) == 1
+        else f"worker {worker}"
+    )
     random = Random(f"{options['seed']}/{worker}")
     levels = dict.fromkeys(SHARES, 0)
     stopped = threading.Event()
@@ -142,4 +173,6 @@ def _write_lines(context, unit):
 
 
 def _saying(random, level):
-    return random.choice(SAYINGS[level]).format(thing=random.choice(THINGS), count=random.randint(2, 400), ms=random.randint(3, 4000))
+    return random.choice(SAYINGS[level]).format(
+        thing=random.choice(THINGS), count=random.randint(2, 400), ms=random.randint(3, 4000)
+    )

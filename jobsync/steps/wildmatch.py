@@ -1,9 +1,12 @@
-"""Patterns as git reads them, `*.py` and `docs/**/[a-z]?.md`, as regular expressions that never take long.
+"""Patterns as git reads them, `*.py` and `docs/**/[a-z]?.md`, as regular expressions that never
+take long.
 
-Within a name the first place where what stands between two stars fits is as good as any later one, and so it is with the folders between
-two `**`. So neither is ever tried again (atomic groups), and a match takes at most the length of the pattern times that of the path.
+Within a name the first place where what stands between two stars fits is as good as any later one,
+and so it is with the folders between two `**`. So neither is ever tried again (atomic groups), and
+a match takes at most the length of the pattern times that of the path.
 
-git compares bytes: `?` is one of them. For that give both, pattern and path, as `as_bytes` returns them.
+git compares bytes: `?` is one of them. For that give both, pattern and path, as `as_bytes` returns
+them.
 """
 
 import re
@@ -38,7 +41,9 @@ class Deep(NamedTuple):
 
 
 class BadPattern(ValueError):
-    """The pattern can match nothing: it ends within brackets or after a backslash, names an unknown class, or is too long."""
+    """The pattern can match nothing: it ends within brackets or after a backslash, names an
+    unknown class, or is too long.
+    """
 
 
 def as_bytes(text):
@@ -53,7 +58,8 @@ def compile_pattern(pattern):
 
 
 def translate(pattern):
-    """Return the expression that fits a whole path, or the beginning of a path that goes on with what is put behind it. Raises BadPattern.
+    """Return the expression that fits a whole path, or the beginning of a path that goes on with
+    what is put behind it. Raises BadPattern.
 
     pattern: without a slash at its begin or end; one without any slash is for names.
     """
@@ -61,7 +67,8 @@ def translate(pattern):
         raise BadPattern
     special = SPECIAL.search(pattern)
     plain = special.start() if special else len(pattern)
-    # As in git, what stands before the first special character is compared by itself, and the pattern begins behind it: `a**` is `a` and `**`.
+    # As in git, what stands before the first special character is compared by itself, and the
+    # pattern begins behind it: `a**` is `a` and `**`.
     return f"(?s:{re.escape(pattern[:plain])}{_expression(_tokens(pattern[plain:]))})"
 
 
@@ -72,8 +79,12 @@ def _tokens(pattern):
         letter = pattern[at]
         if letter == "*":
             end = STARS.match(pattern, at).end()
-            is_name = (at == 0 or pattern[at - 1] == "/") and (end == len(pattern) or pattern.startswith(("/", "\\/"), end))
-            yield Deep(least=int(pattern.startswith("\\", end))) if end - at > 1 and is_name else STAR
+            is_name = (at == 0 or pattern[at - 1] == "/") and (
+                end == len(pattern) or pattern.startswith(("/", "\\/"), end)
+            )
+            yield (
+                Deep(least=int(pattern.startswith("\\", end))) if end - at > 1 and is_name else STAR
+            )
             at = end
         elif letter == "[":
             expression, at = _brackets(pattern, at + 1)
@@ -82,12 +93,16 @@ def _tokens(pattern):
             at += letter == "\\"
             if at == len(pattern):
                 raise BadPattern
-            yield SLASH if pattern[at] == "/" else "[^/]" if letter == "?" else re.escape(pattern[at])
+            yield (
+                SLASH if pattern[at] == "/" else "[^/]" if letter == "?" else re.escape(pattern[at])
+            )
             at += 1
 
 
 def _brackets(pattern, at):
-    """Return the expression of what stands in brackets, and where it ends. at: behind the opening one. Raises BadPattern."""
+    """Return the expression of what stands in brackets, and where it ends. at: behind the
+    opening one. Raises BadPattern.
+    """
     negated = pattern[at : at + 1] in ("!", "^")
     at += negated
     found, before, begin = [], "", at
@@ -112,7 +127,9 @@ def _brackets(pattern, at):
 
 
 def _letter(pattern, at):
-    """Return the character at a place within brackets, which a backslash may stand before, and the place behind it. Raises BadPattern."""
+    """Return the character at a place within brackets, which a backslash may stand before, and
+    the place behind it. Raises BadPattern.
+    """
     at += pattern[at : at + 1] == "\\"
     if at >= len(pattern):
         raise BadPattern
@@ -125,7 +142,8 @@ def _expression(tokens):
     first = "".join(_block(*block) for block in blocks)
     if deep and not names:
         return first + ".*"
-    # The last block has to reach the end, so it may have to be tried at more than the first place that fits.
+    # The last block has to reach the end, so it may have to be tried at more than the first place
+    # that fits.
     return first + (_folders(deep) if deep else "") + "/".join(map(_name, names))
 
 

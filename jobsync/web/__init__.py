@@ -1,4 +1,7 @@
-"""The pages' door: HTML that is complete and right as served. Scripts only keep it current, and everything works without them."""
+"""The pages' door: HTML that is complete and right as served.
+
+Scripts only keep it current, and everything works without them.
+"""
 
 from jobsync.web import assets, filters, listing, parts, starting, steering, styleguide, tables
 from jobsync.web.problem import show_error

@@ -1,6 +1,8 @@
-"""Scripts, styles, pictures and pages as they are sent: gzipped; scripts and styles without comments and white space, made once and kept.
+"""Scripts, styles, pictures and pages as they are sent: gzipped; scripts and styles without
+comments and white space, made once and kept.
 
-So the sources can say why and the pages stay light, with no build step. `flask --debug` sends the sources as they are.
+So the sources can say why and the pages stay light, with no build step. `flask --debug` sends the
+sources as they are.
 """
 
 import gzip
@@ -26,12 +28,16 @@ LARGEST = 16 * 1024 * 1024  # bytes of a file, as all of it is kept
 WORTH_IT = 1400  # bytes of a page: what is shorter goes in one packet anyway
 NEVER = "vendor"  # third-party files are sent to the letter, as their sums say
 
-mimetypes.add_type("text/javascript", ".js")  # whatever the machine's own table says: a browser runs no module of another type
+# whatever the machine's own table says: a browser runs no module of another type
+mimetypes.add_type("text/javascript", ".js")
 
 
 @dataclass(frozen=True)
 class Asset:
-    """A file as it is sent. `made_of` is the file's time and size, `zipped` is None where that saves nothing."""
+    """A file as it is sent.
+
+    `made_of` is the file's time and size, `zipped` is None where that saves nothing.
+    """
 
     made_of: tuple
     mimetype: str
@@ -48,7 +54,10 @@ class Assets:
         self._kept = {}
 
     def get(self, name, is_raw=False):
-        """Return the Asset of a file. Raises werkzeug's NotFound for what isn't a file of the folder."""
+        """Return the Asset of a file.
+
+        Raises werkzeug's NotFound for what isn't a file of the folder.
+        """
         path = _inside(self._folder, name)
         stat = path.stat()
         made_of = (stat.st_mtime_ns, stat.st_size, is_raw)
@@ -69,13 +78,21 @@ def _make(path, made_of, is_raw):
     try:
         body = read_regular(path, LARGEST)
     except (Unfit, OSError) as error:
-        raise NotFound(f"/static/{path.name} can't be sent: it {error}." if isinstance(error, Unfit) else None) from error
+        raise NotFound(
+            f"/static/{path.name} can't be sent: it {error}." if isinstance(error, Unfit) else None
+        ) from error
     minify = MINIFIERS.get(path.suffix)
     if minify and not is_raw and NEVER not in path.parts:
         body = minify(body.decode()).encode()
     mimetype = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     zipped = gzip.compress(body, 9, mtime=0) if mimetype.startswith(TEXT) else body
-    return Asset(made_of, mimetype, body, zipped if len(zipped) < len(body) else None, hashlib.sha256(body).hexdigest()[:16])
+    return Asset(
+        made_of,
+        mimetype,
+        body,
+        zipped if len(zipped) < len(body) else None,
+        hashlib.sha256(body).hexdigest()[:16],
+    )
 
 
 def init_app(app):
@@ -86,13 +103,20 @@ def init_app(app):
     def send(filename):
         return _response(assets.get(filename, is_raw=current_app.debug))
 
-
     app.after_request(_zip_page)
 
 
 def _zip_page(response):
-    """Gzip a page for those who take it. Its ETag becomes a weak one: the same page, not the same bytes."""
-    if response.mimetype != "text/html" or response.direct_passthrough or response.is_streamed or response.content_encoding:
+    """Gzip a page for those who take it.
+
+    Its ETag becomes a weak one: the same page, not the same bytes.
+    """
+    if (
+        response.mimetype != "text/html"
+        or response.direct_passthrough
+        or response.is_streamed
+        or response.content_encoding
+    ):
         return response
     response.vary.add("Accept-Encoding")
     if request.accept_encodings["gzip"] > 0 and response.calculate_content_length() > WORTH_IT:
@@ -106,7 +130,11 @@ def _zip_page(response):
 
 def _response(asset):
     is_zipped = asset.zipped is not None and request.accept_encodings["gzip"] > 0
-    response = Response(asset.zipped if is_zipped else asset.body, mimetype=asset.mimetype, headers={"Cache-Control": "no-cache"})
+    response = Response(
+        asset.zipped if is_zipped else asset.body,
+        mimetype=asset.mimetype,
+        headers={"Cache-Control": "no-cache"},
+    )
     if asset.zipped is not None:
         response.vary.add("Accept-Encoding")
     if is_zipped:

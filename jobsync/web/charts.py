@@ -9,7 +9,10 @@ FROM = 4  # letters of a label that may be too wide, for the space around it
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the whole. `start` and `share` in percent, `colour` a class; `is_wide` where its name fits into the bar."""
+    """A share of the whole.
+
+    `start` and `share` in percent, `colour` a class; `is_wide` where its name fits into the bar.
+    """
 
     name: str
     value: int
@@ -38,7 +41,9 @@ class Bar:
 
 
 def stacked(amounts, of):
-    """Return the Bar of `[(name, amount)]`, what is beyond six parts as one; None where there is nothing to share out."""
+    """Return the Bar of `[(name, amount)]`, what is beyond six parts as one; None where there
+    is nothing to share out.
+    """
     counted = [(name, amount) for name, amount in amounts if _is_amount(amount) and amount > 0]
     total = sum(amount for _, amount in counted)
     if not total or len(counted) != sum(1 for _, amount in amounts if amount):
@@ -59,5 +64,12 @@ def _placed(named, total):
     start = 0
     for name, amount, colour in named:
         share = amount * 100 / total
-        yield Part(name, amount, round(start, 3), round(share, 3), colour, share >= LETTER * (len(name) + FROM))
+        yield Part(
+            name,
+            amount,
+            round(start, 3),
+            round(share, 3),
+            colour,
+            share >= LETTER * (len(name) + FROM),
+        )
         start += share

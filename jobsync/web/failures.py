@@ -1,4 +1,6 @@
-"""What failed in a job, for the panel on its page: which steps, which children, why, and the last lines before."""
+"""What failed in a job, for the panel on its page: which steps, which children, why, and the
+last lines before.
+"""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +18,9 @@ LINES_SERVED = 500  # of an expanded step with its page
 
 @dataclass(frozen=True)
 class FailedChild:
-    """A child that failed, why, and its last lines (as `logs.page` has them); `last_line` is the number of the last, None for none."""
+    """A child that failed, why, and its last lines (as `logs.page` has them); `last_line` is
+    the number of the last, None for none.
+    """
 
     name: str
     error: str
@@ -29,7 +33,10 @@ class FailedChild:
 
 @dataclass(frozen=True)
 class Failure:
-    """What failed in a step. `step` is as in structure; `lines` are the last ones before the failure."""
+    """What failed in a step.
+
+    `step` is as in structure; `lines` are the last ones before the failure.
+    """
 
     step: dict
     tolerated: int
@@ -42,9 +49,14 @@ class Failure:
         return self.step["children"][FAILED] - len(self.children)
 
     def address(self, line):
-        """Return the address that opens the step at a line, without scripts as well: those serve the last lines of a failed step only."""
+        """Return the address that opens the step at a line, without scripts as well: those
+        serve the last lines of a failed step only.
+        """
         name, here = self.step["name"], f"#{self.step['name']}:{line}"
-        is_served = self.step["status"] in (FAILED, RUNNING) and line > self.step["log_count"] - LINES_SERVED
+        is_served = (
+            self.step["status"] in (FAILED, RUNNING)
+            and line > self.step["log_count"] - LINES_SERVED
+        )
         return here if is_served else f"?open={name}&before={line + 1}{here}"
 
 
@@ -59,7 +71,9 @@ class Failures:
     @property
     def says_why(self):
         """Say whether what the job's error says is said by the items too. A time-out isn't."""
-        return any((self.error or "").startswith(f"{failure.step['name']}: ") for failure in self.items)
+        return any(
+            (self.error or "").startswith(f"{failure.step['name']}: ") for failure in self.items
+        )
 
     def of(self, name):
         """Return the Failure of a step, None for none."""
@@ -67,17 +81,26 @@ class Failures:
 
 
 def find_failures(structure, details):
-    """Return the Failures of a job as `structure` tells of it: what failed later is left out. details: as of `store.step_details`."""
+    """Return the Failures of a job as `structure` tells of it: what failed later is left out.
+    details: as of `store.step_details`.
+    """
     details = {step["name"]: step for step in details}
-    failed = [step for step in structure["steps"] if step["status"] == FAILED or step["children"][FAILED]]
+    failed = [
+        step for step in structure["steps"] if step["status"] == FAILED or step["children"][FAILED]
+    ]
     failed.sort(key=lambda step: step["status"] != FAILED)  # those that are tolerated come last
-    items = [_failure(step, details[step["name"]], place < STEPS_WITH_LINES) for place, step in enumerate(in_turns(failed[:STEPS]))]
+    items = [
+        _failure(step, details[step["name"]], place < STEPS_WITH_LINES)
+        for place, step in enumerate(in_turns(failed[:STEPS]))
+    ]
     return Failures(items, len(failed) - len(items), structure["error"])
 
 
 def _failure(step, about, has_lines):
     known = min(CHILDREN, step["children"][FAILED])
-    children = [_child(step, about, row) for row in in_turns(store.failed_children(about["pk"], known))]
+    children = [
+        _child(step, about, row) for row in in_turns(store.failed_children(about["pk"], known))
+    ]
     lines = []
     if has_lines and step["status"] == FAILED:
         lines = children[0].lines if children else _last_of_step(step, about)
@@ -85,10 +108,21 @@ def _failure(step, about, has_lines):
 
 
 def _child(step, about, row):
-    lines = logs.last_lines_of(step["name"], about["pk"], step["log_count"], row.pk, row.finished_at, LINES)
+    lines = logs.last_lines_of(
+        step["name"], about["pk"], step["log_count"], row.pk, row.finished_at, LINES
+    )
     return FailedChild(row.name, row.error or "", lines)
 
 
 def _last_of_step(step, about):
-    """Return the last lines of a step that failed by itself, as when its planning did: those that are no child's."""
-    return logs.last_lines_of(step["name"], about["pk"], step["log_count"], None, step["finished_at"] and milliseconds(step["finished_at"]), LINES)
+    """Return the last lines of a step that failed by itself, as when its planning did: those
+    that are no child's.
+    """
+    return logs.last_lines_of(
+        step["name"],
+        about["pk"],
+        step["log_count"],
+        None,
+        step["finished_at"] and milliseconds(step["finished_at"]),
+        LINES,
+    )

@@ -1,4 +1,7 @@
-"""How values look on a page. `static/js/show.js` shows the same values in the same way when they change."""
+"""How values look on a page.
+
+`static/js/show.js` shows the same values in the same way when they change.
+"""
 
 from datetime import UTC, datetime
 
@@ -10,7 +13,15 @@ MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 def init_app(app):
     """Make them known to the templates."""
-    app.jinja_env.filters.update(number=number, moment=moment, clock=clock, plain=plain, times=times, day_time=day_time, lasting=lasting)
+    app.jinja_env.filters.update(
+        number=number,
+        moment=moment,
+        clock=clock,
+        plain=plain,
+        times=times,
+        day_time=day_time,
+        lasting=lasting,
+    )
     app.jinja_env.globals.update(took=took, elapsed=elapsed, now=now)
 
 
@@ -20,16 +31,23 @@ def number(value):
 
 
 def moment(time):
-    """Return `2026-11-22 13:00:00 UTC` for an ISO time, "" for None. Scripts put the viewer's own time zone there."""
+    """Return `2026-11-22 13:00:00 UTC` for an ISO time, "" for None.
+
+    Scripts put the viewer's own time zone there.
+    """
     return f"{time[:10]} {time[11:19]} UTC" if time else ""
 
 
 def day_time(time):
-    """Return `22 Nov, 13:00 UTC` for an ISO time, with the year if it isn't this one, "" for None."""
+    """Return `22 Nov, 13:00 UTC` for an ISO time, with the year if it isn't this one, "" for
+    None.
+    """
     if not time:
         return ""
     moment = datetime.fromisoformat(time)
-    year = "" if moment.year == datetime.fromtimestamp(now() / 1000, UTC).year else f" {moment.year}"
+    year = (
+        "" if moment.year == datetime.fromtimestamp(now() / 1000, UTC).year else f" {moment.year}"
+    )
     return f"{moment.day} {MONTHS[moment.month - 1]}{year}, {time[11:16]} UTC"
 
 
@@ -42,11 +60,16 @@ def took(start, end):
     """Return how long it was between two ISO times, "" unless both are there."""
     if not (start and end):
         return ""
-    return lasting((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000)
+    return lasting(
+        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds() * 1000
+    )
 
 
 def lasting(ms, is_rough=False):
-    """Return a duration: `0.3 s`, `2 min 05 s`, `3 h 02 min`. A rough one is in whole seconds: what ticks would flicker otherwise."""
+    """Return a duration: `0.3 s`, `2 min 05 s`, `3 h 02 min`.
+
+    A rough one is in whole seconds: what ticks would flicker otherwise.
+    """
     ms = max(0, round(ms))
     seconds, minutes = ms // 1000, ms // 60_000
     if seconds < 60:
@@ -57,8 +80,12 @@ def lasting(ms, is_rough=False):
 
 
 def elapsed(start, end, at):
-    """Return how long something took, or has taken by `at` (ms) if it goes on; "" if it hasn't begun."""
-    return took(start, end) if end or not start else lasting(at - milliseconds(start), is_rough=True)
+    """Return how long something took, or has taken by `at` (ms) if it goes on; "" if it hasn't
+    begun.
+    """
+    return (
+        took(start, end) if end or not start else lasting(at - milliseconds(start), is_rough=True)
+    )
 
 
 def times(step):
@@ -68,4 +95,7 @@ def times(step):
     begun, ended = (step[name] and step[name][11:19] for name in ("started_at", "finished_at"))
     if not ended:
         return f"{step['status']}, started {begun} UTC"
-    return f"{step['status']}, {begun} to {ended} UTC, took {took(step['started_at'], step['finished_at'])}"
+    return (
+        f"{step['status']}, {begun} to {ended} UTC, "
+        f"took {took(step['started_at'], step['finished_at'])}"
+    )

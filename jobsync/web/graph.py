@@ -1,7 +1,8 @@
-"""A definition's steps as a picture: from left to right, what runs side by side one above the other, arrows from what a step depends on.
+"""A definition's steps as a picture: from left to right, what runs side by side one above the
+other, arrows from what a step depends on.
 
-Every step stands one column after the last that it depends on. An arrow over several columns gets a row of its own in those between, so that
-it passes no step.
+Every step stands one column after the last that it depends on. An arrow over several columns gets a
+row of its own in those between, so that it passes no step.
 """
 
 from dataclasses import dataclass
@@ -42,12 +43,17 @@ class Drawing:
 
 
 def draw(steps):
-    """Return the Drawing of steps (with `name`, `type` and `depends`), or None of a single one or of too many for a picture."""
+    """Return the Drawing of steps (with `name`, `type` and `depends`), or None of a single one
+    or of too many for a picture.
+    """
     named = {step.name: step for step in steps}
     if not 1 < len(named) <= MOST_STEPS:
         return None
     depths = _depths(named)
-    if sum(depths[step.name] - depths[name] for step in steps for name in step.depends) > MOST_PIECES:
+    if (
+        sum(depths[step.name] - depths[name] for step in steps for name in step.depends)
+        > MOST_PIECES
+    ):
         return None
     columns = _ordered(_columns(named, depths), named)
     most = max(map(len, columns))
@@ -66,13 +72,17 @@ def draw(steps):
 def _depths(named):
     """Return `{name: column}`."""
     depths = {}
-    for name in TopologicalSorter({name: step.depends for name, step in named.items()}).static_order():
+    for name in TopologicalSorter(
+        {name: step.depends for name, step in named.items()}
+    ).static_order():
         depths[name] = max((depths[before] + 1 for before in named[name].depends), default=0)
     return depths
 
 
 def _columns(named, depths):
-    """Return the columns as lists of `(name, is_step)`, which is false where only arrows from that step pass."""
+    """Return the columns as lists of `(name, is_step)`, which is false where only arrows from
+    that step pass.
+    """
     columns = [[] for _ in range(max(depths.values()) + 1)]
     reach = dict(depths)
     for name, step in named.items():
@@ -85,11 +95,19 @@ def _columns(named, depths):
 
 
 def _ordered(columns, named):
-    """Return the columns with each entry as near as may be to what comes before it, so that few arrows cross."""
+    """Return the columns with each entry as near as may be to what comes before it, so that few
+    arrows cross.
+    """
     place = {name: at for at, name in enumerate(named)}
     rows, ordered = {}, []
     for column in columns:
-        keys = {(name, is_step): (_mean([rows[before] for before in (named[name].depends if is_step else [name])]), place[name]) for name, is_step in column}
+        keys = {
+            (name, is_step): (
+                _mean([rows[before] for before in (named[name].depends if is_step else [name])]),
+                place[name],
+            )
+            for name, is_step in column
+        }
         ordered.append(sorted(column, key=keys.get))
         rows.update({name: row - len(column) / 2 for row, (name, _) in enumerate(ordered[-1])})
     return ordered
@@ -100,7 +118,9 @@ def _mean(values):
 
 
 def _width(steps):
-    return max(len(_short(text)) * LETTER + PADDING for step in steps for text in (step.name, step.type))
+    return max(
+        len(_short(text)) * LETTER + PADDING for step in steps for text in (step.name, step.type)
+    )
 
 
 def _short(name):
@@ -113,7 +133,9 @@ def _path(places, start, end, depths):
     for depth in range(depths[start] + 1, depths[end] + 1):
         before, place = place, places[start if depth < depths[end] else end, depth]
         turn = before.x + before.width + GAP / 2
-        path.append(f"C{turn:g} {before.middle:g} {turn:g} {place.middle:g} {place.x:g} {place.middle:g}")
+        path.append(
+            f"C{turn:g} {before.middle:g} {turn:g} {place.middle:g} {place.x:g} {place.middle:g}"
+        )
         if depth < depths[end]:
             path.append(f"H{place.x + place.width}")
     return "".join(path)

@@ -1,4 +1,6 @@
-"""What the page of one job shows: its steps with their lines, how far it has come, its timeline and what failed."""
+"""What the page of one job shows: its steps with their lines, how far it has come, its timeline
+and what failed.
+"""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,14 +20,17 @@ from jobsync.web.timeline import empty_timeline, timeline
 
 STEPS_WITH_LINES = 20  # more expanded ones are served without; scripts fetch theirs
 SERVED = 1024 * 1024  # bytes of lines: a page is rendered whole; scripts fetch the rest
-SERVED_IF_ASKED = 128 * 1024  # of a step that the address asks for, whatever the steps before it took
+# of a step that the address asks for, whatever the steps before it took
+SERVED_IF_ASKED = 128 * 1024
 NO_LINES = {"items": []}
 ROUGH = 10_000  # ms: what usually takes longer is said without tenths of a second
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What an address asks for: which steps are open, and for those the lines before a line, and the lowest level shown."""
+    """What an address asks for: which steps are open, and for those the lines before a line,
+    and the lowest level shown.
+    """
 
     opened: tuple = ()
     before: int | None = None
@@ -34,15 +39,21 @@ class Asked:
     @classmethod
     def of(cls, args):
         level = args.get("level")
-        return cls(tuple(args.getlist("open")), args.get("before", type=int), level if level in LEVELS else LEVELS[0])
+        return cls(
+            tuple(args.getlist("open")),
+            args.get("before", type=int),
+            level if level in LEVELS else LEVELS[0],
+        )
 
 
 @dataclass(frozen=True)
 class StepView:
-    """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and its lines if it is expanded.
+    """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and
+    its lines if it is expanded.
 
-    `level` is the lowest level of these lines, `usual` how long it takes in words, `is_taken_up_again` as in the store. `is_cut`: there are
-    more lines of that level than the page has room for.
+    `level` is the lowest level of these lines, `usual` how long it takes in words,
+    `is_taken_up_again` as in the store. `is_cut`: there are more lines of that level than the page
+    has room for.
     """
 
     shown: dict
@@ -65,7 +76,9 @@ class StepView:
 
     @property
     def has_earlier(self):
-        """Say whether there are lines of that level before the first one, as far as is known without looking."""
+        """Say whether there are lines of that level before the first one, as far as is known
+        without looking.
+        """
         if self.level == LEVELS[0]:
             return bool(self.lines) and self.first_line > 1
         return self.is_cut or len(self.lines) == LINES_SERVED
@@ -76,26 +89,36 @@ class StepView:
 
 
 def parts(structure, asked):
-    """Return what the template needs beside the job and its structure: `steps`, `failures`, `timeline`, `progress`."""
+    """Return what the template needs beside the job and its structure: `steps`, `failures`,
+    `timeline`, `progress`.
+    """
     job_id, moment = structure["job_id"], now()
     details = store.step_details(job_id)
     if not details:
         store.job_exists(job_id)  # raises: it was deleted this moment
-    failures = contained("What failed", lambda: find_failures(structure, details), Failures([], 0, structure["error"]))
+    failures = contained(
+        "What failed",
+        lambda: find_failures(structure, details),
+        Failures([], 0, structure["error"]),
+    )
     steps = _steps(structure, details, asked, failures)
     depends = {step["name"]: step["depends"] for step in details}
     again = {step.shown["name"] for step in steps if step.is_taken_up_again}
     return {
         "steps": steps,
         "failures": failures,
-        "timeline": contained("The timeline", lambda: timeline(structure, depends, moment), empty_timeline(structure)),
+        "timeline": contained(
+            "The timeline", lambda: timeline(structure, depends, moment), empty_timeline(structure)
+        ),
         "progress": contained("The progress", lambda: progress(structure, moment, again), (0, "")),
     }
 
 
 def _steps(structure, details, asked, failures):
     about = {step["name"]: step for step in details}
-    durations = contained("Usual durations", lambda: listing.earlier_durations(structure["job_id"]), {})
+    durations = contained(
+        "Usual durations", lambda: listing.earlier_durations(structure["job_id"]), {}
+    )
     usual = {name: _usual(found) for name, found in durations.items()}
     again = store.steps_taken_up_again(structure["job_id"])
     views, served, room = [], 0, SERVED
@@ -106,10 +129,19 @@ def _steps(structure, details, asked, failures):
         served += has_lines
         level = asked.level if is_asked else LEVELS[0]
         own = max(room, SERVED_IF_ASKED) if is_asked else room
-        find = partial(_lines, structure["job_id"], step, asked.before if is_asked else None, level, own)
-        page = contained(f"The log of {name}", find, NO_LINES) if has_lines and own > 0 else NO_LINES
+        find = partial(
+            _lines, structure["job_id"], step, asked.before if is_asked else None, level, own
+        )
+        page = (
+            contained(f"The log of {name}", find, NO_LINES) if has_lines and own > 0 else NO_LINES
+        )
         room -= sum(LINE_BYTES + json_size(line["message"]) for line in page["items"])
-        more = (usual.get(name, ""), failures.of(name), step["status"] == RUNNING and name in again, "next" in page)
+        more = (
+            usual.get(name, ""),
+            failures.of(name),
+            step["status"] == RUNNING and name in again,
+            "next" in page,
+        )
         views.append(StepView(step, about[name], is_expanded, page["items"], level, *more))
     return views
 
@@ -120,7 +152,11 @@ def _usual(durations):
 
 
 def _lines(job_id, step, before, level, room):
-    """Return a page of a step's last lines before one, of those that `structure` has counted: lines and counts are of one moment."""
+    """Return a page of a step's last lines before one, of those that `structure` has counted:
+    lines and counts are of one moment.
+    """
     end = step["log_count"] + 1
     before = min(max(before or end, 1), end)
-    return logs.page(job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room)
+    return logs.page(
+        job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room
+    )

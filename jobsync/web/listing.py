@@ -1,4 +1,7 @@
-"""The list of jobs: its page, and its numbers alone for pages that are open. Its rows are made in rows.py."""
+"""The list of jobs: its page, and its numbers alone for pages that are open.
+
+Its rows are made in rows.py.
+"""
 
 import hashlib
 
@@ -20,13 +23,21 @@ __all__ = ["blueprint"]
 
 @blueprint.get("/")
 def list_jobs():
-    """Show a page of jobs. The ETag changes with any change of any job, so that asking again costs next to nothing."""
+    """Show a page of jobs.
+
+    The ETag changes with any change of any job, so that asking again costs next to nothing.
+    """
     query = _query()
     wanted = _wanted(query)
     folder = current_app.extensions["jobsync.definitions"]
     definitions, problems = folder.all(), folder.problems()
-    change = listing.present_change()  # what is read below is of this moment or a later one, which does no harm
-    etag = _etag(change, [(item.id, item.name, item.description, item.params) for item in definitions], problems)
+    # what is read below is of this moment or a later one, which does no harm
+    change = listing.present_change()
+    etag = _etag(
+        change,
+        [(item.id, item.name, item.description, item.params) for item in definitions],
+        problems,
+    )
     if request.if_none_match.contains_weak(etag):
         return _with_etag(Response(status=304), etag)
     numbers, next_cursor = listing.find(wanted, query["limit"], query.get("cursor"))
@@ -57,13 +68,17 @@ def list_jobs():
 
 @blueprint.get("/counts")
 def show_counts():
-    """Return the numbers of a list as JSON, `{"change", "counts", "total"}`: what a page that is open asks for when a status changes."""
+    """Return the numbers of a list as JSON, `{"change", "counts", "total"}`: what a page that
+    is open asks for when a status changes.
+    """
     wanted = _wanted(_query())
     etag = _etag(listing.present_change())
     if request.if_none_match.contains_weak(etag):
         return _with_etag(Response(status=304), etag)
     change, counts = _counts(wanted)
-    numbers = jsonify(change=change, counts={"all": sum(counts.values()), **counts}, total=_total(counts, wanted))
+    numbers = jsonify(
+        change=change, counts={"all": sum(counts.values()), **counts}, total=_total(counts, wanted)
+    )
     return _with_etag(numbers, _etag(change))
 
 
@@ -76,16 +91,22 @@ def _query():
 
 
 def _wanted(query):
-    return Wanted(tuple(query["status"]), *(query.get(name) for name in ("definition", "q", "since", "until")))
+    return Wanted(
+        tuple(query["status"]), *(query.get(name) for name in ("definition", "q", "since", "until"))
+    )
 
 
 def _limits(query):
     """Return what the list is limited to besides status, as it stands in an address."""
-    return {name: str(query[name]) for name in ("definition", "q", "since", "until") if name in query}
+    return {
+        name: str(query[name]) for name in ("definition", "q", "since", "until") if name in query
+    }
 
 
 def _address(query):
-    """Return what all links of this list share: its limits, and how many jobs a page has where that isn't the usual."""
+    """Return what all links of this list share: its limits, and how many jobs a page has where
+    that isn't the usual.
+    """
     usual = JobsQuery().load({})["limit"]
     return {**_limits(query), **({} if query["limit"] == usual else {"limit": query["limit"]})}
 
@@ -101,7 +122,9 @@ def _total(counts, wanted):
 
 def _etag(change, *others):
     said = repr([*map(str, others)]).encode("utf-8", "replace")
-    return f"{current_app.extensions['jobsync.web']}-{change}-{hashlib.sha256(said).hexdigest()[:8]}"
+    return (
+        f"{current_app.extensions['jobsync.web']}-{change}-{hashlib.sha256(said).hexdigest()[:8]}"
+    )
 
 
 def _with_etag(response, etag):

@@ -18,7 +18,9 @@ blueprint = Blueprint("pages", __name__)
 
 @blueprint.record
 def _begin(state):
-    """Give this start of the server a name: pages kept by an older one are never taken for current."""
+    """Give this start of the server a name: pages kept by an older one are never taken for
+    current.
+    """
     state.app.extensions["jobsync.web"] = secrets.token_hex(4)
 
 
@@ -33,8 +35,9 @@ def _forbid_stale_copies(response):
 
 @blueprint.get("/jobs/<job_id>")
 def show_job(job_id):
-    """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line, `&level=LEVEL` those of a level or above:
-    what scripts do without asking."""
+    """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line,
+    `&level=LEVEL` those of a level or above: what scripts do without asking.
+    """
     structure = store.structure(job_id)
     job = store.job(job_id)
     return render(
@@ -52,7 +55,9 @@ def show_job(job_id):
 
 @blueprint.get("/jobs/<job_id>/failures")
 def show_failures(job_id):
-    """Show what failed in a job, alone: what a page that is open puts in place when that changes."""
+    """Show what failed in a job, alone: what a page that is open puts in place when that
+    changes.
+    """
     structure = store.structure(job_id)
     details = store.step_details(job_id)
     if not details:

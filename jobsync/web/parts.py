@@ -1,4 +1,6 @@
-"""Parts of a page, each of which may fail without taking the page with it: what can't be shown is said in its place, and logged once."""
+"""Parts of a page, each of which may fail without taking the page with it: what can't be shown
+is said in its place, and logged once.
+"""
 
 import logging
 import traceback
@@ -19,7 +21,9 @@ def init_app(app):
 
 @pass_context
 def part(context, template, what, broken="_broken.html", **values):
-    """Return what a template makes of the values and of what the page was given, or what `broken` does to say that `what` can't be shown."""
+    """Return what a template makes of the values and of what the page was given, or what
+    `broken` does to say that `what` can't be shown.
+    """
     known = {**context.get_all(), "what": what, **values}
 
     def render(name):
@@ -31,7 +35,9 @@ def part(context, template, what, broken="_broken.html", **values):
 
 
 def contained(what, function, instead=None):
-    """Return what `function()` returns, or `instead` where it fails; the failure is logged, the same one (at the same place) once."""
+    """Return what `function()` returns, or `instead` where it fails; the failure is logged, the
+    same one (at the same place) once.
+    """
     try:
         return function()
     except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the page is right without it

@@ -1,4 +1,7 @@
-"""How far a job has come, in words. `static/js/progress.js` says the same in the same way as it goes on."""
+"""How far a job has come, in words.
+
+`static/js/progress.js` says the same in the same way as it goes on.
+"""
 
 from jobsync.base.clock import milliseconds
 from jobsync.status import COMPLETED, PENDING, RUNNING, TERMINAL, UNFINISHED
@@ -9,7 +12,9 @@ LEAST_RUNNING = 5000  # ms
 
 
 def progress(structure, now, taken_up_again=()):
-    """Return `(share, words)`: how much is done (0 to 1) and what is left. now: ms. taken_up_again: names of steps that kept children."""
+    """Return `(share, words)`: how much is done (0 to 1) and what is left. now: ms.
+    taken_up_again: names of steps that kept children.
+    """
     steps = structure["steps"]
     is_over = structure["status"] in TERMINAL
     ended = sum(step["status"] in TERMINAL for step in steps)
@@ -26,15 +31,26 @@ def progress(structure, now, taken_up_again=()):
 
 
 def time_left(steps, now, taken_up_again=()):
-    """Return the ms that the running steps need by the rate of their ended children, None where that would mean nothing.
+    """Return the ms that the running steps need by the rate of their ended children, None where
+    that would mean nothing.
 
-    It does when no step is still to begin, at least 5 children have ended and 5 s have passed. Children kept of an earlier try have no rate.
+    It does when no step is still to begin, at least 5 children have ended and 5 s have passed.
+    Children kept of an earlier try have no rate.
     """
     running = [step for step in steps if step["status"] == RUNNING]
-    if not running or any(step["status"] == PENDING for step in steps) or any(step["name"] in taken_up_again for step in running):
+    if (
+        not running
+        or any(step["status"] == PENDING for step in steps)
+        or any(step["name"] in taken_up_again for step in running)
+    ):
         return None
-    ran = now - min((milliseconds(step["started_at"]) for step in running if step["started_at"]), default=now)
-    ended, left = sum(map(_ended, running)), sum(step["children"][status] for step in running for status in UNFINISHED)
+    ran = now - min(
+        (milliseconds(step["started_at"]) for step in running if step["started_at"]), default=now
+    )
+    ended, left = (
+        sum(map(_ended, running)),
+        sum(step["children"][status] for step in running for status in UNFINISHED),
+    )
     return left * ran / ended if left and ended >= LEAST_ENDED and ran >= LEAST_RUNNING else None
 
 
@@ -61,8 +77,13 @@ def _ended(step):
 
 
 def _share(steps, is_over):
-    """Return how much of a job is done, or of one that is over has completed: each step counts the same, with its children's share."""
+    """Return how much of a job is done, or of one that is over has completed: each step counts
+    the same, with its children's share.
+    """
     whole = {COMPLETED} if is_over else TERMINAL
     children = (lambda step: step["children"][COMPLETED]) if is_over else _ended
-    done = [1 if step["status"] in whole else children(step) / (step["child_count"] or 1) for step in steps]
+    done = [
+        1 if step["status"] in whole else children(step) / (step["child_count"] or 1)
+        for step in steps
+    ]
     return sum(done) / (len(done) or 1)

@@ -1,4 +1,6 @@
-"""How templates become text: as with Flask's `render_template`, but others run in between, since the page of 1,000 steps takes a while."""
+"""How templates become text: as with Flask's `render_template`, but others run in between,
+since the page of 1,000 steps takes a while.
+"""
 
 from flask import current_app
 

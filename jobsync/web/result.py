@@ -1,4 +1,6 @@
-"""A result (any JSON) as sections of figures, facts, texts, tables and charts, ready for the template."""
+"""A result (any JSON) as sections of figures, facts, texts, tables and charts, ready for the
+template.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -11,12 +13,15 @@ MOST_SECTIONS = 100
 MOST_OPEN = 4  # sections of a whole result that stand open; the others are folded
 MOST_FIGURES = 6
 MOST_COUNTS = 6  # a dict of more numbers than that is a table
-MOST_UNLIKE = 6  # dicts with keys of their own that are sections; more of them are a table with gaps
+# dicts with keys of their own that are sections; more of them are a table with gaps
+MOST_UNLIKE = 6
 DEEPEST = 5
 MOST_NAMED = 8  # values of what is nested in a cell
 LONG = 160  # characters from which a text gets a place of its own
-CHARTED = {"categories": "lines", "languages": "lines"}  # tables that are also drawn, by a column of theirs
-FOR_DRAWING = ("treemap",)  # parts that only a program can do something with; they are in the JSON and have a CSV
+# tables that are also drawn, by a column of theirs
+CHARTED = {"categories": "lines", "languages": "lines"}
+# parts that only a program can do something with; they are in the JSON and have a CSV
+FOR_DRAWING = ("treemap",)
 LISTED = "files_listed_by"  # names a step; a link is made of it
 LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 UNITS = ("kB", "MB", "GB", "TB")
@@ -24,7 +29,10 @@ UNITS = ("kB", "MB", "GB", "TB")
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as text; numbers are set right-aligned, `exact` is what a rounded one stands for. A gist is of something that is nested."""
+    """A value as text; numbers are set right-aligned, `exact` is what a rounded one stands for.
+
+    A gist is of something that is nested.
+    """
 
     text: str
     is_number: bool = False
@@ -33,13 +41,18 @@ class Cell:
 
     @property
     def is_link(self):
-        """Say whether it is an address that may be followed: of the web and nothing else, so never a script."""
+        """Say whether it is an address that may be followed: of the web and nothing else, so
+        never a script.
+        """
         return not self.is_number and bool(LINK.fullmatch(self.text))
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of Cells under columns `(name, is_number)`. `left_out` is the number of rows that don't fit."""
+    """Rows of Cells under columns `(name, is_number)`.
+
+    `left_out` is the number of rows that don't fit.
+    """
 
     columns: list
     rows: list
@@ -50,10 +63,12 @@ class Table:
 class Section:
     """A part of a result.
 
-    path: a JSON pointer to it. lead: its summary in a sentence. figures, facts: `(name, Cell)`. texts: `(name, text)`, longer ones, which
-    may be what a column of the table says, all of it to be copied at once.
-    At most one table, drawn as `chart` too where that says more. sections: what is nested deeper; folded: the same, of less weight;
-    steps: the results of other steps. files_listed_by: a step whose children list all files, if a result names one.
+    path: a JSON pointer to it. lead: its summary in a sentence. figures, facts: `(name, Cell)`.
+    texts: `(name, text)`, longer ones, which may be what a column of the table says, all of it to
+    be copied at once. At most one table, drawn as `chart` too where that says more. sections: what
+    is nested deeper; folded: the same, of less weight;
+    steps: the results of other steps. files_listed_by: a step whose children list all files, if a
+    result names one.
     """
 
     title: str
@@ -71,13 +86,21 @@ class Section:
 
     @property
     def is_blank(self):
-        """Say whether nothing was found that it could tell of: there is no part, and of the facts only zeros are known."""
+        """Say whether nothing was found that it could tell of: there is no part, and of the
+        facts only zeros are known.
+        """
         said = [cell.text for _, cell in self.facts if cell != NOTHING]
-        return len(said) < len(self.facts) and set(said) <= {"0"} and not (self.lead or self.texts or self.table or self.sections)
+        return (
+            len(said) < len(self.facts)
+            and set(said) <= {"0"}
+            and not (self.lead or self.texts or self.table or self.sections)
+        )
 
     @property
     def label(self):
-        """Return its title, with its step's name where it is another step's: there may be two of a title on a page."""
+        """Return its title, with its step's name where it is another step's: there may be two
+        of a title on a page.
+        """
         of_step = re.match("/steps/([^/]+)/", self.path)
         return f"{self.title} of {of_step[1]}" if of_step else self.title or "the result"
 
@@ -95,14 +118,27 @@ def sections(value):
 
 
 def _whole(value):
-    """Return the Section of a result that is a dict: its numbers are the figures that are read first, most of its parts are folded."""
+    """Return the Section of a result that is a dict: its numbers are the figures that are read
+    first, most of its parts are folded.
+    """
     inner = {key: part for key, part in value.items() if key != LISTED and key not in FOR_DRAWING}
-    steps = inner.pop("steps", None) if isinstance(value.get("steps"), dict) and _are_results(value["steps"]) else None
+    steps = (
+        inner.pop("steps", None)
+        if isinstance(value.get("steps"), dict) and _are_results(value["steps"])
+        else None
+    )
     whole = _section("", inner, 0, "")
-    figures = [fact for fact in whole.facts if fact[1].is_number and fact[1].text != "0"][:MOST_FIGURES]
+    figures = [fact for fact in whole.facts if fact[1].is_number and fact[1].text != "0"][
+        :MOST_FIGURES
+    ]
     parts = [part for part in whole.sections if not part.is_blank]
-    counts = [(part.title, Cell(number(_names(value[key])), True)) for key, part in _charted(value, parts)]
-    others = [_section(name, part, 1, f"/steps/{escaped(name)}") for name, part in list((steps or {}).items())[:MOST_SECTIONS]]
+    counts = [
+        (part.title, Cell(number(_names(value[key])), True)) for key, part in _charted(value, parts)
+    ]
+    others = [
+        _section(name, part, 1, f"/steps/{escaped(name)}")
+        for name, part in list((steps or {}).items())[:MOST_SECTIONS]
+    ]
     return Section(
         title="",
         lead=whole.lead,
@@ -121,11 +157,17 @@ def _are_results(steps):
 
 
 def _charted(value, parts):
-    return [(key, part) for key in CHARTED for part in parts if part.path == f"/{key}" and part.chart and key in value]
+    return [
+        (key, part)
+        for key in CHARTED
+        for part in parts
+        if part.path == f"/{key}" and part.chart and key in value
+    ]
 
 
 def _names(table):
-    return sum(not name.startswith("(") for name in table)  # "(other)", "(unknown)" and "(binary)" are no names
+    # "(other)", "(unknown)" and "(binary)" are no names
+    return sum(not name.startswith("(") for name in table)
 
 
 def _rounded(name, cell):
@@ -134,7 +176,11 @@ def _rounded(name, cell):
         return cell
     amount = float(cell.text.replace(",", ""))
     power = min((len(str(int(amount))) - 1) // 3, len(UNITS))
-    return Cell(f"{amount / 1000**power:,.1f} {UNITS[power - 1]}", True, f"{cell.text} bytes") if power > 0 else cell
+    return (
+        Cell(f"{amount / 1000**power:,.1f} {UNITS[power - 1]}", True, f"{cell.text} bytes")
+        if power > 0
+        else cell
+    )
 
 
 def _section(name, value, depth, path):
@@ -142,7 +188,9 @@ def _section(name, value, depth, path):
     found = grid(value, depth)
     if found:
         names, rows, texts = _without_texts(*found)
-        return Section(title, path, table=_table(names, rows), chart=_chart(name, value), texts=texts)
+        return Section(
+            title, path, table=_table(names, rows), chart=_chart(name, value), texts=texts
+        )
     if not isinstance(value, dict) or depth > DEEPEST:
         return _leaf(title, value, path)
     flat = {key: inner for key, inner in value.items() if not _is_nested(inner)}
@@ -155,12 +203,30 @@ def _section(name, value, depth, path):
 
 
 def _without_texts(names, rows):
-    """Return the names and rows of a table without the columns of texts that have several lines, and `[(name, text)]` of those, each put together."""
-    values = {place: [row[place] for row in rows if row[place] is not None] for place in range(len(names))}
-    long = [place for place, those in values.items() if len(names) > 1 and those and all(_has_lines(value) for value in those)]
+    """Return the names and rows of a table without the columns of texts that have several
+    lines, and `[(name, text)]` of those, each put together.
+    """
+    values = {
+        place: [row[place] for row in rows if row[place] is not None] for place in range(len(names))
+    }
+    long = [
+        place
+        for place, those in values.items()
+        if len(names) > 1 and those and all(_has_lines(value) for value in those)
+    ]
     short = [place for place in values if place not in long]
-    texts = [(_words(names[place]), "\n".join(value.rstrip("\n") + "\n" for value in values[place][:MOST_ROWS])) for place in long]
-    return [names[place] for place in short], [[row[place] for place in short] for row in rows], texts
+    texts = [
+        (
+            _words(names[place]),
+            "\n".join(value.rstrip("\n") + "\n" for value in values[place][:MOST_ROWS]),
+        )
+        for place in long
+    ]
+    return (
+        [names[place] for place in short],
+        [[row[place] for place in short] for row in rows],
+        texts,
+    )
 
 
 def _has_lines(value):
@@ -182,7 +248,9 @@ def _chart(name, value):
     column = CHARTED.get(name)
     if not column or not isinstance(value, dict):
         return None
-    return stacked([(key, row.get(column)) for key, row in value.items() if isinstance(row, dict)], column)
+    return stacked(
+        [(key, row.get(column)) for key, row in value.items() if isinstance(row, dict)], column
+    )
 
 
 def _shortened(facts):
@@ -191,7 +259,11 @@ def _shortened(facts):
 
 
 def _is_long(value):
-    return isinstance(value, str) and (len(value) > LONG or _has_lines(value)) and not LINK.fullmatch(value)
+    return (
+        isinstance(value, str)
+        and (len(value) > LONG or _has_lines(value))
+        and not LINK.fullmatch(value)
+    )
 
 
 def _is_nested(value):
@@ -202,9 +274,11 @@ def _is_nested(value):
 
 
 def grid(value, depth=1):
-    """Return what is a table as `(names of columns, rows of values)`, None for what isn't. The name of a column may be empty.
+    """Return what is a table as `(names of columns, rows of values)`, None for what isn't. The name
+    of a column may be empty.
 
-    A table is a list, or a dict of dicts such as `{name: {"files": 1, "lines": 2}}`, or, within a result (depth above 0), a dict of many numbers.
+    A table is a list, or a dict of dicts such as `{name: {"files": 1, "lines": 2}}`, or, within a
+    result (depth above 0), a dict of many numbers.
     """
     if _is_table(value):
         return _grid_of_rows(value)
@@ -225,17 +299,28 @@ def _grid_of_rows(value):
 
 
 def _is_table(value):
-    """Say whether `value` is a list of dicts, or a dict of them such as `{name: {"files": 1, "lines": 2}}`.
+    """Say whether `value` is a list of dicts, or a dict of them such as `{name: {"files": 1,
+    "lines": 2}}`.
 
     All have flat values or the same keys; where they are many, some may lack keys that another has.
     """
-    rows = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    rows = (
+        list(value.values())
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else []
+    )
     if not rows or not all(isinstance(row, dict) and row for row in rows):
         return False
     if isinstance(value, dict) and len(rows) <= MOST_UNLIKE and not _are_alike(rows):
         return False
     is_flat = not any(_is_nested(inner) for row in rows for inner in row.values())
-    return is_flat or (len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows)) or (len(rows) > MOST_UNLIKE and _are_alike(rows))
+    return (
+        is_flat
+        or (len(rows) > 1 and all(row.keys() == rows[0].keys() for row in rows))
+        or (len(rows) > MOST_UNLIKE and _are_alike(rows))
+    )
 
 
 def _are_alike(rows):
@@ -245,12 +330,22 @@ def _are_alike(rows):
 
 
 def _is_counts(value):
-    return isinstance(value, dict) and len(value) > MOST_COUNTS and all(_cell(inner).is_number for inner in value.values())
+    return (
+        isinstance(value, dict)
+        and len(value) > MOST_COUNTS
+        and all(_cell(inner).is_number for inner in value.values())
+    )
 
 
 def _table(names, rows):
-    cells = [[_rounded(name, _cell(value)) for name, value in zip(names, row, strict=True)] for row in rows[:MOST_ROWS]]
-    columns = [(_words(name), all(row[place].is_number for row in cells)) for place, name in enumerate(names)]
+    cells = [
+        [_rounded(name, _cell(value)) for name, value in zip(names, row, strict=True)]
+        for row in rows[:MOST_ROWS]
+    ]
+    columns = [
+        (_words(name), all(row[place].is_number for row in cells))
+        for place, name in enumerate(names)
+    ]
     return Table(columns, cells, max(0, len(rows) - MOST_ROWS))
 
 
@@ -269,8 +364,14 @@ def _cell(value):
 
 
 def _gist(value):
-    """Return what is nested in a cell in a few words: `info 716, error 46`, or names alone where there is more to each."""
-    words = [_named(name, inner) for name, inner in value.items()] if isinstance(value, dict) else [_plain(inner) for inner in value]
+    """Return what is nested in a cell in a few words: `info 716, error 46`, or names alone
+    where there is more to each.
+    """
+    words = (
+        [_named(name, inner) for name, inner in value.items()]
+        if isinstance(value, dict)
+        else [_plain(inner) for inner in value]
+    )
     return ", ".join(words[:MOST_NAMED]) + (", …" if len(words) > MOST_NAMED else "")
 
 
@@ -283,6 +384,8 @@ def _plain(value):
 
 
 def _words(name):
-    """Return a key as people write it: `largest_files` becomes `Largest files`; anything that isn't a plain word stays."""
+    """Return a key as people write it: `largest_files` becomes `Largest files`; anything that
+    isn't a plain word stays.
+    """
     text = name.replace("_", " ").strip()
     return text[:1].upper() + text[1:] if name.isidentifier() and name.islower() else name

@@ -48,17 +48,26 @@ class Runs:
         failed = len(self.runs) - len(self._completed)
         said = []
         if len(self._completed) > 1:
-            said.append(f"{lasting(min(self._completed))} to {lasting(max(self._completed))}, median {self.median}")
+            said.append(
+                f"{lasting(min(self._completed))} to {lasting(max(self._completed))}, median "
+                f"{self.median}"
+            )
         elif self._completed:
             said.append(self.median)
         if failed:
             said.append(f"{failed} failed")
-        return f"{'Last run' if len(self.runs) == 1 else f'Last {len(self.runs)} runs'}: {', '.join(said)}"
+        return (
+            f"{'Last run' if len(self.runs) == 1 else f'Last {len(self.runs)} runs'}: "
+            f"{', '.join(said)}"
+        )
 
     @property
     def bars(self):
         longest = max((run.took for run in self.runs), default=0) or 1
-        return [Bar((place + 0.5) * PITCH, _top(run, longest), run.status != COMPLETED) for place, run in enumerate(self.runs)]
+        return [
+            Bar((place + 0.5) * PITCH, _top(run, longest), run.status != COMPLETED)
+            for place, run in enumerate(self.runs)
+        ]
 
 
 def _top(run, longest):

@@ -26,30 +26,42 @@ LONGEST_OFFERED = 80  # characters
 
 @blueprint.get("/definitions/<definition_id>")
 def show_definition(definition_id):
-    """Show the form, filled with the defaults, or with the parameters of the job named by `?from=`."""
+    """Show the form, filled with the defaults, or with the parameters of the job named by
+    `?from=`.
+    """
     definition = _find(definition_id)
     old = store.job(request.args["from"]) if request.args.get("from") else None
     given = old["params"] if old else {}
-    return _form(definition, {name: as_text(value) for name, value in given.items()}, rerun_of=old and old["id"])
+    return _form(
+        definition,
+        {name: as_text(value) for name, value in given.items()},
+        rerun_of=old and old["id"],
+    )
 
 
 @blueprint.post("/definitions/<definition_id>")
 def start_job(definition_id):
     """Start a job and go to its page, or show the form again with the mistakes at their fields."""
     definition = _find(definition_id)
-    values = {name.removeprefix(PREFIX): _sent(name) for name in request.form if name.startswith(PREFIX)}
+    values = {
+        name.removeprefix(PREFIX): _sent(name) for name in request.form if name.startswith(PREFIX)
+    }
     rerun_of = request.form.get("rerun_of") or None
     try:
         job_id = _submit(definition, commands.given(values, _types(definition)), rerun_of)
     except BadInput as error:
-        return _form(definition, values, error.errors.get("params") or {"_schema": [error.message]}, rerun_of), 422
+        return _form(
+            definition, values, error.errors.get("params") or {"_schema": [error.message]}, rerun_of
+        ), 422
     except StoreBusy as error:  # what was typed isn't lost: it can be sent again
         return _form(definition, values, {"_schema": [error.message]}, rerun_of), error.code
     return redirect(url_for("pages.show_job", job_id=job_id), 303)
 
 
 def _sent(name):
-    """Return a field's last value, its lines ended as everywhere else: browsers send them as CR LF."""
+    """Return a field's last value, its lines ended as everywhere else: browsers send them as CR
+    LF.
+    """
     return request.form.getlist(name)[-1].replace("\r\n", "\n")
 
 
@@ -71,8 +83,14 @@ def _form(definition, values, errors=None, rerun_of=None):
     errors = dict(errors or {})
     page = listing.jobs(definition=definition.id, limit=LOOKED_AT)
     used = [job["params"] for job in page["items"]]
-    fields = [field_of(param, values, errors.pop(param.name, []), used) for param in definition.params]
-    others = [reason if name == "_schema" else f"{name}: {reason}" for name, reasons in errors.items() for reason in reasons]
+    fields = [
+        field_of(param, values, errors.pop(param.name, []), used) for param in definition.params
+    ]
+    others = [
+        reason if name == "_schema" else f"{name}: {reason}"
+        for name, reasons in errors.items()
+        for reason in reasons
+    ]
     return render(
         "definitions/show.html",
         definition=definition,
@@ -82,7 +100,10 @@ def _form(definition, values, errors=None, rerun_of=None):
         rerun_of=rerun_of,
         drawing=graph.draw(definition.steps),
         steps=[_about(step) for step in definition.steps],
-        runs=[(job, contained(f"The job {job['id']}", partial(_difference, job, definition), "")) for job in page["items"][:RECENT]],
+        runs=[
+            (job, contained(f"The job {job['id']}", partial(_difference, job, definition), ""))
+            for job in page["items"][:RECENT]
+        ],
         total=page["total"],
         as_of=iso(now()),
         commands=_commands(definition, fields, rerun_of),
@@ -91,7 +112,9 @@ def _form(definition, values, errors=None, rerun_of=None):
 
 
 def field_of(param, values, reasons=(), used=()):
-    """Return what the template of a field needs. values: `{name: text}`; used: the parameters of earlier runs, the latest first."""
+    """Return what the template of a field needs. values: `{name: text}`; used: the parameters
+    of earlier runs, the latest first.
+    """
     default = "" if param.default is None else as_text(param.default)
     offered = _offered(param, used)
     value = values.get(param.name, default)
@@ -102,13 +125,17 @@ def field_of(param, values, reasons=(), used=()):
         "default": default if len(default) <= LONGEST_OFFERED else "",
         "choices": [as_text(choice) for choice in param.choices],
         "offered": [] if param.choices or param.type == "boolean" else offered[:MOST_OFFERED],
-        "last": [] if param.type == "boolean" or "\n" in value else [text for text in offered if text != value][:MOST_LAST],
+        "last": []
+        if param.type == "boolean" or "\n" in value
+        else [text for text in offered if text != value][:MOST_LAST],
         "reasons": reasons,
     }
 
 
 def _offered(param, used):
-    """Return the values that a parameter had in earlier runs, the latest first, those aside that don't fit on a line."""
+    """Return the values that a parameter had in earlier runs, the latest first, those aside
+    that don't fit on a line.
+    """
     texts = dict.fromkeys(as_text(params[param.name]) for params in used if param.name in params)
     return [text for text in texts if text and text.isprintable() and len(text) <= LONGEST_OFFERED]
 
@@ -124,12 +151,21 @@ def _commands(definition, fields, rerun_of):
 
 def _ticked(field):
     """Return what the field sends: a box is ticked for "true" and nothing else."""
-    return field["value"] if field["param"].type != "boolean" else "true" if field["value"] == "true" else "false"
+    return (
+        field["value"]
+        if field["param"].type != "boolean"
+        else "true"
+        if field["value"] == "true"
+        else "false"
+    )
 
 
 def _about(step):
     """Return a step for people: its rules as phrases, its options as text."""
-    options = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in step.options.items()}
+    options = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in step.options.items()
+    }
     return {"name": step.name, "type": step.type, "rules": list(_rules(step)), "options": options}
 
 
@@ -139,7 +175,11 @@ def _rules(step):
     if step.always_run:
         yield "runs even if those failed" if step.depends else "always runs"
     if step.retries:
-        yield "one more try for each child that fails" if step.retries == 1 else f"{step.retries} more tries for each child that fails"
+        yield (
+            "one more try for each child that fails"
+            if step.retries == 1
+            else f"{step.retries} more tries for each child that fails"
+        )
     if step.timeout_text:
         yield f"at most {step.timeout_text} a try"
     if step.max_child_failures:
@@ -150,4 +190,6 @@ def _rules(step):
 
 def _difference(job, definition):
     """Return what a run was given that isn't the default, as text."""
-    return ", ".join(f"{name} {as_text(value)}" for name, value in definition.differences(job["params"]).items())
+    return ", ".join(
+        f"{name} {as_text(value)}" for name, value in definition.differences(job["params"]).items()
+    )

@@ -1,4 +1,7 @@
-"""What can be done with a job: forms that post, for pages without scripts. Those with scripts use the API."""
+"""What can be done with a job: forms that post, for pages without scripts.
+
+Those with scripts use the API.
+"""
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 
@@ -42,7 +45,9 @@ def delete_job(job_id):
     if request.form.get("sure") != "yes":
         job = store.job(job_id)
         if job["status"] not in TERMINAL:
-            raise WrongState(f"Only a job that has ended can be deleted; this one is {job['status']}.")
+            raise WrongState(
+                f"Only a job that has ended can be deleted; this one is {job['status']}."
+            )
         return render_template("jobs/delete.html", job=job)
     lifecycle.delete(job_id)
     return redirect(url_for("pages.list_jobs"), 303)

@@ -1,4 +1,6 @@
-"""`/styleguide`: every part in every state, made by the pages' own templates of data that never changes. In debug mode only."""
+"""`/styleguide`: every part in every state, made by the pages' own templates of data that never
+changes. In debug mode only.
+"""
 
 import re
 from pathlib import Path
@@ -46,7 +48,10 @@ def show():
         statuses=STEP_STATUSES,
         connections=CONNECTIONS,
         icons=_icons(),
-        favicons=sorted(path.name for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")),
+        favicons=sorted(
+            path.name
+            for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")
+        ),
         levels=LEVELS,
         rows=[Row(job, _strip(job["status"]), None) for job in jobs],
         counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
@@ -60,7 +65,9 @@ def show():
         progress=progress(structure, moment),
         failures=_failures(structure),
         timed=timed,
-        timeline=timeline(structure, {step.about["name"]: step.about["depends"] for step in timed}, moment),
+        timeline=timeline(
+            structure, {step.about["name"]: step.about["depends"] for step in timed}, moment
+        ),
         steps=[_step(status) for status in STEP_STATUSES],
         fields=_fields(),
         drawing=graph.draw(_definition()),
@@ -71,13 +78,18 @@ def show():
 
 def _runs():
     """Return the Runs of definitions with many runs, one and none."""
-    many = [Run("failed" if place in (5, 12) else "completed", 3000 + place * 997 % 5000) for place in range(20)]
+    many = [
+        Run("failed" if place in (5, 12) else "completed", 3000 + place * 997 % 5000)
+        for place in range(20)
+    ]
     return [Runs(many), Runs(many[:1]), Runs([])]
 
 
 def _icons():
     """Return the names of all icons of the sprite."""
-    return re.findall(r'id="i-([\w-]+)"', str(current_app.jinja_env.get_template("_macros.html").module.symbols()))
+    return re.findall(
+        r'id="i-([\w-]+)"', str(current_app.jinja_env.get_template("_macros.html").module.symbols())
+    )
 
 
 # Jobs and steps, in the shapes of the store
@@ -115,7 +127,10 @@ NAMES = ("prepare", "build", "analyse", "publish")
 
 
 def _strip(status):
-    return [{"name": name, "status": found, **_children(found)} for name, found in zip(NAMES, STRIPS[status], strict=True)]
+    return [
+        {"name": name, "status": found, **_children(found)}
+        for name, found in zip(NAMES, STRIPS[status], strict=True)
+    ]
 
 
 CHILDREN = {
@@ -131,9 +146,14 @@ def _children(status):
 
 
 def _step(status):
-    """Return a step as the page of a job shows it; a failed one is open. A running one has no start, else its time would never stand still."""
+    """Return a step as the page of a job shows it; a failed one is open.
+
+    A running one has no start, else its time would never stand still.
+    """
     children = _children(status)
-    lines = [_line(place, level) for place, level in enumerate(LEVELS, 1)] if status == "failed" else []
+    lines = (
+        [_line(place, level) for place, level in enumerate(LEVELS, 1)] if status == "failed" else []
+    )
     has_begun = status not in ("pending", "running", "skipped")
     levels = dict.fromkeys(LEVELS, 1 if lines else 0)
     shown = {
@@ -147,7 +167,11 @@ def _step(status):
         "started_at": AT if has_begun else None,
         "finished_at": END if has_begun else None,
     }
-    about = {"name": shown["name"], "type": "command", "depends": [] if status == "pending" else ["prepare"]}
+    about = {
+        "name": shown["name"],
+        "type": "command",
+        "depends": [] if status == "pending" else ["prepare"],
+    }
     return SimpleNamespace(
         shown=shown,
         about=about,
@@ -164,7 +188,8 @@ def _step(status):
     )
 
 
-SPANS = {"completed": (0, 21), "failed": (21, 42), "cancelled": (25, 51), "running": (28, None)}  # s after the job's start
+# s after the job's start
+SPANS = {"completed": (0, 21), "failed": (21, 42), "cancelled": (25, 51), "running": (28, None)}
 
 
 def _timed_step(status):
@@ -182,14 +207,25 @@ def _after(seconds):
 
 def _failures(structure):
     """Return what failed in two steps: more than was tolerated, and less."""
-    failed, running = (next(step for step in structure["steps"] if step["status"] == status) for status in ("failed", "running"))
+    failed, running = (
+        next(step for step in structure["steps"] if step["status"] == status)
+        for status in ("failed", "running")
+    )
     lines = [_line(place, level) for place, level in enumerate(("info", "warning", "error"), 1)]
-    children = [FailedChild(f"worker {number}", "exit code 3", lines if number == 1 else []) for number in (1, 2)]
+    children = [
+        FailedChild(f"worker {number}", "exit code 3", lines if number == 1 else [])
+        for number in (1, 2)
+    ]
     return Failures([Failure(failed, 0, children, lines), Failure(running, 50, children)], 1, None)
 
 
 def _line(place, level):
-    return {"line": place, "level": level, "at": AT, "message": f"a line of level {level}, with \x1b[31mescapes\x1b[0m and a bell \x07"}
+    return {
+        "line": place,
+        "level": level,
+        "at": AT,
+        "message": f"a line of level {level}, with \x1b[31mescapes\x1b[0m and a bell \x07",
+    }
 
 
 # A definition
@@ -199,7 +235,11 @@ def _fields():
     used = [{"rounds": 7, "word": "earlier"}, {"rounds": 5, "word": "earliest"}]
     params = [
         (Param("word", "string", description="Any word"), [], "a word"),
-        (Param("rounds", "integer", 3, "How many rounds", minimum=1, maximum=9), ["must be at most 9"], "12"),
+        (
+            Param("rounds", "integer", 3, "How many rounds", minimum=1, maximum=9),
+            ["must be at most 9"],
+            "12",
+        ),
         (Param("size", "string", "small", choices=("small", "large")), [], "large"),
         (Param("loud", "boolean", False, "Whether it shouts"), [], "true"),
         (Param("note", "string", "", "Several lines"), [], "one\ntwo"),
@@ -208,21 +248,48 @@ def _fields():
 
 
 def _definition():
-    depends = {"import": (), "count": (), "classify": ("import",), "check": ("import", "count"), "publish": ("import", "classify", "check")}
-    return [SimpleNamespace(name=name, type="command", depends=before) for name, before in depends.items()]
+    depends = {
+        "import": (),
+        "count": (),
+        "classify": ("import",),
+        "check": ("import", "count"),
+        "publish": ("import", "classify", "check"),
+    }
+    return [
+        SimpleNamespace(name=name, type="command", depends=before)
+        for name, before in depends.items()
+    ]
 
 
 # Results
 
-AMOUNTS = {"Python": 25745, "JavaScript": 3418, "Text only": 1771, "TOML": 1504, "HTML": 559, "CSS": 342, "Markdown": 306, "JSON": 158}
+AMOUNTS = {
+    "Python": 25745,
+    "JavaScript": 3418,
+    "Text only": 1771,
+    "TOML": 1504,
+    "HTML": 559,
+    "CSS": 342,
+    "Markdown": 306,
+    "JSON": 158,
+}
 RESULTS = {
     "A report": {
         "summary": "250 files with 34,018 lines in 2.0 MB: 52 % source, 32 % test, 16 % docs.",
         "files": 250,
         "bytes": 2012076,
         "lines": 34018,
-        "categories": {name: {"files": files, "lines": lines} for name, files, lines in (("source", 129, 18376), ("test", 81, 11776), ("docs", 40, 3866))},
-        "languages": {name: {"files": lines // 200 + 1, "lines": lines} for name, lines in AMOUNTS.items()},
+        "categories": {
+            name: {"files": files, "lines": lines}
+            for name, files, lines in (
+                ("source", 129, 18376),
+                ("test", 81, 11776),
+                ("docs", 40, 3866),
+            )
+        },
+        "languages": {
+            name: {"files": lines // 200 + 1, "lines": lines} for name, lines in AMOUNTS.items()
+        },
         "skipped": 0,
         "cut": False,
         "steps": {"import_files": {"files": 250, "skipped": 0}},
@@ -233,6 +300,9 @@ RESULTS = {
         "report": "/a/path/to/a/report",
         "page": "https://example.org/report",
         "output": "A longer text\n  keeps its lines",
-        "slowest": [{"name": "test_a", "seconds": 1.5, "tags": ["slow"]}, {"name": "test_b", "seconds": 0.25, "tags": []}],
+        "slowest": [
+            {"name": "test_a", "seconds": 1.5, "tags": ["slow"]},
+            {"name": "test_b", "seconds": 0.25, "tags": []},
+        ],
     },
 }

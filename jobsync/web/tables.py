@@ -17,12 +17,15 @@ from jobsync.web.result import grid
 
 blueprint = Blueprint("tables", __name__)
 
-# Where a cell that a spreadsheet would run may begin: at the start of a text, and behind whatever separates cells somewhere. A file whose
-# separator isn't the reader's is cut there, its quotes notwithstanding. The last four signs are wide forms of the first.
+# Where a cell that a spreadsheet would run may begin: at the start of a text, and behind whatever
+# separates cells somewhere. A file whose separator isn't the reader's is cut there, its quotes
+# notwithstanding. The last four signs are wide forms of the first.
 SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 RUN_BY_SPREADSHEETS = re.compile(f"^(?=[{SIGNS}\t\r\n])|[;,|\t\r\n]['\" ]*(?=[{SIGNS}])")
 ROWS = 250  # of a CSV made at a time
-BOM = "\ufeff"  # else Excel takes the file for one of the machine's own code page and garbles names; what programs read is the JSON
+# else Excel takes the file for one of the machine's own code page and garbles names; what programs
+# read is the JSON
+BOM = "\ufeff"
 
 
 @blueprint.get("/jobs/<job_id>/result.json")
@@ -49,18 +52,27 @@ def download_table(job_id):
 
 @blueprint.get("/jobs/<job_id>/steps/<step_name>/files.csv")
 def download_files(job_id, step_name):
-    """Send all files that the children of a step list in their results, as they are found: there may be very many."""
+    """Send all files that the children of a step list in their results, as they are found:
+    there may be very many.
+    """
     job, step = store.job(job_id), store.step_row(job_id, step_name)
     return _file(_file_rows(step.pk), "text/csv", f"{job['definition']}-{job_id}-files.csv")
 
 
 def _file_rows(step_pk):
-    """Yield a CSV of the `files` of all completed children of a step. Its head has the keys of the first file."""
+    """Yield a CSV of the `files` of all completed children of a step.
+
+    Its head has the keys of the first file.
+    """
     names = None
     for pk in store.completed_children(step_pk):
         files = store.child_result(pk, "files")
         socketio.sleep(0)  # each takes some milliseconds; others have their turn between
-        if not isinstance(files, list) or not files or not all(isinstance(file, dict) for file in files):
+        if (
+            not isinstance(files, list)
+            or not files
+            or not all(isinstance(file, dict) for file in files)
+        ):
             continue
         if names is None:
             names = list(files[0])
@@ -86,9 +98,14 @@ def _table(value, pointer):
 
 
 def as_csv(rows):
-    """Return rows as CSV (RFC 4180), all cells in quotes. What a spreadsheet would run gets an apostrophe in front; numbers stay numbers."""
+    """Return rows as CSV (RFC 4180), all cells in quotes.
+
+    What a spreadsheet would run gets an apostrophe in front; numbers stay numbers.
+    """
     out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_ALL).writerows([_written(value) for value in row] for row in rows)
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows(
+        [_written(value) for value in row] for row in rows
+    )
     return out.getvalue()
 
 
@@ -112,6 +129,8 @@ def _harmless(text):
 def _file(pieces, mimetype, name):
     """Return a download of pieces of text, sent as they come."""
     # A result may hold half a surrogate pair, which no encoding can say
-    body = stream_with_context(piece.encode("utf-8", "replace") for piece in gathered(in_turns(pieces)))
+    body = stream_with_context(
+        piece.encode("utf-8", "replace") for piece in gathered(in_turns(pieces))
+    )
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-cache"}
     return Response(body, content_type=f"{mimetype}; charset=utf-8", headers=headers)

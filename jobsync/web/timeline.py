@@ -1,4 +1,7 @@
-"""Where the bars of a job's timeline lie. `static/js/timeline.js` has the same geometry, for when it goes on."""
+"""Where the bars of a job's timeline lie.
+
+`static/js/timeline.js` has the same geometry, for when it goes on.
+"""
 
 from dataclasses import dataclass
 from itertools import chain, count
@@ -20,8 +23,10 @@ TICKS = (
 
 @dataclass(frozen=True)
 class Timeline:
-    """`ticks`: `(place, label)` each; `now`: the place of the present, None for a job that doesn't run; `rows`: `(wait, run)` of each step,
-    `(place, width)` or None each. Places and widths are percent of the axis."""
+    """`ticks`: `(place, label)` each; `now`: the place of the present, None for a job that doesn't
+    run; `rows`: `(wait, run)` of each step, `(place, width)` or None each. Places and widths are
+    percent of the axis.
+    """
 
     ticks: list
     now: float | None
@@ -34,8 +39,14 @@ def timeline(structure, depends, now):
         return empty_timeline(structure)
     is_over = structure["status"] in TERMINAL
     start = milliseconds(structure["started_at"])
-    until = milliseconds(structure["finished_at"]) if is_over and structure["finished_at"] else max(now, start)
-    return lay_out(start, until, is_over, [_times(step, depends) for step in in_turns(structure["steps"])])
+    until = (
+        milliseconds(structure["finished_at"])
+        if is_over and structure["finished_at"]
+        else max(now, start)
+    )
+    return lay_out(
+        start, until, is_over, [_times(step, depends) for step in in_turns(structure["steps"])]
+    )
 
 
 def empty_timeline(structure):
@@ -44,14 +55,23 @@ def empty_timeline(structure):
 
 
 def _times(step, depends):
-    times = {name: step[name] and milliseconds(step[name]) for name in ("started_at", "finished_at")}
-    return {"name": step["name"], "status": step["status"], "depends": depends.get(step["name"], []), **times}
+    times = {
+        name: step[name] and milliseconds(step[name]) for name in ("started_at", "finished_at")
+    }
+    return {
+        "name": step["name"],
+        "status": step["status"],
+        "depends": depends.get(step["name"], []),
+        **times,
+    }
 
 
 def lay_out(start, until, is_over, steps):
-    """Return the Timeline from `start` to `until` (ms): steps have `name`, `status`, `depends`, `started_at` and `finished_at` (ms or None).
+    """Return the Timeline from `start` to `until` (ms): steps have `name`, `status`, `depends`,
+    `started_at` and `finished_at` (ms or None).
 
-    While a job runs its axis ends at the next tick, so that bars grow instead of everything shrinking each second.
+    While a job runs its axis ends at the next tick, so that bars grow instead of everything
+    shrinking each second.
     """
     lasted = max(until - start, 1)
     tick = _tick(lasted)
@@ -62,18 +82,37 @@ def lay_out(start, until, is_over, steps):
         return _percent(min(max(at - start, 0), span), span)
 
     def bar(begin, end):
-        return (place(begin), _percent(max(0, min(end - start, span) - max(begin - start, 0)), span))
+        return (
+            place(begin),
+            _percent(max(0, min(end - start, span) - max(begin - start, 0)), span),
+        )
 
     def row(step):
         begun, ended = step["started_at"], step["finished_at"]
-        run = bar(begun, until if ended is None else ended) if begun is not None and (ended is None or ended >= start) else None
-        waits_until = begun if begun is not None else until if step["status"] == PENDING and not is_over else None
+        run = (
+            bar(begun, until if ended is None else ended)
+            if begun is not None and (ended is None or ended >= start)
+            else None
+        )
+        waits_until = (
+            begun
+            if begun is not None
+            else until
+            if step["status"] == PENDING and not is_over
+            else None
+        )
         ready = _ready(step, ends, start)
-        wait = bar(ready, waits_until) if ready is not None and waits_until is not None and waits_until > ready else None
+        wait = (
+            bar(ready, waits_until)
+            if ready is not None and waits_until is not None and waits_until > ready
+            else None
+        )
         return wait, run
 
     ticks = [(place(start + at), _label(at, tick)) for at in range(0, span + 1, tick)]
-    return Timeline(ticks, None if is_over else place(until), [row(step) for step in in_turns(steps)])
+    return Timeline(
+        ticks, None if is_over else place(until), [row(step) for step in in_turns(steps)]
+    )
 
 
 def _ready(step, ends, start):

@@ -29,7 +29,12 @@ def upgrade():
     )
     op.create_table(
         "jobs",
-        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "number",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("id", sa.String(length=16), nullable=False),
         sa.Column("definition", sa.String(length=64), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -66,7 +71,12 @@ def upgrade():
     )
     op.create_table(
         "steps",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "pk",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("job_id", sa.String(length=16), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -101,7 +111,9 @@ def upgrade():
         sa.Column("cancelled", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_steps_job_id"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name=op.f("fk_steps_job_id"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_steps")),
         sqlite_autoincrement=True,
     )
@@ -112,7 +124,12 @@ def upgrade():
 
     op.create_table(
         "children",
-        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column(
+            "pk",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
         sa.Column("step_pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
@@ -163,9 +180,7 @@ def downgrade():
     op.drop_table("log_lines")
     with op.batch_alter_table("children", schema=None) as batch_op:
         batch_op.drop_index("uq_children_step_key")
-        batch_op.drop_index(
-            "ix_children_worker", sqlite_where=sa.text("worker_id IS NOT NULL")
-        )
+        batch_op.drop_index("ix_children_worker", sqlite_where=sa.text("worker_id IS NOT NULL"))
         batch_op.drop_index("ix_children_step_status")
         batch_op.drop_index("ix_children_step")
 

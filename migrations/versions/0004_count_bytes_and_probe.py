@@ -1,4 +1,5 @@
-"""Count the bytes of a step's lines, and have a row to write that tells whether anything can be written
+"""Count the bytes of a step's lines, and have a row to write that tells whether anything can be
+written
 
 Lines that were there before are not counted.
 
@@ -22,7 +23,9 @@ def upgrade():
         sa.PrimaryKeyConstraint("number", name=op.f("pk_probes")),
     )
     op.execute("DELETE FROM counters WHERE name = 'probe'")
-    op.add_column("steps", sa.Column("log_bytes", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column(
+        "steps", sa.Column("log_bytes", sa.BigInteger(), server_default="0", nullable=False)
+    )
 
 
 def downgrade():

@@ -1,4 +1,6 @@
-"""One Chromium and one server for all tests of the pages; a test opens tabs, and each is checked when the test is over."""
+"""One Chromium and one server for all tests of the pages; a test opens tabs, and each is
+checked when the test is over.
+"""
 
 import os
 import shutil
@@ -12,7 +14,17 @@ from browser.gates import DEFINITIONS
 from browser.tab import LOOKS, Tab
 
 # What people do with the pages is done on a desk and on a phone, in the light and in the dark
-FLOWS = ("test_actions", "test_expanding", "test_keyboard", "test_list", "test_list_filters", "test_log_lines", "test_result", "test_start_form", "test_start_page")
+FLOWS = (
+    "test_actions",
+    "test_expanding",
+    "test_keyboard",
+    "test_list",
+    "test_list_filters",
+    "test_log_lines",
+    "test_result",
+    "test_start_form",
+    "test_start_page",
+)
 ARGUMENTS = (
     "--disable-gpu",
     "--disable-quic",
@@ -37,7 +49,10 @@ def flow_look(request):
 
 @pytest.fixture(scope="package")
 def chromium():
-    """A Chromium. It ends with these tests: while it runs, no other test could run an event loop of its own."""
+    """A Chromium.
+
+    It ends with these tests: while it runs, no other test could run an event loop of its own.
+    """
     with launched() as browser:
         yield browser
 
@@ -77,13 +92,18 @@ class Tabs:
         self._tabs = []
 
     def new(self, server, beside=None, **options):
-        """Return a tab for pages of a server: in a context of its own with these options, or in that of the tab `beside`."""
+        """Return a tab for pages of a server: in a context of its own with these options, or in
+        that of the tab `beside`.
+        """
         context = beside.context if beside else self._new_context(options)
         self._tabs.append(self.kind(context, server.url))
         return self._tabs[-1]
 
     def _new_context(self, options):
-        context = self._chromium.new_context(**{"reduced_motion": "reduce", **self._look, **options})  # drawing what turns would take the tests' time
+        # drawing what turns would take the tests' time
+        context = self._chromium.new_context(
+            **{"reduced_motion": "reduce", **self._look, **options}
+        )
         self._contexts.append(context)
         return context
 

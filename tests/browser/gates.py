@@ -8,7 +8,10 @@ DEFINITIONS = Path(__file__).parent / "definitions"
 
 
 class Gates:
-    """A job of definitions/gated.toml. When a gate is opened it goes on to the next, and comes to rest there."""
+    """A job of definitions/gated.toml.
+
+    When a gate is opened it goes on to the next, and comes to rest there.
+    """
 
     def __init__(self, server, folder):
         self.server, self.folder = server, folder
@@ -22,13 +25,19 @@ class Gates:
         (self.folder / gate).unlink()
 
     def wait_for_rest(self, statuses, ended):
-        """Wait until the steps have these statuses and so many children have ended: then nothing happens before a gate is opened."""
+        """Wait until the steps have these statuses and so many children have ended: then
+        nothing happens before a gate is opened.
+        """
 
         def is_at_rest():
             steps = self.server.structure(self.job_id)["steps"]
             running = [step for step in steps if step["status"] == "running"]
-            number = sum(step["children"]["completed"] + step["children"]["failed"] for step in steps)
+            number = sum(
+                step["children"]["completed"] + step["children"]["failed"] for step in steps
+            )
             waits = all(step["children"]["running"] for step in running)
-            return [step["status"] for step in steps] == statuses.split() and number == ended and waits
+            return (
+                [step["status"] for step in steps] == statuses.split() and number == ended and waits
+            )
 
         wait_for(is_at_rest, 30, statuses)

@@ -1,4 +1,6 @@
-"""What can be done with a job from its page, and that every open page of it shows the outcome without a reload."""
+"""What can be done with a job from its page, and that every open page of it shows the outcome
+without a reload.
+"""
 
 import pytest
 from conftest import wait_for
@@ -13,7 +15,9 @@ SILENCE = 6000  # ms for which a page of a deleted job is watched
 
 def offered(tab):
     """Return the actions whose buttons can be seen."""
-    return {name for name in ("cancel", "retry", "rerun", "delete") if tab.action(name).is_visible()}
+    return {
+        name for name in ("cancel", "retry", "rerun", "delete") if tab.action(name).is_visible()
+    }
 
 
 def test_cancel_and_retry_and_cancel_again(site, tabs):
@@ -25,7 +29,11 @@ def test_cancel_and_retry_and_cancel_again(site, tabs):
     tab.action("cancel").click()
     for one in (tab, watching):
         one.wait_for_status("cancelled")
-        assert [step["status"] for step in one.snapshot()["job"]["steps"]] == ["completed", "cancelled", "cancelled"]
+        assert [step["status"] for step in one.snapshot()["job"]["steps"]] == [
+            "completed",
+            "cancelled",
+            "cancelled",
+        ]
         assert offered(one) == {"retry", "rerun", "delete"}
     expect(tab.page.get_by_text("Cancelled.")).to_be_visible()
     tab.action("retry").click()
@@ -35,12 +43,18 @@ def test_cancel_and_retry_and_cancel_again(site, tabs):
         assert offered(one) == {"cancel", "rerun"}
     watching.action("cancel").click()
     tab.wait_for_status("cancelled")
-    wait_for(lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)), 5, "the same as the API's")
+    wait_for(
+        lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)),
+        5,
+        "the same as the API's",
+    )
     for one in (tab, watching):
         one.check_shown()
 
 
-def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_job(site, tabs, tmp_path):
+def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_job(
+    site, tabs, tmp_path
+):
     file = tmp_path / "file"
     job_id = site.submit("picky", file=str(file))
     site.wait_for_end(job_id)
@@ -59,10 +73,15 @@ def test_a_retry_that_was_asked_for_elsewhere_shows_on_an_open_page_of_a_failed_
 
 def focused(tab):
     """Return the name of the part or action that has the focus."""
-    return tab.page.evaluate("(({ dataset, tagName }) => dataset.action ?? dataset.part ?? tagName)(document.activeElement)")
+    return tab.page.evaluate(
+        "(({ dataset, tagName }) => dataset.action ?? dataset.part ?? "
+        "tagName)(document.activeElement)"
+    )
 
 
-def test_by_keyboard_the_focus_stays_with_the_actions_and_what_is_said_goes_when_it_is_not_true_any_more(site, tabs):
+def test_by_keyboard_the_focus_stays_with_the_actions_and_what_is_said_goes_when_it_is_untrue(
+    site, tabs
+):
     job_id = site.submit("endless")
     tab = tabs.new(site).open_job(job_id)
     tab.wait_for_step("ticking", status="running")
@@ -143,13 +162,17 @@ def test_a_deleted_job_is_called_deleted_on_every_page_and_nothing_more_is_asked
     tab.toggle("right")
     tab.page.evaluate("location.hash = '#right:3'")
     expect(tab.step("right").get_by_role("status")).to_contain_text("deleted")
-    expect(tab.step("left").get_by_role("link")).to_have_count(30)  # the numbers of the lines: nothing to fetch any more
+    # the numbers of the lines: nothing to fetch any more
+    expect(tab.step("left").get_by_role("link")).to_have_count(30)
     assert tab.lines("left") == lines
     assert requests_of(tab) == asked[0]
 
 
 def requests_of(tab):
-    """Return what a page has asked for. A favicon is fetched by the browser, when it finds the time."""
+    """Return what a page has asked for.
+
+    A favicon is fetched by the browser, when it finds the time.
+    """
     return [url for url in tab.requests if "/favicons/" not in url]
 
 

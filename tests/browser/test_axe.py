@@ -1,4 +1,6 @@
-"""Every page in every state, judged by axe-core: nothing found, on a phone in the dark as on a desk in the light."""
+"""Every page in every state, judged by axe-core: nothing found, on a phone in the dark as on a
+desk in the light.
+"""
 
 import shutil
 
@@ -14,7 +16,8 @@ pytestmark = pytest.mark.browser
 AXE = (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text()
 JUDGE = """async () => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-  return violations.flatMap(({ id, help, nodes }) => nodes.map((node) => `${id}: ${help}: ${node.html.slice(0, 200)} ${node.failureSummary.split("\\n")[1] ?? ""}`));
+  return violations.flatMap(({ id, help, nodes }) => nodes.map((node) =>
+    `${id}: ${help}: ${node.html.slice(0, 200)} ${node.failureSummary.split("\\n")[1] ?? ""}`));
 }"""
 
 
@@ -107,8 +110,12 @@ def open_cut_off(tab, jobs):
 
 STATES = {
     "list": lambda tab, jobs: tab.open("/").wait_for_connection("live"),
-    "list, none match": lambda tab, jobs: tab.open("/?q=nothing+is+called+so").wait_for_connection("live"),
-    "list, wrong filter": lambda tab, jobs: tab.open("/?status=failed&since=2026-01-01&definition=short"),
+    "list, none match": lambda tab, jobs: tab.open("/?q=nothing+is+called+so").wait_for_connection(
+        "live"
+    ),
+    "list, wrong filter": lambda tab, jobs: tab.open(
+        "/?status=failed&since=2026-01-01&definition=short"
+    ),
     "keys": open_keys,
     "running": open_running,
     "offline": open_cut_off,
@@ -122,7 +129,9 @@ STATES = {
     "deleting": open_deleting,
     "delete without scripts": open_delete_page,
     "start": lambda tab, jobs: tab.open("/definitions/codebase_classify"),
-    "run with changes": lambda tab, jobs: tab.open(f"/definitions/codebase_classify?from={jobs['report']}"),
+    "run with changes": lambda tab, jobs: tab.open(
+        f"/definitions/codebase_classify?from={jobs['report']}"
+    ),
     "refused": open_refused,
     "missing": open_missing,
     "api docs": lambda tab, jobs: tab.open("/api/docs"),

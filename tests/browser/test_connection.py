@@ -1,4 +1,6 @@
-"""The live indicator tells the truth, and what was missed while the connection was gone is caught up with."""
+"""The live indicator tells the truth, and what was missed while the connection was gone is
+caught up with.
+"""
 
 import shutil
 import subprocess
@@ -23,14 +25,17 @@ window.WebSocket = class extends window.WebSocket {
   }
 };
 """
-REOPEN_WITHIN = 1000  # ms that a closed connection gets to be open again before the page says that it isn't
+# ms that a closed connection gets to be open again before the page says that it isn't
+REOPEN_WITHIN = 1000
 LATE = 150  # ms that a busy machine may take
 
 
 def cancel_in_the_store(server, job_id):
     """Cancel a job from the terminal, which needs no server."""
     command = [sys.executable, "-m", "flask", "jobs", "cancel", job_id]
-    subprocess.run(command, cwd=ROOT, env=server.environ, check=True, timeout=30, capture_output=True)
+    subprocess.run(
+        command, cwd=ROOT, env=server.environ, check=True, timeout=30, capture_output=True
+    )
 
 
 def is_answering(server):
@@ -41,10 +46,18 @@ def is_answering(server):
 
 
 def check_that_live_ended_in_time(tab, killed_at):
-    """Assert that the page stopped calling itself live within 1 s of its server's end, though it had just been told something."""
-    left = next(change["at"] for change in tab.recorded("connections") if change["state"] == "reconnecting" and change["at"] > tab.recorded("hints")[0]["at"])
+    """Assert that the page stopped calling itself live within 1 s of its server's end, though
+    it had just been told something.
+    """
+    left = next(
+        change["at"]
+        for change in tab.recorded("connections")
+        if change["state"] == "reconnecting" and change["at"] > tab.recorded("hints")[0]["at"]
+    )
     assert left - killed_at <= REOPEN_WITHIN + LATE
-    assert left - tab.recorded("hints")[-1]["at"] < LIVE_FOR - REOPEN_WITHIN, "it waited for no hint to become old"
+    assert left - tab.recorded("hints")[-1]["at"] < LIVE_FOR - REOPEN_WITHIN, (
+        "it waited for no hint to become old"
+    )
 
 
 def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_return(server, tabs):
@@ -69,7 +82,11 @@ def test_pages_outlive_their_server_and_are_live_and_right_within_5_s_of_its_ret
     for one in (tab, listing):
         one.wait_for_connection("live", until - time.monotonic())
         one.wait_for_status("cancelled", until - time.monotonic())
-    wait_for(lambda: tab.snapshot()["job"] == as_shown(server.structure(job_id)), 5, "the same as the API's")
+    wait_for(
+        lambda: tab.snapshot()["job"] == as_shown(server.structure(job_id)),
+        5,
+        "the same as the API's",
+    )
     for one in (tab, listing):
         one.check_shown()
 
@@ -98,7 +115,9 @@ def test_where_websockets_are_blocked_long_polling_keeps_the_page_live(site, tab
     tab.wait_for_step("ticking", status="running")
     live_at = tab.now()
     wait_for(lambda: tab.now() > live_at + LIVE_FOR, 10)
-    assert [change["state"] for change in tab.recorded("connections") if change["at"] > live_at] == [], "hints keep coming"
+    assert [
+        change["state"] for change in tab.recorded("connections") if change["at"] > live_at
+    ] == [], "hints keep coming"
     site.post(f"/api/jobs/{job_id}/cancel")
     tab.wait_for_status("cancelled", 2)
     assert any("transport=polling" in url for url in tab.requests)
@@ -116,7 +135,11 @@ def test_without_any_socket_the_page_says_polling_and_is_right_all_the_same(site
     tab.wait_for_connection("polling", 10)
     site.post(f"/api/jobs/{job_id}/cancel")
     tab.wait_for_status("cancelled", 5)
-    wait_for(lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)), 5, "the same as the API's")
+    wait_for(
+        lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)),
+        5,
+        "the same as the API's",
+    )
     assert "live" not in [change["state"] for change in tab.recorded("connections")]
     tab.check_one_at_a_time()
     tab.check_shown()

@@ -45,7 +45,10 @@ def test_while_the_page_is_open_steps_open_when_they_start_and_stay_open(site, t
     gates.open("three", "fail")
     tab.wait_for_status("failed")
     assert expanded(tab) == ["one", "two", "three"], "the fourth was skipped"
-    opened = [{view["name"] for view in snapshot["views"] if view["open"]} for snapshot in tab.check_shown()]
+    opened = [
+        {view["name"] for view in snapshot["views"] if view["open"]}
+        for snapshot in tab.check_shown()
+    ]
     assert all(earlier <= later for earlier, later in zip(opened, opened[1:], strict=False)), opened
     tab.reload()
     assert expanded(tab) == ["three"], "at load only what runs or has failed is"
@@ -70,7 +73,9 @@ def test_what_is_opened_before_there_are_scripts_stays_open(site, tabs):
     tab.wait_for_last_line("left", 30)
 
 
-def test_what_the_user_opens_and_closes_stays_so_through_a_failure_and_a_reload(site, tabs, tmp_path):
+def test_what_the_user_opens_and_closes_stays_so_through_a_failure_and_a_reload(
+    site, tabs, tmp_path
+):
     job_id = site.submit("picky", file=str(tmp_path / "missing"))
     revision = site.wait_for_end(job_id)["revision"]
     tab = tabs.new(site).open_job(job_id)
@@ -78,7 +83,9 @@ def test_what_the_user_opens_and_closes_stays_so_through_a_failure_and_a_reload(
     tab.toggle("easy")
     assert expanded(tab) == ["easy"]
     site.post(f"/api/jobs/{job_id}/retry")
-    after = wait_for(lambda: site.structure(job_id)["status"] == "failed" and site.structure(job_id)["revision"])
+    after = wait_for(
+        lambda: site.structure(job_id)["status"] == "failed" and site.structure(job_id)["revision"]
+    )
     assert after > revision
     tab.wait_for_revision(after)
     assert tab.snapshot()["job"]["status"] == "failed"

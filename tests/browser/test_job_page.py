@@ -1,4 +1,6 @@
-"""The page of a job follows it from its start to its end without a reload, and shows nothing but what `structure` says."""
+"""The page of a job follows it from its start to its end without a reload, and shows nothing
+but what `structure` says.
+"""
 
 import pytest
 from conftest import wait_for
@@ -8,7 +10,9 @@ from browser.tab import LATEST, as_shown, stored_lines
 
 pytestmark = pytest.mark.browser
 
-SCENES = (  # a gate, what is put into it, the statuses that the steps have when the job rests again, and how many children have ended then
+# a gate, what is put into it, the statuses that the steps have when the job rests again, and how
+# many children have ended then
+SCENES = (
     ("one-a", "go", "running pending pending pending", 1),
     ("one-b", "go", "completed running pending pending", 2),
     ("two", "fail", "completed failed running pending", 3),
@@ -26,7 +30,10 @@ def agree(site, job_id, tabs):
 
     def agreed_revision():
         structure = site.structure(job_id)
-        return all(tab.snapshot()["job"] == as_shown(structure) for tab in tabs) and structure["revision"]
+        return (
+            all(tab.snapshot()["job"] == as_shown(structure) for tab in tabs)
+            and structure["revision"]
+        )
 
     return wait_for(agreed_revision, 10, "the agreement of pages and API")
 
@@ -60,7 +67,9 @@ def test_two_tabs_show_what_the_api_says_at_each_moment_of_a_jobs_life(site, tab
         tab.check_promptness()
 
 
-def test_a_page_equals_structure_at_each_message_of_a_job_of_4500_lines_and_never_floods_the_api(site, tabs):
+def test_a_page_equals_structure_at_each_message_of_a_job_of_4500_lines_and_never_floods_the_api(
+    site, tabs
+):
     job_id = site.submit("test_job", delay_ms=4)
     tab = tabs.new(site).open_job(job_id)
     while (structure := site.structure(job_id))["status"] == "running":
@@ -90,7 +99,9 @@ def test_a_page_is_right_as_served_before_any_script_runs(site, tabs):
 
 
 class Garbler:
-    """Stands between a page and the server's websocket: doubles one hint of three, and swaps the other two."""
+    """Stands between a page and the server's websocket: doubles one hint of three, and swaps
+    the other two.
+    """
 
     def __init__(self, socket):
         self.socket = socket
@@ -138,7 +149,9 @@ def test_hints_that_come_twice_or_late_leave_the_page_right(site, tabs):
     tab.check_one_at_a_time()
 
 
-def test_when_all_other_hints_are_lost_the_one_that_is_given_at_rest_tells_what_was_missed(site, tabs, tmp_path):
+def test_when_all_other_hints_are_lost_the_one_that_is_given_at_rest_tells_what_was_missed(
+    site, tabs, tmp_path
+):
     gates = Gates(site, tmp_path)
     tab = tabs.new(site)
     tab.page.route_web_socket("**/socket.io/**", Loser)

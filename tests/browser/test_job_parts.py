@@ -1,4 +1,6 @@
-"""The parts of a job's page: what failed, the timeline, the levels of a step's lines, times that go on, and what is announced."""
+"""The parts of a job's page: what failed, the timeline, the levels of a step's lines, times
+that go on, and what is announced.
+"""
 
 import pytest
 from conftest import wait_for
@@ -10,14 +12,19 @@ pytestmark = pytest.mark.browser
 
 SHIFTS = """
 window.shifts = [];
-new PerformanceObserver((list) => window.shifts.push(...list.getEntries().filter((entry) => !entry.hadRecentInput)
-  .map((entry) => [entry.value, entry.sources.map(({ node }) => (node?.outerHTML ?? node?.textContent)?.slice(0, 120))]))).observe({ type: "layout-shift", buffered: true });
+new PerformanceObserver((list) => window.shifts.push(...list.getEntries()
+  .filter((entry) => !entry.hadRecentInput)
+  .map((entry) => [entry.value, entry.sources.map(({ node }) =>
+    (node?.outerHTML ?? node?.textContent)?.slice(0, 120))])
+)).observe({ type: "layout-shift", buffered: true });
 """
 
 
 @pytest.fixture
 def gates(site, tmp_path):
-    """A job that goes on when the test says so, and is cancelled after it: it would keep the workers waiting."""
+    """A job that goes on when the test says so, and is cancelled after it: it would keep the
+    workers waiting.
+    """
     gates = Gates(site, tmp_path)
     yield gates
     site.post(f"/api/jobs/{gates.job_id}/cancel")
@@ -34,7 +41,9 @@ def failed(site, tmp_path):
 # What failed
 
 
-def test_what_fails_while_the_page_is_open_is_told_with_its_lines_and_goes_with_a_retry(tabs, site, gates):
+def test_what_fails_while_the_page_is_open_is_told_with_its_lines_and_goes_with_a_retry(
+    tabs, site, gates
+):
     tab = tabs.new(site).open_job(gates.job_id)
     gates.wait_for_rest("running pending pending pending", 0)
     gates.open("one-a", "this will fail")
@@ -85,8 +94,12 @@ def test_the_timeline_follows_the_job_and_tells_exact_times(tabs, site, gates):
     gates.wait_for_rest("running pending pending pending", 0)
     rows = tab.find("[data-row]")
     expect(rows.nth(0)).to_have_class("time-row is-running")
-    width = tab.page.evaluate("document.querySelector('[data-row=one] rect + rect').width.baseVal.value")
-    wait_for(lambda: tab.page.evaluate("document.querySelector('[data-part=now]').x1.baseVal.value") > 0)
+    width = tab.page.evaluate(
+        "document.querySelector('[data-row=one] rect + rect').width.baseVal.value"
+    )
+    wait_for(
+        lambda: tab.page.evaluate("document.querySelector('[data-part=now]').x1.baseVal.value") > 0
+    )
     assert width >= 0
     gates.open("one-a")
     gates.open("one-b")
@@ -117,7 +130,9 @@ def test_a_click_on_a_bar_opens_its_step_and_so_does_the_key(tabs, site, gates):
 # Times
 
 
-def test_times_tick_by_the_servers_clock_stand_still_when_cut_off_and_are_final_at_the_end(tabs, site, gates):
+def test_times_tick_by_the_servers_clock_stand_still_when_cut_off_and_are_final_at_the_end(
+    tabs, site, gates
+):
     tab = tabs.new(site)
     tab.may_miss_network = True
     tab.page.add_init_script("Date.now = () => 0")
@@ -142,7 +157,9 @@ def test_times_tick_by_the_servers_clock_stand_still_when_cut_off_and_are_final_
     tab.wait_for_connection("live")
     tab.action("cancel").click()
     tab.wait_for_status("cancelled")
-    expect(tab.find("[data-part=progress]")).to_have_text("0 of 4 steps · 0 of 2 children completed")
+    expect(tab.find("[data-part=progress]")).to_have_text(
+        "0 of 4 steps · 0 of 2 children completed"
+    )
     assert "." in elapsed.inner_text() or "min" in elapsed.inner_text()
 
 
@@ -163,7 +180,9 @@ def test_a_level_that_is_pressed_shows_its_lines_and_those_above_and_again_all(t
     filters.get_by_role("link", name="warning").click()
     worse = counts["warning"] + counts["error"]
     said = tab.step("prepare").locator("[data-part=level-said]")
-    expect(said).to_contain_text(f"Showing warnings and errors only: {worse} of {structure['steps'][0]['log_count']} lines.")
+    expect(said).to_contain_text(
+        f"Showing warnings and errors only: {worse} of {structure['steps'][0]['log_count']} lines."
+    )
     wait_for(lambda: len(levels(tab, "prepare")) == worse, what="the lines")
     assert set(levels(tab, "prepare")) == {"warning", "error"}
     numbers = [number for number, *_ in tab.lines("prepare")]
@@ -173,7 +192,9 @@ def test_a_level_that_is_pressed_shows_its_lines_and_those_above_and_again_all(t
     wait_for(lambda: levels(tab, "prepare") == ["error"] * counts["error"], what="the errors")
     said.get_by_text("Show all").click()
     expect(said).to_be_hidden()
-    wait_for(lambda: len(levels(tab, "prepare")) == structure["steps"][0]["log_count"], what="all lines")
+    wait_for(
+        lambda: len(levels(tab, "prepare")) == structure["steps"][0]["log_count"], what="all lines"
+    )
     tab.check_shown()
 
 
@@ -185,9 +206,14 @@ def test_the_lines_of_a_level_keep_coming_at_most_once_a_second(tabs, site):
     pressed = tab.now()
     tab.wait_for_step("prepare", status="completed", seconds=60)
     counts = site.structure(job_id)["steps"][0]["levels"]
-    wait_for(lambda: len(levels(tab, "prepare")) == counts["warning"] + counts["error"], what="all of the level")
+    wait_for(
+        lambda: len(levels(tab, "prepare")) == counts["warning"] + counts["error"],
+        what="all of the level",
+    )
     starts = [call["startedAt"] for call in tab.calls("logs", "prepare", since=pressed)]
-    assert all(later - earlier >= 990 for earlier, later in zip(starts, starts[1:], strict=False)), starts
+    assert all(
+        later - earlier >= 990 for earlier, later in zip(starts, starts[1:], strict=False)
+    ), starts
     tab.check_shown()
     site.post(f"/api/jobs/{job_id}/cancel")  # the tests to come need the workers
 
@@ -213,19 +239,24 @@ def test_changes_of_status_are_announced_politely_and_lines_are_not(tabs, site, 
     tab.page.evaluate("""() => {
         window.news = [];
         const node = document.querySelector("[data-part=news]");
-        new MutationObserver(() => window.news.push(node.textContent)).observe(node, { childList: true, subtree: true, characterData: true });
+        new MutationObserver(() => window.news.push(node.textContent))
+            .observe(node, { childList: true, subtree: true, characterData: true });
     }""")
     gates.open("one-a")
     gates.open("one-b")
     gates.open("two", "fail")
     gates.open("three", "fail")
     tab.wait_for_status("failed")
-    told = wait_for(lambda: "the job failed" in (said := tab.page.evaluate("window.news.join('; ')")) and said)
+    told = wait_for(
+        lambda: "the job failed" in (said := tab.page.evaluate("window.news.join('; ')")) and said
+    )
     assert "three failed" in told and "one completed" in told
     assert not any(word in told for word in ("line", "child"))
 
 
-def test_the_end_is_told_by_a_notification_that_was_asked_for_even_while_the_page_is_hidden(tabs, site, gates):
+def test_the_end_is_told_by_a_notification_that_was_asked_for_even_while_the_page_is_hidden(
+    tabs, site, gates
+):
     tab = tabs.new(site)
     tab.page.add_init_script("""
         window.told = [];
@@ -257,12 +288,16 @@ def test_nothing_moves_while_a_job_goes_on_but_for_steps_that_open(tabs, site, g
     gates.wait_for_rest("running pending pending pending", 0)
     tab.wait_for_step("one", status="running", expanded="true")
     tab.page.wait_for_function("window.shifts")
-    tab.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => { window.shifts = []; done(); })))")
+    tab.page.evaluate(
+        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => { "
+        "window.shifts = []; done(); })))"
+    )
     gates.open("one-a")
     gates.wait_for_rest("running pending pending pending", 1)
     expect(tab.step("one").locator("[data-count=completed]")).to_be_visible()
     tab.wait_for_last_line("one", 1)
-    tab.page.evaluate("new Promise((done) => setTimeout(done, 1100))")  # a tick, and the frame after it
+    # a tick, and the frame after it
+    tab.page.evaluate("new Promise((done) => setTimeout(done, 1100))")
     assert tab.page.evaluate("window.shifts") == []
 
 
@@ -280,10 +315,20 @@ def test_nothing_moves_while_lines_come_and_the_oldest_go(tabs, site, level):
     tab.page.evaluate("window.shifts = []")
     tab.page.wait_for_function(f"() => {count} >= 490", polling=50)
     first = tab.find("[data-step=prepare] [data-line]").first.get_attribute("data-line")
-    tab.page.wait_for_function(f"() => Number(document.querySelector('[data-step=prepare] [data-line]').dataset.line) > {first} + 500", polling=50)
+    tab.page.wait_for_function(
+        (
+            "() => Number(document.querySelector('[data-step=prepare] "
+            f"[data-line]').dataset.line) > {first} + 500"
+        ),
+        polling=50,
+    )
     shifts = tab.page.evaluate("window.shifts")
     assert sum(value for value, _ in shifts) < 0.001, shifts
-    at_end = "() => (({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight < 2)(document.querySelector('[data-step=prepare] [data-part=log]'))"
+    at_end = (
+        "() => (({ scrollHeight, scrollTop, clientHeight }) => "
+        "scrollHeight - scrollTop - clientHeight < 2)"
+        "(document.querySelector('[data-step=prepare] [data-part=log]'))"
+    )
     tab.page.wait_for_function(at_end, polling=50)
     site.post(f"/api/jobs/{job_id}/cancel")
 
@@ -294,13 +339,18 @@ def test_no_width_makes_the_page_scroll_sideways(tabs, site, failed, width):
     assert tab.page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_on_a_phone_what_is_still_to_come_leaves_no_blank_and_moves_nothing_when_it_comes(tabs, site, gates):
+def test_on_a_phone_what_is_still_to_come_leaves_no_blank_and_moves_nothing_when_it_comes(
+    tabs, site, gates
+):
     tab = tabs.new(site, viewport={"width": 390, "height": 844}).open_job(gates.job_id)
     gates.wait_for_rest("running pending pending pending", 0)
     tab.toggle("four")
     tab.wait_for_step("four", expanded="true")
     places = ":is(.head .about > div, .step[open] .step-about > span)"
-    unseen = tab.find(places).evaluate_all("all => all.filter((one) => !one.checkVisibility({ visibilityProperty: true }) && one.offsetHeight > 0).length")
+    unseen = tab.find(places).evaluate_all(
+        "all => all.filter((one) => !one.checkVisibility({ visibilityProperty: true }) && "
+        "one.offsetHeight > 0).length"
+    )
     assert (tab.find(places).count() > 8, unseen) == (True, 0)
     before = tab.find(places).evaluate_all("all => all.map((one) => one.offsetHeight)")
     site.post(f"/api/jobs/{gates.job_id}/cancel")

@@ -1,4 +1,6 @@
-"""All that people do with the pages, by keyboard alone: each control is reached by Tab, is seen to have the focus, and does what a click does."""
+"""All that people do with the pages, by keyboard alone: each control is reached by Tab, is seen
+to have the focus, and does what a click does.
+"""
 
 import pytest
 from conftest import wait_for
@@ -13,14 +15,18 @@ ACTIVE = """selector => {
   const { activeElement: active } = document;
   const { outlineStyle, outlineWidth } = getComputedStyle(active);
   const { top, bottom } = active.getBoundingClientRect();
-  const ring = active.type === "date" || (outlineStyle !== "none" && parseFloat(outlineWidth) > 0); // a date's calendar button has one of its own
+  // a date's calendar button has one of its own
+  const ring = active.type === "date" || (outlineStyle !== "none" && parseFloat(outlineWidth) > 0);
   return { there: active.matches(selector), lost: active === document.body, ring,
            inView: bottom > 0 && top < innerHeight, html: active.outerHTML.slice(0, 100) };
 }"""
 
 
 class Keys:
-    """What fingers do on a tab's page. `click()` presses Enter, as `Tab.follow` asks of a control."""
+    """What fingers do on a tab's page.
+
+    `click()` presses Enter, as `Tab.follow` asks of a control.
+    """
 
     def __init__(self, tab):
         self.press = tab.page.keyboard.press
@@ -28,7 +34,9 @@ class Keys:
         self._tab = tab
 
     def go_to(self, selector, key="Tab"):
-        """Press Tab until what has the focus matches; all on the way there must be seen to have it."""
+        """Press Tab until what has the focus matches; all on the way there must be seen to have
+        it.
+        """
         way = []
         for _ in range(MOST_TABS):
             self.press(key)
@@ -90,7 +98,11 @@ def test_a_step_is_opened_closed_and_limited_to_a_level(keyboard, site):
     keys.press("Space")
     tab.wait_for_last_line("talk", 40)
     keys.go_to('[data-step="talk"] [data-level-of="warning"]').press("Enter")
-    wait_for(lambda: {level for _, level, _ in tab.lines("talk")} <= {"warning", "error"}, 10, "no lines below warnings")
+    wait_for(
+        lambda: {level for _, level, _ in tab.lines("talk")} <= {"warning", "error"},
+        10,
+        "no lines below warnings",
+    )
     assert has_focus(tab)
     keys.press("Enter")
     tab.wait_for_last_line("talk", 40)
@@ -116,7 +128,9 @@ def test_a_log_is_one_stop_and_its_lines_are_gone_through_by_arrows(keyboard, si
         keys.press(key)
         assert focused_line(tab) == line
     keys.press("Tab")
-    assert tab.page.evaluate("document.activeElement.dataset.part") in ("later", "download"), "behind the log"
+    assert tab.page.evaluate("document.activeElement.dataset.part") in ("later", "download"), (
+        "behind the log"
+    )
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
@@ -125,7 +139,9 @@ def test_lines_that_were_served_are_no_stops_either(keyboard, site, level):
     site.wait_for_end(job_id)
     tab, _ = keyboard(f"/jobs/{job_id}?open=talk&level={level}")
     tab.wait_for_last_line("talk", 40)
-    assert tab.find('[data-step="talk"] .line-number').evaluate_all("links => links.length > 0 && links.every((link) => link.tabIndex === -1)")
+    assert tab.find('[data-step="talk"] .line-number').evaluate_all(
+        "links => links.length > 0 && links.every((link) => link.tabIndex === -1)"
+    )
 
 
 def test_lines_that_come_take_no_line_away_that_has_the_focus(keyboard, site):
@@ -134,7 +150,9 @@ def test_lines_that_come_take_no_line_away_that_has_the_focus(keyboard, site):
     tab.wait_for_last_line("talk", 20)
     line = tab.find('[data-step="talk"] [data-line="20"] a')
     line.focus()
-    wait_for(lambda: len(tab.lines("talk")) > 600, 30, "more lines than a log keeps that nobody reads")
+    wait_for(
+        lambda: len(tab.lines("talk")) > 600, 30, "more lines than a log keeps that nobody reads"
+    )
     expect(line).to_be_focused()
     tab.find('[data-step="talk"] [data-part="log"]').focus()
     tab.step("talk").get_by_text("Show the last lines").press("Enter")
@@ -150,7 +168,9 @@ def test_a_running_job_is_cancelled_and_then_deleted(keyboard, site):
     tab.wait_for_status("cancelled")
     keys.go_to('[data-action="delete"]').press("Enter")
     expect(tab.find("#delete-dialog")).to_be_visible()
-    assert tab.page.evaluate("document.querySelector('#delete-dialog').contains(document.activeElement)"), "the focus is in the dialog"
+    assert tab.page.evaluate(
+        "document.querySelector('#delete-dialog').contains(document.activeElement)"
+    ), "the focus is in the dialog"
     keys.press("Escape")
     expect(tab.find("#delete-dialog")).to_be_hidden()
     expect(tab.action("delete")).to_be_focused()
@@ -178,7 +198,9 @@ def test_a_bar_of_the_timeline_and_the_link_over_the_page_are_reached(keyboard, 
     site.wait_for_end(job_id)
     tab, keys = keyboard(f"/jobs/{job_id}")
     keys.press("Tab")
-    assert tab.page.evaluate("document.activeElement.className") == "skip", "the first key leads past the frame"
+    assert tab.page.evaluate("document.activeElement.className") == "skip", (
+        "the first key leads past the frame"
+    )
     keys.go_to('.time-row[href="#step-left"]').press("Enter")
     tab.wait_for_step("left", expanded="true")
     expect(tab.find('[data-toggle-step="left"]')).to_be_focused()

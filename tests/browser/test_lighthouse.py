@@ -1,4 +1,6 @@
-"""The two main pages as Lighthouse judges them: a phone's screen, its slow network and its slow processor."""
+"""The two main pages as Lighthouse judges them: a phone's screen, its slow network and its slow
+processor.
+"""
 
 import json
 import os
@@ -33,19 +35,38 @@ def test_a_page_scores_at_least_95_in_each_category(site, job_ids, page):
     best = dict.fromkeys(CATEGORIES, 0)
     for _ in range(ROUNDS):
         report = judge(url)
-        best = {name: max(best[name], report["categories"][name]["score"] or 0) for name in CATEGORIES} if report else best
+        best = (
+            {name: max(best[name], report["categories"][name]["score"] or 0) for name in CATEGORIES}
+            if report
+            else best
+        )
         if min(best.values()) >= LEAST:
             return
     assert min(best.values()) >= LEAST, (best, report and lost(report))
 
 
 def judge(url):
-    """Return Lighthouse's report of a page, None if the browser gave it no trace, which happens on a busy machine."""
+    """Return Lighthouse's report of a page, None if the browser gave it no trace, which happens
+    on a busy machine.
+    """
     flags = "--headless=new --disable-gpu" + (" --no-sandbox" if os.geteuid() == 0 else "")
-    options = ["--quiet", "--output=json", "--output-path=stdout", f"--only-categories={','.join(CATEGORIES)}", f"--chrome-flags={flags}"]
-    with tempfile.TemporaryDirectory() as folder:  # not a test's own: in a folder of a long name Chromium can't open its socket
+    options = [
+        "--quiet",
+        "--output=json",
+        "--output-path=stdout",
+        f"--only-categories={','.join(CATEGORIES)}",
+        f"--chrome-flags={flags}",
+    ]
+    # not a test's own: in a folder of a long name Chromium can't open its socket
+    with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "CHROME_PATH": shutil.which("chromium"), "TMPDIR": folder}
-        done = subprocess.run([LIGHTHOUSE, url, *options], capture_output=True, text=True, env=environ, timeout=SECONDS)
+        done = subprocess.run(
+            [LIGHTHOUSE, url, *options],
+            capture_output=True,
+            text=True,
+            env=environ,
+            timeout=SECONDS,
+        )
     if "(NO_NAVSTART)" in done.stderr:
         return None
     assert done.returncode == 0, done.stderr
@@ -54,5 +75,14 @@ def judge(url):
 
 def lost(report):
     """Return what cost points: `{audit: what Lighthouse shows of it}`."""
-    wanted = {ref["id"] for category in report["categories"].values() for ref in category["auditRefs"] if ref["weight"]}
-    return {name: audit.get("displayValue", audit["title"]) for name, audit in report["audits"].items() if name in wanted and (audit["score"] or 0) < 0.9}
+    wanted = {
+        ref["id"]
+        for category in report["categories"].values()
+        for ref in category["auditRefs"]
+        if ref["weight"]
+    }
+    return {
+        name: audit.get("displayValue", audit["title"])
+        for name, audit in report["audits"].items()
+        if name in wanted and (audit["score"] or 0) < 0.9
+    }

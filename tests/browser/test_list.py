@@ -1,4 +1,6 @@
-"""The list of jobs follows the store by itself: jobs appear, change, fit a filter no more, and disappear."""
+"""The list of jobs follows the store by itself: jobs appear, change, fit a filter no more, and
+disappear.
+"""
 
 import shutil
 
@@ -27,7 +29,9 @@ def expect_gone(tab, job_id):
     expect(row(tab, job_id)).to_have_count(0, timeout=SOON)
 
 
-def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(server, tabs, tmp_path):
+def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disappearing(
+    server, tabs, tmp_path
+):
     shutil.copy(DEFINITIONS / "gated.toml", server.definitions)
     server.environ["JOBSYNC_WORKERS"] = "1"
     server.start()
@@ -40,7 +44,9 @@ def test_an_empty_list_is_live_and_follows_its_first_job_from_appearing_to_disap
         gates.open(gate)
     structure = server.wait_for_end(gates.job_id)
     expect_status(tab, gates.job_id, "completed")
-    wait_for(lambda: tab.snapshot(gates.job_id)["job"] == as_row(structure), what="the same as the API's")
+    wait_for(
+        lambda: tab.snapshot(gates.job_id)["job"] == as_row(structure), what="the same as the API's"
+    )
     assert len(tab.check_shown()) >= 2
     assert requests.delete(f"{server.url}/api/jobs/{gates.job_id}", timeout=10).status_code == 204
     expect_gone(tab, gates.job_id)

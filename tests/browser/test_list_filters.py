@@ -1,4 +1,6 @@
-"""The form that limits the list: what is chosen is sent at once, by mouse and by keyboard, and all of it is in the address."""
+"""The form that limits the list: what is chosen is sent at once, by mouse and by keyboard, and
+all of it is in the address.
+"""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -80,7 +82,11 @@ def test_words_are_sent_by_enter_and_the_filters_are_cleared_by_a_link(tab):
 def test_a_status_is_chosen_beside_the_other_filters(tab):
     with changing_page(tab):
         field(tab, "definition").select_option("short")
-    tab.follow(tab.page.get_by_role("navigation", name="Filter by status").get_by_role("link", name="failed"))
+    tab.follow(
+        tab.page.get_by_role("navigation", name="Filter by status").get_by_role(
+            "link", name="failed"
+        )
+    )
     assert asked(tab) == {"limit": "7", "definition": "short", "status": "failed"}
     with changing_page(tab):
         field(tab, "definition").select_option("")
@@ -88,7 +94,9 @@ def test_a_status_is_chosen_beside_the_other_filters(tab):
 
 
 @pytest.mark.parametrize("width", [390, 1280, 2560])
-@pytest.mark.parametrize("query", ["/", "/?q=no+such+job&status=failed&since=2026-11-01", "/?cursor=MSAx"])
+@pytest.mark.parametrize(
+    "query", ["/", "/?q=no+such+job&status=failed&since=2026-11-01", "/?cursor=MSAx"]
+)
 def test_no_list_scrolls_sideways(site, tabs, width, query):
     site.wait_for_end(site.submit("hostile", text="x" * 300))
     tab = tabs.new(site, viewport={"width": width, "height": 800}).open(query)

@@ -1,4 +1,6 @@
-"""The list moves by itself, calmly, and not at all under a pointer or a focus: then what is new waits, and statuses go on in their places."""
+"""The list moves by itself, calmly, and not at all under a pointer or a focus: then what is new
+waits, and statuses go on in their places.
+"""
 
 import re
 import shutil
@@ -16,7 +18,8 @@ SOON = 5000  # ms
 SHIFTS = """
 window.shifts = [];
 new PerformanceObserver((list) => {
-  for (const entry of list.getEntries()) shifts.push([entry.value, ...entry.sources.map(({ node }) => node?.outerHTML ?? node?.data)]);
+  for (const entry of list.getEntries())
+    shifts.push([entry.value, ...entry.sources.map(({ node }) => node?.outerHTML ?? node?.data)]);
 }).observe({ type: "layout-shift", buffered: true });
 """
 
@@ -50,7 +53,9 @@ class Jobs:
         assert self.server.post(f"/api/jobs/{job_id}/cancel").status_code == 202
 
     def delete(self, job_id):
-        assert requests.delete(f"{self.server.url}/api/jobs/{job_id}", timeout=10).status_code == 204
+        assert (
+            requests.delete(f"{self.server.url}/api/jobs/{job_id}", timeout=10).status_code == 204
+        )
 
 
 @pytest.fixture
@@ -88,7 +93,9 @@ def expect_rows(tab, *job_ids):
 
 def expect_numbers(tab, **numbers):
     for name, number in numbers.items():
-        expect(tab.find(f"[data-part=counts] [data-part={name}]")).to_have_text(str(number), timeout=SOON)
+        expect(tab.find(f"[data-part=counts] [data-part={name}]")).to_have_text(
+            str(number), timeout=SOON
+        )
 
 
 def opened(tabs, jobs, query="", **options):
@@ -110,7 +117,11 @@ def watching_shifts(tabs, jobs, motion, width):
 
 def test_rows_that_come_and_go_shift_nothing(tabs, held):
     first = held.start()
-    watching = [watching_shifts(tabs, held, motion, width) for motion in ("reduce", "no-preference") for width in (390, 1280)]
+    watching = [
+        watching_shifts(tabs, held, motion, width)
+        for motion in ("reduce", "no-preference")
+        for width in (390, 1280)
+    ]
     second = held.start()
     for tab in watching:
         expect_rows(tab, second, first)
@@ -118,7 +129,10 @@ def test_rows_that_come_and_go_shift_nothing(tabs, held):
     for tab in watching:
         expect_status(tab, first, "cancelled")
     for tab in watching:
-        expect(row(tab, second).locator("[data-part=took]")).to_have_text(re.compile("^1[1-9] s"), timeout=20_000)  # one figure more
+        # one figure more
+        expect(row(tab, second).locator("[data-part=took]")).to_have_text(
+            re.compile("^1[1-9] s"), timeout=20_000
+        )
     held.delete(first)
     for tab in watching:
         expect_rows(tab, second)
@@ -151,7 +165,10 @@ def test_the_numbers_follow_jobs_that_are_shown_and_those_that_are_not(tabs, job
     good, bad = jobs.start(), jobs.start(will_fail=True)
     for tab in (every, failed):
         expect_numbers(tab, all=2, running=0, completed=1, failed=1)
-    assert [tab.find("[data-part=total]").inner_text() for tab in (every, failed)] == ["2 jobs", "1 job"]
+    assert [tab.find("[data-part=total]").inner_text() for tab in (every, failed)] == [
+        "2 jobs",
+        "1 job",
+    ]
     assert (every.job_ids(), failed.job_ids()) == ([bad, good], [bad])
     jobs.delete(good)
     for tab in (every, failed):
@@ -165,7 +182,9 @@ def test_the_numbers_are_asked_for_at_most_once_a_second(tabs, held):
             held.cancel(held.start())
         expect_numbers(tab, cancelled=cancelled)
     starts = [call["startedAt"] for call in tab.recorded("calls") if "/counts?" in call["url"]]
-    assert len(starts) > 1 and all(later - earlier >= 990 for earlier, later in zip(starts, starts[1:], strict=False)), starts
+    assert len(starts) > 1 and all(
+        later - earlier >= 990 for earlier, later in zip(starts, starts[1:], strict=False)
+    ), starts
 
 
 # Waiting
@@ -228,10 +247,14 @@ def test_new_jobs_wait_while_a_row_has_the_focus_and_are_reached_by_keyboard(hel
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_new_jobs_wait_while_the_list_is_scrolled_behind_a_button_that_stays_in_view(tabs, held, width):
+def test_new_jobs_wait_while_the_list_is_scrolled_behind_a_button_that_stays_in_view(
+    tabs, held, width
+):
     seen = [held.start() for _ in range(4)][::-1]
     tab = opened(tabs, held, viewport={"width": width, "height": 260})
-    tab.page.evaluate("document.querySelector('[data-job-id]:last-child').scrollIntoView({ block: 'end' })")
+    tab.page.evaluate(
+        "document.querySelector('[data-job-id]:last-child').scrollIntoView({ block: 'end' })"
+    )
     place = row(tab, seen[-1]).bounding_box()
     new = held.start()
     expect(fresh(tab)).to_be_in_viewport()
@@ -243,7 +266,9 @@ def test_new_jobs_wait_while_the_list_is_scrolled_behind_a_button_that_stays_in_
     expect_rows(tab, new, *seen)
 
 
-def test_what_matches_no_longer_stays_while_it_is_pointed_at_and_what_is_deleted_says_so(tabs, held):
+def test_what_matches_no_longer_stays_while_it_is_pointed_at_and_what_is_deleted_says_so(
+    tabs, held
+):
     older, newer = held.start(), held.start()
     tab = opened(tabs, held, "&status=pending,running")
     expect_rows(tab, newer, older)
@@ -263,7 +288,9 @@ def test_what_matches_no_longer_stays_while_it_is_pointed_at_and_what_is_deleted
 # Clocks
 
 
-def test_durations_go_on_by_the_servers_clock_while_the_list_is_live_and_stand_still_when_it_is_not(tabs, held):
+def test_durations_go_on_by_the_servers_clock_while_the_list_is_live_and_stand_still_when_it_is_not(
+    tabs, held
+):
     job_id = held.start()
     tab = tabs.new(held.server)
     tab.page.add_init_script("const now = Date.now; Date.now = () => now() + 3600000")

@@ -1,4 +1,6 @@
-"""A step's lines on the page: numbered, complete and in order; a collapsed step holds none and fetches none."""
+"""A step's lines on the page: numbered, complete and in order; a collapsed step holds none and
+fetches none.
+"""
 
 import pytest
 from conftest import wait_for
@@ -32,7 +34,9 @@ def test_the_latest_500_lines_are_there_and_all_earlier_ones_a_click_away(site, 
         tab.step("talk").get_by_text("Show earlier lines").click()
         wait_for_earlier(tab, "talk", seen[0][0])
         held = tab.lines("talk")
-        assert held[:LATEST] == stored[held[0][0] - 1 :][:LATEST], "they follow each other without a gap"
+        assert held[:LATEST] == stored[held[0][0] - 1 :][:LATEST], (
+            "they follow each other without a gap"
+        )
         seen = sorted(set(seen) | set(held))
     assert seen == stored
     expect(tab.step("talk").get_by_text("Show earlier lines")).to_be_hidden()
@@ -71,7 +75,9 @@ def test_a_link_opens_its_step_at_its_line(site, tabs):
     tab.wait_for_step("talk", expanded="true")
     target = tab.find('[data-line="300"]')
     expect(target).to_be_in_viewport()
-    assert [line for line in tab.lines("talk") if line[0] == 300] == stored_lines(site, job_id, "talk")[299:300]
+    assert [line for line in tab.lines("talk") if line[0] == 300] == stored_lines(
+        site, job_id, "talk"
+    )[299:300]
     tab.find('[data-line="301"] a').click()
     assert tab.page.url.endswith("#talk:301")
     tab.page.evaluate("location.hash = '#talk:1199'")
@@ -115,7 +121,10 @@ def test_what_is_said_of_a_line_is_true(site, tabs):
     tab.wait_for_last_line("ticking", 2)
     said = tab.step("ticking").get_by_role("status")
     tab.may_miss_network = True
-    tab.page.route("**/logs?*after=*", lambda route: route.abort() if "limit=500" in route.request.url else route.continue_())
+    tab.page.route(
+        "**/logs?*after=*",
+        lambda route: route.abort() if "limit=500" in route.request.url else route.continue_(),
+    )
     go_to(tab, "#ticking:50000")
     expect(said).to_contain_text("could not be fetched")
     tab.page.unroute("**/logs?*after=*")
@@ -134,17 +143,27 @@ def test_what_is_said_of_a_line_is_true(site, tabs):
     site.post(f"/api/jobs/{job_id}/cancel")
 
 
-# Shows lines in a log of its own, more of them after each frame: between a frame's scrolling and the event that tells of it
+# Shows lines in a log of its own, more of them after each frame: between a frame's scrolling and
+# the event that tells of it
 FAST = """async (frames) => {
   const { LogView, empty } = await import("/static/js/log_view.js");
   const body = document.getElementById("step-talk").cloneNode(true);
   body.querySelector("[data-part=rows]").replaceChildren();
   body.open = true;
   document.querySelector("main").append(body);
-  const open = () => new LogView(body, { step: "fast", pattern: document.querySelector("#line-pattern"), read: async () => ({ items: [] }), logCount: 0 });
+  const open = () => new LogView(body, {
+    step: "fast",
+    pattern: document.querySelector("#line-pattern"),
+    read: async () => ({ items: [] }),
+    logCount: 0
+  });
   const box = body.querySelector("[data-part=log]");
   let view = open();
-  window.fast = { box, fromEnd: () => box.scrollHeight - box.clientHeight - box.scrollTop, rows: () => box.querySelectorAll("[data-line]").length };
+  window.fast = {
+    box,
+    fromEnd: () => box.scrollHeight - box.clientHeight - box.scrollTop,
+    rows: () => box.querySelectorAll("[data-line]").length
+  };
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   let last = 0;
   window.fast.showLatest = () => view.showLatest();
@@ -156,7 +175,9 @@ FAST = """async (frames) => {
   };
   window.fast.grow = async (frames) => {
     for (let turn = 0; turn < frames; turn += 1) {
-      const lines = Array.from({ length: 7 }, () => ({ line: (last += 1), level: "info", at: new Date().toISOString(), message: `line ${last}` }));
+      const lines = Array.from({ length: 7 }, () => ({
+        line: (last += 1), level: "info", at: new Date().toISOString(), message: `line ${last}`
+      }));
       view.add(lines, last);
       await frame();
     }
@@ -168,7 +189,9 @@ FAST = """async (frames) => {
 
 @pytest.fixture
 def fast(site, tabs):
-    """A page with a log that follows its end, and has not yet been given more lines than it holds."""
+    """A page with a log that follows its end, and has not yet been given more lines than it
+    holds.
+    """
     job_id = site.submit("wordy", lines=1)
     site.wait_for_end(job_id)
     tab = tabs.new(site).open_job(job_id)
@@ -186,18 +209,30 @@ def test_a_log_follows_its_end_however_fast_lines_come(fast):
 def test_a_viewer_who_scrolls_up_stays_there_however_fast_lines_come(fast, held):
     if held == LATEST:
         fast.evaluate("fast.grow(120)")
-    fast.evaluate("(async () => { const growing = fast.grow(60); fast.box.scrollBy(0, -200); await growing; })()")
-    row = "Array.from(fast.box.querySelectorAll('[data-line]')).find((row) => row.offsetTop + row.offsetHeight > fast.box.scrollTop).dataset.line"
+    fast.evaluate(
+        "(async () => { const growing = fast.grow(60); "
+        "fast.box.scrollBy(0, -200); await growing; })()"
+    )
+    row = (
+        "Array.from(fast.box.querySelectorAll('[data-line]'))"
+        ".find((row) => row.offsetTop + row.offsetHeight > fast.box.scrollTop).dataset.line"
+    )
     before = fast.evaluate(row)
     rows = fast.evaluate("fast.rows()")
-    assert rows in (held + 420, held + 413), "but for the seven lines that came before the viewer scrolled, nothing is trimmed under their eyes"
+    assert rows in (held + 420, held + 413), (
+        "but for the seven lines that came before the viewer scrolled, nothing is trimmed "
+        "under their eyes"
+    )
     assert fast.evaluate("fast.fromEnd() > 1000")
     fast.evaluate("fast.grow(20)")
     assert fast.evaluate(row) == before
 
 
 def test_who_goes_back_to_the_end_follows_it_though_the_log_is_still_being_scrolled(fast):
-    fast.evaluate("(async () => { fast.box.scrollTop = 100; await fast.grow(1); fast.box.scrollTop = 200; fast.showLatest(); await fast.grow(120); })()")
+    fast.evaluate(
+        "(async () => { fast.box.scrollTop = 100; await fast.grow(1); fast.box.scrollTop = "
+        "200; fast.showLatest(); await fast.grow(120); })()"
+    )
     assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [LATEST, True]
 
 
@@ -206,7 +241,9 @@ def test_a_log_that_is_opened_again_follows_its_end(fast):
     assert fast.evaluate("[fast.rows(), fast.fromEnd() <= 1]") == [LATEST, True]
 
 
-def test_a_log_of_very_long_lines_is_served_followed_and_gone_through_in_pages_that_end_early(site, tabs):
+def test_a_log_of_very_long_lines_is_served_followed_and_gone_through_in_pages_that_end_early(
+    site, tabs
+):
     job_id = site.submit("long_lines")
     assert site.wait_for_end(job_id)["steps"][0]["log_count"] == 600
     tab = tabs.new(site).open(f"/jobs/{job_id}?open=long")
@@ -215,7 +252,11 @@ def test_a_log_of_very_long_lines_is_served_followed_and_gone_through_in_pages_t
     assert 101 < served < 600, "fewer than the usual 500 are served"
     tab.step("long").get_by_text("Show earlier lines").click()
     wait_for_earlier(tab, "long", served)
-    numbers = [int(line.get_attribute("data-line")) for line in tab.find('[data-step="long"] [data-line]').all()]
+    numbers = [
+        int(line.get_attribute("data-line"))
+        for line in tab.find('[data-step="long"] [data-line]').all()
+    ]
     assert numbers == list(range(numbers[0], 601)), "they follow each other without a gap"
-    tab.page.evaluate("location.hash = '#long:248'")  # further from the first of its page than a page has room for
+    # further from the first of its page than a page has room for
+    tab.page.evaluate("location.hash = '#long:248'")
     expect(tab.page.locator(".is-target")).to_have_attribute("data-line", "248")

@@ -1,7 +1,9 @@
-"""The style guide and the two main pages, of jobs that are always the same, as they were when somebody last looked at them.
+"""The style guide and the two main pages, of jobs that are always the same, as they were when
+somebody last looked at them.
 
-`make pictures` renews what is in `pictures/`: look at them before they are committed. Pictures are of one browser and one font, which `pictures/made_with.json`
-names; with others there is nothing to compare.
+`make pictures` renews what is in `pictures/`: look at them before they are committed. Pictures are
+of one browser and one font, which `pictures/made_with.json` names; with others there is nothing to
+compare.
 """
 
 import io
@@ -32,21 +34,39 @@ MOST = 0.002  # of all pixels may differ by more
 START = 1_795_000_000_000_000_000  # ns: a day in November 2026
 TICK = 130_000_000  # ns between two looks at the clock
 STEPS = "".join(
-    f'[step.{name}] #\ntype = "command"\nrun = ["make", "{name}"]\n' + (f'depends = "{depends}"\n' if depends else "")
-    for name, depends in (("prepare", ""), ("build", "prepare"), ("check", "prepare"), ("publish", "build, check"))
+    f'[step.{name}] #\ntype = "command"\nrun = ["make", "{name}"]\n'
+    + (f'depends = "{depends}"\n' if depends else "")
+    for name, depends in (
+        ("prepare", ""),
+        ("build", "prepare"),
+        ("check", "prepare"),
+        ("publish", "build, check"),
+    )
 )
 
 
 @pytest.fixture(scope="module")
 def fixed(tmp_path_factory):
-    """A server with four jobs that have ended, always with the same ids, times and lines; and the ids by outcome."""
+    """A server with four jobs that have ended, always with the same ids, times and lines; and
+    the ids by outcome.
+    """
     folder = tmp_path_factory.mktemp("fixed")
     times, numbers = itertools.count(START, TICK), itertools.count(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock.time, "time_ns", lambda: next(times))
-        patch.setattr(lifecycle.jobs.secrets, "token_hex", lambda size: f"{next(numbers):0{2 * size}x}")
+        patch.setattr(
+            lifecycle.jobs.secrets, "token_hex", lambda size: f"{next(numbers):0{2 * size}x}"
+        )
         with hand_on(make_app(folder), folder) as hand:
-            jobs = {name: act(hand) for name, act in (("completed", complete), ("again", complete), ("cancelled", cancel), ("failed", fail))}
+            jobs = {
+                name: act(hand)
+                for name, act in (
+                    ("completed", complete),
+                    ("again", complete),
+                    ("cancelled", cancel),
+                    ("failed", fail),
+                )
+            }
     server = Server(folder, JOBSYNC_WORKERS="0", FLASK_DEBUG="1").start()
     yield server, jobs
     server.stop()
@@ -72,14 +92,27 @@ def fail(hand):
     while tasks := hand.claim():
         for task in tasks:
             if task.kind == "plan":
-                work.add_planned(task, [work.NewChild(str(place), f"target {place}", {}) for place in range(1, 4)])
+                work.add_planned(
+                    task,
+                    [work.NewChild(str(place), f"target {place}", {}) for place in range(1, 4)],
+                )
                 work.finish_plan(task)
             elif task.kind == "summary":
                 work.finish_summary(task, {"targets": 3})
             elif task.step_name == "build":
-                hand.fail(task, "exit code 2", [line("compiling main.c"), line("main.c:12: undeclared name", "warning"), line("compilation ended", "error")])
+                hand.fail(
+                    task,
+                    "exit code 2",
+                    [
+                        line("compiling main.c"),
+                        line("main.c:12: undeclared name", "warning"),
+                        line("compilation ended", "error"),
+                    ],
+                )
             else:
-                hand.complete(task, lines=[line("unpacked 12 files"), line("one of them is empty", "warning")])
+                hand.complete(
+                    task, lines=[line("unpacked 12 files"), line("one of them is empty", "warning")]
+                )
         hand.advance(job_id)
     assert store.structure(job_id)["status"] == "failed"
     return job_id
@@ -101,7 +134,9 @@ def test_a_page_looks_as_it_did(fixed, tabs, chromium, tmp_path, page, look):
     if page != "styleguide":
         tab.wait_for_connection("live")
     tab.page.mouse.move(0, 0)
-    taken = Image.open(io.BytesIO(tab.page.screenshot(full_page=True, animations="disabled"))).convert("RGB")
+    taken = Image.open(
+        io.BytesIO(tab.page.screenshot(full_page=True, animations="disabled"))
+    ).convert("RGB")
     file = PICTURES / f"{page}-{look}.png"
     if is_renewing:
         PICTURES.mkdir(exist_ok=True)
@@ -112,7 +147,10 @@ def test_a_page_looks_as_it_did(fixed, tabs, chromium, tmp_path, page, look):
     taken.save(tmp_path / file.name)
     assert taken.size == kept.size, f"see {tmp_path / file.name}"
     share = differing(taken, kept)
-    assert share <= MOST, f"{share:.2%} of the pixels differ: see {tmp_path / file.name}; `make pictures` renews what is kept"
+    assert share <= MOST, (
+        f"{share:.2%} of the pixels differ: see {tmp_path / file.name}; `make pictures` "
+        "renews what is kept"
+    )
 
 
 def differing(one, other):
@@ -123,5 +161,12 @@ def differing(one, other):
 
 def made_with(chromium):
     """Return what a picture depends on beside the page."""
-    fonts = {name: subprocess.run(["fc-match", name], capture_output=True, text=True).stdout.strip() for name in ("system-ui", "monospace")} if shutil.which("fc-match") else {}
+    fonts = (
+        {
+            name: subprocess.run(["fc-match", name], capture_output=True, text=True).stdout.strip()
+            for name in ("system-ui", "monospace")
+        }
+        if shutil.which("fc-match")
+        else {}
+    )
     return {"chromium": chromium.version.split(".")[0], **fonts}

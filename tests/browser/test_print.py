@@ -21,16 +21,32 @@ def on_paper(tabs, server, job_id, theme):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_job_is_printed_in_ink_on_white_with_nothing_to_press(shared_server, tabs, report, theme):
     tab = on_paper(tabs, shared_server, report, theme)
-    colours = tab.page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('h1')).color]")
+    colours = tab.page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, "
+        "getComputedStyle(document.querySelector('h1')).color]"
+    )
     assert colours == ["rgb(255, 255, 255)", "rgb(26, 34, 48)"]
     for selector in HIDDEN:
         assert [part for part in tab.find(selector).all() if part.is_visible()] == [], selector
-    assert [button for button in tab.find("main button").all() if button.is_visible() and not button.locator("xpath=ancestor::th").count()] == []
+    assert [
+        button
+        for button in tab.find("main button").all()
+        if button.is_visible() and not button.locator("xpath=ancestor::th").count()
+    ] == []
 
 
 def test_a_printed_job_says_what_it_was_and_how_it_ended(shared_server, tabs, report):
     text = on_paper(tabs, shared_server, report, "light").find("main").inner_text()
-    for word in ("Codebase Classify", "completed", report, "folder", "import_files", "rule_classify_files", "Result", "Python"):
+    for word in (
+        "Codebase Classify",
+        "completed",
+        report,
+        "folder",
+        "import_files",
+        "rule_classify_files",
+        "Result",
+        "Python",
+    ):
         assert word in text, word
 
 

@@ -1,4 +1,6 @@
-"""What others have written stays text, nothing is inline, nothing comes from elsewhere, and little comes at all."""
+"""What others have written stays text, nothing is inline, nothing comes from elsewhere, and
+little comes at all.
+"""
 
 import gzip
 
@@ -25,7 +27,13 @@ def check_that_it_is_plain(tab):
     assert tab.find("img").count() == 0
     assert "\x1b" not in "".join(tab.find("[data-line]").all_inner_texts())
     assert tab.find("script:not([src]), style, [style]").count() == 0
-    assert tab.page.evaluate("[...document.querySelectorAll('*')].flatMap((node) => node.getAttributeNames()).filter((name) => name.startsWith('on'))") == []
+    assert (
+        tab.page.evaluate(
+            "[...document.querySelectorAll('*')].flatMap((node) => "
+            "node.getAttributeNames()).filter((name) => name.startsWith('on'))"
+        )
+        == []
+    )
     assert tab.recorded("violations") == []
     assert not [url for url in tab.requests if url.endswith("/x")]
 
@@ -45,7 +53,10 @@ def test_names_parameters_lines_and_errors_stay_text_as_served_and_as_patched(si
     tab.wait_for_last_line("wide", 2)
     assert tab.lines("wide")[-1][2] == "red <img src=x onerror=alert(6)>"
     check_that_it_is_plain(tab)
-    for path, text in (("/", "<img src=x onerror=alert(1)>"), ("/definitions/hostile", "<img src=x onerror=alert(4)>")):
+    for path, text in (
+        ("/", "<img src=x onerror=alert(1)>"),
+        ("/definitions/hostile", "<img src=x onerror=alert(4)>"),
+    ):
         tab.open(path)
         expect(tab.find("main")).to_contain_text(text)
         check_that_it_is_plain(tab)
@@ -56,7 +67,9 @@ def test_names_parameters_lines_and_errors_stay_text_as_served_and_as_patched(si
 
 
 @pytest.mark.parametrize("page", ["job", "list"])
-def test_the_scripts_and_styles_of_a_page_are_together_under_40_kib_gzipped(site, tabs, hostile, page):
+def test_the_scripts_and_styles_of_a_page_are_together_under_40_kib_gzipped(
+    site, tabs, hostile, page
+):
     loaded = {}
 
     def note(response):
@@ -67,7 +80,9 @@ def test_the_scripts_and_styles_of_a_page_are_together_under_40_kib_gzipped(site
     tab.page.on("response", note)
     tab.open(f"/jobs/{hostile}" if page == "job" else "/").wait_for_connection("live")
     assert any(url.endswith(".css") for url in loaded) and any("socket.io" in url for url in loaded)
-    sizes = {url: len(gzip.compress(site.get(url.removeprefix(site.url)).content)) for url in loaded}
+    sizes = {
+        url: len(gzip.compress(site.get(url.removeprefix(site.url)).content)) for url in loaded
+    }
     assert sum(sizes.values()) < MOST_BYTES, sizes
 
 
@@ -86,9 +101,15 @@ def test_on_a_phone_no_page_scrolls_sideways(site, tabs, hostile, scheme):
 
 
 def check_width(tab):
-    """Assert that the page, with its styles, is no wider than its window. Returns its background."""
+    """Assert that the page, with its styles, is no wider than its window.
+
+    Returns its background.
+    """
     tab.page.wait_for_load_state("load")
-    assert tab.page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]") == [NARROW["width"]] * 2
+    assert (
+        tab.page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
+        == [NARROW["width"]] * 2
+    )
     return tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
 
 

@@ -1,4 +1,6 @@
-"""The form that starts a job: checked by the server, mistakes said at their fields, what was typed kept."""
+"""The form that starts a job: checked by the server, mistakes said at their fields, what was
+typed kept.
+"""
 
 import pytest
 from playwright.sync_api import expect
@@ -9,7 +11,9 @@ pytestmark = pytest.mark.browser
 def test_mistakes_are_shown_at_their_fields_and_a_corrected_form_starts_the_job(site, tabs):
     tab = tabs.new(site).open("/")
     tab.follow(tab.find('a[href="/definitions/particular"]'))
-    word, rounds, share, loud = (tab.page.get_by_label(name) for name in ("word", "rounds", "share", "loud"))
+    word, rounds, share, loud = (
+        tab.page.get_by_label(name) for name in ("word", "rounds", "share", "loud")
+    )
     word.fill("a <b>word</b>")
     rounds.fill("12")
     share.fill("half")
@@ -23,13 +27,23 @@ def test_mistakes_are_shown_at_their_fields_and_a_corrected_form_starts_the_job(
     assert "9" in mistake_of(tab, rounds) and "number" in mistake_of(tab, share)
     for field in (word, loud):
         assert field.get_attribute("aria-invalid") is None
-    assert (word.input_value(), rounds.input_value(), share.input_value(), loud.is_checked()) == ("a <b>word</b>", "12", "half", True)
+    assert (word.input_value(), rounds.input_value(), share.input_value(), loud.is_checked()) == (
+        "a <b>word</b>",
+        "12",
+        "half",
+        True,
+    )
     assert site.get("/api/jobs?definition=particular").json()["total"] == before
     rounds.fill("9")
     share.fill("0.25")
     tab.follow(tab.page.get_by_role("button", name="Start"))
     job_id = tab.find("[data-job-id]").get_attribute("data-job-id")
-    assert site.get(f"/api/jobs/{job_id}").json()["params"] == {"word": "a <b>word</b>", "rounds": 9, "share": 0.25, "loud": True}
+    assert site.get(f"/api/jobs/{job_id}").json()["params"] == {
+        "word": "a <b>word</b>",
+        "rounds": 9,
+        "share": 0.25,
+        "loud": True,
+    }
     tab.wait_for_status("completed")
     tab.check_shown()
 
@@ -37,4 +51,6 @@ def test_mistakes_are_shown_at_their_fields_and_a_corrected_form_starts_the_job(
 def mistake_of(tab, field):
     """Return the text that the field itself names as its description."""
     names = field.get_attribute("aria-describedby").split()
-    return " ".join(tab.find(f"#{name}").inner_text() for name in names if name.startswith("mistake"))
+    return " ".join(
+        tab.find(f"#{name}").inner_text() for name in names if name.startswith("mistake")
+    )

@@ -8,7 +8,9 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def debugging(tmp_path_factory):
-    server = Server(tmp_path_factory.mktemp("debugging"), FLASK_DEBUG="1", JOBSYNC_WORKERS="0").start()
+    server = Server(
+        tmp_path_factory.mktemp("debugging"), FLASK_DEBUG="1", JOBSYNC_WORKERS="0"
+    ).start()
     yield server
     server.stop()
 
@@ -16,6 +18,8 @@ def debugging(tmp_path_factory):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_every_part_fits_in_both_themes(debugging, tabs, theme, width):
-    tab = tabs.new(debugging, color_scheme=theme, viewport={"width": width, "height": 900}).open("/styleguide")
+    tab = tabs.new(debugging, color_scheme=theme, viewport={"width": width, "height": 900}).open(
+        "/styleguide"
+    )
     assert tab.page.evaluate("document.documentElement.scrollWidth") == width
     assert tab.find("[data-job-id]").count() == 5

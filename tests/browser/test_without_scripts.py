@@ -1,4 +1,6 @@
-"""Everything essential works with scripts off: real links, real forms, pages that are complete as served."""
+"""Everything essential works with scripts off: real links, real forms, pages that are complete
+as served.
+"""
 
 import pytest
 from conftest import wait_for
@@ -50,7 +52,11 @@ def test_a_job_is_found_by_filter_cancelled_and_deleted(site, tab):
     job_id = site.submit("endless")
     wait_for(lambda: site.structure(job_id)["status"] == "running")
     tab.open("/?definition=endless")
-    tab.follow(tab.page.get_by_role("navigation", name="Filter by status").get_by_role("link", name="running"))
+    tab.follow(
+        tab.page.get_by_role("navigation", name="Filter by status").get_by_role(
+            "link", name="running"
+        )
+    )
     tab.follow(tab.find(f'[data-job-id="{job_id}"] a'))
     assert status(tab) == "running"
     tab.follow(tab.action("cancel"))

@@ -1,4 +1,7 @@
-"""Where a proxy's connections wait until a test lets them go on. Tests open and shut from their own thread, the proxy's loop waits."""
+"""Where a proxy's connections wait until a test lets them go on.
+
+Tests open and shut from their own thread, the proxy's loop waits.
+"""
 
 import asyncio
 
@@ -23,7 +26,9 @@ class Gate:
 
 
 class Hold:
-    """Keeps back the next answers to paths that match, at most so many, from the moment that the server has given them until `release`."""
+    """Keeps back the next answers to paths that match, at most so many, from the moment that
+    the server has given them until `release`.
+    """
 
     def __init__(self, loop, matches, most):
         self._matches, self._left = matches, most

@@ -7,7 +7,10 @@ UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnect
 
 
 class Message:
-    """A request or an answer: `head` with its empty line and `body`, as bytes. A chunked body is kept in its chunks."""
+    """A request or an answer: `head` with its empty line and `body`, as bytes.
+
+    A chunked body is kept in its chunks.
+    """
 
     def __init__(self, head, body=b""):
         self.head, self.body = head, body
@@ -58,7 +61,9 @@ class Answer(Message):
 
     def with_body(self, body):
         """Return the bytes with another body."""
-        return re.sub(rb"(?im)^(Content-Length:[ \t]*)\d+", rb"\g<1>%d" % len(body), self.head) + body
+        return (
+            re.sub(rb"(?im)^(Content-Length:[ \t]*)\d+", rb"\g<1>%d" % len(body), self.head) + body
+        )
 
 
 async def read_head(reader):
@@ -80,7 +85,10 @@ async def read_request(reader):
 
 
 async def read_answer(reader, method):
-    """Return the Answer to a request of that method, read whole. Raises EOFError where there is none."""
+    """Return the Answer to a request of that method, read whole.
+
+    Raises EOFError where there is none.
+    """
     answer = Answer(await read_head(reader) or _no_answer())
     if method == "HEAD" or answer.status in (204, 304):
         return answer

@@ -10,7 +10,10 @@ PATIENCE = 1.0  # seconds in which a line that ends may pass what it has
 
 
 class Line:
-    """Knows what it carries: `path` and `is_websocket` are those of its last request. `flows`: the Gates "up" and "down"."""
+    """Knows what it carries: `path` and `is_websocket` are those of its last request.
+
+    `flows`: the Gates "up" and "down".
+    """
 
     def __init__(self, reader, writer, flows):
         self.reader, self.flows = reader, flows
@@ -25,13 +28,17 @@ class Line:
         return self.reader.at_eof() or self._writer.is_closing()
 
     async def server(self, port):
-        """Return the reader and the writer of the connection to the server, which is made for the first request."""
+        """Return the reader and the writer of the connection to the server, which is made for
+        the first request.
+        """
         if self._server is None:
             self._server = await asyncio.open_connection("127.0.0.1", port)
         return self._server
 
     async def send(self, data, speed=None, latency=0):
-        """Pass bytes to the browser: `latency` seconds late, at `speed` bytes a second, and only while "down" is open."""
+        """Pass bytes to the browser: `latency` seconds late, at `speed` bytes a second, and
+        only while "down" is open.
+        """
         await asyncio.sleep(latency)
         size = PIECE if speed else len(data)
         for piece in (data[start : start + size] for start in range(0, len(data), size or 1)):
@@ -41,7 +48,9 @@ class Line:
             await self._writer.drain()
 
     async def end(self):
-        """End both connections and wait until they are closed, at most until what they still had to pass is given up."""
+        """End both connections and wait until they are closed, at most until what they still
+        had to pass is given up.
+        """
         self.cut(with_reset=False)
         writers = [self._writer, *([self._server[1]] if self._server else [])]
         closing = [asyncio.ensure_future(writer.wait_closed()) for writer in writers]
@@ -51,10 +60,14 @@ class Line:
         await asyncio.gather(*closing, return_exceptions=True)
 
     def cut(self, with_reset):
-        """End both connections at once: as a broken network does (RST), or as a server that closes (FIN)."""
+        """End both connections at once: as a broken network does (RST), or as a server that
+        closes (FIN).
+        """
         for writer in (self._writer, *([self._server[1]] if self._server else [])):
             if with_reset:
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE
+                )
                 writer.transport.abort()
             else:
                 writer.close()

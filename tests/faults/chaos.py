@@ -1,9 +1,11 @@
-"""The chaos run: jobs run all the time while workers, the web process and viewers' connections are killed at random moments.
+"""The chaos run: jobs run all the time while workers, the web process and viewers' connections are
+killed at random moments.
 
-`python tests/faults/chaos.py --seconds 600 --seed 7` (`make chaos`). The seed decides what is done and when, so that a run can be
-repeated, as far as the machine lets it. Every ten seconds there is a quiet moment: within 5 s from then each viewer must show what the
-store said then, or something newer. At the end all jobs must have ended and all be right, counted again from the rows. The exit code is 0
-only if all held.
+`python tests/faults/chaos.py --seconds 600 --seed 7` (`make chaos`). The seed decides what is done
+and when, so that a run can be repeated, as far as the machine lets it. Every ten seconds there is a
+quiet moment: within 5 s from then each viewer must show what the store said then, or something
+newer. At the end all jobs must have ended and all be right, counted again from the rows. The exit
+code is 0 only if all held.
 """
 
 import argparse
@@ -82,7 +84,9 @@ type = "integer"
 type = "command"
 for_each = ["one", "two", "three", "four", "five"]
 retries = 15
-run = ["sh", "-c", 'for n in 1 2 3 4 5 6 7 8; do echo "x · line $n of 8 · $PARAM_SEED"; sleep 0.05; done', "--", "{item}"]
+run = ["sh", "-c", \
+'for n in 1 2 3 4 5 6 7 8; do echo "x · line $n of 8 · $PARAM_SEED"; sleep 0.05; done', \
+"--", "{item}"]
 [step.after]
 type = "command"
 depends = "items"
@@ -97,7 +101,8 @@ seed = "{seed}"
 retries = 15
 """
 
-LOST = "was lost 3 times"  # a planning whose worker was killed so often fails its step: also an end, and a right one
+# a planning whose worker was killed so often fails its step: also an end, and a right one
+LOST = "was lost 3 times"
 
 
 class Chaos:
@@ -129,7 +134,13 @@ class Chaos:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(self.random.uniform(0.2, 1.5))  # what comes next comes at a random moment
-            actions = {self.kill_worker: 4, self.kill_all_workers: 1, self.restart: 2, self.cut: 9, self.change_page: 9}
+            actions = {
+                self.kill_worker: 4,
+                self.kill_all_workers: 1,
+                self.restart: 2,
+                self.cut: 9,
+                self.change_page: 9,
+            }
             (action,) = self.random.choices(list(actions), actions.values())
             action()
             self.done[action.__name__] = self.done.get(action.__name__, 0) + 1
@@ -137,7 +148,11 @@ class Chaos:
 
     def _keep_busy(self):
         """Have so many jobs run, and so many pages look at some."""
-        active = [job_id for job_id in self.jobs[-2 * ACTIVE :] if self.server.structure(job_id)["status"] not in TERMINAL]
+        active = [
+            job_id
+            for job_id in self.jobs[-2 * ACTIVE :]
+            if self.server.structure(job_id)["status"] not in TERMINAL
+        ]
         for _ in range(ACTIVE - len(active)):
             definition = self.random.choice(["generated", "generated", "commands"])
             self.jobs.append(self.server.submit(definition, seed=self.random.randrange(10**6)))
@@ -184,38 +199,68 @@ class Chaos:
     # What must hold
 
     def check_quiet(self, after="quiet"):
-        """Take what the store says, and wait until every page shows that or something newer. `after`: what is timed."""
+        """Take what the store says, and wait until every page shows that or something newer.
+
+        `after`: what is timed.
+        """
         started = time.monotonic()
-        truth = {job_id: self.server.structure(job_id) for job_id in {*self.viewers.jobs.values(), self.tab_job} - {None}}
+        truth = {
+            job_id: self.server.structure(job_id)
+            for job_id in {*self.viewers.jobs.values(), self.tab_job} - {None}
+        }
         try:
-            wait_for(lambda: not self._behind(truth), at_this_load(RIGHT_WITHIN), "the pages' being right")
+            wait_for(
+                lambda: not self._behind(truth),
+                at_this_load(RIGHT_WITHIN),
+                "the pages' being right",
+            )
         except AssertionError as error:
-            error.add_note("\n".join(self._describe(number, truth) for number in self._behind(truth)))
+            error.add_note(
+                "\n".join(self._describe(number, truth) for number in self._behind(truth))
+            )
             raise
         self.slowest[after] = max(self.slowest.get(after, 0.0), time.monotonic() - started)
         assert self.viewers.wrong == [], self.viewers.wrong
 
     def _behind(self, truth):
         self.viewers.check_running()
-        behind = [number for number, job_id in self.viewers.jobs.items() if not _is_up_to_date(self.viewers.shown[number], truth[job_id])]
+        behind = [
+            number
+            for number, job_id in self.viewers.jobs.items()
+            if not _is_up_to_date(self.viewers.shown[number], truth[job_id])
+        ]
         if self.tab_job and self.tab.revision() < truth[self.tab_job]["revision"]:
             behind.append("the tab")
         return behind
 
     def _describe(self, number, truth):
         if number == "the tab":
-            return f"the tab ({self.tab_job}) shows {self.tab.snapshot()}, connection {self.tab.recorded('connections')[-3:]}; {truth[self.tab_job]}"
+            return (
+                f"the tab ({self.tab_job}) shows {self.tab.snapshot()}, "
+                f"connection {self.tab.recorded('connections')[-3:]}; {truth[self.tab_job]}"
+            )
         job_id = self.viewers.jobs[number]
-        return f"page {number} is {self.viewers.states.get(number)} and shows {self.viewers.shown[number]}, the store said {truth[job_id]}"
+        return (
+            f"page {number} is {self.viewers.states.get(number)} "
+            f"and shows {self.viewers.shown[number]}, the store said {truth[job_id]}"
+        )
 
     def _finish(self):
         """Let all end, then count everything again."""
         for job_id in self.jobs:
             self.server.wait_for_end(job_id, at_this_load(ENDING))
-        wait_for(lambda: not self.viewers.behind(self.server.structure), at_this_load(RIGHT_WITHIN), "the pages' being right at the end")
+        wait_for(
+            lambda: not self.viewers.behind(self.server.structure),
+            at_this_load(RIGHT_WITHIN),
+            "the pages' being right at the end",
+        )
         if self.tab:
             truth = as_shown(self.server.structure(self.tab_job))
-            wait_for(lambda: self.tab.snapshot()["job"] == truth, at_this_load(RIGHT_WITHIN), "the tab's being right at the end")
+            wait_for(
+                lambda: self.tab.snapshot()["job"] == truth,
+                at_this_load(RIGHT_WITHIN),
+                "the tab's being right at the end",
+            )
             self.tab.check()
         assert self.viewers.wrong == [], self.viewers.wrong
         with make_app(self.server.folder).app_context():
@@ -251,18 +296,30 @@ def check_job(job_id):
     for step in db.session.execute(select(Step).where(Step.job_id == job_id)).scalars():
         children = db.session.execute(select(Child).where(Child.step_pk == step.pk)).scalars().all()
         if step.status == "completed" and step.type == "test_job_generator":
-            expected = step.options["worker_count"] * (1 + step.options["child_count"] * step.options["recursion_depth"])
+            expected = step.options["worker_count"] * (
+                1 + step.options["child_count"] * step.options["recursion_depth"]
+            )
             assert len(children) == expected, (step.name, len(children))
         for child in children:
             check_child(step, child)
 
 
 def check_child(step, child):
-    """Assert that a child's result is there if and only if it completed, and each of its lines once for each attempt that wrote it."""
-    query = select(LogLine.message).where(LogLine.step_pk == step.pk, LogLine.child_pk == child.pk).order_by(LogLine.line)
+    """Assert that a child's result is there if and only if it completed, and each of its lines
+    once for each attempt that wrote it.
+    """
+    query = (
+        select(LogLine.message)
+        .where(LogLine.step_pk == step.pk, LogLine.child_pk == child.pk)
+        .order_by(LogLine.line)
+    )
     runs, last = said_in_order(db.session.execute(query).scalars())
     assert runs <= child.attempt, (step.name, child.name, runs, child.attempt)
-    assert (child.result is not None) == (child.status == "completed"), (step.name, child.name, child.status)
+    assert (child.result is not None) == (child.status == "completed"), (
+        step.name,
+        child.name,
+        child.status,
+    )
     if child.status == "completed" and step.type == "test_job_generator":
         assert last == child.input["lines"] == child.result["lines"], (step.name, child.name, last)
     elif child.status == "completed":
@@ -277,17 +334,32 @@ def main():
     given = parser.parse_args()
     print(f"chaos for {given.seconds:g} s with seed {given.seed}", flush=True)
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True)
+            )
+        )
         context = None if given.no_browser else _browser_context(stack)
         chaos = Chaos(folder, given.seconds, given.seed, context)
         stack.callback(chaos.close)
         try:
             chaos.run()
         except BaseException:
-            print(f"it went wrong; again: --seconds {given.seconds:g} --seed {given.seed}. The server's log:\n{chaos.server.log.read_text()[-5000:]}")
+            print(
+                f"it went wrong; again: --seconds {given.seconds:g} --seed {given.seed}. "
+                f"The server's log:\n{chaos.server.log.read_text()[-5000:]}"
+            )
             raise
-        slowest = ", ".join(f"{seconds:.1f} s ({after})" for after, seconds in chaos.slowest.items())
-        print(f"all {len(chaos.jobs)} jobs right; {chaos.done}; the slowest page was right within {slowest}", flush=True)
+        slowest = ", ".join(
+            f"{seconds:.1f} s ({after})" for after, seconds in chaos.slowest.items()
+        )
+        print(
+            (
+                f"all {len(chaos.jobs)} jobs right; {chaos.done}; the slowest page was right "
+                f"within {slowest}"
+            ),
+            flush=True,
+        )
 
 
 def _browser_context(stack):

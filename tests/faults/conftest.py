@@ -1,4 +1,6 @@
-"""A Chromium as its users have it, a server, a job that goes on when a test says so, and a proxy between the two."""
+"""A Chromium as its users have it, a server, a job that goes on when a test says so, and a
+proxy between the two.
+"""
 
 import pytest
 from browser.conftest import Tabs, launched
@@ -76,7 +78,9 @@ class RunningJob(Gates):
 
 
 class LongCut:
-    """A page of a job, a list and a page of a job that will be deleted, cut off while other tests run."""
+    """A page of a job, a list and a page of a job that will be deleted, cut off while other
+    tests run.
+    """
 
     def __init__(self, site, tabs, proxy):
         self.proxy = proxy

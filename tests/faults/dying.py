@@ -1,7 +1,8 @@
-"""Serves as app.py does, and is killed as by `kill -9` at the moment that the file FAULT_DIE names, once: the file is removed first.
+"""Serves as app.py does, and is killed as by `kill -9` at the moment that the file FAULT_DIE names,
+once: the file is removed first.
 
-The moments of the step monitor are "read" (it knows what follows), "written" (in its transaction), "committed", and "told" (half of what
-it has to tell is told).
+The moments of the step monitor are "read" (it knows what follows), "written" (in its transaction),
+"committed", and "told" (half of what it has to tell is told).
 """
 
 import warnings

@@ -1,4 +1,6 @@
-"""What the tests of the server's faults share: definitions, a server to go with them, and counting again from the rows."""
+"""What the tests of the server's faults share: definitions, a server to go with them, and
+counting again from the rows.
+"""
 
 import os
 import re
@@ -16,7 +18,8 @@ from jobsync.db.extensions import db
 
 TERMINAL = ("completed", "failed", "cancelled")
 
-# Two steps of some seconds, the second after the first; each child writes `lines` lines, `delay` ms apart.
+# Two steps of some seconds, the second after the first; each child writes `lines` lines, `delay` ms
+# apart.
 CHAIN = """
 id = "chain"
 [params.lines]
@@ -54,7 +57,9 @@ def make_server(folder, definitions=(CHAIN,), **variables):
 
 
 def assert_done_right(folder, job_id, status="completed"):
-    """Assert that a job has ended so, with all counters what the rows say, and nothing left to do."""
+    """Assert that a job has ended so, with all counters what the rows say, and nothing left to
+    do.
+    """
     app = make_app(folder)
     with app.app_context():
         assert store.structure(job_id)["status"] == status
@@ -88,8 +93,6 @@ def locked(server):
         other.close()
 
 
-
-
 def wait_until_right(viewers, server, seconds):
     """Wait until every viewer shows what the server says, and return the seconds that took."""
     started = time.monotonic()
@@ -121,18 +124,26 @@ def is_alive(pid):
 def workers_of(server):
     """Return the process numbers of a server's workers, in ascending order."""
     pids = sorted(int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
-    return [pid for pid in pids if (found := stat(pid)) and found[1] == server.process.pid and found[0] not in "ZX"]
+    return [
+        pid
+        for pid in pids
+        if (found := stat(pid)) and found[1] == server.process.pid and found[0] not in "ZX"
+    ]
 
 
 def at_this_load(seconds):
-    """Return `seconds`, or more where so much else is running that this machine can't be held to them."""
+    """Return `seconds`, or more where so much else is running that this machine can't be held
+    to them.
+    """
     return seconds * max(1.0, os.getloadavg()[0] / os.cpu_count())
 
 
 def said_in_order(messages):
-    """Return how many runs of "line 1 of n", "line 2 of n" … there are in a child's messages, and the length of the last.
+    """Return how many runs of "line 1 of n", "line 2 of n" … there are in a child's messages, and
+    the length of the last.
 
-    Asserts that each begins with its first line and leaves none out: an attempt may end early, but nothing is there twice or missing.
+    Asserts that each begins with its first line and leaves none out: an attempt may end early, but
+    nothing is there twice or missing.
     """
     runs, last = 0, 0
     for message in messages:

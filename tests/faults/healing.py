@@ -16,7 +16,10 @@ class Healing:
         self._started = time.monotonic()
 
     def check(self, *pages, within=WITHIN):
-        """Wait until `(tab, job id)` of each page show what the store says and are live. Fails after the promised time; prints the times."""
+        """Wait until `(tab, job id)` of each page show what the store says and are live.
+
+        Fails after the promised time; prints the times.
+        """
         self._wait("right", dict.fromkeys(pages, self._is_right), within)
         self._wait("live", dict.fromkeys(pages, _is_live), within)
 
@@ -36,7 +39,10 @@ class Healing:
             return not waiting
 
         wait_for(are_all, within + 3, f"{self._what}: {word} pages")
-        print(f"{self._what}: {word} after {', '.join(f'{seconds:.1f}' for seconds in took.values())} s")
+        print(
+            f"{self._what}: {word} after "
+            f"{', '.join(f'{seconds:.1f}' for seconds in took.values())} s"
+        )
         assert max(took.values()) <= within, took
 
     def _is_right(self, page):

@@ -1,7 +1,9 @@
-"""A proxy between a browser and a server that breaks things when a test says so. It runs in a thread of its own.
+"""A proxy between a browser and a server that breaks things when a test says so. It runs in a
+thread of its own.
 
-It reads HTTP/1.1 and websocket frames, so that it can harm one answer or one message and let all others pass. What it does to messages it does
-to Socket.IO's events only, whether they come by websocket or by long-polling: Engine.IO's own pings and pongs go through.
+It reads HTTP/1.1 and websocket frames, so that it can harm one answer or one message and let all
+others pass. What it does to messages it does to Socket.IO's events only, whether they come by
+websocket or by long-polling: Engine.IO's own pings and pongs go through.
 """
 
 import asyncio
@@ -22,7 +24,9 @@ LOOK = 0.05  # seconds between two looks whether the browser has closed a connec
 
 @dataclass
 class Arrival:
-    """One request as it came: when (monotonic seconds), its path with the query, and whether it asks for a websocket."""
+    """One request as it came: when (monotonic seconds), its path with the query, and whether it
+    asks for a websocket.
+    """
 
     at: float
     path: str
@@ -38,7 +42,10 @@ def is_websocket(_, is_websocket):
 
 
 class Proxy:
-    """Listens on a port of its own and passes everything on to `port` of this machine. Its methods are for other threads to call."""
+    """Listens on a port of its own and passes everything on to `port` of this machine.
+
+    Its methods are for other threads to call.
+    """
 
     def __init__(self, port):
         self._upstream = port
@@ -68,7 +75,9 @@ class Proxy:
     # What tests do to connections
 
     def cut(self, with_reset=True, matches=always):
-        """End the connections whose last request matches (path, is_websocket), with RST or with FIN. New ones are taken."""
+        """End the connections whose last request matches (path, is_websocket), with RST or with
+        FIN. New ones are taken.
+        """
         self._call(self._cut(with_reset, matches))
 
     def shut(self, with_reset=True):
@@ -81,19 +90,27 @@ class Proxy:
         self._listener = self._call(self._listen(self.port))
 
     def stall(self, *ways):
-        """Take connections but pass nothing on: `"up"` to the server, `"down"` to the browser, neither if none is named. Until `flow`."""
+        """Take connections but pass nothing on: `"up"` to the server, `"down"` to the browser,
+        neither if none is named. Until `flow`.
+        """
         for way in ways or self._flows:
             self._flows[way].shut()
 
     def flow(self, lose=False):
-        """Pass on again. With `lose`, what is under way never arrives, as when a router has forgotten it; idle connections are closed."""
+        """Pass on again.
+
+        With `lose`, what is under way never arrives, as when a router has forgotten it; idle
+        connections are closed.
+        """
         if lose:
             self._call(self._bury())
         for gate in self._flows.values():
             gate.open()
 
     def slow(self, speed, latency):
-        """Pass `speed` bytes a second to the browser on each connection, and each answer and message `latency` seconds late. Until `hurry`."""
+        """Pass `speed` bytes a second to the browser on each connection, and each answer and
+        message `latency` seconds late. Until `hurry`.
+        """
         self._pace = {"speed": speed, "latency": latency}
 
     def hurry(self):
@@ -102,7 +119,10 @@ class Proxy:
     # What tests do to requests
 
     def refuse(self, matches=is_websocket):
-        """Answer 503 to requests that match (path, is_websocket), and cut those that are under way. Until `accept`."""
+        """Answer 503 to requests that match (path, is_websocket), and cut those that are under way.
+
+        Until `accept`.
+        """
         self._refuses = matches
         self.cut(matches=matches)
 
@@ -120,7 +140,10 @@ class Proxy:
         return {path: self._call(self._fetch(path)) for path in paths}
 
     def serve_stale(self, kept):
-        """Answer the paths of `keep` with what was kept, whatever the server would say. Until `serve_fresh`."""
+        """Answer the paths of `keep` with what was kept, whatever the server would say.
+
+        Until `serve_fresh`.
+        """
         self._kept = kept
 
     def serve_fresh(self):
@@ -129,7 +152,10 @@ class Proxy:
     # What tests do to messages
 
     def copy_events(self, copies):
-        """Pass each event on `copies(packet)` times: 0 loses it, 2 doubles it. Until `pass_events`."""
+        """Pass each event on `copies(packet)` times: 0 loses it, 2 doubles it.
+
+        Until `pass_events`.
+        """
         self._copies = copies
 
     def lose_events(self):
@@ -167,7 +193,9 @@ class Proxy:
     async def _end(self):
         self._listener.close()
         await self._cut(True, always)
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+        await asyncio.gather(
+            *(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True
+        )
 
     async def _serve(self, reader, writer):
         """Carry one connection until either side has ended it."""
@@ -234,7 +262,10 @@ class Proxy:
         await line.send(answer, **self._pace)
         if b" 101 " not in answer.split(b"\r\n", 1)[0]:
             return
-        up, down = asyncio.ensure_future(self._carry_up(line, writer)), asyncio.ensure_future(self._carry_down(line, reader))
+        up, down = (
+            asyncio.ensure_future(self._carry_up(line, writer)),
+            asyncio.ensure_future(self._carry_down(line, reader)),
+        )
         try:
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -257,8 +288,16 @@ class Proxy:
         return copies
 
     def _harmed(self, path, answer):
-        """Return an answer's bytes; those of a long-polling one with each event as often as is asked for."""
-        if not (self._copies and path.startswith("/socket.io/") and answer.status == 200 and answer.body):
+        """Return an answer's bytes; those of a long-polling one with each event as often as is
+        asked for.
+        """
+        if not (
+            self._copies and path.startswith("/socket.io/") and answer.status == 200 and answer.body
+        ):
             return answer.bytes
-        packets = [packet for packet in answer.body.decode().split(BETWEEN) for _ in range(self._copies_of(packet))]
+        packets = [
+            packet
+            for packet in answer.body.decode().split(BETWEEN)
+            for _ in range(self._copies_of(packet))
+        ]
         return answer.with_body(BETWEEN.join(packets or [NOTHING]).encode())

@@ -1,4 +1,6 @@
-"""Serves as app.py does, with little room and little patience; with `deaf` as its argument it accepts connections for a moment alone."""
+"""Serves as app.py does, with little room and little patience; with `deaf` as its argument it
+accepts connections for a moment alone.
+"""
 
 if __name__ == "__main__":  # as in app.py: patched before anything else is imported
     import warnings

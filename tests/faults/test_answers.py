@@ -6,7 +6,8 @@ from conftest import wait_for
 from faults.healing import Healing
 from faults.pages import let_pass, open_both
 
-pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("long_cut")]  # begun here, judged in test_cuts.py: 30 s go by meanwhile
+# begun here, judged in test_cuts.py: 30 s go by meanwhile
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("long_cut")]
 
 
 def is_structure(path):
@@ -20,7 +21,8 @@ def test_an_answer_that_comes_after_the_next_one_changes_nothing(site, proxy, ta
     wait_for(lambda: len(hold.held) == 2, what="two answers that are held back")
     gates.go_further()
     healing = Healing(site, "an answer held back")
-    healing.check((job, gates.job_id), (listing, gates.job_id), within=8)  # 4 s until an answer isn't waited for any more, and a pause
+    # 4 s until an answer isn't waited for any more, and a pause
+    healing.check((job, gates.job_id), (listing, gates.job_id), within=8)
     hold.release()
     let_pass(job, 500)
     Healing(site, "held answer let go").check((job, gates.job_id), (listing, gates.job_id))
@@ -28,7 +30,9 @@ def test_an_answer_that_comes_after_the_next_one_changes_nothing(site, proxy, ta
         assert tab.check_all() == ["live"]
 
 
-def test_a_page_that_is_woken_while_an_answer_is_held_back_asks_anew_and_ignores_the_old_one(site, proxy, tabs, gates):
+def test_a_page_that_is_woken_while_an_answer_is_held_back_asks_anew_and_ignores_the_old_one(
+    site, proxy, tabs, gates
+):
     job = tabs.new(proxy).open_job(gates.job_id)
     hold = proxy.hold(is_structure)
     gates.go_on()
@@ -44,7 +48,9 @@ def test_a_page_that_is_woken_while_an_answer_is_held_back_asks_anew_and_ignores
     assert first["endedAt"] - first["at"] < 3800, "it was given up before its time was over"
 
 
-def test_a_cache_that_gives_old_answers_turns_no_page_back_and_is_not_asked_ever_faster(site, proxy, tabs, gates):
+def test_a_cache_that_gives_old_answers_turns_no_page_back_and_is_not_asked_ever_faster(
+    site, proxy, tabs, gates
+):
     job, listing = open_both(tabs, proxy, gates.job_id)
     address = f"/api/jobs/{gates.job_id}/structure"
     kept = proxy.keep(address)
@@ -52,16 +58,23 @@ def test_a_cache_that_gives_old_answers_turns_no_page_back_and_is_not_asked_ever
     Healing(site, "before").check((job, gates.job_id), (listing, gates.job_id))
     proxy.serve_stale(kept)
     gates.go_further()
-    fruitless = wait_for(lambda: _fruitless(job) if len(_fruitless(job)) >= 4 else None, what="four old answers")
+    fruitless = wait_for(
+        lambda: _fruitless(job) if len(_fruitless(job)) >= 4 else None, what="four old answers"
+    )
     proxy.serve_fresh()
     Healing(site, "an old cache").check((job, gates.job_id), (listing, gates.job_id))
-    gaps = [after["startedAt"] - one["endedAt"] for one, after in zip(fruitless, fruitless[1:], strict=False)]
+    gaps = [
+        after["startedAt"] - one["endedAt"]
+        for one, after in zip(fruitless, fruitless[1:], strict=False)
+    ]
     assert all(gap >= least for gap, least in zip(gaps, (110, 235, 485), strict=False)), gaps
     for tab in (job, listing):
         assert tab.check_all() == ["live"]
 
 
-def test_while_structure_fails_it_is_asked_for_in_growing_pauses_whatever_hints_come(site, proxy, tabs, gates):
+def test_while_structure_fails_it_is_asked_for_in_growing_pauses_whatever_hints_come(
+    site, proxy, tabs, gates
+):
     job, listing = open_both(tabs, proxy, gates.job_id)
     proxy.refuse(lambda path, _: is_structure(path))
     gates.go_on()
@@ -99,7 +112,9 @@ def test_a_page_that_is_born_from_an_old_copy_comes_right(site, proxy, tabs, gat
 
 
 @pytest.mark.parametrize("what", ["/static/js/sync.js", "transport=websocket"])
-def test_a_commit_between_the_page_and_its_subscription_is_not_missed(site, proxy, tabs, gates, what):
+def test_a_commit_between_the_page_and_its_subscription_is_not_missed(
+    site, proxy, tabs, gates, what
+):
     hold = proxy.hold(lambda path: what in path, most=2)
     job = tabs.new(proxy).begin(f"/jobs/{gates.job_id}")
     listing = tabs.new(proxy).begin("/")

@@ -1,6 +1,8 @@
-"""One client that sends what no good client sends isn't felt by the others: a second one measures meanwhile.
+"""One client that sends what no good client sends isn't felt by the others: a second one measures
+meanwhile.
 
-The attacks are those of `benchmarks/_attacks.py`, and `python -m benchmarks hostile` lasts longer and tells more.
+The attacks are those of `benchmarks/_attacks.py`, and `python -m benchmarks hostile` lasts longer
+and tells more.
 """
 
 import json
@@ -95,25 +97,38 @@ def others(server, seconds):
 def test_others_are_served_and_memory_stays_while_one_client_attacks(server, attacker, attack):
     quiet = others(server, 0.3)
     pids = server.process.pid, os.getpid()
-    waited = sum(map(waited_seconds, pids))  # for a processor, while the tests' other half has it: that is nobody's fault here
+    # for a processor, while the tests' other half has it: that is nobody's fault here
+    waited = sum(map(waited_seconds, pids))
     with watched_memory(server.process.pid) as grown:
         attacker.tell(attack=attack, seconds=SECONDS)
         late = others(server, SECONDS + 0.3)
         waited = sum(map(waited_seconds, pids)) - waited
         attacker.hear()
-    assert late < quiet + LATE + waited, f"{1000 * late:.0f} ms, {1000 * quiet:.0f} ms before, {1000 * waited:.0f} ms without a processor"
+    assert late < quiet + LATE + waited, (
+        f"{1000 * late:.0f} ms, {1000 * quiet:.0f} ms before, {1000 * waited:.0f} ms without "
+        "a processor"
+    )
     assert max(grown) < GROWN
     assert requests.get(f"{server.url}/healthz", timeout=5).status_code == 200
 
 
-FLOODS = {name: ATTACKS[name] for name in ("websocket: unknown events", "websocket: empty fragments without end", "pipelined GET /healthz", "a body in chunks of one byte")}
+FLOODS = {
+    name: ATTACKS[name]
+    for name in (
+        "websocket: unknown events",
+        "websocket: empty fragments without end",
+        "pipelined GET /healthz",
+        "a body in chunks of one byte",
+    )
+}
 
 
 def test_who_floods_is_slowed_and_then_cut_off_with_one_line_in_the_log(fresh):
     helpers = [Helper("_attacks", *netloc(fresh)) for _ in FLOODS]
     for helper, name in zip(helpers, FLOODS, strict=True):
         helper.__enter__()
-        helper.tell(attack=name, seconds=60)  # until it is cut off, which takes a busy machine longer
+        # until it is cut off, which takes a busy machine longer
+        helper.tell(attack=name, seconds=60)
     try:
         ends = [helper.hear()["ended_after"] for helper in helpers]
     finally:
@@ -139,12 +154,15 @@ def test_a_client_that_asks_one_thing_after_the_other_is_never_slowed(server):
 @pytest.fixture
 def let_in(server):
     """A websocket of a session of Socket.IO."""
-    connection = websocket.create_connection(f"ws://{':'.join(netloc(server))}{SOCKET}websocket", timeout=10)
+    connection = websocket.create_connection(
+        f"ws://{':'.join(netloc(server))}{SOCKET}websocket", timeout=10
+    )
     connection.recv()
     connection.send("40")
     connection.recv()
     yield connection
-    connection.shutdown()  # close() leaves it to the garbage collector where the server was the first to close
+    # close() leaves it to the garbage collector where the server was the first to close
+    connection.shutdown()
 
 
 def end_of(connection):
@@ -162,7 +180,12 @@ def end_of(connection):
 
 def test_a_message_in_fragments_is_read_whole_with_pings_in_between(let_in):
     sent = '427["subscribe",{}]'
-    let_in.sock.sendall(frame(sent[:5], final=False) + frame("?", opcode=9) + frame(sent[5:9], opcode=0, final=False) + frame(sent[9:], opcode=0))
+    let_in.sock.sendall(
+        frame(sent[:5], final=False)
+        + frame("?", opcode=9)
+        + frame(sent[5:9], opcode=0, final=False)
+        + frame(sent[9:], opcode=0)
+    )
     assert let_in.recv_data(control_frame=True) == (websocket.ABNF.OPCODE_PONG, b"?")
     assert let_in.recv() == '437[{"ok":true}]'
 
@@ -183,7 +206,20 @@ def test_a_message_in_fragments_is_read_whole_with_pings_in_between(let_in):
         (b"\xc1\x80\0\0\0\0", 1002),
         (b"\x81\x0342[", 1002),
     ],
-    ids=["one frame", "two frames", "no UTF-8", "no packet", "nothing", "goes on with nothing", "begins again", "unknown", "long ping", "ping in two", "compressed", "unmasked"],
+    ids=[
+        "one frame",
+        "two frames",
+        "no UTF-8",
+        "no packet",
+        "nothing",
+        "goes on with nothing",
+        "begins again",
+        "unknown",
+        "long ping",
+        "ping in two",
+        "compressed",
+        "unmasked",
+    ],
 )
 def test_what_is_no_websocket_message_ends_the_connection_and_says_why(let_in, sent, code):
     with suppress(OSError):  # the server may have closed it already
@@ -191,7 +227,14 @@ def test_what_is_no_websocket_message_ends_the_connection_and_says_why(let_in, s
     assert end_of(let_in) == code
 
 
-HANDSHAKES = {"version 8": {"version": "8"}, "version 7": {"version": "7"}, "no version": {"version": ""}, "no key": {"key": ""}, "a short key": {"key": "AAAA"}, "no base64": {"key": "é" * 12}}  # fmt: skip
+HANDSHAKES = {
+    "version 8": {"version": "8"},
+    "version 7": {"version": "7"},
+    "no version": {"version": ""},
+    "no key": {"key": ""},
+    "a short key": {"key": "AAAA"},
+    "no base64": {"key": "é" * 12},
+}
 OLD = "Sec-WebSocket-Key1: 4 @1  46546xW%0l 1 5\r\nSec-WebSocket-Key2: 12998 5 Y3 1  .P00\r\n"
 
 
@@ -211,7 +254,16 @@ def test_broken_handshakes_are_logged_once_and_open_no_session(fresh):
     for _ in range(20):
         exchange(fresh, handshake(site(fresh), version="8"))
     assert viewers(fresh) == before
-    assert len([line for line in fresh.log.read_text().splitlines() if "broken websocket handshake" in line]) <= 1
+    assert (
+        len(
+            [
+                line
+                for line in fresh.log.read_text().splitlines()
+                if "broken websocket handshake" in line
+            ]
+        )
+        <= 1
+    )
 
 
 def viewers(server):
@@ -229,14 +281,34 @@ def open_session(url):
     return f"{url}{SOCKET}polling&sid={json.loads(answer.text[1:])['sid']}"
 
 
-MALFORMED = ["4x", "4", "x", "9", "0", "42", "42[]", "45-[", "4" + "[" * 30_000, "42\x1e", "\x1e", "b!", "d=4x", "40\x1e4x", b"\xff\xfe", "40\x1e" * 40, "40\x1e451000000-[]"]
+MALFORMED = [
+    "4x",
+    "4",
+    "x",
+    "9",
+    "0",
+    "42",
+    "42[]",
+    "45-[",
+    "4" + "[" * 30_000,
+    "42\x1e",
+    "\x1e",
+    "b!",
+    "d=4x",
+    "40\x1e4x",
+    b"\xff\xfe",
+    "40\x1e" * 40,
+    "40\x1e451000000-[]",
+]
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=[repr(body[:12]) for body in MALFORMED])
 def test_malformed_packets_by_long_polling_are_400_and_no_traceback(server, body):
     session = open_session(server.url)
     size = server.log.stat().st_size
-    answer = requests.post(session, data=body if isinstance(body, bytes) else body.encode(), timeout=5)
+    answer = requests.post(
+        session, data=body if isinstance(body, bytes) else body.encode(), timeout=5
+    )
     assert answer.status_code == 400, answer.text
     assert requests.get(session, timeout=5).status_code == 400, "the session has ended"
     assert server.log.stat().st_size - size < 300
@@ -250,8 +322,17 @@ def test_packets_of_more_than_64_kib_are_413(server):
 def test_one_session_has_one_poll_at_a_time(server):
     session = open_session(server.url)
     with socket.create_connection(site(server), timeout=5) as first:
-        first.sendall(f"GET {session.removeprefix(server.url)} HTTP/1.1\r\nHost: {urlsplit(server.url).netloc}\r\n\r\n".encode())
-        wait_for(lambda: requests.get(session, timeout=5).status_code == 400, 5, "the second poll's refusal")
+        first.sendall(
+            (
+                f"GET {session.removeprefix(server.url)} HTTP/1.1\r\n"
+                f"Host: {urlsplit(server.url).netloc}\r\n\r\n"
+            ).encode()
+        )
+        wait_for(
+            lambda: requests.get(session, timeout=5).status_code == 400,
+            5,
+            "the second poll's refusal",
+        )
         assert requests.post(session, data="40", timeout=5).text == "OK"
         assert b'40{"sid"' in first.recv(4096)
 
@@ -280,15 +361,35 @@ def status_of(answer):
 HOST = "Host: localhost\r\n"
 AMBIGUOUS = {
     "two lengths": f"POST / HTTP/1.1\r\n{HOST}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}x",
-    "the same length twice": f"POST / HTTP/1.1\r\n{HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{{}}",
+    "the same length twice": (
+        f"POST / HTTP/1.1\r\n{HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{{}}"
+    ),
     "a list of lengths": f"POST / HTTP/1.1\r\n{HOST}Content-Length: 2, 2\r\n\r\n{{}}",
-    "a length and chunks": f"POST / HTTP/1.1\r\n{HOST}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    **{f"length {value!r}": f"POST / HTTP/1.1\r\n{HOST}Content-Length: {value}\r\n\r\n{{}}" for value in ("+5", "-1", "1_0", "0x1", "", "2.0", "²", "1 0", "9" * 30)},
+    "a length and chunks": (
+        f"POST / HTTP/1.1\r\n{HOST}Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    **{
+        f"length {value!r}": f"POST / HTTP/1.1\r\n{HOST}Content-Length: {value}\r\n\r\n{{}}"
+        for value in ("+5", "-1", "1_0", "0x1", "", "2.0", "²", "1 0", "9" * 30)
+    },
     **{
         f"coding {value!r}": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: {value}\r\n\r\n0\r\n\r\n"
-        for value in ("gzip, chunked", "chunked, chunked", "chunked, identity", "identity", "xchunked", "chunked;q=1", '"chunked"', "\x0bchunked", "")
+        for value in (
+            "gzip, chunked",
+            "chunked, chunked",
+            "chunked, identity",
+            "identity",
+            "xchunked",
+            "chunked;q=1",
+            '"chunked"',
+            "\x0bchunked",
+            "",
+        )
     },
-    "two codings": f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "two codings": (
+        f"POST / HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n"
+        "Transfer-Encoding: identity\r\n\r\n0\r\n\r\n"
+    ),
     "chunks in HTTP/1.0": f"POST / HTTP/1.0\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "LF after the first line": f"GET /healthz HTTP/1.1\n{HOST}\r\n",
     "LF after a header": "GET /healthz HTTP/1.1\r\nHost: localhost\n\r\n",
@@ -311,33 +412,82 @@ CHUNKS = ["+2", "0x2", "2_0", "-2", " 2", "", "2 2", "2;\n", "²", "2\n", "fffff
 
 @pytest.mark.parametrize("sent", AMBIGUOUS.values(), ids=AMBIGUOUS)
 def test_a_request_that_could_be_read_in_two_ways_is_400_and_ends_the_connection(server, sent):
-    answer = exchange(server, sent.encode("latin-1") + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = exchange(
+        server, sent.encode("latin-1") + b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
     assert status_of(answer) == 400 and b"connection: close" in answer.lower()
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.mark.parametrize("size", CHUNKS, ids=map(repr, CHUNKS))
 def test_a_chunk_whose_size_is_malformed_is_400_and_ends_the_connection(server, size):
-    head = f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    answer = exchange(server, f"{head}{size}\r\n{{}}\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n{HOST}\r\n".encode("latin-1"))
+    head = (
+        f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
+    answer = exchange(
+        server,
+        f"{head}{size}\r\n{{}}\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\n{HOST}\r\n".encode("latin-1"),
+    )
     assert status_of(answer) == 400 and answer.count(b"HTTP/1.1 ") == 1
 
 
-@pytest.mark.parametrize("body", ["2\r\n{}x\r\n0\r\n\r\n", "2\r\n{}\n0\r\n\r\n", "2\r\n{}\r\n0\r\nX\r\n\r\n", "2\r\n{}\r\n0\r\n X: y\r\n\r\n", "2\r\n{}\r\n0\r\n\n"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "2\r\n{}x\r\n0\r\n\r\n",
+        "2\r\n{}\n0\r\n\r\n",
+        "2\r\n{}\r\n0\r\nX\r\n\r\n",
+        "2\r\n{}\r\n0\r\n X: y\r\n\r\n",
+        "2\r\n{}\r\n0\r\n\n",
+    ],
+)
 def test_a_chunk_or_a_trailer_that_is_malformed_is_400_and_ends_the_connection(server, body):
-    head = f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
     answer = exchange(server, f"{head}{body}GET /healthz HTTP/1.1\r\n{HOST}\r\n".encode())
     assert status_of(answer) == 400 and answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_what_is_odd_but_clear_is_answered(server):
     body = b'{"definition": "nope"}'
-    chunks = b"5;name=value\r\n" + body[:5] + b"\r\n%X\r\n" % (len(body) - 5) + body[5:] + b"\r\n0\r\nX-Sum: 1\r\n\r\n"
+    chunks = (
+        b"5;name=value\r\n"
+        + body[:5]
+        + b"\r\n%X\r\n" % (len(body) - 5)
+        + body[5:]
+        + b"\r\n0\r\nX-Sum: 1\r\n\r\n"
+    )
     head = f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
-    assert status_of(exchange(server, b"\r\n" + f"{head}Transfer-Encoding: Chunked\r\n\r\n".encode() + chunks)) in (404, 422)
-    assert status_of(exchange(server, f"{head}Content-Length:\t0{len(body)} \r\n\r\n".encode() + body)) in (404, 422)
-    assert status_of(exchange(server, f"{head}Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)) == 100
-    assert status_of(exchange(server, f"GET /healthz?{'x' * 4000} HTTP/1.1\r\n{HOST}X: {'y' * 4000}\r\nEmpty:\r\n\r\n".encode())) == 422
+    assert status_of(
+        exchange(server, b"\r\n" + f"{head}Transfer-Encoding: Chunked\r\n\r\n".encode() + chunks)
+    ) in (404, 422)
+    assert status_of(
+        exchange(server, f"{head}Content-Length:\t0{len(body)} \r\n\r\n".encode() + body)
+    ) in (404, 422)
+    assert (
+        status_of(
+            exchange(
+                server,
+                f"{head}Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                + body,
+            )
+        )
+        == 100
+    )
+    assert (
+        status_of(
+            exchange(
+                server,
+                (
+                    f"GET /healthz?{'x' * 4000} HTTP/1.1\r\n{HOST}X: {'y' * 4000}\r\nEmpty:\r\n\r\n"
+                ).encode(),
+            )
+        )
+        == 422
+    )
 
 
 @pytest.mark.parametrize(
@@ -391,8 +541,20 @@ HALVES = {
     "nothing": ("", None),
     "half a first line": ("GET /heal", 408),
     "half a head": (f"GET /healthz HTTP/1.1\r\n{HOST}", 408),
-    "half a body": (f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{{", 400),
-    "half a chunk": (f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{{", 400),
+    "half a body": (
+        (
+            f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+            "Content-Length: 10\r\n\r\n{"
+        ),
+        400,
+    ),
+    "half a chunk": (
+        (
+            f"POST /api/jobs HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n5\r\n{"
+        ),
+        400,
+    ),
     "a whole request": (f"GET /healthz HTTP/1.1\r\n{HOST}\r\n", 200),
 }
 
@@ -436,7 +598,11 @@ def hold(connections, server, number, sent=b""):
             connections[-1].sendall(sent)
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"], ids=["silent", "half a head", "answered"])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET /heal", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"],
+    ids=["silent", "half a head", "answered"],
+)
 def test_idle_connections_make_room_for_who_comes_to_look(small, connections, sent):
     for _ in range(3):
         hold(connections, small, 60, sent)
@@ -448,7 +614,11 @@ def test_viewers_fill_their_part_and_pages_are_still_served(small, connections):
     viewers = []
     try:
         for _ in range(6):
-            viewers.append(websocket.create_connection(f"ws://{':'.join(netloc(small))}{SOCKET}websocket", timeout=5))
+            viewers.append(
+                websocket.create_connection(
+                    f"ws://{':'.join(netloc(small))}{SOCKET}websocket", timeout=5
+                )
+            )
             viewers[-1].recv()
             viewers[-1].send("40")
             viewers[-1].recv()
@@ -457,12 +627,18 @@ def test_viewers_fill_their_part_and_pages_are_still_served(small, connections):
         refused = requests.get(f"{small.url}{SOCKET}polling", timeout=5)
         assert refused.status_code == 503 and refused.headers["Retry-After"]
         with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
-            websocket.create_connection(f"ws://{':'.join(netloc(small))}{SOCKET}websocket", timeout=5)
+            websocket.create_connection(
+                f"ws://{':'.join(netloc(small))}{SOCKET}websocket", timeout=5
+            )
         hold(connections, small, 60)
         assert small.get("/healthz").status_code == 200
         assert all(viewer.connected for viewer in viewers)
         viewers.pop().shutdown()
-        wait_for(lambda: requests.get(f"{small.url}{SOCKET}polling", timeout=5).status_code == 200, 5, "room for one more")
+        wait_for(
+            lambda: requests.get(f"{small.url}{SOCKET}polling", timeout=5).status_code == 200,
+            5,
+            "room for one more",
+        )
     finally:
         for viewer in viewers:
             viewer.shutdown()
@@ -482,13 +658,17 @@ def limits_of(pid):
     return resource.prlimit(pid, resource.RLIMIT_NOFILE)
 
 
-def test_the_limit_of_open_files_is_raised_for_the_server_and_not_for_what_it_starts(server, tmp_path):
+def test_the_limit_of_open_files_is_raised_for_the_server_and_not_for_what_it_starts(
+    server, tmp_path
+):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     other = Server(tmp_path, JOBSYNC_WORKERS="1")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard // 2, hard))
     try:
         other.start()
-        (worker,) = Path(f"/proc/{other.process.pid}/task/{other.process.pid}/children").read_text().split()
+        (worker,) = (
+            Path(f"/proc/{other.process.pid}/task/{other.process.pid}/children").read_text().split()
+        )
         assert limits_of(other.process.pid) == (hard, hard)
         assert limits_of(int(worker)) == (hard // 2, hard)
     finally:
@@ -514,7 +694,12 @@ def test_a_server_without_open_files_to_spare_accepts_again_once_it_has_some(sma
 def test_a_server_that_accepts_no_more_ends_with_a_message(server, tmp_path):
     other = Server(tmp_path, JOBSYNC_WORKERS="0")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "faults" / "small.py"), "deaf"], cwd=ROOT, env=other.environ, capture_output=True, text=True, timeout=60
+        [sys.executable, str(ROOT / "tests" / "faults" / "small.py"), "deaf"],
+        cwd=ROOT,
+        env=other.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 1
     assert "accepts no more connections" in done.stderr.splitlines()[-1]
@@ -526,7 +711,11 @@ def test_a_server_that_accepts_no_more_ends_with_a_message(server, tmp_path):
 def test_sighup_reads_definitions_again_and_the_server_goes_on(server):
     define(server.folder, STEPS.replace("still", "another"))
     os.kill(server.process.pid, signal.SIGHUP)
-    wait_for(lambda: "Definitions read again: 2, with 0 mistakes" in server.log.read_text(), 5, "the reading")
+    wait_for(
+        lambda: "Definitions read again: 2, with 0 mistakes" in server.log.read_text(),
+        5,
+        "the reading",
+    )
     assert server.get("/healthz").status_code == 200
 
 

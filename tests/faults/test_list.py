@@ -1,4 +1,6 @@
-"""What the list alone could miss: jobs that begin to exist or cease to while another one keeps the feed busy."""
+"""What the list alone could miss: jobs that begin to exist or cease to while another one keeps
+the feed busy.
+"""
 
 import pytest
 import requests
@@ -20,7 +22,9 @@ def busy(site):
     site.post(f"/api/jobs/{job_id}/cancel")
 
 
-def test_a_new_job_of_which_all_messages_are_lost_appears_within_5_s(site, proxy, tabs, busy, tmp_path):
+def test_a_new_job_of_which_all_messages_are_lost_appears_within_5_s(
+    site, proxy, tabs, busy, tmp_path
+):
     listing = open_list(tabs, proxy)
     proxy.copy_events(lambda packet: busy in packet)
     gates = Gates(site, tmp_path)

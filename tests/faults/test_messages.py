@@ -21,17 +21,24 @@ def test_while_all_messages_are_lost_pages_are_right_by_asking(site, proxy, tabs
     gates.go_further()
     newcomer = site.submit("endless")
     site.post(f"/api/jobs/{newcomer}/cancel")
-    Healing(site, "while polling").check_right((job, gates.job_id), (listing, gates.job_id), (listing, newcomer))
+    Healing(site, "while polling").check_right(
+        (job, gates.job_id), (listing, gates.job_id), (listing, newcomer)
+    )
     proxy.pass_events()
     Healing(site, "messages come again").check((job, gates.job_id), (listing, gates.job_id))
     for tab in pages:
         states = tab.check_all()
-        assert states[-2:] == ["polling", "live"] and set(states) <= {"live", "polling", "reconnecting"}, states
+        assert states[-2:] == ["polling", "live"] and set(states) <= {
+            "live",
+            "polling",
+            "reconnecting",
+        }, states
 
 
 def test_a_message_that_is_lost_is_made_good_by_the_next_hint(site, proxy, tabs, gates):
     job, listing = pages = open_both(tabs, proxy, gates.job_id)
-    proxy.copy_events(lambda packet: '"refresh_logs":false' in packet)  # what is told of changes is lost, what is told at rest is not
+    # what is told of changes is lost, what is told at rest is not
+    proxy.copy_events(lambda packet: '"refresh_logs":false' in packet)
     gates.go_on()
     Healing(site, "a message lost").check(*((tab, gates.job_id) for tab in pages))
     assert proxy.lost > 0
@@ -39,7 +46,9 @@ def test_a_message_that_is_lost_is_made_good_by_the_next_hint(site, proxy, tabs,
         assert tab.check_all() == ["live"]
 
 
-def test_messages_that_come_twice_or_five_times_cause_no_more_requests_than_once(site, proxy, tabs, gates):
+def test_messages_that_come_twice_or_five_times_cause_no_more_requests_than_once(
+    site, proxy, tabs, gates
+):
     job, listing = pages = open_both(tabs, proxy, gates.job_id)
     plain = tabs.new(site).open_job(gates.job_id)
     proxy.copy_events(lambda packet: 5 if "job_step" in packet else 2)
@@ -68,7 +77,9 @@ def test_where_websockets_break_and_are_refused_long_polling_takes_over(site, pr
         tab.check_all()
 
 
-def test_where_no_socket_of_either_kind_passes_pages_say_polling_and_are_live_again_afterwards(site, proxy, tabs, gates):
+def test_where_no_socket_of_either_kind_passes_pages_say_polling_and_are_live_again_afterwards(
+    site, proxy, tabs, gates
+):
     job, listing = pages = open_both(tabs, proxy, gates.job_id)
     proxy.refuse(is_sockets)
     gates.go_on()

@@ -1,4 +1,6 @@
-"""The step monitor under faults, as a user has it: a real server that is killed, locked out, without room, or given another time."""
+"""The step monitor under faults, as a user has it: a real server that is killed, locked out,
+without room, or given another time.
+"""
 
 import os
 import signal
@@ -15,7 +17,15 @@ from by_hand import line, recount
 from conftest import ROOT, make_app, wait_for
 from sqlalchemy import update
 
-from faults.faulty import assert_done_right, locked, logged, make_server, readiness, reasons_with, wait_until_right
+from faults.faulty import (
+    assert_done_right,
+    locked,
+    logged,
+    make_server,
+    readiness,
+    reasons_with,
+    wait_until_right,
+)
 from faults.viewers import Viewers
 from jobsync import lifecycle, store
 from jobsync.db.models import Job, Step
@@ -52,8 +62,12 @@ def viewers(request):
 
 
 @pytest.mark.parametrize("moment", ["read", "written", "committed", "told"])
-def test_a_server_killed_between_read_commit_and_message_leaves_nothing_out(server, viewers, tmp_path, moment):
-    """It dies at that moment of the first step's end, again of the second's, and the pages are right within 5 s of each start."""
+def test_a_server_killed_between_read_commit_and_message_leaves_nothing_out(
+    server, viewers, tmp_path, moment
+):
+    """It dies at that moment of the first step's end, again of the second's, and the pages are
+    right within 5 s of each start.
+    """
     order = tmp_path / "die"
     server.environ["FAULT_DIE"] = str(order)
     server.program = FAULTS / "dying.py"
@@ -72,13 +86,25 @@ def test_a_server_killed_between_read_commit_and_message_leaves_nothing_out(serv
     assert_done_right(tmp_path, job_id)
 
 
-def test_a_second_server_is_refused_and_harms_nothing_and_the_lock_of_a_killed_one_is_free_at_once(server):
+def test_a_second_server_is_refused_and_harms_nothing_and_the_lock_of_a_killed_one_is_free_at_once(
+    server,
+):
     server.start()
     job_id = server.submit("chain", lines=10, delay=50)
     environ = {**server.environ, "JOBSYNC_PORT": "0"}
-    second = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    second = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     said = (second.stdout + second.stderr).splitlines()
-    assert (second.returncode, said) == (1, [f"Another jobsync server is running on the data folder {server.folder / 'data'}."])
+    assert (second.returncode, said) == (
+        1,
+        [f"Another jobsync server is running on the data folder {server.folder / 'data'}."],
+    )
     server.kill()
     server.start(wait=False)  # fails if it is refused; the first one's workers are still ending
     assert server.wait_for_end(job_id)["status"] == "completed"
@@ -91,7 +117,9 @@ def test_a_second_server_is_refused_and_harms_nothing_and_the_lock_of_a_killed_o
 def test_children_may_end_in_any_order_and_twice(hand, order):
     job_id = hand.begin("[step.a]\nretries = 1", 7)
     tasks = [hand.claim(f"w{number}")[0] for number in range(7)]
-    tasks = {"as begun": tasks, "backwards": tasks[::-1], "from the middle": tasks[3:] + tasks[:3]}[order]
+    tasks = {"as begun": tasks, "backwards": tasks[::-1], "from the middle": tasks[3:] + tasks[:3]}[
+        order
+    ]
     monitor = Monitor(hand.app)
     for task in tasks:
         for _ in range(2):
@@ -101,7 +129,9 @@ def test_children_may_end_in_any_order_and_twice(hand, order):
         recount(job_id)
     assert hand.step(job_id)["children"]["completed"] == 7
     assert store.structure(job_id)["status"] == "completed"
-    assert sorted(child["result"]["by"] for child in hand.children(job_id)) == [f"w{number}" for number in range(7)]
+    assert sorted(child["result"]["by"] for child in hand.children(job_id)) == [
+        f"w{number}" for number in range(7)
+    ]
 
 
 def test_children_that_all_end_at_once_end_their_step_once(hand):
@@ -140,10 +170,16 @@ def test_children_that_all_end_at_once_end_their_step_once(hand):
 
 @pytest.mark.parametrize(
     "values",
-    [{"started_at": None, "timeout": 1000}, {"timeout": "soon"}, {"started_at": "yesterday", "timeout": 5}],
+    [
+        {"started_at": None, "timeout": 1000},
+        {"timeout": "soon"},
+        {"started_at": "yesterday", "timeout": 5},
+    ],
     ids=["no start", "no time", "no number"],
 )
-def test_a_job_whose_own_row_is_wrong_does_not_stop_the_others_and_is_logged_once(hand, caplog, values):
+def test_a_job_whose_own_row_is_wrong_does_not_stop_the_others_and_is_logged_once(
+    hand, caplog, values
+):
     odd, sound = hand.begin(), hand.begin()
     with store.write() as session:
         session.connection().exec_driver_sql(_update(Job, values, id=odd))
@@ -158,13 +194,18 @@ def test_a_job_whose_own_row_is_wrong_does_not_stop_the_others_and_is_logged_onc
 
 def _update(table, values, **where):
     """Return an UPDATE that no type of a column has its say in."""
-    quoted = {name: "NULL" if value is None else repr(value) for name, value in {**values, **where}.items()}
+    quoted = {
+        name: "NULL" if value is None else repr(value)
+        for name, value in {**values, **where}.items()
+    }
     sets = ", ".join(f"{name} = {quoted[name]}" for name in values)
     wheres = " AND ".join(f"{name} = {quoted[name]}" for name in where)
     return f"UPDATE {table.__tablename__} SET {sets} WHERE {wheres}"
 
 
-def test_a_job_that_can_not_be_timed_out_does_not_keep_others_from_being_so(hand, monkeypatch, caplog):
+def test_a_job_that_can_not_be_timed_out_does_not_keep_others_from_being_so(
+    hand, monkeypatch, caplog
+):
     jobs = [hand.begin(head='timeout = "1s"') for _ in range(2)]
     time_now = 1000.0
     monitor = Monitor(hand.app, clock=lambda: time_now)
@@ -199,7 +240,9 @@ def test_rows_of_a_step_that_can_not_be_read_stop_neither_the_other_jobs_nor_the
     assert 1 <= len(logged(server, f"Job {odd} can't be moved on")) <= 2
     with app.app_context(), store.write() as session:
         for name, depends in (("first", []), ("second", ["first"])):
-            session.execute(update(Step).where(Step.job_id == odd, Step.name == name).values(depends=depends))
+            session.execute(
+                update(Step).where(Step.job_id == odd, Step.name == name).values(depends=depends)
+            )
     assert server.wait_for_end(odd)["status"] == "completed", "it goes on once it is mended"
     assert_done_right(server.folder, odd)
 
@@ -213,7 +256,9 @@ class Listener:
     def __init__(self, server, job_id):
         self.heard = []
         self._client = socketio.Client(reconnection=False)
-        self._client.on("job_update", lambda message: self.heard.append((time.monotonic(), message)))
+        self._client.on(
+            "job_update", lambda message: self.heard.append((time.monotonic(), message))
+        )
         self._client.connect(server.url, transports=["websocket"])
         assert self._client.call("subscribe", {"job_id": job_id}, timeout=10)["ok"]
 
@@ -242,7 +287,10 @@ def listen(request):
 
 
 def hold(seconds, server, listener, words):
-    """Let some seconds pass, and assert that readiness says these words soon and that hints go on. Returns what it said."""
+    """Let some seconds pass, and assert that readiness says these words soon and that hints go on.
+
+    Returns what it said.
+    """
     started = time.monotonic()
     said = wait_for(lambda: reasons_with(server, words), SOON, f"readiness saying {words!r}")
     code, _ = readiness(server)
@@ -253,7 +301,9 @@ def hold(seconds, server, listener, words):
 
 
 @pytest.mark.slow
-def test_a_database_that_is_locked_for_ten_seconds_is_waited_for_in_words_and_nothing_is_lost(server, listen, viewers):
+def test_a_database_that_is_locked_for_ten_seconds_is_waited_for_in_words_and_nothing_is_lost(
+    server, listen, viewers
+):
     server.start()
     job_id = server.submit("chain", lines=30, delay=20)
     listener = listen(server, job_id)
@@ -271,7 +321,9 @@ def test_a_database_that_is_locked_for_ten_seconds_is_waited_for_in_words_and_no
     assert pages.wrong == []
     assert_done_right(server.folder, job_id)
     assert len(logged(server, "The database can't be written to: The database is locked")) == 1
-    assert 1 <= len(logged(server, "locked")) <= 6, "each that has the trouble says so once: monitor, supervisor, two workers, a job's end"
+    assert 1 <= len(logged(server, "locked")) <= 6, (
+        "each that has the trouble says so once: monitor, supervisor, two workers, a job's end"
+    )
     assert not logged(server, "no sign of life") and not logged(server, "Traceback")
 
 
@@ -283,7 +335,11 @@ def small_disk(tmp_path):
     """A file system of 16 MB, as long as the test runs."""
     place = tmp_path / "disk"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True, text=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode != 0:
         pytest.skip(f"a small file system can't be mounted here: {done.stderr.strip()}")
     yield place
@@ -304,7 +360,9 @@ def fill(place):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_waited_for_in_words_and_the_work_goes_on_by_itself_when_there_is_room(small_disk, tmp_path, listen, viewers, request):
+def test_a_full_disk_is_waited_for_in_words_and_the_work_goes_on_by_itself_when_there_is_room(
+    small_disk, tmp_path, listen, viewers, request
+):
     server = make_server(tmp_path, JOBSYNC_DATA_DIR=str(small_disk / "data"))
     request.addfinalizer(server.stop)
     server.start()
@@ -324,7 +382,9 @@ def test_a_full_disk_is_waited_for_in_words_and_the_work_goes_on_by_itself_when_
     assert server.wait_for_end(job_id, 60)["status"] == "completed"
     wait_until_right(pages, server, SOON)
     assert pages.wrong == []
-    assert 1 <= len(logged(server, "The database can't be written to: database or disk is full")) <= 2
+    assert (
+        1 <= len(logged(server, "The database can't be written to: database or disk is full")) <= 2
+    )
     assert len(logged(server, "full")) <= 12 and not logged(server, "Traceback")
     assert not logged(server, "no sign of life")
     counts = [step["log_count"] for step in server.structure(job_id)["steps"]]
@@ -335,10 +395,15 @@ def test_a_full_disk_is_waited_for_in_words_and_the_work_goes_on_by_itself_when_
 
 
 @pytest.mark.slow
-def test_a_wall_clock_that_jumps_an_hour_either_way_disturbs_nobody(tmp_path, listen, viewers, request):
+def test_a_wall_clock_that_jumps_an_hour_either_way_disturbs_nobody(
+    tmp_path, listen, viewers, request
+):
     """Longer than a worker's lease and Engine.IO's pings take. Both are told by other clocks."""
     offset = tmp_path / "offset"
-    timed = 'id = "timed"\ntimeout = "10m"\n[step.a]\ntype = "test_job_generator"\nworker_count = 2\nlog_count = 900\nlog_delay_ms = 50\ntimeout = "5m"\n'
+    timed = (
+        'id = "timed"\ntimeout = "10m"\n[step.a]\ntype = "test_job_generator"\nworker_count = 2\n'
+        'log_count = 900\nlog_delay_ms = 50\ntimeout = "5m"\n'
+    )
     server = make_server(tmp_path, (timed,))
     path = os.pathsep.join(filter(None, [str(FAULTS / "clock"), server.environ.get("PYTHONPATH")]))
     server.environ |= {"PYTHONPATH": path, "FAULT_CLOCK": str(offset)}
@@ -370,7 +435,9 @@ def test_a_wall_clock_that_jumps_an_hour_either_way_disturbs_nobody(tmp_path, li
 def written_at(server, job_id):
     """Return the time that stands at the last line of a job's step."""
     count = server.structure(job_id)["steps"][0]["log_count"]
-    (line,) = server.get(f"/api/jobs/{job_id}/logs?step=a&after={count - 1}&limit=1").json()["items"]
+    (line,) = server.get(f"/api/jobs/{job_id}/logs?step=a&after={count - 1}&limit=1").json()[
+        "items"
+    ]
     return datetime.fromisoformat(line["at"])
 
 
@@ -386,7 +453,9 @@ def watch_for(seconds, server, listener):
 def test_a_monitor_that_begins_after_the_clock_was_set_back_gives_a_job_no_more_than_its_time(hand):
     job_id = hand.begin(head='timeout = "10s"')
     with store.write() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(started_at=Job.started_at + HOUR * 1000))
+        session.execute(
+            update(Job).where(Job.id == job_id).values(started_at=Job.started_at + HOUR * 1000)
+        )
     moment = 1000.0
     monitor = Monitor(hand.app, clock=lambda: moment)
     monitor.tick()

@@ -53,7 +53,13 @@ def test_all_tabs_are_live_and_right_within_5_s_of_a_killed_servers_return(morta
     job, listing = open_both(tabs, mortal, running.job_id)
     other = tabs.new(mortal, beside=job).open_job(running.job_id)
     over = tabs.new(mortal, beside=job).open_job(ended)
-    pages = [(job, running.job_id), (other, running.job_id), (over, ended), (listing, running.job_id), (listing, ended)]
+    pages = [
+        (job, running.job_id),
+        (other, running.job_id),
+        (over, ended),
+        (listing, running.job_id),
+        (listing, ended),
+    ]
     mortal.kill()
     wait_for_states("reconnecting", *(tab for tab, _ in pages))
     for tab, _ in pages:
@@ -68,7 +74,9 @@ def test_all_tabs_are_live_and_right_within_5_s_of_a_killed_servers_return(morta
         assert "reconnecting" in states and states[-1] == "live", states
 
 
-def test_a_job_of_which_the_database_holds_an_older_state_than_is_shown_is_said_to_be_replaced(mortal, running, tabs):
+def test_a_job_of_which_the_database_holds_an_older_state_than_is_shown_is_said_to_be_replaced(
+    mortal, running, tabs
+):
     mortal.post(f"/api/jobs/{running.job_id}/cancel")
     backup = saved_database(mortal)
     mortal.post(f"/api/jobs/{running.job_id}/retry")
@@ -81,18 +89,25 @@ def test_a_job_of_which_the_database_holds_an_older_state_than_is_shown_is_said_
     job.check_all()
 
 
-def test_a_list_takes_back_what_another_database_does_not_say_even_of_jobs_that_had_ended(mortal, running, tabs):
+def test_a_list_takes_back_what_another_database_does_not_say_even_of_jobs_that_had_ended(
+    mortal, running, tabs
+):
     listing = tabs.new(mortal).open("/")
     listing.wait_for_connection("live")
     wait_for(lambda: listing.snapshot(running.job_id)["job"]["status"] == "running")
     backup = saved_database(mortal)
     mortal.post(f"/api/jobs/{running.job_id}/cancel")
-    wait_for(lambda: listing.snapshot(running.job_id)["job"]["status"] == "cancelled", what="the end, from `structure`")
+    wait_for(
+        lambda: listing.snapshot(running.job_id)["job"]["status"] == "cancelled",
+        what="the end, from `structure`",
+    )
     mortal.kill()
     replace_database(mortal, backup)
     start_again(mortal)
     Healing(mortal, "an older database").check((listing, running.job_id))
-    assert mortal.structure(running.job_id)["status"] != "cancelled", "its child was lost with its worker, and that is what it says"
+    assert mortal.structure(running.job_id)["status"] != "cancelled", (
+        "its child was lost with its worker, and that is what it says"
+    )
 
 
 def saved_database(server):
@@ -102,7 +117,9 @@ def saved_database(server):
 
 
 def replace_database(server, content=None):
-    """Put another database, a new one for None, in the place of that of a server that doesn't run."""
+    """Put another database, a new one for None, in the place of that of a server that doesn't
+    run.
+    """
     path = server.folder / "data" / "jobsync.db"
     for file in path.parent.glob("jobsync.db*"):
         file.unlink()
@@ -110,7 +127,9 @@ def replace_database(server, content=None):
         path.write_bytes(content)
 
 
-def test_a_job_that_another_database_does_not_know_is_shown_as_gone_and_asked_for_no_more(mortal, tabs):
+def test_a_job_that_another_database_does_not_know_is_shown_as_gone_and_asked_for_no_more(
+    mortal, tabs
+):
     job_id = mortal.submit("short")
     mortal.wait_for_end(job_id)
     job, listing = open_both(tabs, mortal, job_id)

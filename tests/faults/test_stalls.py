@@ -10,13 +10,21 @@ from faults.pages import CUT_OFF, CUT_OFF_LONGER, let_pass, open_both, wait_for_
 pytestmark = pytest.mark.browser
 
 
-def test_where_nothing_passes_in_one_direction_or_both_pages_say_so_and_catch_up_when_it_flows_again(site, proxies, tabs, gates):
+def test_where_nothing_passes_in_one_direction_or_both_pages_say_so_and_catch_up_when_it_flows(
+    site, proxies, tabs, gates
+):
     nothing, no_answers, no_questions, dead = (proxies() for _ in range(4))
     pages = [*open_both(tabs, nothing, gates.job_id), tabs.new(no_answers).open_job(gates.job_id)]
     hearing = tabs.new(no_questions).open_job(gates.job_id)
     forgotten = open_both(tabs, dead, gates.job_id)
-    for proxy, ways in ((nothing, ("up", "down")), (no_answers, ("down",)), (no_questions, ("up",)), (dead, ("up", "down"))):
-        proxy.stall(*ways)  # where only questions are stalled hints come, so by the contract the page is live
+    for proxy, ways in (
+        (nothing, ("up", "down")),
+        (no_answers, ("down",)),
+        (no_questions, ("up",)),
+        (dead, ("up", "down")),
+    ):
+        # where only questions are stalled hints come, so by the contract the page is live
+        proxy.stall(*ways)
     gates.go_on()
     wait_for_states("reconnecting", *pages, *forgotten)
     let_pass(pages[0], 1500)
@@ -27,7 +35,8 @@ def test_where_nothing_passes_in_one_direction_or_both_pages_say_so_and_catch_up
         proxy.flow()
     healing = Healing(site, "stalled")
     healing.check(*((tab, gates.job_id) for tab in (*pages, hearing)))
-    # Of dead connections nobody is told: an answer is waited for 4 s and then asked for again after a pause of at most 3 s
+    # Of dead connections nobody is told: an answer is waited for 4 s and then asked for again after
+    # a pause of at most 3 s
     healing.check_right(*((tab, gates.job_id) for tab in forgotten), within=8)
     wait_for_states("live", *forgotten, seconds=15)
     for tab in (*pages, *forgotten):
@@ -47,7 +56,9 @@ def test_on_a_slow_line_pages_are_live_and_follow(site, proxy, tabs, gates):
         assert tab.check_all() == ["live"]
 
 
-def test_a_server_that_stands_still_is_noticed_and_followed_again_when_it_goes_on(site, tabs, gates):
+def test_a_server_that_stands_still_is_noticed_and_followed_again_when_it_goes_on(
+    site, tabs, gates
+):
     job, listing = open_both(tabs, site, gates.job_id)
     site.process.send_signal(signal.SIGSTOP)
     try:

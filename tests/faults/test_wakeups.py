@@ -1,4 +1,6 @@
-"""Tabs that were hidden, left, asleep or without a network: each looks at once when that is over."""
+"""Tabs that were hidden, left, asleep or without a network: each looks at once when that is
+over.
+"""
 
 import os
 import signal
@@ -16,7 +18,9 @@ pytestmark = pytest.mark.browser
 SLEEP = 8  # seconds
 
 
-def test_a_hidden_page_does_nothing_and_is_right_at_once_when_it_is_seen_again(site, proxy, tabs, gates):
+def test_a_hidden_page_does_nothing_and_is_right_at_once_when_it_is_seen_again(
+    site, proxy, tabs, gates
+):
     job, listing = pages = open_both(tabs, proxy, gates.job_id)
     for tab in pages:
         tab.hide()
@@ -24,7 +28,10 @@ def test_a_hidden_page_does_nothing_and_is_right_at_once_when_it_is_seen_again(s
     heard = [len(tab.recorded("hints")) for tab in pages]
     gates.go_on()
     for tab, number in zip(pages, heard, strict=True):
-        wait_for(lambda tab=tab, number=number: len(tab.recorded("hints")) > number + 2, what="hints, as it stays subscribed")
+        wait_for(
+            lambda tab=tab, number=number: len(tab.recorded("hints")) > number + 2,
+            what="hints, as it stays subscribed",
+        )
     assert [len(tab.recorded("calls")) for tab in pages] == asked
     for tab in pages:
         tab.show()
@@ -47,7 +54,9 @@ def test_a_page_that_the_back_button_brings_back_is_live_and_right(site, proxy, 
         tab.check_all()
 
 
-def test_a_machine_that_slept_while_its_connections_died_has_right_pages_when_it_wakes(site, proxy, tabs, gates, chromium):
+def test_a_machine_that_slept_while_its_connections_died_has_right_pages_when_it_wakes(
+    site, proxy, tabs, gates, chromium
+):
     job, listing = open_both(tabs, proxy, gates.job_id)
     with asleep(chromium):
         proxy.cut()
@@ -61,7 +70,9 @@ def test_a_machine_that_slept_while_its_connections_died_has_right_pages_when_it
 
 @contextmanager
 def asleep(chromium):
-    """Stop all processes of the browser for as long as a page takes for sleep, as the machine would: Playwright can't be called meanwhile."""
+    """Stop all processes of the browser for as long as a page takes for sleep, as the machine
+    would: Playwright can't be called meanwhile.
+    """
     session = chromium.new_browser_cdp_session()
     pids = [process["id"] for process in session.send("SystemInfo.getProcessInfo")["processInfo"]]
     until = time.monotonic() + SLEEP
@@ -76,9 +87,12 @@ def asleep(chromium):
         session.detach()
 
 
-def test_pages_without_a_network_say_offline_at_once_and_look_as_soon_as_there_is_one(site, proxy, tabs, gates):
+def test_pages_without_a_network_say_offline_at_once_and_look_as_soon_as_there_is_one(
+    site, proxy, tabs, gates
+):
     job, listing = pages = open_both(tabs, proxy, gates.job_id)
-    proxy.cut()  # Playwright's offline leaves open connections alone, a network that is gone doesn't
+    # Playwright's offline leaves open connections alone, a network that is gone doesn't
+    proxy.cut()
     for tab in pages:
         tab.context.set_offline(True)
     wait_for_states("offline", *pages, seconds=2)

@@ -20,7 +20,8 @@ from jobsync.lifecycle import work
 
 NOTICED = 5.0  # seconds within which the death of a worker is noticed
 
-# One child that writes a line each 50 ms; "many" has thirty short ones, which a worker takes together.
+# One child that writes a line each 50 ms; "many" has thirty short ones, which a worker takes
+# together.
 SLOW = """
 id = "slow"
 [step.a]
@@ -52,13 +53,18 @@ sleep 1000
 ''']
 retries = 1
 """
-TRIED, UNTRIED = SLOW.replace("RETRIES", "2"), SLOW.replace("RETRIES", "0").replace('"slow"', '"once"')
+TRIED, UNTRIED = (
+    SLOW.replace("RETRIES", "2"),
+    SLOW.replace("RETRIES", "0").replace('"slow"', '"once"'),
+)
 
 
 @pytest.fixture
 def server(tmp_path, request):
     """A running server with one worker or as many as the test's `server` parameter says."""
-    server = make_server(tmp_path, (TRIED, UNTRIED, SLEEPS), JOBSYNC_WORKERS=str(getattr(request, "param", 1))).start()
+    server = make_server(
+        tmp_path, (TRIED, UNTRIED, SLEEPS), JOBSYNC_WORKERS=str(getattr(request, "param", 1))
+    ).start()
     yield server
     server.stop()
 
@@ -68,7 +74,10 @@ def children(server, job_id, step="a"):
 
 
 def lines(server, job_id, step="a"):
-    return [line["message"] for line in server.get(f"/api/jobs/{job_id}/logs?step={step}&limit=5000").json()["items"]]
+    return [
+        line["message"]
+        for line in server.get(f"/api/jobs/{job_id}/logs?step={step}&limit=5000").json()["items"]
+    ]
 
 
 def count(server, job_id, step=0):
@@ -80,15 +89,21 @@ def wait_for_lines(server, job_id, number=10):
 
 
 def assert_each_line_once(server, job_id, step, number):
-    """Assert that each child has its last attempt's lines, all of them, and those of the attempts before, as far as these came."""
+    """Assert that each child has its last attempt's lines, all of them, and those of the
+    attempts before, as far as these came.
+    """
     with make_app(server.folder).app_context():
         recount(job_id)
         pk = store.step_row(job_id, step).pk
         with store.read() as session:
-            found = session.execute(select(Child.pk, Child.attempt).where(Child.step_pk == pk)).all()
+            found = session.execute(
+                select(Child.pk, Child.attempt).where(Child.step_pk == pk)
+            ).all()
     items = server.get(f"/api/jobs/{job_id}/logs?step={step}&limit=5000").json()["items"]
     for child in found:
-        runs, last = said_in_order([line["message"] for line in items if line["child_id"] == str(child.pk)])
+        runs, last = said_in_order(
+            [line["message"] for line in items if line["child_id"] == str(child.pk)]
+        )
         assert runs <= child.attempt and last == number
 
 
@@ -96,7 +111,9 @@ def assert_each_line_once(server, job_id, step, number):
 
 
 @pytest.mark.parametrize("definition", ["slow", "once"])
-def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_written_is_kept(server, definition):
+def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_written_is_kept(
+    server, definition
+):
     job_id = server.submit(definition)
     wait_for_lines(server, job_id)
     (worker,) = workers_of(server)
@@ -110,8 +127,15 @@ def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_wri
     (child,) = children(server, job_id)
     if definition == "once":
         assert structure["status"] == "failed"
-        assert (child["status"], child["attempt"], child["error"]) == ("failed", 1, "the worker was killed by SIGKILL")
-        assert structure["error"] == "a: 1 child failed, first worker 1: the worker was killed by SIGKILL"
+        assert (child["status"], child["attempt"], child["error"]) == (
+            "failed",
+            1,
+            "the worker was killed by SIGKILL",
+        )
+        assert (
+            structure["error"]
+            == "a: 1 child failed, first worker 1: the worker was killed by SIGKILL"
+        )
     else:
         assert (structure["status"], child["attempt"], child["error"]) == ("completed", 2, None)
         assert child["result"]["lines"] == 60
@@ -121,13 +145,23 @@ def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_wri
 def test_a_child_whose_worker_is_killed_each_time_fails_when_its_retries_are_used_up(server):
     job_id = server.submit("slow")
     for attempt in range(1, 4):
-        wait_for(lambda attempt=attempt: children(server, job_id)[:1] and _runs(server, job_id, attempt), 30, f"attempt {attempt}")
+        wait_for(
+            lambda attempt=attempt: children(server, job_id)[:1] and _runs(server, job_id, attempt),
+            30,
+            f"attempt {attempt}",
+        )
         for pid in workers_of(server):
             os.kill(pid, signal.SIGKILL)
     assert server.wait_for_end(job_id)["status"] == "failed"
     (child,) = children(server, job_id)
     assert (child["attempt"], child["error"]) == (3, "the worker was killed by SIGKILL")
-    assert count(server, job_id)["children"] == {"pending": 0, "running": 0, "completed": 0, "failed": 1, "cancelled": 0}
+    assert count(server, job_id)["children"] == {
+        "pending": 0,
+        "running": 0,
+        "completed": 0,
+        "failed": 1,
+        "cancelled": 0,
+    }
 
 
 def _runs(server, job_id, attempt):
@@ -138,7 +172,11 @@ def _runs(server, job_id, attempt):
 @pytest.mark.parametrize("server", [2], indirect=True)
 def test_short_children_whose_workers_are_killed_again_and_again_count_once_each(server):
     job_id = server.submit("slow")
-    wait_for(lambda: count(server, job_id, 1)["children"]["completed"], 60, "the first short children's ends")
+    wait_for(
+        lambda: count(server, job_id, 1)["children"]["completed"],
+        60,
+        "the first short children's ends",
+    )
     os.kill(workers_of(server)[0], signal.SIGKILL)
     assert server.wait_for_end(job_id)["status"] == "completed"
     assert count(server, job_id, 1)["children"]["completed"] == 30
@@ -172,7 +210,9 @@ def test_a_worker_that_stands_still_for_longer_than_its_lease_is_taken_for_dead(
     job_id = server.submit("slow")
     wait_for_lines(server, job_id)
     with make_app(server.folder).app_context(), store.read() as session:
-        owner = session.execute(select(Child.worker_id).where(Child.status == "running")).scalar_one()
+        owner = session.execute(
+            select(Child.worker_id).where(Child.status == "running")
+        ).scalar_one()
         pid = {row.id: row.pid for row in store.heartbeats()}[owner]
     os.kill(pid, signal.SIGSTOP)
     assert server.wait_for_end(job_id, 90)["status"] == "completed"
@@ -184,19 +224,40 @@ def test_a_worker_that_stands_still_for_longer_than_its_lease_is_taken_for_dead(
 
 
 def start_worker(folder, name):
-    """Start a worker process that no server watches over, in a session of its own. Its standard input keeps it alive."""
-    environ = {**os.environ, "JOBSYNC_DATA_DIR": str(folder / "data"), "JOBSYNC_DEFINITIONS": str(folder / "definitions"), MARK: name}
+    """Start a worker process that no server watches over, in a session of its own.
+
+    Its standard input keeps it alive.
+    """
+    environ = {
+        **os.environ,
+        "JOBSYNC_DATA_DIR": str(folder / "data"),
+        "JOBSYNC_DEFINITIONS": str(folder / "definitions"),
+        MARK: name,
+    }
     command = [sys.executable, "-m", "flask", "--app", str(ROOT / "app.py"), "worker", name]
-    return subprocess.Popen(command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, start_new_session=True
+    )
 
 
-def test_one_that_was_taken_for_dead_and_comes_back_can_not_write_over_its_successor_s_result(hand, folder, request):
-    """It stands still in the middle of a child, which another worker does meanwhile; then it goes on."""
-    job_id = hand.submit('[step.a] #\ntype = "test_job_generator"\nworker_count = 1\nlog_count = 40\nlog_delay_ms = 50\nretries = 1')
+def test_one_that_was_taken_for_dead_and_comes_back_can_not_write_over_its_successor_s_result(
+    hand, folder, request
+):
+    """It stands still in the middle of a child, which another worker does meanwhile; then it
+    goes on.
+    """
+    job_id = hand.submit(
+        '[step.a] #\ntype = "test_job_generator"\nworker_count = 1\nlog_count = 40\n'
+        "log_delay_ms = 50\nretries = 1"
+    )
     hand.advance(job_id)
     old = start_worker(folder, "old")
     request.addfinalizer(lambda: (old.stdin.close(), old.kill(), old.wait()))
-    wait_for(lambda: (hand.advance(job_id), len(messages(job_id)) >= 5)[1], 30, "the old one's first lines")
+    wait_for(
+        lambda: (hand.advance(job_id), len(messages(job_id)) >= 5)[1],
+        30,
+        "the old one's first lines",
+    )
     old.send_signal(signal.SIGSTOP)
     work.release("old", "the worker gave no sign of life")
     (task,) = hand.claim("new")
@@ -220,7 +281,9 @@ def pids_in(file):
 
 
 def start_sleeping(server, out):
-    """Start a job whose command sleeps; return its id and the process numbers of the command and of what it has in the background."""
+    """Start a job whose command sleeps; return its id and the process numbers of the command
+    and of what it has in the background.
+    """
     job_id = server.submit("sleeps", out=str(out))
     (script,) = wait_for(lambda: pids_in(out / "pids"), 30, "the command's start")
     (background,) = wait_for(lambda: pids_in(out / "background"), 30, "the background process")
@@ -228,7 +291,9 @@ def start_sleeping(server, out):
 
 
 @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
-def test_what_workers_of_a_killed_server_have_left_running_is_ended_by_the_next_one(server, tmp_path, fate):
+def test_what_workers_of_a_killed_server_have_left_running_is_ended_by_the_next_one(
+    server, tmp_path, fate
+):
     job_id, commands = start_sleeping(server, tmp_path)
     (worker,) = workers_of(server)
     os.kill(worker, signal.SIGSTOP)
@@ -236,14 +301,22 @@ def test_what_workers_of_a_killed_server_have_left_running_is_ended_by_the_next_
     os.kill(worker, fate)
     assert all(map(is_alive, commands)), "nobody is there to end them"
     server.start()
-    wait_for(lambda: not any(map(is_alive, (worker, *commands))), at_this_load(embedded.ORPHANS + NOTICED), "the end of all that was left")
+    wait_for(
+        lambda: not any(map(is_alive, (worker, *commands))),
+        at_this_load(embedded.ORPHANS + NOTICED),
+        "the end of all that was left",
+    )
     assert server.wait_for_end(job_id)["status"] == "completed"
-    assert "Lost during attempt 1: the worker was gone when the server started." in lines(server, job_id)
+    assert "Lost during attempt 1: the worker was gone when the server started." in lines(
+        server, job_id
+    )
     assert len(logged(server, "had left something running")) == 1
 
 
 def test_a_process_that_has_a_dead_worker_s_number_by_now_is_left_alone(server):
-    """As after the machine was started again: the row names a number that is a stranger's, who leads a session."""
+    """As after the machine was started again: the row names a number that is a stranger's, who
+    leads a session.
+    """
     server.kill()
     stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     try:
@@ -251,7 +324,11 @@ def test_a_process_that_has_a_dead_worker_s_number_by_now_is_left_alone(server):
             work.register_worker("long-gone", stranger.pid)
         server.start()
         with make_app(server.folder).app_context():
-            wait_for(lambda: "long-gone" not in {row.id for row in _rows()}, at_this_load(embedded.ORPHANS), "its being forgotten")
+            wait_for(
+                lambda: "long-gone" not in {row.id for row in _rows()},
+                at_this_load(embedded.ORPHANS),
+                "its being forgotten",
+            )
         assert stranger.poll() is None
     finally:
         stranger.kill()

@@ -1,4 +1,6 @@
-"""Viewers in Node, with jobsync's own sync.js, driven from Python: `viewers.mjs` says what goes over the line."""
+"""Viewers in Node, with jobsync's own sync.js, driven from Python: `viewers.mjs` says what goes
+over the line.
+"""
 
 import json
 import subprocess
@@ -10,10 +12,16 @@ PROGRAM = Path(__file__).parent / "viewers.mjs"
 
 
 class Viewers:
-    """Some pages on jobs. `shown` is what each shows (None before anything is), `states` how each is connected, `wrong` what no page may do."""
+    """Some pages on jobs.
+
+    `shown` is what each shows (None before anything is), `states` how each is connected, `wrong`
+    what no page may do.
+    """
 
     def __init__(self, url):
-        self._process = subprocess.Popen(["node", str(PROGRAM), url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            ["node", str(PROGRAM), url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.jobs, self.shown, self.states = {}, {}, {}
         self.deleted, self.wrong = set(), []
         self._number = 0
@@ -40,12 +48,17 @@ class Viewers:
         """Return the numbers of the pages that don't show what `structure_of(job_id)` returns."""
         self.check_running()
         truth = {job_id: structure_of(job_id) for job_id in set(self.jobs.values())}
-        return [number for number, job_id in self.jobs.items() if self.shown[number] != truth[job_id]]
+        return [
+            number for number, job_id in self.jobs.items() if self.shown[number] != truth[job_id]
+        ]
 
     def check_running(self):
         """Raise if Node has ended: a page that nobody keeps is neither right nor wrong."""
         if self._process.poll() is not None:
-            raise RuntimeError(f"the viewers' process has ended with exit code {self._process.returncode}; what it said is above")
+            raise RuntimeError(
+                f"the viewers' process has ended with exit code {self._process.returncode}; "
+                "what it said is above"
+            )
 
     def close(self):
         """End them all."""

@@ -1,7 +1,8 @@
-"""A tab that is judged by all that happened in it: whether its indicator told the truth, how often it asked, what it showed while cut off.
+"""A tab that is judged by all that happened in it: whether its indicator told the truth, how often
+it asked, what it showed while cut off.
 
-Times are the page's own, in ms. What the page had to do at a moment is forgiven as late as its own timers were then: a busy machine
-delays the judge's timer in the page just as it delays the page's.
+Times are the page's own, in ms. What the page had to do at a moment is forgiven as late as its own
+timers were then: a busy machine delays the judge's timer in the page just as it delays the page's.
 """
 
 from collections import defaultdict
@@ -39,7 +40,9 @@ class WatchedTab(Tab):
     # What happens to it
 
     def hide(self):
-        """Have the page believe that it is hidden: Playwright keeps all its pages visible, whatever is in front of them."""
+        """Have the page believe that it is hidden: Playwright keeps all its pages visible,
+        whatever is in front of them.
+        """
         self._set_hidden(True)
 
     def show(self):
@@ -59,14 +62,21 @@ class WatchedTab(Tab):
         return self
 
     def come_back(self):
-        """Go back, and assert that it is the same document as before, which the browser has kept."""
+        """Go back, and assert that it is the same document as before, which the browser has
+        kept.
+        """
         self.page.go_back(wait_until="commit")
-        assert self.page.evaluate("watched.restoredAt") is not None, "the browser did not keep the page"
+        assert self.page.evaluate("watched.restoredAt") is not None, (
+            "the browser did not keep the page"
+        )
 
     # Judging
 
     def check_all(self):
-        """Assert what must hold in every page under every fault. Returns what it said of its connection since it was live."""
+        """Assert what must hold in every page under every fault.
+
+        Returns what it said of its connection since it was live.
+        """
         self.check_shown()
         self.check_one_of_each_at_a_time()
         self.check_pauses()
@@ -75,10 +85,22 @@ class WatchedTab(Tab):
         return states[states.index("live") :]
 
     def check_indicator(self):
-        """Assert that the live indicator told the truth at every moment so far. Returns the states in order."""
-        truth = _Truth(self.watched("hints"), self.recorded("calls"), self.watched("network"), self.watched("lags"), self.watched("links"))
+        """Assert that the live indicator told the truth at every moment so far.
+
+        Returns the states in order.
+        """
+        truth = _Truth(
+            self.watched("hints"),
+            self.recorded("calls"),
+            self.watched("network"),
+            self.watched("lags"),
+            self.watched("links"),
+        )
         changes = self.recorded("connections")
-        ends = [*(change["at"] for change in changes[1:]), self.page.evaluate("watched.goneAt ?? performance.now()")]
+        ends = [
+            *(change["at"] for change in changes[1:]),
+            self.page.evaluate("watched.goneAt ?? performance.now()"),
+        ]
         for change, end in zip(changes, ends, strict=True):
             getattr(truth, f"check_{change['state']}")(change["at"], end)
         return [change["state"] for change in changes]
@@ -87,10 +109,17 @@ class WatchedTab(Tab):
         """Assert that there never were two calls of one address at once."""
         for path, calls in _by_address(self._fetches()).items():
             for one, after in zip(calls, calls[1:], strict=False):
-                assert one["endedAt"] is not None and one["endedAt"] <= after["at"], (path, one, after)
+                assert one["endedAt"] is not None and one["endedAt"] <= after["at"], (
+                    path,
+                    one,
+                    after,
+                )
 
     def check_pauses(self):
-        """Assert that calls which failed were tried again in growing pauses of at most 3 s. Returns the longest run of failures."""
+        """Assert that calls which failed were tried again in growing pauses of at most 3 s.
+
+        Returns the longest run of failures.
+        """
         late = _Lateness(self.watched("lags"))
         longest = 0
         for path, calls in _by_address(self._fetches()).items():
@@ -99,11 +128,16 @@ class WatchedTab(Tab):
                 failures = 0 if one["status"] in ANSWERS else failures + 1
                 longest = max(longest, failures)
                 if failures and not self._was_woken(one["endedAt"], after["at"]):
-                    has_waited = one["endedAt"] - one["at"] >= TIME_OUT  # which was pause enough: docs/truth.md, 5
-                    least = LEAST_OF_PAUSE * min(LONGEST_PAUSE, FIRST_PAUSE * (1 if has_waited else 2 ** (failures - 1)))
+                    # which was pause enough: docs/truth.md, 5
+                    has_waited = one["endedAt"] - one["at"] >= TIME_OUT
+                    least = LEAST_OF_PAUSE * min(
+                        LONGEST_PAUSE, FIRST_PAUSE * (1 if has_waited else 2 ** (failures - 1))
+                    )
                     most = LONGEST_PAUSE + AT_ONCE + late.within(one["endedAt"], after["at"])
                     pause = after["at"] - one["endedAt"]
-                    assert least - 15 <= pause <= most, f"{path}: {pause:.0f} ms after failure {failures}"
+                    assert least - 15 <= pause <= most, (
+                        f"{path}: {pause:.0f} ms after failure {failures}"
+                    )
         return longest
 
     def _fetches(self):
@@ -113,23 +147,37 @@ class WatchedTab(Tab):
         return any(start - AT_ONCE <= event["at"] <= end for event in self.watched("network"))
 
     def check_calm(self):
-        """Assert that nothing was asked for or tried more often than pauses allow: a request more for each hint that came."""
+        """Assert that nothing was asked for or tried more often than pauses allow: a request
+        more for each hint that came.
+        """
         hints = [hint["at"] for hint in self.watched("hints")]
         for (kind, path), tries in _by_kind(self.watched("tries")).items():
             for span, most in MOST.items():
                 for first in tries:
-                    number = _within(tries, first, span) - (_within(hints, first - AT_ONCE, span + AT_ONCE) if kind == "fetch" else 0)
-                    assert number <= most, f"{number} of {kind} {path} within {span} ms from {first:.0f} on"
+                    number = _within(tries, first, span) - (
+                        _within(hints, first - AT_ONCE, span + AT_ONCE) if kind == "fetch" else 0
+                    )
+                    assert number <= most, (
+                        f"{number} of {kind} {path} within {span} ms from {first:.0f} on"
+                    )
 
     def check_frozen(self, start, end):
-        """Assert that the page, its indicator apart, did not change between two of its times: no clock ran."""
-        changes = [change for change in self.watched("changes") if start + AT_ONCE < change["at"] < end]
+        """Assert that the page, its indicator apart, did not change between two of its times:
+        no clock ran.
+        """
+        changes = [
+            change for change in self.watched("changes") if start + AT_ONCE < change["at"] < end
+        ]
         assert not changes, changes
 
     def left_live_at(self):
         """Return when the page last stopped being live."""
         states = self.recorded("connections")
-        return [after["at"] for one, after in zip(states, states[1:], strict=False) if one["state"] == "live"][-1]
+        return [
+            after["at"]
+            for one, after in zip(states, states[1:], strict=False)
+            if one["state"] == "live"
+        ][-1]
 
 
 class _Lateness:
@@ -138,7 +186,14 @@ class _Lateness:
 
     def within(self, start, end):
         """Return by how many ms the page's timers were late at most around a span."""
-        return max((lag["to"] - lag["from"] for lag in self._lags if lag["to"] >= start - AT_ONCE and lag["from"] <= end + AT_ONCE), default=0)
+        return max(
+            (
+                lag["to"] - lag["from"]
+                for lag in self._lags
+                if lag["to"] >= start - AT_ONCE and lag["from"] <= end + AT_ONCE
+            ),
+            default=0,
+        )
 
 
 class _Truth:
@@ -151,14 +206,21 @@ class _Truth:
         self._network = network
         self._late = _Lateness(lags)
         ends = [*(link["at"] for link in links[1:]), float("inf")]
-        self._closed = [(link["at"], until) for link, until in zip(links, ends, strict=True) if not link["isOpen"]]
+        self._closed = [
+            (link["at"], until)
+            for link, until in zip(links, ends, strict=True)
+            if not link["isOpen"]
+        ]
 
     def check_live(self, start, end):
         self._check_fed(self._hints, start, end, "live")
         for closed, opened in self._closed:
             until = closed + REOPEN_WITHIN
             late = AT_ONCE + self._late.within(closed, until)
-            assert min(end, opened) <= max(start, until + late), f"live for {min(end, opened) - closed:.0f} ms after its connection was closed, at {closed:.0f}"
+            assert min(end, opened) <= max(start, until + late), (
+                f"live for {min(end, opened) - closed:.0f} ms after its connection was "
+                f"closed, at {closed:.0f}"
+            )
 
     def check_polling(self, start, end):
         self._check_fed(self._answers, start, end, "polling")
@@ -172,7 +234,9 @@ class _Truth:
             return
         self._check_unheard(start, end, "offline")
         last = max([0, *(at for at in (*self._hints, *self._answers) if at < start)])
-        assert start - last >= OFFLINE_AFTER - AT_ONCE, f"offline only {start - last:.0f} ms after the last word"
+        assert start - last >= OFFLINE_AFTER - AT_ONCE, (
+            f"offline only {start - last:.0f} ms after the last word"
+        )
 
     def _check_fed(self, words, start, end, state):
         """Assert that within a span there was no moment without a word of the 5 s before it."""
@@ -182,13 +246,17 @@ class _Truth:
         moments = [before[-1], *(at for at in fed if at > before[-1]), end]
         for one, after in zip(moments, moments[1:], strict=False):
             most = LIVE_FOR + AT_ONCE + self._late.within(one, after)
-            assert after - one <= most, f"{state} for {after - one:.0f} ms without a word, from {one:.0f} on"
+            assert after - one <= most, (
+                f"{state} for {after - one:.0f} ms without a word, from {one:.0f} on"
+            )
 
     def _check_unheard(self, start, end, state):
         """Assert that a hint which comes meanwhile ends the state at once."""
         for at in self._hints:
             late = AT_ONCE + self._late.within(at, at)
-            assert not (start < at and at + late < end), f"{state} until {end:.0f} in spite of a hint at {at:.0f}"
+            assert not (start < at and at + late < end), (
+                f"{state} until {end:.0f} in spite of a hint at {at:.0f}"
+            )
 
     def _has_network(self, moment):
         said = [event["name"] for event in self._network if event["at"] <= moment + AT_ONCE]

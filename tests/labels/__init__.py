@@ -10,7 +10,9 @@ HALVES = ("tune", "kept")
 
 
 class Label(NamedTuple):
-    """A labelled file. right: the category it has, and another one that is right too, if there is one."""
+    """A labelled file. right: the category it has, and another one that is right too, if there
+    is one.
+    """
 
     package: str
     path: str
@@ -20,11 +22,16 @@ class Label(NamedTuple):
 def labels(half):
     """Return the Labels of a half."""
     with open(HERE / f"{half}.csv", newline="", encoding="utf-8") as file:
-        return [Label(row["package"], row["path"], tuple(filter(None, (row["label"], row["or"])))) for row in csv.DictReader(file)]
+        return [
+            Label(row["package"], row["path"], tuple(filter(None, (row["label"], row["or"]))))
+            for row in csv.DictReader(file)
+        ]
 
 
 class Score:
-    """How many files of a half were given a right category. classified: {(package, path): file as the classifier has it}."""
+    """How many files of a half were given a right category. classified: {(package, path): file
+    as the classifier has it}.
+    """
 
     def __init__(self, half, classified):
         self.rows = [(label, classified[label.package, label.path]) for label in labels(half)]
@@ -42,9 +49,24 @@ class Score:
         return dict(sorted(counts.items()))
 
     def text(self, half):
-        """Return the score as a table, by category and by package, and what is wrong; of the kept half nobody looks at that."""
+        """Return the score as a table, by category and by package, and what is wrong; of the
+        kept half nobody looks at that.
+        """
         lines = [f"{half}: {self.share:.1%} right"]
         for key in (lambda label: label.right[0], lambda label: label.package):
-            lines += [f"  {name:<45}{right:>4} of {total:>3}" for name, (right, total) in self.by(key).items()]
-        wrong = [(label, file) for label, file in self.rows if file["category"] not in label.right and half == "tune"]
-        return "\n".join(lines + [f"  {label.package} {label.path}: {file['category']} by {file['rule']}" for label, file in wrong])
+            lines += [
+                f"  {name:<45}{right:>4} of {total:>3}"
+                for name, (right, total) in self.by(key).items()
+            ]
+        wrong = [
+            (label, file)
+            for label, file in self.rows
+            if file["category"] not in label.right and half == "tune"
+        ]
+        return "\n".join(
+            lines
+            + [
+                f"  {label.package} {label.path}: {file['category']} by {file['rule']}"
+                for label, file in wrong
+            ]
+        )

@@ -1,6 +1,8 @@
-"""A tab whose hours pass in seconds: its clock, its network and the server's jobs are scripts of this folder, the pages are the product's.
+"""A tab whose hours pass in seconds: its clock, its network and the server's jobs are scripts of
+this folder, the pages are the product's.
 
-A page does all that it would do in that time: timers fire, requests are answered, sockets break. Frames alone come at their real pace.
+A page does all that it would do in that time: timers fire, requests are answered, sockets break.
+Frames alone come at their real pace.
 """
 
 import json
@@ -19,10 +21,12 @@ def _script():
 
 @dataclass(frozen=True)
 class Reading:
-    """What a page holds at rest, after the garbage is collected: bytes of heap, and how many listeners, DOM nodes and pending timers.
+    """What a page holds at rest, after the garbage is collected: bytes of heap, and how many
+    listeners, DOM nodes and pending timers.
 
-    `nodes` counts those that draw an icon too, which depend on its status. `detached` is how many trees a script holds that are in no
-    document. `cpu` is the seconds of processor time that the main thread has had by then.
+    `nodes` counts those that draw an icon too, which depend on its status. `detached` is how many
+    trees a script holds that are in no document. `cpu` is the seconds of processor time that the
+    main thread has had by then.
     """
 
     heap: int
@@ -34,7 +38,10 @@ class Reading:
 
 
 class Look:
-    """A page that is looked at for `HOURS` hours. `readings` has one of each hour's end; the first hour is the warm-up."""
+    """A page that is looked at for `HOURS` hours.
+
+    `readings` has one of each hour's end; the first hour is the warm-up.
+    """
 
     HOURS = 8
 
@@ -47,7 +54,8 @@ class Look:
         self.page.add_init_script(_script())
         self.page.goto(url)
         self._tools = self._context.new_cdp_session(self.page)
-        self._tools.send("Performance.enable", {"timeDomain": "threadTicks"})  # processor time: other processes don't count in it
+        # processor time: other processes don't count in it
+        self._tools.send("Performance.enable", {"timeDomain": "threadTicks"})
         self._tools.send("DOM.enable")
         self.readings = []
 
@@ -59,13 +67,19 @@ class Look:
         self.readings.append(self._read())
 
     def account(self):
-        """Return what came and went by now: `hours messages connections answers timers`, and `difference`, "" while all shown is true."""
+        """Return what came and went by now: `hours messages connections answers timers`, and
+        `difference`, "" while all shown is true.
+        """
         return self.page.evaluate("look.account()")
 
     def _read(self):
-        for _ in range(3):  # what one collection has let go, such as a whole document, the next one frees
+        # what one collection has let go, such as a whole document, the next one frees
+        for _ in range(3):
             self._tools.send("HeapProfiler.collectGarbage")
-        now = {metric["name"]: metric["value"] for metric in self._tools.send("Performance.getMetrics")["metrics"]}
+        now = {
+            metric["name"]: metric["value"]
+            for metric in self._tools.send("Performance.getMetrics")["metrics"]
+        }
         return Reading(
             heap=int(now["JSHeapUsedSize"]),
             listeners=int(now["JSEventListeners"]),
@@ -76,9 +90,16 @@ class Look:
         )
 
     def long_tasks_at_pace(self, seconds, per_second):
-        """Feed the page at its viewer's pace. Returns `(took, processor)` in ms of each task of over 50 ms that it had then."""
-        self._chromium.start_tracing(page=self.page, categories=["disabled-by-default-devtools.timeline"])
-        seen = self.page.evaluate("([seconds, perSecond]) => look.atPace(seconds, perSecond)", [seconds, per_second])
+        """Feed the page at its viewer's pace.
+
+        Returns `(took, processor)` in ms of each task of over 50 ms that it had then.
+        """
+        self._chromium.start_tracing(
+            page=self.page, categories=["disabled-by-default-devtools.timeline"]
+        )
+        seen = self.page.evaluate(
+            "([seconds, perSecond]) => look.atPace(seconds, perSecond)", [seconds, per_second]
+        )
         events = json.loads(self._chromium.stop_tracing())["traceEvents"]
         return _long_tasks(events) if seen else []
 
@@ -88,7 +109,13 @@ class Look:
 
 def _long_tasks(events):
     """Return `(took, processor)` in ms of the long tasks of the pages' main threads in a trace."""
-    mains = {(event["pid"], event["tid"]) for event in events if event.get("args", {}).get("name") == "CrRendererMain"}
+    mains = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event.get("args", {}).get("name") == "CrRendererMain"
+    }
     whole = [event for event in events if event["name"] == "RunTask" and event["ph"] == "X"]
     tasks = [event for event in whole if (event["pid"], event["tid"]) in mains]
-    return [(task["dur"] / 1000, task["tdur"] / 1000) for task in tasks if task["dur"] >= LONG * 1000]
+    return [
+        (task["dur"] / 1000, task["tdur"] / 1000) for task in tasks if task["dur"] >= LONG * 1000
+    ]

@@ -1,13 +1,17 @@
-"""A tab that is open for 8 hours on a busy system holds no more in the end than after its first hour, and stays quick.
+"""A tab that is open for 8 hours on a busy system holds no more in the end than after its first
+hour, and stays quick.
 
-Besides, each hour brings lost connections, a hidden tab, a page that is left and brought back, and a viewer who looks about.
+Besides, each hour brings lost connections, a hidden tab, a page that is left and brought back, and
+a viewer who looks about.
 """
 
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-GROWTH = 1_000_000  # bytes: 10 MB are promised, but one small object kept per message is 4. Compiled code and Chromium's timings are 0.4
+# bytes: 10 MB are promised, but one small object kept per message is 4. Compiled code and
+# Chromium's timings are 0.4
+GROWTH = 1_000_000
 ICONS = 1500  # nodes: by so many those of 50 rows' icons may differ
 MESSAGES = 30_000
 PACE = 20  # changes a second
@@ -51,15 +55,19 @@ def test_no_node_is_left_behind(look):
 
 def test_a_late_hour_costs_no_more_than_an_early_one(look):
     """By processor time, which says the same on a busy machine."""
-    hours = [later.cpu - earlier.cpu for earlier, later in zip(look.readings, look.readings[1:], strict=False)]
+    hours = [
+        later.cpu - earlier.cpu
+        for earlier, later in zip(look.readings, look.readings[1:], strict=False)
+    ]
     assert hours[-1] < 2 * min(hours), hours
 
 
 def test_at_a_busy_pace_no_task_is_long(look):
     """The browser says which tasks took more than 50 ms.
 
-    On a machine that others keep busy as well those may be tasks that only waited for a processor. So one counts if it used one for half of
-    the 50 ms at least, and the phase is repeated, twice at most.
+    On a machine that others keep busy as well those may be tasks that only waited for a processor.
+    So one counts if it used one for half of the 50 ms at least, and the phase is repeated, twice at
+    most.
     """
     for _ in range(3):
         tasks = look.long_tasks_at_pace(SECONDS, PACE)

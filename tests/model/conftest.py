@@ -1,4 +1,6 @@
-"""What all runs of the model share: making an app or a Node for each would take most of the time."""
+"""What all runs of the model share: making an app or a Node for each would take most of the
+time.
+"""
 
 from types import SimpleNamespace
 
@@ -15,7 +17,10 @@ NEW_YEAR = 1_767_225_600_000  # ms
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """An app, workers and a Node. The time that is stored is the model's, and no two moments of it are the same."""
+    """An app, workers and a Node.
+
+    The time that is stored is the model's, and no two moments of it are the same.
+    """
     folder = tmp_path_factory.mktemp("model")
     shared = SimpleNamespace(clock=Clock(), moments=0)
 

@@ -23,18 +23,34 @@ RECONNECTED = 12_000  # ms more until hints come again over a connection whose l
 RECENT = 1000  # ms: a request sent longer ago isn't waited for by a page that is woken
 
 places = st.integers(0, 5)  # in a list, wrapped around
-actions = st.sampled_from(ACTIONS + ("go_on",) * 14 + ("fail", "retry"))  # a job's life goes on, most of the time
-moves_of_others = st.none() | st.sampled_from(("cancel", "retry", "delete", "go_on"))  # None: killed
+# a job's life goes on, most of the time
+actions = st.sampled_from(ACTIONS + ("go_on",) * 14 + ("fail", "retry"))
+# None: killed
+moves_of_others = st.none() | st.sampled_from(("cancel", "retry", "delete", "go_on"))
 plans = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 12), moves_of_others))
 pauses = st.sampled_from((0, 20, 20, 20, 300, 300, 1200, 1200, 2500, 6000))  # ms
 lives = st.lists(st.tuples(actions, plans, pauses), min_size=1, max_size=3)
 mostly = st.sampled_from((True, True, True, False))
-ways = [(kind, what, number) for kind, found in TROUBLES.items() for what, ways in found.items() for number in range(ways)]
-troubles = st.builds(lambda way, times: (*way, times), st.sampled_from(ways), st.sampled_from((1, 1, 2, 6)))
+ways = [
+    (kind, what, number)
+    for kind, found in TROUBLES.items()
+    for what, ways in found.items()
+    for number in range(ways)
+]
+troubles = st.builds(
+    lambda way, times: (*way, times), st.sampled_from(ways), st.sampled_from((1, 1, 2, 6))
+)
 chances = st.sampled_from((0, 1, 2, 3, 4))  # see `chance` in driver.mjs
 
 booleans = st.booleans()
-VISITS = ("hide_or_show", "hide_or_show", "wake", "leave_or_come_back", "sleep_or_wake", "lose_or_find_network")
+VISITS = (
+    "hide_or_show",
+    "hide_or_show",
+    "wake",
+    "leave_or_come_back",
+    "sleep_or_wake",
+    "lose_or_find_network",
+)
 
 
 def disturbance(name, **given):
@@ -58,7 +74,12 @@ class Model(RuleBasedStateMachine):
     shared = None
     runs = steps = 0
 
-    @initialize(definition=st.integers(0, len(DEFINITIONS) - 1), fates=st.integers(0, (1 << FATES) - 1), chance=chances, honours_abort=st.booleans())
+    @initialize(
+        definition=st.integers(0, len(DEFINITIONS) - 1),
+        fates=st.integers(0, (1 << FATES) - 1),
+        chance=chances,
+        honours_abort=st.booleans(),
+    )
     def begin(self, definition, fates, chance, honours_abort):
         type(self).runs += 1
         self.shared.node.do(["reset"])
@@ -87,7 +108,13 @@ class Model(RuleBasedStateMachine):
 
     def others(self):
         """Do what others do all of a sudden."""
-        self.workers.do(("delete" if self.fate() else "cancel") if self.fate() else "retry" if self.fate() else "go_on")
+        self.workers.do(
+            ("delete" if self.fate() else "cancel")
+            if self.fate()
+            else "retry"
+            if self.fate()
+            else "go_on"
+        )
 
     def done(self):
         """End each rule: what arrives by itself arrives, and all invariants hold."""
@@ -107,7 +134,9 @@ class Model(RuleBasedStateMachine):
 
     @rule(troubles=st.lists(troubles, max_size=4), some=lives, is_ticking=mostly)
     def live(self, troubles, some, is_ticking):
-        """Let things happen, with what comes next meeting with troubles, and the monitor perhaps being stuck or killed."""
+        """Let things happen, with what comes next meeting with troubles, and the monitor
+        perhaps being stuck or killed.
+        """
         for kind, what, number, times in troubles:
             self.network.troubles.setdefault(kind, []).extend([(what, number)] * times)
         for action, plan, ms in some:
@@ -151,7 +180,10 @@ class Model(RuleBasedStateMachine):
         self.network.is_flowing = is_flowing
 
     def thing(self, place):
-        """Return something under way, None for nothing. What belongs to a machine that sleeps stays as it is."""
+        """Return something under way, None for nothing.
+
+        What belongs to a machine that sleeps stays as it is.
+        """
         things = [thing for thing in self.network.under_way if not thing.page.is_asleep]
         return things[place % len(things)] if things else None
 
@@ -183,7 +215,11 @@ class Model(RuleBasedStateMachine):
 
     def open_page(self, chance, honours_abort, plan):
         """Open a tab, or reload the oldest one where there are enough."""
-        answer = self.server.get(f"/jobs/{self.truth.job_id}", plan=self.planned(plan)) if self.server.is_up else None
+        answer = (
+            self.server.get(f"/jobs/{self.truth.job_id}", plan=self.planned(plan))
+            if self.server.is_up
+            else None
+        )
         if answer and answer[0] == 200:
             if len(self.pages) == MOST_PAGES:
                 self.leave(self.pages[0])
@@ -194,7 +230,11 @@ class Model(RuleBasedStateMachine):
         page.is_active, page.is_left = False, True
         if not page.is_gone:
             self.network.call(page, "stop")
-        self.network.under_way = [thing for thing in self.network.under_way if thing.page is not page or thing.kind == "bye"]
+        self.network.under_way = [
+            thing
+            for thing in self.network.under_way
+            if thing.page is not page or thing.kind == "bye"
+        ]
 
     @property
     def pages(self):
@@ -217,7 +257,9 @@ class Model(RuleBasedStateMachine):
 
     def assert_it_looks(self, page):
         assert page.structure_requests or not page.may_ask, "it was woken and doesn't look"
-        assert all(page.now - page.sent_at[number] < RECENT for number in page.structure_requests), "it waits for an answer of before its sleep"
+        assert all(
+            page.now - page.sent_at[number] < RECENT for number in page.structure_requests
+        ), "it waits for an answer of before its sleep"
 
     def leave_or_come_back(self, page):
         """Leave a page or come back to it with the browser's back button."""
@@ -266,7 +308,9 @@ class Model(RuleBasedStateMachine):
             self.stack.close()
 
     def calm_down(self):
-        """Let the faults end: what is under way arrives, fails or is lost, and from now on the network does what it should."""
+        """Let the faults end: what is under way arrives, fails or is lost, and from now on the
+        network does what it should.
+        """
         if self.fate():
             self.workers.do("delete")
         self.server.start()
@@ -291,7 +335,9 @@ class Model(RuleBasedStateMachine):
         return [page for page in self.network.pages if page.is_active and not page.is_resting]
 
     def assert_all_is_right(self):
-        """Assert that each page that is looked at shows the store, and says truly that it is connected; and that the monitor has done its work."""
+        """Assert that each page that is looked at shows the store, and says truly that it is
+        connected; and that the monitor has done its work.
+        """
         with self.shared.app.app_context():
             assert not moves.advance(self.truth.job_id), "the monitor has left something undone"
         for page in self.viewed:
@@ -300,16 +346,22 @@ class Model(RuleBasedStateMachine):
             return
         waited = 0
         while waited < RECONNECTED and any(page.state != "live" for page in self.viewed):
-            assert all(page.state in ("live", "polling") for page in self.viewed), [page.state for page in self.viewed]
+            assert all(page.state in ("live", "polling") for page in self.viewed), [
+                page.state for page in self.viewed
+            ]
             waited += 500
             self.network.pass_time(500)
-        assert all(page.state == "live" for page in self.viewed), [page.state for page in self.viewed]
+        assert all(page.state == "live" for page in self.viewed), [
+            page.state for page in self.viewed
+        ]
 
     def assert_right(self, page):
         assert page.is_gone == self.truth.is_deleted, "it doesn't show that the job was deleted"
         if page.is_gone:
             return
-        assert page.revision == self.truth.revision, f"it shows revision {page.revision} of {self.truth.revision}"
+        assert page.revision == self.truth.revision, (
+            f"it shows revision {page.revision} of {self.truth.revision}"
+        )
         self.assert_lines_right(page)
         for name in FRAGMENTS:
             assert page.fragments[name] == self.rendered(name), f"it shows other {name}"
@@ -324,21 +376,29 @@ class Model(RuleBasedStateMachine):
         for name, shown in page.lines.items():
             url = f"/api/jobs/{self.truth.job_id}/logs?step={name}&after=0&limit=5000"
             lines = self.shared.app.test_client().get(url).json["items"]
-            assert shown == [[line["line"], line["message"]] for line in lines], f"the lines of {name}"
+            assert shown == [[line["line"], line["message"]] for line in lines], (
+                f"the lines of {name}"
+            )
 
     def assert_news_comes_at_once(self):
-        """Assert that with nothing lost a status comes within 100 ms, counts and lines within 1.2 s."""
+        """Assert that with nothing lost a status comes within 100 ms, counts and lines within
+        1.2 s.
+        """
         self.shared.workers.do("claim")
         self.shared.workers.do("log")
         self.network.pass_time(COUNTED, step=100)
         for page in self.viewed:
             self.assert_right(page)
-        for action in ("delete", "cancel", "retry") if self.fate() else ("cancel", "retry", "delete"):
+        for action in (
+            ("delete", "cancel", "retry") if self.fate() else ("cancel", "retry", "delete")
+        ):
             before = self.truth.revision, self.truth.is_deleted
             self.workers.do(action)
             if before != (self.truth.revision, self.truth.is_deleted):
                 break
         self.network.pass_time(AT_ONCE, step=10)
         for page in self.viewed:
-            is_right = page.is_gone if self.truth.is_deleted else page.revision == self.truth.revision
+            is_right = (
+                page.is_gone if self.truth.is_deleted else page.revision == self.truth.revision
+            )
             assert is_right, "news didn't come at once"

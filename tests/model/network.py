@@ -1,25 +1,43 @@
-"""The network of the model: what is under way between pages and server, and what can happen to it."""
+"""The network of the model: what is under way between pages and server, and what can happen to
+it.
+"""
 
 from dataclasses import dataclass
 
 STEP = 400  # ms: the longest time that passes at once
 DELAYS = (200, 900, 2500, 4500)  # ms
-BAD_ANSWERS = ((502, "Bad Gateway"), (503, '{"code": 503}'), (200, "<html>Sign in to this network</html>"), (500, ""))
+BAD_ANSWERS = (
+    (502, "Bad Gateway"),
+    (503, '{"code": 503}'),
+    (200, "<html>Sign in to this network</html>"),
+    (500, ""),
+)
 TROUBLES = {  # what can happen to each kind of thing, with the number of ways in which it can
     "connect": {"fail": 1, "lose": 1, "delay": 2},
     "emit": {"lose": 1, "delay": 2, "interrupt": 2},
     "ack": {"lose": 1, "delay": 2},
     "frame": {"lose": 3, "double": 1, "delay": 4},
-    "ask": {"fail": 2, "lose": 2, "delay": 2, "answer_badly": 4, "answer_from_cache": 4, "interrupt": 4},
+    "ask": {
+        "fail": 2,
+        "lose": 2,
+        "delay": 2,
+        "answer_badly": 4,
+        "answer_from_cache": 4,
+        "interrupt": 4,
+    },
     "answer": {"fail": 1, "lose": 1, "double": 1, "delay": 4},
     "bye": {"lose": 1},
 }
-MOST_AT_ONCE = 500  # things that are delivered without any time passing; more is a page that hammers the server
+# things that are delivered without any time passing; more is a page that hammers the server
+MOST_AT_ONCE = 500
 
 
 @dataclass(eq=False)
 class Socket:
-    """A page's connection. `client` is the server's side of it; a cut one carries nothing, and nobody need know."""
+    """A page's connection.
+
+    `client` is the server's side of it; a cut one carries nothing, and nobody need know.
+    """
 
     page: object
     number: int
@@ -30,7 +48,10 @@ class Socket:
 
 @dataclass(eq=False)
 class Thing:
-    """Something under way: `kind` is connect, emit, ack, frame, ask, answer or bye. It meets with its `trouble` once it is its turn."""
+    """Something under way: `kind` is connect, emit, ack, frame, ask, answer or bye.
+
+    It meets with its `trouble` once it is its turn.
+    """
 
     kind: str
     page: object
@@ -45,7 +66,9 @@ class Thing:
 
 
 def is_any_text(thing):
-    """Say whether a page can't tell a wrong answer to this request from a right one: a fragment has no revision, and may be any text."""
+    """Say whether a page can't tell a wrong answer to this request from a right one: a fragment
+    has no revision, and may be any text.
+    """
     return not thing.given[1].startswith("/api/")
 
 
@@ -57,7 +80,8 @@ class Clock:
 
 
 class Network:
-    """node: the Node that the pages live in. others(): does something to the job that a page's request may be interrupted by.
+    """node: the Node that the pages live in. others(): does something to the job that a page's
+    request may be interrupted by.
 
     `is_flowing`: whether things arrive at once; else each waits until it is told to.
     """
@@ -131,10 +155,14 @@ class Network:
         raise AssertionError(f"there is no end of it: {self.under_way[0]}")
 
     def _is_ready(self, thing):
-        return thing.not_before <= self._clock.now and not (thing.page.is_asleep and (thing.is_for_page or thing.trouble))
+        return thing.not_before <= self._clock.now and not (
+            thing.page.is_asleep and (thing.is_for_page or thing.trouble)
+        )
 
     def trouble(self, thing, what, number):
-        """Have something happen to a thing instead of its arrival, `number` says in which way: see TROUBLES."""
+        """Have something happen to a thing instead of its arrival, `number` says in which way:
+        see TROUBLES.
+        """
         thing.trouble = None
         getattr(self, what)(thing, number)
 
@@ -251,7 +279,11 @@ class Network:
 
     def _deliver_ask(self, thing, plan):
         number, url, etag = thing.given
-        answer = self._server.get(url, etag, plan) if self._server.is_up and thing.page.is_online else None
+        answer = (
+            self._server.get(url, etag, plan)
+            if self._server.is_up and thing.page.is_online
+            else None
+        )
         if answer is None:
             self._answer(thing.page, number, "fail")
             return
@@ -267,7 +299,9 @@ class Network:
         self._answer(thing.page, number, "answer", status, text, etag)
 
     def _answer(self, page, number, command, *given):
-        events = page.is_answered(number, lambda: self._node.do([command, page.number, number, *given]))
+        events = page.is_answered(
+            number, lambda: self._node.do([command, page.number, number, *given])
+        )
         self._take(events)
 
     def _hear(self, socket, name, *given):
@@ -278,7 +312,9 @@ class Network:
 
     def open_sockets(self):
         """Return the sockets that are connected, at least for the page."""
-        return [socket for socket in self.sockets.values() if socket.client and not socket.is_closed]
+        return [
+            socket for socket in self.sockets.values() if socket.client and not socket.is_closed
+        ]
 
     def cut(self, socket, page_notices, server_notices):
         """Cut a connection, so that those notice who are said to."""
@@ -297,7 +333,9 @@ class Network:
     # Time
 
     def pass_time(self, ms, step=STEP, is_ticking=True):
-        """Let `ms` pass for everybody; the monitor ticks as `Monitor.run` would, unless it is stuck."""
+        """Let `ms` pass for everybody; the monitor ticks as `Monitor.run` would, unless it is
+        stuck.
+        """
         end = self._clock.now + ms
         while self._clock.now < end:
             part = min(step, end - self._clock.now)

@@ -13,10 +13,14 @@ class Node:
 
     def __init__(self):
         command = [shutil.which("node"), str(DRIVER)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
 
     def do(self, *commands):
-        """Carry out commands (lists, see driver.mjs) and return what happened: `[page, its time, what, …]` each. Raises AssertionError for an error."""
+        """Carry out commands (lists, see driver.mjs) and return what happened: `[page, its
+        time, what, …]` each. Raises AssertionError for an error.
+        """
         self._process.stdin.write(json.dumps(commands) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()

@@ -1,4 +1,6 @@
-"""One page of the model: what it shows and does, and that it does and shows nothing that it must not."""
+"""One page of the model: what it shows and does, and that it does and shows nothing that it
+must not.
+"""
 
 import re
 
@@ -6,19 +8,34 @@ LONGEST_PAUSE = 3000  # ms between two tries (issue: at most 3 s)
 TIME_OUT = 4000  # ms that an answer is waited for
 SILENCE = 5000  # ms without a hint after which a page is cut off
 POLL_EVERY = 3000  # ms
-LIVE = 4500  # ms after a hint in which a page says that it is live, at the least, if its connection isn't closed
-REOPEN = (700, 1000)  # ms after its connection was closed from when a page may say, and must say, that it isn't live
+# ms after a hint in which a page says that it is live, at the least, if its connection isn't closed
+LIVE = 4500
+# ms after its connection was closed from when a page may say, and must say, that it isn't live
+REOPEN = (700, 1000)
 FRAGMENTS = ("result", "failures")
 
 
 def parse(html):
-    """Return what a served page says: `{"job": of structure, "steps": of structure, "lines": {step: […]} of open ones, "fragments"}`."""
-    job_id, status, revision = re.search(r'<article class="job" data-job-id="([^"]*)" data-status="(\w+)" data-revision="(\d+)"', html).groups()
+    """Return what a served page says: `{"job": of structure, "steps": of structure, "lines":
+    {step: […]} of open ones, "fragments"}`.
+    """
+    job_id, status, revision = re.search(
+        r'<article class="job" data-job-id="([^"]*)" data-status="(\w+)" data-revision="(\d+)"',
+        html,
+    ).groups()
     pieces = re.split(r'(?=<details class="step")', html)[1:]
     return {
-        "job": {"job_id": job_id, "status": status, "revision": int(revision), "started_at": _time(html, "started"), "finished_at": _time(html, "finished")},
+        "job": {
+            "job_id": job_id,
+            "status": status,
+            "revision": int(revision),
+            "started_at": _time(html, "started"),
+            "finished_at": _time(html, "finished"),
+        },
         "steps": [_parse_step(piece) for piece in pieces],
-        "lines": {_name(piece): _parse_lines(piece) for piece in pieces if 'data-expanded="true"' in piece},
+        "lines": {
+            _name(piece): _parse_lines(piece) for piece in pieces if 'data-expanded="true"' in piece
+        },
         "fragments": {name: inner(html, name) for name in FRAGMENTS},
     }
 
@@ -35,7 +52,9 @@ def inner(html, name):
 
 
 def shape(html):
-    """Return a fragment without what a page brings along by itself, the number of failed children."""
+    """Return a fragment without what a page brings along by itself, the number of failed
+    children.
+    """
     return re.sub(r"[\d,]+ of [\d,]+ children failed", "", html).strip()
 
 
@@ -48,7 +67,9 @@ def _name(html):
 
 
 def _parse_step(html):
-    status, log_count, child_count = re.search(r'data-status="(\w+)" data-log-count="(\d+)" data-child-count="(\d+)"', html).groups()
+    status, log_count, child_count = re.search(
+        r'data-status="(\w+)" data-log-count="(\d+)" data-child-count="(\d+)"', html
+    ).groups()
     children = re.findall(r'data-count="(\w+)" title="\w+".*?data-part="number">(\d+)<', html)
     levels = re.findall(r'data-level-of="(\w+)"[^>]*>\w+ <span>(\d+)<', html)
     return {
@@ -69,12 +90,16 @@ def _parse_lines(html):
 
 
 class Page:
-    """html: as served. truth: a Truth. `now` is in ms of the page's own clock, which stands while its machine sleeps."""
+    """html: as served. truth: a Truth.
+
+    `now` is in ms of the page's own clock, which stands while its machine sleeps.
+    """
 
     def __init__(self, number, html, truth):
         self.number, self._truth = number, truth
         born = parse(html)
-        self.revision = self.known = born["job"]["revision"]  # shown, and the newest that it was told of
+        # shown, and the newest that it was told of
+        self.revision = self.known = born["job"]["revision"]
         self.served = truth.at[self.revision]
         self.fragments, self.lines = born["fragments"], born["lines"]
         self._check_born(born)
@@ -90,13 +115,16 @@ class Page:
         self.is_connected = False
         self.closed_at = float("inf")  # since when its connection is closed
         self.answered_at = float("-inf")
-        self.excused_until = float("-inf")  # from when on a newer revision that it knows of must be asked for
+        # from when on a newer revision that it knows of must be asked for
+        self.excused_until = float("-inf")
         self.structure_at = float("-inf")  # the last time that it began or ceased to ask for it
 
     def _check_born(self, born):
         assert born["job"].items() <= self.served.items()
         for step, right in zip(born["steps"], self.served["steps"], strict=True):
-            assert step.items() <= right.items(), f"born wrong at revision {self.revision}: {step}, not {right}"
+            assert step.items() <= right.items(), (
+                f"born wrong at revision {self.revision}: {step}, not {right}"
+            )
             if step["name"] in self.lines:
                 assert len(self.lines[step["name"]]) == step["log_count"]
                 self._check_lines(step["name"])
@@ -104,7 +132,13 @@ class Page:
     def options(self, seed, honours_abort):
         """Return what driver.mjs makes the page of."""
         opened = {name: len(lines) for name, lines in self.lines.items()}
-        return {"jobId": self._truth.job_id, "served": self.served, "opened": opened, "seed": seed, "honoursAbort": honours_abort}
+        return {
+            "jobId": self._truth.job_id,
+            "served": self.served,
+            "opened": opened,
+            "seed": seed,
+            "honoursAbort": honours_abort,
+        }
 
     @property
     def may_ask(self):
@@ -130,7 +164,9 @@ class Page:
         getattr(self, f"_take_{what}")(*given)
 
     def _take_open(self, socket):
-        assert self.is_active and not self.is_gone, "a page that was left or whose job is gone connects"
+        assert self.is_active and not self.is_gone, (
+            "a page that was left or whose job is gone connects"
+        )
 
     def _take_close(self, socket):
         if self.is_connected:
@@ -138,7 +174,9 @@ class Page:
         self.is_connected = False
 
     def _take_emit(self, *_):
-        assert self.is_active and not self.is_gone, "a page that was left or whose job is gone speaks"
+        assert self.is_active and not self.is_gone, (
+            "a page that was left or whose job is gone speaks"
+        )
 
     def _take_ask(self, number, url, etag):
         assert self.may_ask, f"asks for {url} though it is {self._condition()}"
@@ -163,8 +201,12 @@ class Page:
 
     def _take_structure(self, structure):
         assert not self.is_gone, "it shows something after the deletion"
-        assert structure["revision"] > self.revision, f"it goes from revision {self.revision} to {structure['revision']}"
-        assert structure == self._truth.at.get(structure["revision"]), f"it shows what never was: {structure}"
+        assert structure["revision"] > self.revision, (
+            f"it goes from revision {self.revision} to {structure['revision']}"
+        )
+        assert structure == self._truth.at.get(structure["revision"]), (
+            f"it shows what never was: {structure}"
+        )
         self.revision = structure["revision"]
         self.excused_until = float("-inf")
 
@@ -207,7 +249,10 @@ class Page:
         self.heard_at = self.silent_since = self.now
 
     def is_answered(self, number, action):
-        """Have `action` bring the answer or the failure of a request, and note what came of it. Returns what `action` does."""
+        """Have `action` bring the answer or the failure of a request, and note what came of it.
+
+        Returns what `action` does.
+        """
         url = self.air.pop(number, "")
         events = action()
         if url.endswith("/structure"):
@@ -221,7 +266,9 @@ class Page:
     def check(self):
         """Assert what must hold whenever nothing is being done."""
         for number in self.air:
-            assert self.now - self.sent_at[number] < TIME_OUT + 1, f"it waits too long for {self.air[number]}"
+            assert self.now - self.sent_at[number] < TIME_OUT + 1, (
+                f"it waits too long for {self.air[number]}"
+            )
         if not self.may_ask:
             assert not self.air, f"it asks though it is {self._condition()}"
         if self.may_ask and not self.is_asleep:
@@ -230,17 +277,29 @@ class Page:
 
     def _check_asking(self):
         if self.known > self.revision:
-            assert self.is_asking, f"it knows of revision {self.known}, shows {self.revision}, and doesn't ask"
+            assert self.is_asking, (
+                f"it knows of revision {self.known}, shows {self.revision}, and doesn't ask"
+            )
         if self.now - self.silent_since > SILENCE:
-            assert self.structure_requests or self.now - self.structure_at <= POLL_EVERY, "it is cut off and doesn't poll"
+            assert self.structure_requests or self.now - self.structure_at <= POLL_EVERY, (
+                "it is cut off and doesn't poll"
+            )
 
     def _check_state(self):
         if not self.is_online:
             assert self.state == "offline"
         elif self.state == "live":
             assert self.now - self.heard_at <= SILENCE, "it says live though it hears nothing"
-            assert self.now - self.closed_at <= REOPEN[1], "it says live though its connection is closed"
+            assert self.now - self.closed_at <= REOPEN[1], (
+                "it says live though its connection is closed"
+            )
         elif self.state == "polling":
-            assert self.now - self.answered_at <= SILENCE, "it says polling though nothing is answered"
-        if self.is_online and self.now - self.heard_at < LIVE and self.now - self.closed_at < REOPEN[0]:
+            assert self.now - self.answered_at <= SILENCE, (
+                "it says polling though nothing is answered"
+            )
+        if (
+            self.is_online
+            and self.now - self.heard_at < LIVE
+            and self.now - self.closed_at < REOPEN[0]
+        ):
             assert self.state == "live", f"it says {self.state} though it has just heard a hint"

@@ -1,7 +1,9 @@
-"""The server of the model: the real app, Socket.IO handlers and monitor, in this process, on the model's clock.
+"""The server of the model: the real app, Socket.IO handlers and monitor, in this process, on the
+model's clock.
 
-What runs side by side in a real server is put between two of its instructions here: at each point where it begins to read and before
-each message another process may commit, or this one may be killed.
+What runs side by side in a real server is put between two of its instructions here: at each point
+where it begins to read and before each message another process may commit, or this one may be
+killed.
 """
 
 from contextlib import contextmanager
@@ -22,7 +24,9 @@ class Killed(BaseException):
 
 
 class QuietMonitor(Monitor):
-    """Clears away at once what a server clears away in the background, so that a run can be repeated."""
+    """Clears away at once what a server clears away in the background, so that a run can be
+    repeated.
+    """
 
     def clear_deleted(self):
         self._clear_deleted()
@@ -67,7 +71,8 @@ class Server:
 
     def _note_commit(self):
         self._dirty_at = min(self._dirty_at, self._clock.now)
-        was_inside, self._is_inside = self._is_inside, True  # looking at the truth is no part of the server's work
+        # looking at the truth is no part of the server's work
+        was_inside, self._is_inside = self._is_inside, True
         with self._app.app_context():
             self._truth.note()
         self._is_inside = was_inside
@@ -86,7 +91,10 @@ class Server:
         self._point(is_writing=True)
 
     def _point(self, is_writing=False):
-        """Do what is planned for this point. Within a write nobody else can commit, but the server can still die."""
+        """Do what is planned for this point.
+
+        Within a write nobody else can commit, but the server can still die.
+        """
         if self._is_inside:
             return
         if self._is_dying:
@@ -111,7 +119,9 @@ class Server:
 
     @contextmanager
     def _interrupted(self, plan):
-        """Carry out `plan` inside: `(points to pass before, action)`, action None for kill, or None for nothing."""
+        """Carry out `plan` inside: `(points to pass before, action)`, action None for kill, or
+        None for nothing.
+        """
         self._plan = plan
         try:
             yield
@@ -157,9 +167,13 @@ class Server:
         raise AssertionError("the monitor doesn't come to rest")
 
     def check_told(self):
-        """Assert that all who have subscribed were told of the last change of status: the next hint would tell them too, but later."""
+        """Assert that all who have subscribed were told of the last change of status: the next
+        hint would tell them too, but later.
+        """
         for told in filter(None, self._told.values()):
-            assert self._truth.is_known_at(told), f"who was told of revision {told} isn't told of {self._truth.revision}"
+            assert self._truth.is_known_at(told), (
+                f"who was told of revision {told} isn't told of {self._truth.revision}"
+            )
 
     def tick(self, plan=None):
         """Tick once."""
@@ -199,15 +213,20 @@ class Server:
         """Return the ack of a message, None where it died meanwhile."""
         with self._interrupted(plan):
             ack = client.emit(name, payload, callback=True)
-            self._told[client] = max(self._told[client], ack["revision"]) if ack["ok"] else 0  # who is refused is in no room
+            # who is refused is in no room
+            self._told[client] = max(self._told[client], ack["revision"]) if ack["ok"] else 0
             return ack
         return None
 
     def take_messages(self, client):
-        """Return what was sent to a client since this was last asked, and assert that revisions don't fall."""
+        """Return what was sent to a client since this was last asked, and assert that revisions
+        don't fall.
+        """
         messages = [packet["args"][0] for packet in client.get_received()]
         for message in messages:
             if message["job_id"] == self._truth.job_id:
-                assert message["revision"] >= self._told[client], f"told of revision {self._told[client]} before {message}"
+                assert message["revision"] >= self._told[client], (
+                    f"told of revision {self._told[client]} before {message}"
+                )
                 self._told[client] = message["revision"]
         return messages

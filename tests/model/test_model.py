@@ -12,7 +12,12 @@ from model.machine import Model
 RUNS = 300
 BATCH = 1000  # runs: Hypothesis remembers those of a batch
 STEPS = 16
-PHASES = (hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate, hypothesis.Phase.shrink)
+PHASES = (
+    hypothesis.Phase.explicit,
+    hypothesis.Phase.reuse,
+    hypothesis.Phase.generate,
+    hypothesis.Phase.shrink,
+)
 
 
 @pytest.mark.slow
@@ -35,4 +40,7 @@ def test_no_order_of_events_leaves_a_page_wrong(shared, capsys):
             run_state_machine_as_test(Model, settings=settings)
     finally:
         with capsys.disabled():
-            print(f"\nmodel: {Model.runs} runs of {Model.steps} steps; JOBSYNC_SEED={seed} repeats them")
+            print(
+                f"\nmodel: {Model.runs} runs of {Model.steps} steps; "
+                f"JOBSYNC_SEED={seed} repeats them"
+            )

@@ -19,7 +19,10 @@ class Truth:
         return self.at[self.revision]
 
     def note(self):
-        """Look at the store, and assert that a change has a revision of its own. Needs an app context."""
+        """Look at the store, and assert that a change has a revision of its own.
+
+        Needs an app context.
+        """
         try:
             structure = store.structure(self.job_id)
         except NotFound:
@@ -27,12 +30,18 @@ class Truth:
             return
         assert not self.is_deleted, "a deleted job is there again"
         revision = structure["revision"]
-        assert revision >= self.revision, f"the store went from revision {self.revision} to {revision}"
-        assert structure == self.at.setdefault(revision, structure), f"revision {revision} has two shapes"
+        assert revision >= self.revision, (
+            f"the store went from revision {self.revision} to {revision}"
+        )
+        assert structure == self.at.setdefault(revision, structure), (
+            f"revision {revision} has two shapes"
+        )
         self.revision = revision
 
     def allows(self, message):
-        """Say whether what the server tells is true at the revision that it names, and committed."""
+        """Say whether what the server tells is true at the revision that it names, and
+        committed.
+        """
         revision, status = message["revision"], message["status"]
         if status == "deleted":
             return self.is_deleted and revision > self.revision
@@ -42,7 +51,9 @@ class Truth:
         return bool(shown) and shown["status"] == status
 
     def is_known_at(self, revision):
-        """Say whether who knows of this revision knows of all changes of status, and of the deletion."""
+        """Say whether who knows of this revision knows of all changes of status, and of the
+        deletion.
+        """
         if self.is_deleted:
             return revision > self.revision
         return _statuses(self.at[revision]) == _statuses(self.now)

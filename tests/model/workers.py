@@ -1,4 +1,6 @@
-"""The people and the workers of the model: what can be done to its one job, whatever state that is in."""
+"""The people and the workers of the model: what can be done to its one job, whatever state that
+is in.
+"""
 
 from by_hand import Hand, line
 
@@ -43,7 +45,9 @@ def clear(app):
 
 
 class Workers:
-    """Each method does one thing, or nothing where that can't be done, in a context of its own: between any two steps of others."""
+    """Each method does one thing, or nothing where that can't be done, in a context of its own:
+    between any two steps of others.
+    """
 
     def __init__(self, app, folder):
         self._app = app
@@ -86,7 +90,14 @@ class Workers:
     def _claim(self):
         for task in self._hand.claim(WORKER, 2):
             if task.kind == "plan":
-                work.add_planned(task, [work.NewChild(str(place), f"c{place}", {}) for place in range(1, CHILDREN + 1)], self._lines())
+                work.add_planned(
+                    task,
+                    [
+                        work.NewChild(str(place), f"c{place}", {})
+                        for place in range(1, CHILDREN + 1)
+                    ],
+                    self._lines(),
+                )
                 work.finish_plan(task)
             elif task.kind == "summary":
                 self._count += 1

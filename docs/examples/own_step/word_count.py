@@ -17,7 +17,10 @@ class WordCountOptions(Schema):
 
 @step("word_count", options=WordCountOptions, batch=True)
 def word_count(context, unit):
-    """Count one file's words. What is returned becomes the child's result; what is raised fails the child."""
+    """Count one file's words.
+
+    What is returned becomes the child's result; what is raised fails the child.
+    """
     path = Path(unit["path"])
     try:
         words = len(path.read_text(errors="replace").split())

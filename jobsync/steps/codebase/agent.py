@@ -1,7 +1,8 @@
 """Step type `agent`: does what its `agent_type` says. There is one: `rule_classifier`.
 
-The rule classifier gives each file that a `local_dir` step imported a category, a subcategory, an importance, and the name of the rule that
-decided. The rules are those of `rules.toml` here or of the file that the option `rules` names; see the head of `rules.toml`.
+The rule classifier gives each file that a `local_dir` step imported a category, a subcategory, an
+importance, and the name of the rule that decided. The rules are those of `rules.toml` here or of
+the file that the option `rules` names; see the head of `rules.toml`.
 """
 
 from collections import Counter
@@ -11,7 +12,17 @@ from marshmallow import Schema, fields, validate
 from jobsync.base.errors import StepFailed
 from jobsync.registry import Unit, step
 from jobsync.steps.codebase.rules import BadRules, load_rules
-from jobsync.steps.codebase.sentences import Largest, Sums, counted, cut_sentence, readable, report_cut, share, shorten, top_folder
+from jobsync.steps.codebase.sentences import (
+    Largest,
+    Sums,
+    counted,
+    cut_sentence,
+    readable,
+    report_cut,
+    share,
+    shorten,
+    top_folder,
+)
 
 MAX_NAMES = 60
 MAX_FOLDERS = 50
@@ -23,7 +34,9 @@ UNKNOWN = {"category": "unknown", "subcategory": "", "importance": "low", "name"
 
 
 class AgentOptions(Schema):
-    """agent_type: "rule_classifier". rules: a TOML file instead of the rules that ship; relative to the folder jobsync was started in."""
+    """agent_type: "rule_classifier". rules: a TOML file instead of the rules that ship;
+    relative to the folder jobsync was started in.
+    """
 
     agent_type = fields.String(required=True, validate=validate.OneOf(["rule_classifier"]))
     rules = fields.String(load_default=None, allow_none=True, validate=validate.Length(min=1))
@@ -42,31 +55,46 @@ def check_rules(options, params):
 def agent(context, unit):
     """Classify one batch of an import: the files in the result of its child `unit["child"]`.
 
-    Returns {"files": [{"path", "size", "lines", "language", "category", "subcategory", "importance", "rule"}], "skipped": number of
-    things that the import didn't read, "cut": where it was cut, see `cut_of`}. A language of None is unknown, or the file is binary ("binary": true).
+    Returns {"files": [{"path", "size", "lines", "language", "category", "subcategory",
+    "importance", "rule"}], "skipped": number of things that the import didn't read, "cut": where it
+    was cut, see `cut_of`}. A language of None is unknown, or the file is binary ("binary": true).
     """
     imported = context.result(unit["child"])
     rules, files = load_rules_or_fail(context), []
     for file in imported["files"]:
         context.check()
         files.append(classify(rules, file))
-    context.log(f"classified {counted(len(files), 'file')}{listing(Counter(file['category'] for file in files))}")
+    context.log(
+        "classified "
+        f"{counted(len(files), 'file')}{listing(Counter(file['category'] for file in files))}"
+    )
     return {"files": files, "skipped": imported["sums"]["skipped"], "cut": imported["sums"]["cut"]}
 
 
 @agent.plan
 def plan_classification(context):
-    """Yield a Unit for each completed child of the import that the step depends on. Input: {"step", "child": id}."""
+    """Yield a Unit for each completed child of the import that the step depends on.
+
+    Input: {"step", "child": id}.
+    """
     load_rules_or_fail(context)
-    source = next((name for name in context.depends if context.step_type(name) == "local_dir"), None)
+    source = next(
+        (name for name in context.depends if context.step_type(name) == "local_dir"), None
+    )
     if source is None:
-        raise StepFailed("the rule classifier needs a local_dir step to classify the files of: name one in depends")
+        raise StepFailed(
+            "the rule classifier needs a local_dir step to classify the files of: name one in "
+            "depends"
+        )
     for number, child in enumerate(context.children(source), 1):
         yield Unit(f"batch {number:,} of {source}", {"step": source, "child": child})
 
 
 def load_rules_or_fail(context):
-    """Return the Rules. Raises StepFailed with all mistakes, which are also in the log, a line each."""
+    """Return the Rules.
+
+    Raises StepFailed with all mistakes, which are also in the log, a line each.
+    """
     try:
         return load_rules(context.options["rules"])
     except BadRules as error:
@@ -93,18 +121,24 @@ def classify(rules, file):
 
 def listing(counts):
     """Return ": 30 source, 12 test", the most frequent first."""
-    return ": " + ", ".join(f"{number:,} {name}" for name, number in counts.most_common()) if counts else ""
+    return (
+        ": " + ", ".join(f"{number:,} {name}" for name, number in counts.most_common())
+        if counts
+        else ""
+    )
 
 
 @agent.summarize
 def sum_up(context, results):
     """Return the report on the whole folder.
 
-    {"summary": a sentence, "files", "bytes", "lines", "categories": {name: {"files", "bytes", "lines"}}, and the same three by "languages",
-    "directories" (top folder; "." for files in none), "subcategories" ("test/unit") and "importance"; "largest": [{"path", "bytes",
-    "lines", "category", "rule"}], "unknown": {"files", "examples": [paths], "extensions": {extension: files}}, "rules": {name: files},
-    "skipped", and "cut" as `report_cut` has it}. `lines` are newlines in text files that were read, as `wc -l` counts them; `files` and `bytes` are those of all
-    the files that the import lists.
+    {"summary": a sentence, "files", "bytes", "lines", "categories": {name: {"files", "bytes",
+    "lines"}}, and the same three by "languages", "directories" (top folder; "." for files in none),
+    "subcategories" ("test/unit") and "importance"; "largest": [{"path", "bytes", "lines",
+    "category", "rule"}], "unknown": {"files", "examples": [paths], "extensions": {extension:
+    files}}, "rules": {name: files}, "skipped", and "cut" as `report_cut` has it}. `lines` are
+    newlines in text files that were read, as `wc -l` counts them; `files` and `bytes` are those of
+    all the files that the import lists.
     """
     report = Report()
     for result in results:
@@ -149,13 +183,18 @@ class Report:
 
     def _add_unknown(self, path):
         name = path.rpartition("/")[2]
-        self.extensions[shorten(name.rpartition(".")[2].lower()) if "." in name[1:] else "(none)"] += 1
+        self.extensions[
+            shorten(name.rpartition(".")[2].lower()) if "." in name[1:] else "(none)"
+        ] += 1
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(shorten(path))
 
     def table(self):
         """Return the report as JSON."""
-        tables = {name: sums.report(MAX_FOLDERS if name == "directories" else MAX_NAMES) for name, sums in self.sums.items()}
+        tables = {
+            name: sums.report(MAX_FOLDERS if name == "directories" else MAX_NAMES)
+            for name, sums in self.sums.items()
+        }
         totals = self.sums["categories"].total()
         return {
             "summary": cut_sentence(self.cut) + sentence(totals, tables["categories"]),
@@ -185,6 +224,6 @@ def sentence(totals, categories):
     first = sorted(categories.items(), key=lambda item: (-item[1]["files"], item[0]))
     shares = [f"{share(row['files'], totals['files'])} {name}" for name, row in first]
     return (
-        f"{counted(totals['files'], 'file')} with {counted(totals['lines'], 'line')} in {readable(totals['bytes'])}: {', '.join(shares)}."
+        f"{counted(totals['files'], 'file')} with {counted(totals['lines'], 'line')} in "
+        f"{readable(totals['bytes'])}: {', '.join(shares)}."
     )
-

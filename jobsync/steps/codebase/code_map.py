@@ -1,9 +1,12 @@
-"""Step type `code_map`: a map of a folder's code: lines of code, comment and blank lines per language and folder, biggest files, depth.
+"""Step type `code_map`: a map of a folder's code: lines of code, comment and blank lines per
+language and folder, biggest files, depth.
 
-It walks the folder by itself, so it can run beside an import. What a line is, and which kind, `_count.py` says; binary files,
-and those that aren't read, have none. Files are counted as they are, copies, generated and minified ones too; how much of the whole is
-generated, minified or has very long lines is told beside it (`_generated.py`), and so are the encodings (`_encoding.py`).
-A file whose size and times (of its content, and of anything of it) are those that the last run over the same folder recorded isn't read again.
+It walks the folder by itself, so it can run beside an import. What a line is, and which kind,
+`_count.py` says; binary files, and those that aren't read, have none. Files are counted as they
+are, copies, generated and minified ones too; how much of the whole is generated, minified or has
+very long lines is told beside it (`_generated.py`), and so are the encodings (`_encoding.py`). A
+file whose size and times (of its content, and of anything of it) are those that the last run over
+the same folder recorded isn't read again.
 """
 
 from typing import NamedTuple
@@ -20,7 +23,16 @@ from jobsync.steps.codebase.folder import Folder, TooLarge, look, read_chunks, r
 from jobsync.steps.codebase.generated import MARKS, marks_of
 from jobsync.steps.codebase.language import KINDS, is_binary, kind_of_language, language_of
 from jobsync.steps.codebase.previous_run import Before, find_run, tell_before, when
-from jobsync.steps.codebase.sentences import OTHER, Largest, Sums, Unread, counted, folder_of, report_cut, shorten
+from jobsync.steps.codebase.sentences import (
+    OTHER,
+    Largest,
+    Sums,
+    Unread,
+    counted,
+    folder_of,
+    report_cut,
+    shorten,
+)
 from jobsync.steps.codebase.walk import FolderOptions, cut_of, plan_batches, root_of, tell
 from jobsync.steps.isolated import GaveUp
 
@@ -36,12 +48,15 @@ FIELDS = ("files", "bytes", "lines", "code", "comment", "blank")
 MARKED = ("files", "lines", "code")
 NO_LINES = Lines(0, 0, 0)
 BINARY, UNKNOWN = "(binary)", "(unknown)"
-# What a record and the sums say depends on these: the first number is raised when files come to be counted in another way
+# What a record and the sums say depends on these: the first number is raised when files come to be
+# counted in another way
 READER = f"3, Pygments {pygments.__version__}, chardet {chardet.__version__}"
 
 
 class Examined(NamedTuple):
-    """What is known of a file. encoding: None for a binary file and one that wasn't read; reason: why it wasn't, or None."""
+    """What is known of a file. encoding: None for a binary file and one that wasn't read;
+    reason: why it wasn't, or None.
+    """
 
     language: str
     size: int
@@ -52,7 +67,10 @@ class Examined(NamedTuple):
 
 
 class CodeMapOptions(FolderOptions):
-    """The options of `code_map`: those of the walk. A file is held in memory while it is read, so `max_file_size` ends at 64 MiB."""
+    """The options of `code_map`: those of the walk.
+
+    A file is held in memory while it is read, so `max_file_size` ends at 64 MiB.
+    """
 
     max_file_size = WholeNumber(1, 64 << 20, load_default=1 << 20)
 
@@ -61,9 +79,11 @@ class CodeMapOptions(FolderOptions):
 def code_map(context, unit):
     """Count the lines of one batch of files.
 
-    Returns {"files": [{"path", "size": bytes, "mtime", "ctime", "language", "code", "comment", "blank": lines, "marks", "encoding", "reason"}], "reader",
-    "sums"}. marks: "generated, long_lines", "" for a file that is none of these; encoding: None for a binary file and one that wasn't
-    read; reason: why it wasn't, or None; reader: what the records depend on besides; sums: see `add_up`; it is all that the summary needs.
+    Returns {"files": [{"path", "size": bytes, "mtime", "ctime", "language", "code", "comment",
+    "blank": lines, "marks", "encoding", "reason"}], "reader", "sums"}. marks: "generated,
+    long_lines", "" for a file that is none of these; encoding: None for a binary file and one that
+    wasn't read; reason: why it wasn't, or None; reader: what the records depend on besides; sums:
+    see `add_up`; it is all that the summary needs.
     """
     files, unread, before = [], [], Before(context, unit, READER, was_read)
     with Folder(text_to_path(unit["root"])) as folder:
@@ -76,7 +96,10 @@ def code_map(context, unit):
             if found.is_file:
                 files.append(file)
     then = before.results_of(files)
-    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {"unread": unread, "cut": cut_of(unit)}
+    sums = (then[0]["sums"] if len(then) == 1 else add_up(files)) | {
+        "unread": unread,
+        "cut": cut_of(unit),
+    }
     log_counts(context, sums["rows"], before.reused)
     return {"files": files, "reader": READER, "sums": sums}
 
@@ -103,11 +126,17 @@ def record_of(found, seen):
 def add_up(files):
     """Return the sums of one batch.
 
-    {"rows": one {"directory", "language", "files", "bytes", "lines", "code", "comment", "blank"} per folder and language,
-    "generated", "minified", "long_lines": {"files", "lines", "code"} of the files that are so, "encodings": {name: files},
-    "largest": [{"path", "language", "bytes", "lines", "code", "marks"}], "deepest": path or None}.
+    {"rows": one {"directory", "language", "files", "bytes", "lines", "code", "comment", "blank"}
+    per folder and language, "generated", "minified", "long_lines": {"files", "lines", "code"} of
+    the files that are so, "encodings": {name: files}, "largest": [{"path", "language", "bytes",
+    "lines", "code", "marks"}], "deepest": path or None}.
     """
-    rows, marked, encodings, largest = Sums(*FIELDS), Sums(*MARKED), Sums("files"), Largest(LARGEST_PER_CHILD, by="lines")
+    rows, marked, encodings, largest = (
+        Sums(*FIELDS),
+        Sums(*MARKED),
+        Sums("files"),
+        Largest(LARGEST_PER_CHILD, by="lines"),
+    )
     for file in files:
         kinds = (file["code"], file["comment"], file["blank"])
         rows.add((folder_of(file["path"]), file["language"]), 1, file["size"], sum(kinds), *kinds)
@@ -115,10 +144,18 @@ def add_up(files):
             marked.add(mark, 1, sum(kinds), file["code"])
         if file["encoding"]:
             encodings.add(file["encoding"], 1)
-        row = {"path": file["path"], "language": file["language"], "bytes": file["size"], "lines": sum(kinds)}
+        row = {
+            "path": file["path"],
+            "language": file["language"],
+            "bytes": file["size"],
+            "lines": sum(kinds),
+        }
         largest.offer(row | {"code": file["code"], "marks": file["marks"]})
     return {
-        "rows": [{"directory": at, "language": name, **dict(zip(FIELDS, row, strict=True))} for (at, name), row in rows.rows.items()],
+        "rows": [
+            {"directory": at, "language": name, **dict(zip(FIELDS, row, strict=True))}
+            for (at, name), row in rows.rows.items()
+        ],
         **report_marks(marked),
         "encodings": report_encodings(encodings),
         "largest": largest.rows(),
@@ -127,7 +164,9 @@ def add_up(files):
 
 
 def report_marks(marked):
-    """Return {mark: {"files", "lines", "code"}} of Sums by mark, all the marks of `_generated.py`."""
+    """Return {mark: {"files", "lines", "code"}} of Sums by mark, all the marks of
+    `_generated.py`.
+    """
     none = [0] * len(MARKED)
     return {mark: dict(zip(MARKED, marked.rows.get(mark, none), strict=True)) for mark in MARKS}
 
@@ -171,7 +210,13 @@ def classify(context, found, raw):
     text, encoding = decode_or_tell(context, found, raw)
     language = language_of(name, raw)
     lines = count_or_guess(context, found, text, language)
-    return Examined(language or UNKNOWN, len(raw), lines, marks_of(name, language, text), encoding if raw else None)
+    return Examined(
+        language or UNKNOWN,
+        len(raw),
+        lines,
+        marks_of(name, language, text),
+        encoding if raw else None,
+    )
 
 
 def decode_or_tell(context, found, raw):
@@ -179,7 +224,12 @@ def decode_or_tell(context, found, raw):
     try:
         return decode(raw, lambda some: guess_of(some, context.check))
     except GaveUp as error:
-        tell(context, found.path, f"the guess at the encoding {error.message}, so it is read as {WESTERN}", trouble=True)
+        tell(
+            context,
+            found.path,
+            f"the guess at the encoding {error.message}, so it is read as {WESTERN}",
+            trouble=True,
+        )
         return decode(raw, no_guess)
 
 
@@ -188,33 +238,52 @@ def count_or_guess(context, found, text, language):
     try:
         return count_lines(text, language, context.check)
     except GaveUp as error:
-        tell(context, found.path, f"the lexer for {language} {error.message}, so comments are counted as code", trouble=True)
+        tell(
+            context,
+            found.path,
+            f"the lexer for {language} {error.message}, so comments are counted as code",
+            trouble=True,
+        )
         return lines_without_comments(text)
 
 
 def deepest(paths):
-    """Return the path with the most folders above it, the first by name of those; None if there is none."""
+    """Return the path with the most folders above it, the first by name of those; None if there
+    is none.
+    """
     return min(paths, key=lambda path: (-path.count("/"), path), default=None)
 
 
 def log_counts(context, rows, reused):
-    files, lines, *kinds = (sum(row[name] for row in rows) for name in ("files", "lines", "code", "comment", "blank"))
-    told = ", ".join(f"{number:,} {name}" for number, name in zip(kinds, ("code", "comment", "blank"), strict=True))
-    context.log(f"mapped {counted(files, 'file')}, {counted(lines, 'line')}: {told}{f'; {reused:,} as they were' if reused else ''}")
+    files, lines, *kinds = (
+        sum(row[name] for row in rows) for name in ("files", "lines", "code", "comment", "blank")
+    )
+    told = ", ".join(
+        f"{number:,} {name}"
+        for number, name in zip(kinds, ("code", "comment", "blank"), strict=True)
+    )
+    context.log(
+        f"mapped {counted(files, 'file')}, {counted(lines, 'line')}: "
+        f"{told}{f'; {reused:,} as they were' if reused else ''}"
+    )
 
 
 @code_map.summarize
 def sum_up(context, results):
     """Return the whole map.
 
-    {"root", "files", "bytes", "lines", "code", "comment", "blank", "languages": {name: those six}, "kinds": {"code", "prose", "data",
-    "other": those six}, "directories": {path: those six and "languages"}, "directory_count", "generated", "minified", "long_lines":
-    {"files", "lines", "code"}, "encodings": {name: files}, "largest": [{"path", "language", "bytes", "lines", "code", "marks"}],
-    "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples", and "cut" as `report_cut` has it}.
+    {"root", "files", "bytes", "lines", "code", "comment", "blank", "languages": {name: those six},
+    "kinds": {"code", "prose", "data", "other": those six}, "directories": {path: those six and
+    "languages"}, "directory_count", "generated", "minified", "long_lines": {"files", "lines",
+    "code"}, "encodings": {name: files}, "largest": [{"path", "language", "bytes", "lines", "code",
+    "marks"}], "depth", "deepest": path, "skipped": number, "skipped_reasons", "skipped_examples",
+    and "cut" as `report_cut` has it}.
 
-    A folder's numbers are those of the files right in it, "." is the root; the folders with the most lines are shown, the others added
-    up. kinds: where the code is, as "code" has the lines of prose and data too. generated, minified, long_lines: how much of the whole
-    is in files that are so. encodings: of the text files that were read and aren't empty. depth: number of folders above the deepest file.
+    A folder's numbers are those of the files right in it, "." is the root; the folders with the
+    most lines are shown, the others added up. kinds: where the code is, as "code" has the lines of
+    prose and data too. generated, minified, long_lines: how much of the whole is in files that are
+    so. encodings: of the text files that were read and aren't empty. depth: number of folders above
+    the deepest file.
     """
     languages, folders, marked, encodings = Sums(*FIELDS), {}, Sums(*MARKED), Sums("files")
     largest, unread, bottom, cut = Largest(MAX_LARGEST, by="lines"), Unread(), None, None
@@ -252,7 +321,9 @@ def sum_up(context, results):
 
 
 def report_kinds(languages):
-    """Return {kind: row} of Sums by language, the kinds that there are, with the most lines first."""
+    """Return {kind: row} of Sums by language, the kinds that there are, with the most lines
+    first.
+    """
     kinds = Sums(*FIELDS)
     for name, row in languages.rows.items():
         kinds.add(kind_of_language(name), *row)
@@ -260,12 +331,15 @@ def report_kinds(languages):
 
 
 def report_folders(folders):
-    """Return the rows of the largest folders, each with its largest languages, of {path: Sums by language}."""
+    """Return the rows of the largest folders, each with its largest languages, of {path: Sums
+    by language}.
+    """
     sums = Sums(*FIELDS)
     for path, languages in folders.items():
         sums.add(path, *languages.total().values())
     report = sums.report(MAX_FOLDERS)
     return {
-        shorten(path): row | ({} if path == OTHER else {"languages": folders[path].report(MAX_FOLDER_LANGUAGES)})
+        shorten(path): row
+        | ({} if path == OTHER else {"languages": folders[path].report(MAX_FOLDER_LANGUAGES)})
         for path, row in report.items()
     }

@@ -1,6 +1,8 @@
-"""Takes the comments out of a text, for the languages of `syntax.py`, and for Python, whose docstrings are comments.
+"""Takes the comments out of a text, for the languages of `syntax.py`, and for Python, whose
+docstrings are comments.
 
-A text is gone through once, from one comment or string to the next, so the time is in proportion to its length, whatever is in it.
+A text is gone through once, from one comment or string to the next, so the time is in proportion to
+its length, whatever is in it.
 """
 
 import re
@@ -21,7 +23,9 @@ def knows(language):
 
 
 def without_comments(text, language, check):
-    """Return a text without its comments, but with all their newlines. check() is called now and then."""
+    """Return a text without its comments, but with all their newlines. check() is called now
+    and then.
+    """
     scan = Scan("\n" + text, check)
     if language in PYTHON:
         scan_python(scan)
@@ -57,7 +61,10 @@ class Scan:
         return "".join([*self._parts, self.text[self._kept_to :]])
 
     def go(self, syntax, pos, limit):
-        """Go through the part from `pos` to `limit`, or to what ends the syntax. Returns the place behind it."""
+        """Go through the part from `pos` to `limit`, or to what ends the syntax.
+
+        Returns the place behind it.
+        """
         search, goes_on = compiled(syntax)
         while match := search(self.text, pos, limit):
             self.turn()
@@ -71,7 +78,9 @@ class Scan:
         return limit
 
     def line_that_is(self, word, pos):
-        """Return the place of the first line from `pos` on that is a word and nothing else (but for what may end a statement), or None."""
+        """Return the place of the first line from `pos` on that is a word and nothing else (but
+        for what may end a statement), or None.
+        """
         if self._lines is None:
             self._lines, place = {}, 0
             for line in self.text.split("\n"):
@@ -91,7 +100,9 @@ class Scan:
 
 @cache
 def compiled(syntax):
-    """Return (search function, {group: function(scan, match, limit) that returns where to go on}) of a Syntax."""
+    """Return (search function, {group: function(scan, match, limit) that returns where to go
+    on}) of a Syntax.
+    """
     goes_on, groups = {}, []
     for number, part in enumerate(syntax.embedded):
         end = part.end and re.compile(part.end, re.IGNORECASE)
@@ -125,7 +136,12 @@ def hole_of(syntax, brackets):
     """Return the expression of what stops one in a hole of a string."""
     groups = [f"(?P<{name}>{pattern})" for name, pattern in syntax.special]
     groups += [f"(?P<holed{number}>{kind.begin})" for number, kind in enumerate(syntax.holed)]
-    groups += [*syntax.strings, *syntax.comments, f"(?P<{OPEN}>{re.escape(brackets[0])})", f"(?P<{CLOSE}>{re.escape(brackets[1])})"]
+    groups += [
+        *syntax.strings,
+        *syntax.comments,
+        f"(?P<{OPEN}>{re.escape(brackets[0])})",
+        f"(?P<{CLOSE}>{re.escape(brackets[1])})",
+    ]
     return re.compile("|".join(groups))
 
 
@@ -178,7 +194,10 @@ def go_through_embedded(syntax, end, scan, match, limit):
 
 
 def skip_heredoc(scan, match, limit):
-    """Pass over the lines to the one that is the word. If there is none it was no heredoc: `1 << x` looks like one too."""
+    """Pass over the lines to the one that is the word.
+
+    If there is none it was no heredoc: `1 << x` looks like one too.
+    """
     place = scan.line_that_is(match["word"], match.end())
     return match.end() if place is None or place >= limit else place + len(match["word"])
 
@@ -197,7 +216,9 @@ def drop_if_0(scan, match, limit):
 
 
 def skip_block_scalar(scan, match, limit):
-    """Pass over the lines of YAML that are further in than the key or the dash that they belong to."""
+    """Pass over the lines of YAML that are further in than the key or the dash that they belong
+    to.
+    """
     line = scan.text.rfind("\n", 0, match.start()) + 1
     key = YAML_INDENT.match(scan.text, line).end()
     if key == match.start():  # a dash's own
@@ -215,13 +236,17 @@ SPECIAL = {"heredoc": skip_heredoc, "if_0": drop_if_0, "block_scalar": skip_bloc
 
 # Python
 
-PYTHON_PARTS = re.compile(rf"(?P<{COMMENT}>{HASH})|(?P<tripled>{tripled(chr(34))}|{tripled(chr(39))})|{DOUBLE}|{SINGLE}")
+PYTHON_PARTS = re.compile(
+    rf"(?P<{COMMENT}>{HASH})|(?P<tripled>{tripled(chr(34))}|{tripled(chr(39))})|{DOUBLE}|{SINGLE}"
+)
 PREFIXES = {"", "r", "R", "u", "U"}
 END_OF_STATEMENT = re.compile(r"[ \t\f]*+(?:[#;\n]|\Z)")
 
 
 def scan_python(scan):
-    """Drop comments, docstrings, and tripled strings that stand for themselves, as in a description of an attribute."""
+    """Drop comments, docstrings, and tripled strings that stand for themselves, as in a
+    description of an attribute.
+    """
     text, before, place = scan.text, 0, Place()
     for match in PYTHON_PARTS.finditer(text):
         scan.turn()
@@ -245,7 +270,9 @@ def scan_python(scan):
 
 
 class Place:
-    """Where in a Python program one is. code: the texts since the last question, with a quote for each string."""
+    """Where in a Python program one is. code: the texts since the last question, with a quote
+    for each string.
+    """
 
     def __init__(self):
         self.code = []
@@ -253,7 +280,9 @@ class Place:
         self._last = ""
 
     def is_docstring(self, is_tripled, prefix):
-        """Return whether a string that has lines of its own is a docstring, or a tripled one that isn't part of anything."""
+        """Return whether a string that has lines of its own is a docstring, or a tripled one
+        that isn't part of anything.
+        """
         code = "".join(self.code).removesuffix(prefix)
         self.code.clear()
         self._depth += sum(map(code.count, "([{")) - sum(map(code.count, ")]}"))

@@ -1,11 +1,13 @@
 """Telling code from comments, so that the counts agree with those of `cloc`.
 
-The comments of the languages that most files are of are found by `comments.py`, those of the others by Pygments' lexers, which may take for ever
-over an odd text: they are called in the helper process.
+The comments of the languages that most files are of are found by `comments.py`, those of the others
+by Pygments' lexers, which may take for ever over an odd text: they are called in the helper
+process.
 
-A line ends with a newline or with the text. It is of one kind: blank (nothing but white space, wherever it stands), comment (nothing but
-comments and white space), or else code. Docstrings are comments, a `#!` line is code; prose and data are code but for their comments.
-docs/counting.md says why, and where `cloc` counts otherwise.
+A line ends with a newline or with the text. It is of one kind: blank (nothing but white space,
+wherever it stands), comment (nothing but comments and white space), or else code. Docstrings are
+comments, a `#!` line is code; prose and data are code but for their comments. docs/counting.md says
+why, and where `cloc` counts otherwise.
 """
 
 import re
@@ -37,7 +39,10 @@ class Lines(NamedTuple):
 
 
 def count_lines(text, language, check):
-    """Return the Lines of a text in a language. check() is called now and then. Raises GaveUp when a lexer can't be waited for, or fails."""
+    """Return the Lines of a text in a language. check() is called now and then.
+
+    Raises GaveUp when a lexer can't be waited for, or fails.
+    """
     language, lines = counted_as(language), lines_of(text)
     filled = count_filled(lines)
     if language in NO_COMMENTS or not filled or not (knows(language) or find_lexer_class(language)):
@@ -48,7 +53,8 @@ def count_lines(text, language, check):
         code = count_outside_markup(lines)
     else:
         first, _, below = text.partition("\n") if text.startswith("#!") else ("", "", text)
-        code = min(bool(first) + count_code_in(below, language, check), filled)  # a `#!` line is code, whatever a lexer calls it
+        # a `#!` line is code, whatever a lexer calls it
+        code = min(bool(first) + count_code_in(below, language, check), filled)
     return Lines(code, filled - code, len(lines) - filled)
 
 
@@ -57,7 +63,9 @@ def count_code_in(text, language, check):
     if knows(language):
         return count_filled(without_comments(text, language, check).split("\n"))
     text = for_lexer(lines_of(text), language)
-    return call(count_lexed, text, language, seconds=SECONDS * max(1, len(text) / LARGE), check=check)
+    return call(
+        count_lexed, text, language, seconds=SECONDS * max(1, len(text) / LARGE), check=check
+    )
 
 
 def lines_without_comments(text):
@@ -68,7 +76,9 @@ def lines_without_comments(text):
 
 
 def lines_of(text):
-    """Return the lines of a text; what stands behind the last newline is one too, if there is anything."""
+    """Return the lines of a text; what stands behind the last newline is one too, if there is
+    anything.
+    """
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
@@ -82,9 +92,11 @@ def only_newlines(match):
 
 
 def count_outside_markup(lines):
-    """Return on how many filled lines of reStructuredText there is text that isn't part of a `..` block at the left margin.
+    """Return on how many filled lines of reStructuredText there is text that isn't part of a `..`
+    block at the left margin.
 
-    Such a block is a comment, a directive, a target or a footnote; it goes on for as long as lines are indented or begin with a dot.
+    Such a block is a comment, a directive, a target or a footnote; it goes on for as long as lines
+    are indented or begin with a dot.
     """
     inside, code = False, 0
     for line in lines:
@@ -96,9 +108,12 @@ def count_outside_markup(lines):
 
 
 def for_lexer(lines, language):
-    """Return as text what a lexer is to read of some lines: without the middle of very long ones, for which some lexers take minutes."""
+    """Return as text what a lexer is to read of some lines: without the middle of very long
+    ones, for which some lexers take minutes.
+    """
     text = "\n".join(line if len(line) <= LONG_LINE else without_middle(line) for line in lines)
-    return PERL_END.split(text, maxsplit=1)[0] if language == "Perl" else text  # below that mark is what Perl doesn't run, manuals for the most part
+    # below that mark is what Perl doesn't run, manuals for the most part
+    return PERL_END.split(text, maxsplit=1)[0] if language == "Perl" else text
 
 
 def without_middle(line):
@@ -122,8 +137,16 @@ def count_lexed(text, language):
 
 @cache
 def is_comment(kind):
-    """Return whether a token of that kind is a comment or a docstring. Pygments has the C preprocessor's lines among the comments."""
-    return kind in String.Doc or kind in Comment and kind not in Comment.Preproc and kind not in Comment.PreprocFile
+    """Return whether a token of that kind is a comment or a docstring.
+
+    Pygments has the C preprocessor's lines among the comments.
+    """
+    return (
+        kind in String.Doc
+        or kind in Comment
+        and kind not in Comment.Preproc
+        and kind not in Comment.PreprocFile
+    )
 
 
 @cache

@@ -1,6 +1,7 @@
 """Files of the same bytes, found by their hashes.
 
-Of a million files hardly any are copies, so their hashes are looked through first, short and without their paths.
+Of a million files hardly any are copies, so their hashes are looked through first, short and
+without their paths.
 """
 
 from array import array
@@ -12,14 +13,17 @@ MAX_PATHS = 5
 
 
 class Duplicates:
-    """Groups of files with the same hash. Empty files, and files that weren't read, are no one's copies.
+    """Groups of files with the same hash. Empty files, and files that weren't read, are no one's
+    copies.
 
     files: all the files of an import, to be looked through once; then each is to be added.
     """
 
     def __init__(self, files):
         keys = sorted(array("Q", (key_of(file) for file in files if may_be_copied(file))))
-        self._repeated = {key for key, following in zip(keys, keys[1:], strict=False) if key == following}
+        self._repeated = {
+            key for key, following in zip(keys, keys[1:], strict=False) if key == following
+        }
         self._first = {}  # hash → path, of those whose key is repeated
         self._groups = {}  # hash → [bytes of one, number of files, first paths]
 
@@ -50,13 +54,32 @@ class Duplicates:
 
     def words(self):
         """Return "12 copies of 5 files, 34.5 kB", None if there are none."""
-        return f"{counted(self.copies, 'copy', 'copies')} of {counted(len(self._groups), 'file')}, {readable(self.wasted)}" if self._groups else None
+        return (
+            (
+                f"{counted(self.copies, 'copy', 'copies')} of "
+                f"{counted(len(self._groups), 'file')}, {readable(self.wasted)}"
+            )
+            if self._groups
+            else None
+        )
 
     def report(self):
-        """Return {"copies", "of": files, "bytes": of the copies, "examples": [{"files", "bytes": of one, "paths": the first few}]}, the heaviest first."""
-        heaviest = sorted(self._groups.values(), key=lambda group: (-group[0] * (group[1] - 1), group[2]))[:MAX_GROUPS]
-        examples = [{"files": number, "bytes": size, "paths": [shorten(path) for path in paths]} for size, number, paths in heaviest]
-        return {"copies": self.copies, "of": len(self._groups), "bytes": self.wasted, "examples": examples}
+        """Return {"copies", "of": files, "bytes": of the copies, "examples": [{"files",
+        "bytes": of one, "paths": the first few}]}, the heaviest first.
+        """
+        heaviest = sorted(
+            self._groups.values(), key=lambda group: (-group[0] * (group[1] - 1), group[2])
+        )[:MAX_GROUPS]
+        examples = [
+            {"files": number, "bytes": size, "paths": [shorten(path) for path in paths]}
+            for size, number, paths in heaviest
+        ]
+        return {
+            "copies": self.copies,
+            "of": len(self._groups),
+            "bytes": self.wasted,
+            "examples": examples,
+        }
 
 
 def may_be_copied(file):

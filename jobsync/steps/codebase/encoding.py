@@ -1,7 +1,8 @@
 """Bytes to text, in whatever encoding a file has.
 
-In this order: a byte-order mark, UTF-16 without a mark, UTF-8 (plain ASCII is UTF-8 too), and then a guess by the library chardet. It is given
-only the lines that have other characters than ASCII: the rest of a program says nothing about its encoding, and misleads the guess.
+In this order: a byte-order mark, UTF-16 without a mark, UTF-8 (plain ASCII is UTF-8 too), and then
+a guess by the library chardet. It is given only the lines that have other characters than ASCII:
+the rest of a program says nothing about its encoding, and misleads the guess.
 """
 
 import codecs
@@ -18,7 +19,8 @@ MARKS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-# What isn't marked: Western European, as browsers take it. Latin-1 takes the bytes that Windows-1252 hasn't.
+# What isn't marked: Western European, as browsers take it. Latin-1 takes the bytes that
+# Windows-1252 hasn't.
 WESTERN, ANYTHING = "windows-1252", "latin-1"
 GUESS_FROM = 16 << 10
 # Of a line or two the library is never sure; below this it is wrong more often than `WESTERN` is.
@@ -28,22 +30,30 @@ CONTROLS = set(map(chr, range(32))) - set("\t\n\r\f")
 
 
 class Decoded(NamedTuple):
-    """A text whose lines end in `\\n`, and the encoding it was in: a name of Python's codecs such as "utf-8" or "shift_jis"."""
+    """A text whose lines end in `\\n`, and the encoding it was in: a name of Python's codecs
+    such as "utf-8" or "shift_jis".
+    """
 
     text: str
     encoding: str
 
 
 def decode(raw, guess=None):
-    """Return bytes as Decoded; it takes anything. guess: a function such as `guess_of`, which is the default, and raises what that raises."""
+    """Return bytes as Decoded; it takes anything. guess: a function such as `guess_of`, which
+    is the default, and raises what that raises.
+    """
     encoding = encoding_of(raw, guess or guess_of)
     text = raw.decode(encoding, "replace")
     return Decoded(text.replace("\r\n", "\n").replace("\r", " "), encoding)
 
 
 def encoding_of(raw, guess):
-    """Return the name of the encoding of some bytes; they can be decoded in it but for what is broken behind a UTF-16 or UTF-32 mark."""
-    marked = next((name for mark, name in MARKS if raw.startswith(mark)), None) or utf16_without_mark(raw)
+    """Return the name of the encoding of some bytes; they can be decoded in it but for what is
+    broken behind a UTF-16 or UTF-32 mark.
+    """
+    marked = next(
+        (name for mark, name in MARKS if raw.startswith(mark)), None
+    ) or utf16_without_mark(raw)
     if marked and (marked != "utf-8-sig" or fits(raw, marked)):
         return marked
     return next(name for name in candidates(raw, guess) if fits(raw, name))
@@ -59,7 +69,9 @@ def fits(raw, encoding):
 
 
 def candidates(raw, guess):
-    """Yield the names of encodings that unmarked bytes may be in, the likeliest first; the last one fits always."""
+    """Yield the names of encodings that unmarked bytes may be in, the likeliest first; the last
+    one fits always.
+    """
     yield "utf-8"
     guessed = guess(raw)
     if guessed["encoding"] and guessed["confidence"] >= SURE:
@@ -68,7 +80,10 @@ def candidates(raw, guess):
 
 
 def guess_of(raw, check=lambda: None):
-    """Return the library's {"encoding": name or None, "confidence": 0 to 1} for some bytes. It guesses in the helper process. Raises GaveUp, and what check() raises."""
+    """Return the library's {"encoding": name or None, "confidence": 0 to 1} for some bytes.
+
+    It guesses in the helper process. Raises GaveUp, and what check() raises.
+    """
     lines = b"\n".join(line for line in raw.split(b"\n") if not line.isascii())
     return call(detect, lines[:GUESS_FROM], check=check)
 
@@ -83,9 +98,11 @@ def no_guess(raw):
 
 
 def utf16_without_mark(head):
-    """Return "utf-16-le" or "utf-16-be" if these bytes are text in it, mostly of Latin letters; else None.
+    """Return "utf-16-le" or "utf-16-be" if these bytes are text in it, mostly of Latin letters;
+    else None.
 
-    Every other byte of such text is a NUL, and of most binary files that isn't so, or they have control characters.
+    Every other byte of such text is a NUL, and of most binary files that isn't so, or they have
+    control characters.
     """
     head = head[: len(head) // 2 * 2]
     units = len(head) // 2

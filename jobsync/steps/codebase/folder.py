@@ -1,7 +1,9 @@
-"""Looking into a folder without ever leaving it: no link is followed, at no part of a path, and nothing but plain files is opened.
+"""Looking into a folder without ever leaving it: no link is followed, at no part of a path, and
+nothing but plain files is opened.
 
-A path inside the folder is a tuple of names: `()` is the folder itself, `("src", "a.py")` a file below it.
-Every name is opened relative to the folder above it, so that a folder that is swapped for a link meanwhile leads nowhere.
+A path inside the folder is a tuple of names: `()` is the folder itself, `("src", "a.py")` a file
+below it. Every name is opened relative to the folder above it, so that a folder that is swapped for
+a link meanwhile leads nowhere.
 """
 
 import errno
@@ -32,7 +34,9 @@ KINDS = {
 
 
 class Entry(NamedTuple):
-    """Something in a folder. kind: a value of KINDS. size: bytes of a file, 0 for all else and where it couldn't be asked for."""
+    """Something in a folder. kind: a value of KINDS. size: bytes of a file, 0 for all else and
+    where it couldn't be asked for.
+    """
 
     parts: tuple
     kind: str
@@ -43,7 +47,10 @@ class Folder:
     """An open folder, to be used in a `with`. Its methods raise OSError."""
 
     def __init__(self, path):
-        """Open the folder at `path`, which may be a link itself. Raises StepFailed when there is no such folder to read."""
+        """Open the folder at `path`, which may be a link itself.
+
+        Raises StepFailed when there is no such folder to read.
+        """
         self._root = open_root(path)
         self._inner = None
         self._inner_parts = ()
@@ -56,11 +63,18 @@ class Folder:
         os.close(self._root)
 
     def entries(self, parts, sized=True):
-        """Return the Entries of a folder, sorted by name. Without `sized` files needn't be asked for their sizes, which are 0 then."""
+        """Return the Entries of a folder, sorted by name.
+
+        Without `sized` files needn't be asked for their sizes, which are 0 then.
+        """
         descriptor = self._open_folder(parts)
         with os.scandir(descriptor) as found:
             items = sorted(found, key=attrgetter("name"))
-            return [Entry((*parts, item.name), *about) for item in items if (about := kind_and_size(item, sized))]
+            return [
+                Entry((*parts, item.name), *about)
+                for item in items
+                if (about := kind_and_size(item, sized))
+            ]
 
     def stat(self, parts):
         """Return `os.lstat` of a path inside the folder."""
@@ -71,16 +85,22 @@ class Folder:
         return path_to_text(os.readlink(parts[-1], dir_fd=self._open_folder(parts[:-1])))
 
     def open(self, parts):
-        """Open a plain file for reading, unbuffered. Raises OSError for anything else, which is never waited for."""
+        """Open a plain file for reading, unbuffered.
+
+        Raises OSError for anything else, which is never waited for.
+        """
         descriptor = os.open(parts[-1], OPEN_FILE, dir_fd=self._open_folder(parts[:-1]))
-        # The caller saw a plain file, but between its look and this open a pipe may have taken the file's place.
+        # The caller saw a plain file, but between its look and this open a pipe may have taken the
+        # file's place.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         return os.fdopen(descriptor, "rb", buffering=0)
 
     def _open_folder(self, parts):
-        """Return a descriptor of a folder, good until the next call: files come folder by folder, so the last one is kept."""
+        """Return a descriptor of a folder, good until the next call: files come folder by
+        folder, so the last one is kept.
+        """
         if not parts:
             return self._root
         if parts != self._inner_parts:
@@ -108,12 +128,18 @@ class Folder:
 
 
 def parts_of(path):
-    """Return the parts of a path text. Those of several paths compare as their places in the order of a walk do."""
+    """Return the parts of a path text.
+
+    Those of several paths compare as their places in the order of a walk do.
+    """
     return tuple(text_to_path(path).split("/"))
 
 
 def open_root(path):
-    """Return a descriptor of the folder at `path`. Raises StepFailed with one line that names it."""
+    """Return a descriptor of the folder at `path`.
+
+    Raises StepFailed with one line that names it.
+    """
     try:
         return os.open(path, OPEN_ROOT)
     except FileNotFoundError:
@@ -146,7 +172,8 @@ def kind_and_size(item, sized):
     except FileNotFoundError:
         return None
     except OSError:
-        # A folder that may be listed but not entered. Whoever comes to read the file gets the same error and reports it.
+        # A folder that may be listed but not entered. Whoever comes to read the file gets the same
+        # error and reports it.
         return FILE, 0
 
 
@@ -156,16 +183,20 @@ def kind_of(info):
 
 
 def reason_of(error):
-    """Return a few words, the same for the same kind of trouble, for an OSError met on the way to a file."""
+    """Return a few words, the same for the same kind of trouble, for an OSError met on the way
+    to a file.
+    """
     return "vanished" if error.errno in GONE else error.strerror or type(error).__name__
 
 
 class Look(NamedTuple):
     """What a look at a path found, before anything is read.
 
-    path: as text. is_file: whether it is a plain file. size: bytes. mtime, ctime: when its content, and when anything of it, was last changed,
-    milliseconds since 1970; programs can set the first, the second they can't.
-    reason: why it is not to be read, None if it is. trouble: whether that is worth a warning. target: what a link says.
+    path: as text. is_file: whether it is a plain file. size: bytes. mtime, ctime: when its content,
+    and when anything of it, was last changed, milliseconds since 1970; programs can set the first,
+    the second they can't.
+    reason: why it is not to be read, None if it is. trouble: whether that is worth a warning.
+    target: what a link says.
     """
 
     path: str
@@ -217,7 +248,10 @@ class TooLarge(JobsyncError):
 
 
 def read_chunks(file, max_size):
-    """Yield the bytes of an open file. Raises TooLarge: a file may grow, or not tell its size, as those of /proc."""
+    """Yield the bytes of an open file.
+
+    Raises TooLarge: a file may grow, or not tell its size, as those of /proc.
+    """
     size = 0
     while chunk := file.read(CHUNK):
         size += len(chunk)

@@ -1,7 +1,8 @@
 """What a walk leaves out: `exclude_paths`, and what `.gitignore` files say, by git's rules.
 
-git asks its patterns about each folder and file on the way down and never enters a folder that is ignored. So do we: a pattern is
-asked about the path itself only, the deepest `.gitignore` first, its last line first, and the first answer counts.
+git asks its patterns about each folder and file on the way down and never enters a folder that is
+ignored. So do we: a pattern is asked about the path itself only, the deepest `.gitignore` first,
+its last line first, and the first answer counts.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,9 @@ MAX_PATTERNS = 20_000  # that hold in one folder: each is asked about each file
 
 
 class Pattern(NamedTuple):
-    """A line of a .gitignore. hides: False where it begins with `!`. folders_only: it ends with a slash. is_name: it has no other slash."""
+    """A line of a .gitignore. hides: False where it begins with `!`. folders_only: it ends with
+    a slash. is_name: it has no other slash.
+    """
 
     regex: object
     hides: bool
@@ -27,7 +30,9 @@ class Pattern(NamedTuple):
 
 
 class Ignore:
-    """The patterns that hold in one folder. levels: [(number of folders above, patterns)], from the root down."""
+    """The patterns that hold in one folder. levels: [(number of folders above, patterns)], from
+    the root down.
+    """
 
     def __init__(self, exclude, gitignore, levels=()):
         self.exclude = exclude
@@ -36,8 +41,12 @@ class Ignore:
         self.size = len(exclude) + sum(len(patterns) for _, patterns in levels)
 
     def below(self, folder, parts, entries, log):
-        """Return the Ignore that holds in a folder with these entries: with its own .gitignore, if it has one."""
-        if not self.gitignore or (*parts, GITIGNORE) not in (entry.parts for entry in entries if entry.kind == FILE):
+        """Return the Ignore that holds in a folder with these entries: with its own .gitignore,
+        if it has one.
+        """
+        if not self.gitignore or (*parts, GITIGNORE) not in (
+            entry.parts for entry in entries if entry.kind == FILE
+        ):
             return self
         patterns = read_gitignore(folder, (*parts, GITIGNORE), MAX_PATTERNS - self.size, log)
         return Ignore(self.exclude, True, (*self.levels, (len(parts), patterns)))
@@ -57,7 +66,9 @@ class Ignore:
 
 
 def verdict(patterns, parts, is_folder):
-    """Return whether the patterns (last line first) hide the path; None if they say nothing of it."""
+    """Return whether the patterns (last line first) hide the path; None if they say nothing of
+    it.
+    """
     path, name = as_bytes("/".join(parts)), as_bytes(parts[-1])
     for regex, hides, folders_only, is_name in patterns:
         if (is_folder or not folders_only) and regex.match(name if is_name else path):
@@ -66,7 +77,10 @@ def verdict(patterns, parts, is_folder):
 
 
 def parse_exclude(lines):
-    """Return the patterns of `exclude_paths`, last first. Raises ValueError that names the bad one."""
+    """Return the patterns of `exclude_paths`, last first.
+
+    Raises ValueError that names the bad one.
+    """
     return [pattern for line in reversed(lines) for pattern in parse(anchored(line))]
 
 
@@ -76,7 +90,10 @@ def anchored(line):
 
 
 def read_gitignore(folder, parts, room, log):
-    """Return the patterns of a .gitignore file, last line first, at most `room` of them. What can't be read or understood costs a warning line."""
+    """Return the patterns of a .gitignore file, last line first, at most `room` of them.
+
+    What can't be read or understood costs a warning line.
+    """
     name = shown("/".join(parts))
     try:
         with folder.open(parts) as file:
@@ -94,17 +111,29 @@ def read_gitignore(folder, parts, room, log):
         if len(patterns) > room:
             break
     if bad:
-        which = f"{bad[0][:MAX_SHOWN]!r}" if len(bad) == 1 else f"{counted(len(bad), 'line')} such as {bad[0][:MAX_SHOWN]!r}"
+        which = (
+            f"{bad[0][:MAX_SHOWN]!r}"
+            if len(bad) == 1
+            else f"{counted(len(bad), 'line')} such as {bad[0][:MAX_SHOWN]!r}"
+        )
         log(f"{name}: {printable(which)}: no pattern, so nothing is ignored by it", level="warning")
     if len(patterns) > room or len(raw) > MAX_GITIGNORE:
-        log(f"{name}: too long, so only its first {counted(min(len(patterns), room), 'pattern')} count", level="warning")
+        log(
+            (
+                f"{name}: too long, so only its first "
+                f"{counted(min(len(patterns), room), 'pattern')} count"
+            ),
+            level="warning",
+        )
     return patterns[:room][::-1]
 
 
 def parse(line):
-    """Return the Pattern of a line in a list, an empty list for a comment or a blank line. Raises ValueError.
+    """Return the Pattern of a line in a list, an empty list for a comment or a blank line. Raises
+    ValueError.
 
-    The slash at the end is taken off and remembered, because then all expressions can be asked about paths without one.
+    The slash at the end is taken off and remembered, because then all expressions can be asked
+    about paths without one.
     """
     if line.startswith("#"):
         return []
@@ -118,7 +147,14 @@ def parse(line):
     try:
         if not text:
             raise BadPattern
-        return [Pattern(compile_pattern(as_bytes(text.removeprefix("/"))), hides, folders_only, "/" not in text)]
+        return [
+            Pattern(
+                compile_pattern(as_bytes(text.removeprefix("/"))),
+                hides,
+                folders_only,
+                "/" not in text,
+            )
+        ]
     except BadPattern as error:
         raise ValueError(f"{line!r} is not a pattern") from error
 

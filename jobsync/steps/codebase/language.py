@@ -1,7 +1,10 @@
-"""The language of a file: by its name, where several languages share an ending by its content, and by the `#!` line if the name says nothing.
+"""The language of a file: by its name, where several languages share an ending by its content, and
+by the `#!` line if the name says nothing.
 
-The names are Pygments' and those of `languages.toml`, which has what tells the languages of an ending apart too. Pygments tries all its patterns, one by one, for each file (1 ms); here they are sorted once by how they can be looked up (2 µs).
-Where several languages claim a name, a common one wins; else the choice is Pygments' own, made once for each set of patterns.
+The names are Pygments' and those of `languages.toml`, which has what tells the languages of an
+ending apart too. Pygments tries all its patterns, one by one, for each file (1 ms); here they are
+sorted once by how they can be looked up (2 µs). Where several languages claim a name, a common one
+wins; else the choice is Pygments' own, made once for each set of patterns.
 """
 
 import re
@@ -22,7 +25,8 @@ UTF16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 HEAD = 8192
 SHARED_HEAD = 16384
 
-# Without the content Pygments prefers rare languages: Prolog for .pl, Transact-SQL for .sql. The first of these that claims a name has it.
+# Without the content Pygments prefers rare languages: Prolog for .pl, Transact-SQL for .sql. The
+# first of these that claims a name has it.
 COMMON = ["Perl", "SQL", "PHP", "F#", "GAS", "S", "XSLT", "Common Lisp", "C++", "C"]
 NO_LANGUAGE = {"go.mod"}
 PROGRAMS = {
@@ -48,28 +52,40 @@ def table():
 
 @lru_cache(maxsize=1024)
 def kind_of_language(name):
-    """Return what is written in a language: "code" (programs, and markup such as HTML), "prose", "data", or "other" for what is in none."""
+    """Return what is written in a language: "code" (programs, and markup such as HTML),
+    "prose", "data", or "other" for what is in none.
+    """
     if name is None or name.startswith("("):
         return OTHER_KIND
     return next((kind for kind, names in table()["kinds"].items() if name in names), CODE_KIND)
 
 
 def is_binary(head):
-    """Return whether a file that begins with these bytes is binary: it has a NUL in its first 8 KiB, and isn't in UTF-16 or UTF-32."""
+    """Return whether a file that begins with these bytes is binary: it has a NUL in its first 8
+    KiB, and isn't in UTF-16 or UTF-32.
+    """
     head = head[:HEAD]
     return b"\x00" in head and not head.startswith(UTF16_OR_32) and not utf16_without_mark(head)
 
 
 def language_of(name, head=b""):
-    """Return the language (Pygments' name for it, such as "Python") of a file by its name and its first bytes; None if unknown."""
+    """Return the language (Pygments' name for it, such as "Python") of a file by its name and
+    its first bytes; None if unknown.
+    """
     shared = shared_ending(name)
     if shared:
         return shared.language(head) if head else shared.default
-    return language_by_name(name) or language_by_name(name.lower()) or (language_by_first_line(head) if head.startswith(b"#!") else None)
+    return (
+        language_by_name(name)
+        or language_by_name(name.lower())
+        or (language_by_first_line(head) if head.startswith(b"#!") else None)
+    )
 
 
 def counted_as(language):
-    """Return the language of Pygments whose comments a language (or None) has; None for one that none is like."""
+    """Return the language of Pygments whose comments a language (or None) has; None for one
+    that none is like.
+    """
     return table()["like"].get(language, language) or None
 
 
@@ -80,7 +96,9 @@ def language_names():
 
 
 class Shared(NamedTuple):
-    """What decides about the files of an ending that several languages have. choices: [(language, [expressions])]; default: a language or None."""
+    """What decides about the files of an ending that several languages have. choices:
+    [(language, [expressions])]; default: a language or None.
+    """
 
     choices: list
     default: str | None
@@ -91,13 +109,24 @@ class Shared(NamedTuple):
             found = language_by_first_line(head)
             if found == self.default or found in dict(self.choices):
                 return found
-        text = "\n" + head[:SHARED_HEAD].removeprefix(BOM_UTF8).decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
-        return next((language for language, patterns in self.choices if any(pattern.search(text) for pattern in patterns)), self.default)
+        text = "\n" + head[:SHARED_HEAD].removeprefix(BOM_UTF8).decode("latin-1").replace(
+            "\r\n", "\n"
+        ).replace("\r", "\n")
+        return next(
+            (
+                language
+                for language, patterns in self.choices
+                if any(pattern.search(text) for pattern in patterns)
+            ),
+            self.default,
+        )
 
 
 @lru_cache(maxsize=4096)
 def shared_ending(name):
-    """Return the Shared of a file's name, None if its language is known by the name, or not at all."""
+    """Return the Shared of a file's name, None if its language is known by the name, or not at
+    all.
+    """
     ending = name.rpartition(".")[2] if "." in name else None
     found = shared_endings().get(ending and ending.lower())
     if not found:
@@ -113,7 +142,10 @@ def shared_endings():
     """Return {ending: Shared}."""
     found = {}
     for entry in table()["shared"]:
-        choices = [(choice["language"], list(map(line_expression, listed(choice["pattern"])))) for choice in entry["choices"]]
+        choices = [
+            (choice["language"], list(map(line_expression, listed(choice["pattern"]))))
+            for choice in entry["choices"]
+        ]
         found |= dict.fromkeys(entry["endings"], Shared(choices, entry.get("default")))
     return found
 
@@ -125,7 +157,8 @@ def listed(value):
 def line_expression(pattern):
     """Return the compiled pattern, for a text with a newline in front.
 
-    A pattern that begins with the begin of a line looks for the newline instead, which is several times as quick.
+    A pattern that begins with the begin of a line looks for the newline instead, which is several
+    times as quick.
     """
     pattern = pattern.replace(r"\A", r"\A\n")
     return re.compile(rf"\n{pattern[1:]}" if pattern.startswith("^") else pattern, re.MULTILINE)
@@ -156,8 +189,8 @@ def claims_on(name):
 def settle(claims):
     """Return the language that wins a name.
 
-    The longest pattern of languages.toml does, unless one of Pygments' is longer. Else Pygments': the higher priority, a whole name before a
-    pattern, the last by name.
+    The longest pattern of languages.toml does, unless one of Pygments' is longer. Else Pygments':
+    the higher priority, a whole name before a pattern, the last by name.
     """
     names = table()["names"]
     longest = max(claims, key=lambda claim: (len(claim[1]), claim[1] in names.get(claim[0], ())))
@@ -176,9 +209,14 @@ def settle(claims):
 
 @cache
 def patterns():
-    """Return Pygments' patterns as {name: claims}, {".py": claims}, [(expression, claim)]; a claim is (language, pattern)."""
+    """Return Pygments' patterns as {name: claims}, {".py": claims}, [(expression, claim)]; a
+    claim is (language, pattern).
+    """
     exact, endings, others = {}, {}, []
-    for language, globs in [*((name, globs) for name, _, globs, _ in get_all_lexers(plugins=False)), *table()["names"].items()]:
+    for language, globs in [
+        *((name, globs) for name, _, globs, _ in get_all_lexers(plugins=False)),
+        *table()["names"].items(),
+    ]:
         for glob in globs:
             claim = (language, glob)
             if not WILD.search(glob):

@@ -1,7 +1,8 @@
 """Step type `local_dir`: imports a folder, in batches of files.
 
-A line is what `wc -l` counts: a newline character. Binary files (see `is_binary`) have none.
-A file whose size and times (of its content, and of anything of it) are those that the last run over the same folder recorded isn't read again.
+A line is what `wc -l` counts: a newline character. Binary files (see `is_binary`) have none. A file
+whose size and times (of its content, and of anything of it) are those that the last run over the
+same folder recorded isn't read again.
 """
 
 import hashlib
@@ -14,7 +15,15 @@ from jobsync.steps.codebase.folder import Folder, TooLarge, look, parts_of, read
 from jobsync.steps.codebase.generated import looks_generated
 from jobsync.steps.codebase.language import is_binary, language_of
 from jobsync.steps.codebase.previous_run import Before, add_up_changes, find_run, tell_before, when
-from jobsync.steps.codebase.sentences import Largest, Sums, Unread, counted, report_cut, shorten, top_folder
+from jobsync.steps.codebase.sentences import (
+    Largest,
+    Sums,
+    Unread,
+    counted,
+    report_cut,
+    shorten,
+    top_folder,
+)
 from jobsync.steps.codebase.walk import FolderOptions, cut_of, plan_batches, root_of, tell
 
 FILES_PER_CHILD = (50, 1000)  # least and most
@@ -23,7 +32,8 @@ BYTES_PER_CHILD = 16 << 20
 MAX_LANGUAGES = 60
 MAX_FOLDERS = 50
 MAX_LARGEST = 20
-# What a record and the sums say depends on these: the first number is raised when something else comes to be said of the same bytes
+# What a record and the sums say depends on these: the first number is raised when something else
+# comes to be said of the same bytes
 READER = f"3, Pygments {pygments.__version__}"
 
 
@@ -35,10 +45,12 @@ class LocalDirOptions(FolderOptions):
 def local_dir(context, unit):
     """Import one batch of files.
 
-    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes, "mtime", "ctime": ISO 8601, "language", "lines",
-    "sha256", "binary", "generated": whether its name or head says that a program wrote it}. One that wasn't read has null for what isn't known, and the reason as "skipped" (too large) or "error".
-    `others` are {"path", "reason"} of what is no file: links (with their "target", which is not followed), pipes, sockets, devices,
-    folders that can't be read, and files that have vanished. reader: what the records depend on besides.
+    Returns {"root", "files", "others", "reader", "sums"}. A file is {"path", "size": bytes,
+    "mtime", "ctime": ISO 8601, "language", "lines", "sha256", "binary", "generated": whether its
+    name or head says that a program wrote it}. One that wasn't read has null for what isn't known,
+    and the reason as "skipped" (too large) or "error". `others` are {"path", "reason"} of what is
+    no file: links (with their "target", which is not followed), pipes, sockets, devices, folders
+    that can't be read, and files that have vanished. reader: what the records depend on besides.
     sums: see `add_up`; it is all that the step's summary needs.
     """
     files, others, before = [], [], Before(context, unit, READER, was_read)
@@ -58,7 +70,9 @@ def local_dir(context, unit):
     else:
         sums = add_up(files, others)
     sums |= {"reused": before.reused, "changes": before.compare(files), "cut": cut_of(unit)}
-    context.log(f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}")
+    context.log(
+        f"imported {counted(sums['files'], 'file')}, {counted(sums['lines'], 'line')}{notes(sums)}"
+    )
     return {"root": unit["root"], "files": files, "others": others, "reader": READER, "sums": sums}
 
 
@@ -70,7 +84,12 @@ def plan_import(context):
     if run is None:
         yield from plan_batches(context, FILES_PER_CHILD, BYTES_PER_CHILD)
     else:  # most files won't be read, so their sizes say little of the time that a batch takes
-        yield from tell_before(context, run, root, plan_batches(context, FILES_LOOKED_AT_PER_CHILD, is_seam=run.is_seam))
+        yield from tell_before(
+            context,
+            run,
+            root,
+            plan_batches(context, FILES_LOOKED_AT_PER_CHILD, is_seam=run.is_seam),
+        )
 
 
 def was_read(file):
@@ -132,8 +151,8 @@ def describe_other(found):
 def add_up(files, others):
     """Return the sums of one batch.
 
-    {"files", "bytes", "lines", "binary", "languages": {name: [files, bytes, lines]}, "directories": the same by top folder, "largest", and as
-    `Unread.report` has it what wasn't read}.
+    {"files", "bytes", "lines", "binary", "languages": {name: [files, bytes, lines]}, "directories":
+    the same by top folder, "largest", and as `Unread.report` has it what wasn't read}.
     """
     languages, folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
     largest, unread = Largest(MAX_LARGEST, by="bytes"), Unread()
@@ -141,12 +160,28 @@ def add_up(files, others):
         lines, label = file["lines"] or 0, language_label(file)
         languages.add(label, 1, file["size"], lines)
         folders.add(top_folder(file["path"]), 1, file["size"], lines)
-        largest.offer({"path": shorten(file["path"]), "bytes": file["size"], "lines": lines, "language": label})
-    left_out = [(file["path"], reason_unread(file)) for file in files if reason_unread(file)] + [(other["path"], other["reason"]) for other in others]
+        largest.offer(
+            {
+                "path": shorten(file["path"]),
+                "bytes": file["size"],
+                "lines": lines,
+                "language": label,
+            }
+        )
+    left_out = [(file["path"], reason_unread(file)) for file in files if reason_unread(file)] + [
+        (other["path"], other["reason"]) for other in others
+    ]
     for path, reason in sorted(left_out, key=lambda pair: parts_of(pair[0])):
         unread.add(path, reason)
     binary = sum(1 for file in files if file["binary"])
-    return {**languages.total(), "binary": binary, "languages": languages.rows, "directories": folders.rows, "largest": largest.rows(), **unread.report()}
+    return {
+        **languages.total(),
+        "binary": binary,
+        "languages": languages.rows,
+        "directories": folders.rows,
+        "largest": largest.rows(),
+        **unread.report(),
+    }
 
 
 def add_together(batches):
@@ -162,7 +197,10 @@ class Totals:
 
     def __init__(self):
         self.numbers = dict.fromkeys(("files", "bytes", "lines", "binary"), 0)
-        self.languages, self.folders = Sums("files", "bytes", "lines"), Sums("files", "bytes", "lines")
+        self.languages, self.folders = (
+            Sums("files", "bytes", "lines"),
+            Sums("files", "bytes", "lines"),
+        )
         self.largest, self.unread = Largest(MAX_LARGEST, by="bytes"), Unread()
 
     def add(self, sums):
@@ -199,12 +237,15 @@ def language_label(file):
 
 @local_dir.summarize
 def sum_up(context, results):
-    """Return the totals, the same per language and per top folder, the largest files, what wasn't read and why, and what changed.
+    """Return the totals, the same per language and per top folder, the largest files, what wasn't
+    read and why, and what changed.
 
-    {"root", "files", "bytes", "lines", "binary", "reused": files that weren't read again, "languages": {name: {"files", "bytes", "lines"}},
-    "directories": the same by top folder ("." for the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number,
-    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see `Before.compare`, and as `report_cut` has it, "cut"}. `files` are plain
-    files, read or not; `skipped` are those of them that weren't read, and all that is no file.
+    {"root", "files", "bytes", "lines", "binary", "reused": files that weren't read again,
+    "languages": {name: {"files", "bytes", "lines"}}, "directories": the same by top folder ("." for
+    the files in none), "largest": [{"path", "bytes", "lines", "language"}], "skipped": number,
+    "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}], "changes": see
+    `Before.compare`, and as `report_cut` has it, "cut"}. `files` are plain files, read or not;
+    `skipped` are those of them that weren't read, and all that is no file.
     """
     totals, reused, changes, cut = Totals(), 0, [], None
     for sums in results:

@@ -1,9 +1,12 @@
-"""What the last run over the same folder knew, so that unchanged files aren't read again and a result can say what changed since.
+"""What the last run over the same folder knew, so that unchanged files aren't read again and a
+result can say what changed since.
 
-The plan tells each batch which children of that run to look at: both runs list their files in the same order, so the two lists are gone
-through side by side. A batch stands for the part of the order that follows the batch before it, up to its own last file, and the last batch
-for all the rest. So a file that is gone belongs to exactly one batch, and is missed there. Batches end where some of that run did: then
-they stand for the same files, and where none of these has changed the sums are taken over too.
+The plan tells each batch which children of that run to look at: both runs list their files in the
+same order, so the two lists are gone through side by side. A batch stands for the part of the order
+that follows the batch before it, up to its own last file, and the last batch for all the rest. So a
+file that is gone belongs to exactly one batch, and is missed there. Batches end where some of that
+run did: then they stand for the same files, and where none of these has changed the sums are taken
+over too.
 """
 
 from typing import NamedTuple
@@ -14,13 +17,16 @@ from jobsync.steps.codebase.folder import parts_of
 from jobsync.steps.codebase.sentences import shorten
 
 MAX_EXAMPLES = 20
-# ms: some file systems keep times no finer than this, so a file that was written so shortly before it was read may have changed since, unseen
+# ms: some file systems keep times no finer than this, so a file that was written so shortly before
+# it was read may have changed since, unseen
 COARSE = 2000
 ADDED, REMOVED, MODIFIED, UNCHANGED = "added", "removed", "modified", "unchanged"
 
 
 def when(moment):
-    """Return a file's time (ms) as ISO 8601; None beyond the years 1 to 9999, which file systems can hold too."""
+    """Return a file's time (ms) as ISO 8601; None beyond the years 1 to 9999, which file
+    systems can hold too.
+    """
     try:
         return iso(moment)
     except OverflowError:
@@ -38,7 +44,9 @@ class Batch(NamedTuple):
 
 
 class RunBefore:
-    """The batches of the run before, gone through once, in order. run: what `Context.last_run` says of it."""
+    """The batches of the run before, gone through once, in order. run: what `Context.last_run`
+    says of it.
+    """
 
     def __init__(self, context, run):
         self.run = run
@@ -73,19 +81,24 @@ class RunBefore:
             self._advance()
 
     def is_seam(self, last, following):
-        """Say whether a batch of it ended after the file `last` and before the `following` one, given their parts: its sums can be taken over then."""
+        """Say whether a batch of it ended after the file `last` and before the `following` one,
+        given their parts: its sums can be taken over then.
+        """
         self._open_to(last)
         return any(last <= batch.last < following for batch in self._open)
 
     def among(self, after, upto):
-        """Return the ids of the batches with files in the part of the order after the parts `after`, up to `upto`; None: from the begin, to the end."""
+        """Return the ids of the batches with files in the part of the order after the parts
+        `after`, up to `upto`; None: from the begin, to the end.
+        """
         self._open_to(upto)
         self._open = [batch for batch in self._open if after is None or batch.last > after]
         return [batch.id for batch in self._open]
 
 
 def find_run(context, root):
-    """Return the RunBefore that this one is compared with (see `Context.last_run`), the same one all along; None if there is none.
+    """Return the RunBefore that this one is compared with (see `Context.last_run`), the same one
+    all along; None if there is none.
 
     root: the folder, as text. A run over another one is none.
     """
@@ -98,21 +111,30 @@ def find_run(context, root):
 def tell_before(context, before, root, units):
     """Yield the Units of a walk, each with a `before` in its input.
 
-    before: {"run": see `Context.last_run`, "children": [ids], "after": path or None: where the Unit's part begins, "known_to": path or None:
-    beyond it the run before knows nothing, because it was cut there, "is_gone": whether that run was deleted meanwhile}.
+    before: {"run": see `Context.last_run`, "children": [ids], "after": path or None: where the
+    Unit's part begins, "known_to": path or None: beyond it the run before knows nothing, because it
+    was cut there, "is_gone": whether that run was deleted meanwhile}.
     """
     given = context.last_input
     after = given["files"][-1] if given and given["files"] else None
     for unit in at_least_one(units, root) if not given else units:
         end = end_of(unit.input)
         children = before.among(after and parts_of(after), end and parts_of(end))
-        about = {"run": before.run, "children": children, "after": after, "known_to": before.known_to, "is_gone": before.is_gone}
+        about = {
+            "run": before.run,
+            "children": children,
+            "after": after,
+            "known_to": before.known_to,
+            "is_gone": before.is_gone,
+        }
         yield Unit(unit.name, unit.input | {"before": about})
         after = end
 
 
 def at_least_one(units, root):
-    """Yield the Units, or one without files: somebody has to miss what was in a folder that is empty by now."""
+    """Yield the Units, or one without files: somebody has to miss what was in a folder that is
+    empty by now.
+    """
     first = next(units, None)
     yield first or Unit("no files", {"root": root, "start": 0, "files": [], "last": True})
     yield from units
@@ -129,8 +151,8 @@ def end_of(unit):
 class Before:
     """What the run before knew of one batch's part of the order.
 
-    reader: what a record depends on besides its file; those of another reader aren't taken over. was_read(file): whether a record is of a file
-    that was read.
+    reader: what a record depends on besides its file; those of another reader aren't taken over.
+    was_read(file): whether a record is of a file that was read.
     """
 
     def __init__(self, context, unit, reader, was_read):
@@ -155,25 +177,43 @@ class Before:
             self._files.update(records)
             if result["reader"] == reader:
                 self._results.append(result)
-                self._usable.update((path, file) for path, file in records.items() if was_read(file) and file["mtime"] and file["ctime"])
+                self._usable.update(
+                    (path, file)
+                    for path, file in records.items()
+                    if was_read(file) and file["mtime"] and file["ctime"]
+                )
         unlisted = self._files.keys() - listed
-        self._missing = [path for path in unlisted if (after is None or parts_of(path) > after) and (upto is None or parts_of(path) <= upto)]
+        self._missing = [
+            path
+            for path in unlisted
+            if (after is None or parts_of(path) > after)
+            and (upto is None or parts_of(path) <= upto)
+        ]
         for path in unlisted:
             del self._files[path]
 
     def record_of(self, found):
-        """Take over the record of the file that a Look found, if it was read then and has kept its size and times; None if it wasn't or hasn't."""
+        """Take over the record of the file that a Look found, if it was read then and has kept
+        its size and times; None if it wasn't or hasn't.
+        """
         file = self._usable.get(found.path)
-        if not file or (file["size"], file["mtime"], file["ctime"]) != (found.size, when(found.mtime), when(found.ctime)):
+        if not file or (file["size"], file["mtime"], file["ctime"]) != (
+            found.size,
+            when(found.mtime),
+            when(found.ctime),
+        ):
             return None
-        # What changed while that run read it, or so shortly before that the times can't show it, may be another content
+        # What changed while that run read it, or so shortly before that the times can't show it,
+        # may be another content
         if found.mtime > self._started_at - COARSE or found.ctime >= self._started_at:
             return None
         self.reused += 1
         return file
 
     def results_of(self, files):
-        """Return the results of those batches of that run whose records are all of these, each taken over; none if some of these aren't from there."""
+        """Return the results of those batches of that run whose records are all of these, each
+        taken over; none if some of these aren't from there.
+        """
         if self.reused == len(files) == sum(len(result["files"]) for result in self._results):
             return self._results
         return []
@@ -181,18 +221,25 @@ class Before:
     def compare(self, files):
         """Return what changed in this part, given its files' records now.
 
-        {"since": {"job_id", "at"}, "added", "removed", "modified", "unchanged": numbers, "examples": [{"path", "change"}]}. None without a run
-        before, or when its job was deleted meanwhile. A file is modified if its bytes are others, or, where they weren't read, its size or time.
+        {"since": {"job_id", "at"}, "added", "removed", "modified", "unchanged": numbers,
+        "examples": [{"path", "change"}]}. None without a run before, or when its job was deleted
+        meanwhile. A file is modified if its bytes are others, or, where they weren't read, its size
+        or time.
         """
         if not self._about or self._is_gone:
             return None
-        numbers, changed = dict.fromkeys((ADDED, REMOVED, MODIFIED), 0) | {UNCHANGED: self.reused}, []
+        numbers, changed = (
+            dict.fromkeys((ADDED, REMOVED, MODIFIED), 0) | {UNCHANGED: self.reused},
+            [],
+        )
         for path, change in self._changes(files):
             numbers[change] += 1
             if change != UNCHANGED:
                 changed.append((path, change))
         changed.sort(key=lambda pair: parts_of(pair[0]))
-        examples = [{"path": shorten(path), "change": change} for path, change in changed[:MAX_EXAMPLES]]
+        examples = [
+            {"path": shorten(path), "change": change} for path, change in changed[:MAX_EXAMPLES]
+        ]
         run = self._about["run"]
         since = {"job_id": run["job_id"], "at": iso(run["started_at"])}
         return {"since": since, **numbers, "examples": examples}
@@ -222,10 +269,14 @@ def change_between(before, after):
 
 
 def add_up_changes(parts):
-    """Return the changes of a whole folder from those of its batches (see `Before.compare`), None if one of them isn't known."""
+    """Return the changes of a whole folder from those of its batches (see `Before.compare`),
+    None if one of them isn't known.
+    """
     parts = list(parts)
     if not parts or None in parts:
         return None
-    numbers = {name: sum(part[name] for part in parts) for name in (ADDED, REMOVED, MODIFIED, UNCHANGED)}
+    numbers = {
+        name: sum(part[name] for part in parts) for name in (ADDED, REMOVED, MODIFIED, UNCHANGED)
+    }
     examples = [example for part in parts for example in part["examples"]]
     return {"since": parts[0]["since"], **numbers, "examples": examples[:MAX_EXAMPLES]}

@@ -1,7 +1,9 @@
-"""Step type `codebase_report`: what an engineer wants to know of a tree, put together from its import, its map and its classification.
+"""Step type `codebase_report`: what an engineer wants to know of a tree, put together from its
+import, its map and its classification.
 
-It depends on a `local_dir`, a `code_map` and an `agent` step over the same folder; what one of them doesn't know of a file, the report
-leaves out. Lines of code are the map's; they count as a program's only in languages that programs are written in (see `kind_of_language`).
+It depends on a `local_dir`, a `code_map` and an `agent` step over the same folder; what one of them
+doesn't know of a file, the report leaves out. Lines of code are the map's; they count as a
+program's only in languages that programs are written in (see `kind_of_language`).
 """
 
 from collections import Counter
@@ -11,7 +13,17 @@ from jobsync.registry import step
 from jobsync.steps.codebase.duplicates import Duplicates
 from jobsync.steps.codebase.folder import parts_of
 from jobsync.steps.codebase.language import kind_of_language
-from jobsync.steps.codebase.sentences import Largest, Sums, counted, cut_sentence, first_of, folder_of, readable, share, shorten
+from jobsync.steps.codebase.sentences import (
+    Largest,
+    Sums,
+    counted,
+    cut_sentence,
+    first_of,
+    folder_of,
+    readable,
+    share,
+    shorten,
+)
 from jobsync.steps.codebase.unknown import Unknown
 
 MAX_FOLDERS = 50
@@ -30,7 +42,10 @@ def codebase_report(context, unit):
     steps = {context.step_type(name): name for name in reversed(context.depends)}
     missing = [name for name in TYPES if name not in steps]
     if missing:
-        raise StepFailed(f"a codebase_report puts together steps of the types {', '.join(TYPES)}: depends names none of type {', '.join(missing)}")
+        raise StepFailed(
+            f"a codebase_report puts together steps of the types {', '.join(TYPES)}: depends "
+            f"names none of type {', '.join(missing)}"
+        )
     imported, mapped, classified = (context.step_result(steps[name]) or {} for name in TYPES)
     survey, codes = Survey(), Codes(files_of(context, steps["code_map"]))
     for file in files_of(context, steps["agent"]):
@@ -38,7 +53,9 @@ def codebase_report(context, unit):
     duplicates = Duplicates(files_of(context, steps["local_dir"]))
     for file in files_of(context, steps["local_dir"]):
         duplicates.add(file)
-    report = survey.table(classified, mapped, imported, duplicates) | {"files_listed_by": steps["agent"]}
+    report = survey.table(classified, mapped, imported, duplicates) | {
+        "files_listed_by": steps["agent"]
+    }
     context.log(report["summary"])
     return report
 
@@ -47,35 +64,45 @@ def codebase_report(context, unit):
 def sum_up(context, results):
     """Return the report of the one child.
 
-    {"summary": a sentence, "files", "bytes", "lines", "code": lines of code of programs, "test_code": those of tests, "tests_to_code": lines of
-    tests to a line of source or None, "where_the_code_is", "changed", "duplicated", "unclassified", "not_by_hand", "left_out": a few words each
-    or None, "categories", "languages": {name: {"files", "bytes", "lines", "code"}}, "directories": {path: {"files", "code", "test_code"}} of
-    source and tests with all below, the most first, "treemap": [{"path", "parent", "code", "test_code"}] of the tree (".") and these, each
-    below its parent,
-    "changes": see `Before.compare`, "largest": [{"path", "bytes", "lines", "code", "category", "rule"}], "deepest": [{"path", "depth"}],
-    "unknown": {"files", "examples": [paths], "rules": [{"files", "for", "rule": TOML}]}, "duplicates": see `Duplicates.report`,
-    "generated", "minified", "long_lines", "encodings": see `code_map`, "subcategories", "importance", "rules": see `agent`,
-    "files_listed_by": the step whose children list all files, each with the rule that decided; pages link to that list}.
+    {"summary": a sentence, "files", "bytes", "lines", "code": lines of code of programs,
+    "test_code": those of tests, "tests_to_code": lines of tests to a line of source or None,
+    "where_the_code_is", "changed", "duplicated", "unclassified", "not_by_hand", "left_out": a few
+    words each or None, "categories", "languages": {name: {"files", "bytes", "lines", "code"}},
+    "directories": {path: {"files", "code", "test_code"}} of source and tests with all below, the
+    most first, "treemap": [{"path", "parent", "code", "test_code"}] of the tree (".") and these,
+    each below its parent, "changes": see `Before.compare`, "largest": [{"path", "bytes", "lines",
+    "code", "category", "rule"}], "deepest": [{"path", "depth"}], "unknown": {"files", "examples":
+    [paths], "rules": [{"files", "for", "rule": TOML}]}, "duplicates": see `Duplicates.report`,
+    "generated", "minified", "long_lines", "encodings": see `code_map`, "subcategories",
+    "importance", "rules": see `agent`, "files_listed_by": the step whose children list all files,
+    each with the rule that decided; pages link to that list}.
     """
     return next(results)
 
 
 def files_of(context, name):
-    """Yield the files in the results of the completed children of a step, in the order of the walk."""
+    """Yield the files in the results of the completed children of a step, in the order of the
+    walk.
+    """
     for child in context.children(name):
         context.check()
         yield from context.result(child)["files"]
 
 
 class Codes:
-    """The lines of code of a map's files, asked for in the order of the walk: both lists are gone through side by side, and neither is held."""
+    """The lines of code of a map's files, asked for in the order of the walk: both lists are
+    gone through side by side, and neither is held.
+    """
 
     def __init__(self, files):
         self._files = files
         self._at, self._file = (), None
 
     def of(self, path):
-        """Return the lines of code of a file, 0 if the map doesn't know it. The next path must be behind it."""
+        """Return the lines of code of a file, 0 if the map doesn't know it.
+
+        The next path must be behind it.
+        """
         parts = parts_of(path)
         while self._at is not None and self._at < parts:
             self._file = next(self._files, None)
@@ -102,7 +129,14 @@ class Survey:
         self.categories.add(category, *sizes)
         self.languages.add(language_label(file), *sizes)
         self.largest.offer(
-            {"path": shorten(path), "bytes": file["size"], "lines": file["lines"], "code": code, "category": category, "rule": file["rule"]}
+            {
+                "path": shorten(path),
+                "bytes": file["size"],
+                "lines": file["lines"],
+                "code": code,
+                "category": category,
+                "rule": file["rule"],
+            }
         )
         self.deepest.offer({"path": shorten(path), "depth": path.count("/")})
         if category == "unknown":
@@ -123,9 +157,13 @@ class Survey:
 
     def table(self, classified, mapped, imported, duplicates):
         """Return the report, given the results of the other steps."""
-        categories, languages = (sums.report(MAX_FOLDERS) for sums in (self.categories, self.languages))
+        categories, languages = (
+            sums.report(MAX_FOLDERS) for sums in (self.categories, self.languages)
+        )
         source, tests = self.totals["source"], self.totals["test"]
-        marks = {name: mapped.get(name) for name in ("generated", "minified", "long_lines", "encodings")}
+        marks = {
+            name: mapped.get(name) for name in ("generated", "minified", "long_lines", "encodings")
+        }
         unknown, changes = self.unknown.report(), imported.get("changes")
         totals = self.categories.total()
         return {
@@ -158,18 +196,26 @@ class Survey:
         if not totals["files"]:
             return "There is nothing in this folder."
         size = f"{counted(totals['files'], 'file')} in {readable(totals['bytes'])}"
-        docs, vendored = (categories.get(name, {"files": 0})["files"] for name in ("docs", "vendored"))
+        docs, vendored = (
+            categories.get(name, {"files": 0})["files"] for name in ("docs", "vendored")
+        )
         docs = counted(docs, "document")
         source, tests = self.totals["source"], self.totals["test"]
         if not source + tests and vendored:
-            return f"No program of its own: {size}, of which {counted(vendored, 'vendored file')} and {docs}."
+            return (
+                f"No program of its own: {size}, "
+                f"of which {counted(vendored, 'vendored file')} and {docs}."
+            )
         if not source + tests:
             return f"No program: {size}, of which {docs}."
         tested = f"{counted(tests, 'line') if tests else 'none'} of tests"
         if not source:
             return f"Tests alone: {tested}, {docs}; {size}."
         ratio = f" ({tests / source:.2f} to each line of code)" if tests else ""
-        return f"{self._kind(source)}: {counted(source, 'line')} of code, {tested}{ratio}, {docs}; {size}."
+        return (
+            f"{self._kind(source)}: {counted(source, 'line')} of code, "
+            f"{tested}{ratio}, {docs}; {size}."
+        )
 
     def _kind(self, source):
         """Return "A Python project (Python 82 %, C 11 %)"."""
@@ -179,23 +225,43 @@ class Survey:
 
     def _where(self, code):
         """Return "src 62 %, tests 30 %": the top folders with the most code."""
-        rows = [(path, row[1] + row[2]) for path, row in self.folders.rows.items() if path != "." and "/" not in path]
+        rows = [
+            (path, row[1] + row[2])
+            for path, row in self.folders.rows.items()
+            if path != "." and "/" not in path
+        ]
         largest = sorted(rows, key=lambda row: (-row[1], row[0]))[:NAMED_FOLDERS]
-        return ", ".join(f"{shorten(path)} {share(lines, code)}" for path, lines in largest if lines) or None
+        return (
+            ", ".join(f"{shorten(path)} {share(lines, code)}" for path, lines in largest if lines)
+            or None
+        )
 
     def _directories(self):
         rows = self._most(MAX_FOLDERS + 1)
-        return {shorten(path): dict(zip(self.folders.fields, row, strict=True)) for path, row in rows if path != "."}
+        return {
+            shorten(path): dict(zip(self.folders.fields, row, strict=True))
+            for path, row in rows
+            if path != "."
+        }
 
     def _most(self, limit):
         """Return (path, row) of the folders with the most code in and below them."""
-        return sorted(self.folders.rows.items(), key=lambda item: (-item[1][1] - item[1][2], item[0]))[:limit]
+        return sorted(
+            self.folders.rows.items(), key=lambda item: (-item[1][1] - item[1][2], item[0])
+        )[:limit]
 
     def _treemap(self):
-        """Return the same folders as rows that each have a parent among them: one with less code than a folder below it can't be."""
+        """Return the same folders as rows that each have a parent among them: one with less
+        code than a folder below it can't be.
+        """
         rows = self._most(MAX_TREE)
         return [
-            {"path": path, "parent": None if path == "." else folder_of(path), "code": code, "test_code": tests}
+            {
+                "path": path,
+                "parent": None if path == "." else folder_of(path),
+                "code": code,
+                "test_code": tests,
+            }
             for path, (_, code, tests) in rows
         ]
 
@@ -211,26 +277,38 @@ def article(language):
 
 
 def words_of_changes(changes):
-    """Return "3 added, 1 removed, 2 modified since 2026-11-22 13:00 UTC", None where nothing is known."""
+    """Return "3 added, 1 removed, 2 modified since 2026-11-22 13:00 UTC", None where nothing is
+    known.
+    """
     if not changes:
         return None
-    said = ", ".join(f"{changes[name]:,} {name}" for name in ("added", "removed", "modified") if changes[name])
+    said = ", ".join(
+        f"{changes[name]:,} {name}" for name in ("added", "removed", "modified") if changes[name]
+    )
     return f"{said or 'nothing'} since {changes['since']['at'][:16].replace('T', ' ')} UTC"
 
 
 def words_of_marks(marks):
     """Return "3 files are generated, 1 is minified", None where there are none."""
-    said = [f"{marks[name]['files']:,} {name}" for name in ("generated", "minified") if marks[name] and marks[name]["files"]]
+    said = [
+        f"{marks[name]['files']:,} {name}"
+        for name in ("generated", "minified")
+        if marks[name] and marks[name]["files"]
+    ]
     return ", ".join(said) or None
 
 
 def cut_in(result):
-    """Return where the walk was cut, {"listed", "found"}, by what a result says of it (see `report_cut`); None if it wasn't."""
+    """Return where the walk was cut, {"listed", "found"}, by what a result says of it (see
+    `report_cut`); None if it wasn't.
+    """
     return {name: result[name] for name in ("listed", "found")} if result.get("cut") else None
 
 
 def words_of_limits(classified):
-    """Return "3 not read, all but the first 10,000 of 25,412 files", None where everything was read."""
+    """Return "3 not read, all but the first 10,000 of 25,412 files", None where everything was
+    read.
+    """
     skipped = classified.get("skipped")
     said = [f"{skipped:,} not read"] if skipped else []
     cut = cut_in(classified)

@@ -22,18 +22,36 @@ from jobsync.steps.wildmatch import BadPattern, translate
 
 DEFAULT_RULES = str(Path(__file__).with_name("rules.toml"))
 MAX_RULES_FILE = 1 << 20
-CATEGORIES = ("source", "test", "docs", "config", "build", "data", "asset", "generated", "vendored", "unknown")
+CATEGORIES = (
+    "source",
+    "test",
+    "docs",
+    "config",
+    "build",
+    "data",
+    "asset",
+    "generated",
+    "vendored",
+    "unknown",
+)
 IMPORTANCE = ("high", "medium", "low")
 LISTS = ("path", "not_path", "extension", "language", "kind")
 LIMITS = ("min_size", "max_size", "min_lines", "max_lines")
-KINDER = {"Unknown field.": "is not known", "Missing data for required field.": "is required", "Invalid input type.": "must be a table"}
+KINDER = {
+    "Unknown field.": "is not known",
+    "Missing data for required field.": "is required",
+    "Invalid input type.": "must be a table",
+}
 WILD = re.compile(r"[*?\[]")
 FACTS = ("binary", "generated")
 CONDITIONS = (*(key for key in LISTS if key != "not_path"), *FACTS, *LIMITS)
 
 
 class BadRules(JobsyncError):
-    """The rules can't be used. `mistakes` are lines for people, each with the file, the rule, the key and the reason."""
+    """The rules can't be used.
+
+    `mistakes` are lines for people, each with the file, the rule, the key and the reason.
+    """
 
     def __init__(self, mistakes):
         super().__init__("; ".join(mistakes))
@@ -46,7 +64,9 @@ class BadRules(JobsyncError):
 def check_glob(glob):
     """Refuse what is no glob, or no glob for a rule."""
     if glob.startswith("!"):
-        raise ValidationError("a rule's glob can't begin with !: put a rule for the exception above it")
+        raise ValidationError(
+            "a rule's glob can't begin with !: put a rule for the exception above it"
+        )
     if glob.startswith("#") or not glob.strip("/ "):
         raise ValidationError(f"{glob!r} is not a glob")
     try:
@@ -112,7 +132,10 @@ class RulesSchema(Schema):
 
 
 def load_rules(path=None):
-    """Return the Rules of a file, by default those that ship. Raises BadRules. Compiled once per process and version of the file."""
+    """Return the Rules of a file, by default those that ship.
+
+    Raises BadRules. Compiled once per process and version of the file.
+    """
     path = os.path.abspath(path or DEFAULT_RULES)
     try:
         info = os.stat(path)
@@ -135,7 +158,8 @@ def read_rules(path):
         raise BadRules([f"{shown(path)}: must be a file of at most 1 MiB"]) from error
     except OSError as error:
         raise BadRules([f"{shown(path)}: {reason_of_file(error)}"]) from error
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    except (ValueError, RecursionError) as error:
         raise BadRules([f"{name}: must be TOML: {error}"]) from error
     mistakes = [f"{name}: {mistake}" for mistake in mistakes_in(table)]
     if mistakes:
@@ -144,11 +168,17 @@ def read_rules(path):
 
 
 def reason_of_file(error):
-    return "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or "not the name of a file"
+    return (
+        "no such file"
+        if isinstance(error, FileNotFoundError)
+        else getattr(error, "strerror", None) or "not the name of a file"
+    )
 
 
 def mistakes_in(table):
-    """Yield all mistakes of a file of rules: "rule 3 (python-tests): category: Must be one of: …"."""
+    """Yield all mistakes of a file of rules: "rule 3 (python-tests): category: Must be one of:
+    …".
+    """
     rules = table.get("rule") if isinstance(table.get("rule"), list) else []
     for path, reason in flatten(RulesSchema().validate(table)):
         if path[0] == "rule" and len(path) > 1:
@@ -191,14 +221,17 @@ def twins(rules):
 class Rules:
     """Rules, ready to be matched.
 
-    A set of rules is an integer whose bit n stands for rule n. Each condition of a file (its name, its folder, its extension, its language)
-    gives the set of rules that allow it; what is common to these sets is all that can match, and its lowest bit is the first rule.
-    So most of the work is done once per folder, extension and language, and not once per file and rule.
+    A set of rules is an integer whose bit n stands for rule n. Each condition of a file (its name,
+    its folder, its extension, its language) gives the set of rules that allow it; what is common to
+    these sets is all that can match, and its lowest bit is the first rule. So most of the work is
+    done once per folder, extension and language, and not once per file and rule.
     """
 
     def __init__(self, rules):
         self.rules = rules
-        self._extensions, self._any_extension = index(rules, "extension", lambda text: text.lstrip("*.").lower())
+        self._extensions, self._any_extension = index(
+            rules, "extension", lambda text: text.lstrip("*.").lower()
+        )
         self._languages, self._any_language = index(rules, "language", str)
         self._kinds, self._any_kind = index(rules, "kind", str)
         self._any_path = sum(1 << bit for bit, rule in enumerate(rules) if "path" not in rule)
@@ -210,7 +243,9 @@ class Rules:
         self._by_folder = lru_cache(maxsize=4096)(self._match_folder)
 
     def _add_globs(self, bit, globs):
-        """Sort a rule's globs: for a file's name, for one of its folders' names, for its whole path."""
+        """Sort a rule's globs: for a file's name, for one of its folders' names, for its whole
+        path.
+        """
         names = [glob for glob in globs if "/" not in glob and WILD.search(glob)]
         folders = [glob[:-1] for glob in globs if glob.find("/") == len(glob) - 1]
         for name in globs:
@@ -223,19 +258,28 @@ class Rules:
         for glob in globs:
             if "/" in glob[:-1]:
                 below = folder_of_glob(glob)
-                (self._paths if below is None else self._below).append((bit, *path_condition(glob if below is None else below)))
+                (self._paths if below is None else self._below).append(
+                    (bit, *path_condition(glob if below is None else below))
+                )
 
     def _add_not_globs(self, bit, globs):
         """Sort what a rule's files must not fit."""
         for glob in map(anywhere, globs):
             below = folder_of_glob(glob)
-            (self._not_paths if below is None else self._not_below).append((bit, *path_condition(glob if below is None else below)))
+            (self._not_paths if below is None else self._not_below).append(
+                (bit, *path_condition(glob if below is None else below))
+            )
 
     def match(self, file):
         """Return the first rule that fits a file of an import, as a dict; None if none does."""
         folder, _, name = file["path"].rpartition("/")
         allowed, refused = self._by_folder(folder)
-        bits = self._any_path | allowed | self._match_name(name) | match_paths(self._paths, file["path"])
+        bits = (
+            self._any_path
+            | allowed
+            | self._match_name(name)
+            | match_paths(self._paths, file["path"])
+        )
         bits &= ~(refused | match_paths(self._not_paths, file["path"]))
         bits &= self._match_extension(name)
         bits &= self._languages.get(file["language"], 0) | self._any_language
@@ -281,17 +325,26 @@ def index(rules, key, normalize):
 
 
 def is_any_case(glob):
-    """Return whether a glob is for upper and lower case alike: it is unless it has an upper-case letter itself."""
+    """Return whether a glob is for upper and lower case alike: it is unless it has an
+    upper-case letter itself.
+    """
     return glob == glob.lower()
 
 
 def expression(globs):
     """Return one expression for globs of a single name."""
-    return re.compile("|".join(f"(?i:{translate(glob)}\\Z)" if is_any_case(glob) else f"{translate(glob)}\\Z" for glob in globs))
+    return re.compile(
+        "|".join(
+            f"(?i:{translate(glob)}\\Z)" if is_any_case(glob) else f"{translate(glob)}\\Z"
+            for glob in globs
+        )
+    )
 
 
 def path_condition(glob):
-    """Return (the expression for a glob of a whole path, which also fits what is below a folder of that path; whether it is for any case)."""
+    """Return (the expression for a glob of a whole path, which also fits what is below a folder
+    of that path; whether it is for any case).
+    """
     return re.compile(f"{translate(glob.strip('/'))}(?s:/.*)?\\Z"), is_any_case(glob)
 
 
@@ -305,17 +358,26 @@ def match_paths(conditions, path):
 
 
 def folder_of_glob(glob):
-    """Return a glob for the folder that a file must be below to fit `docs/` or `docs/**`; None of others."""
-    return next((glob.removesuffix(end) or None for end in ("/**", "/") if glob.endswith(end)), None)
+    """Return a glob for the folder that a file must be below to fit `docs/` or `docs/**`; None
+    of others.
+    """
+    return next(
+        (glob.removesuffix(end) or None for end in ("/**", "/") if glob.endswith(end)), None
+    )
 
 
 def anywhere(glob):
-    """Return a glob of a whole path for one of a file's name, or of the name of a folder above it."""
+    """Return a glob of a whole path for one of a file's name, or of the name of a folder above
+    it.
+    """
     return glob if "/" in glob[:-1] else f"**/{glob}"
 
 
 def fits(rule, file):
-    """Return whether the conditions hold that depend on a file's content. One that wasn't read fits none on what only reading tells."""
+    """Return whether the conditions hold that depend on a file's content.
+
+    One that wasn't read fits none on what only reading tells.
+    """
     lines = file["lines"]
     return (
         all(rule[fact] == file[fact] for fact in FACTS if fact in rule)

@@ -12,7 +12,8 @@ UNITS = ("kB", "MB", "GB", "TB")
 class Sums:
     """Amounts by name, such as files, bytes and lines by language.
 
-    A report shows the largest names and puts what is left into one row, so the rows always add up to the whole.
+    A report shows the largest names and puts what is left into one row, so the rows always add up
+    to the whole.
     """
 
     def __init__(self, *fields):
@@ -50,7 +51,9 @@ class Sums:
 
 
 class Largest:
-    """The rows with the largest number of all that were offered; equal ones by path, so the order of offering doesn't matter."""
+    """The rows with the largest number of all that were offered; equal ones by path, so the
+    order of offering doesn't matter.
+    """
 
     def __init__(self, limit, by):
         self.limit = limit
@@ -85,7 +88,9 @@ class Unread:
         self.examples += report["skipped_examples"][: MAX_EXAMPLES - len(self.examples)]
 
     def report(self):
-        """Return {"skipped": number, "skipped_reasons": {reason: number}, "skipped_examples": [{"path", "reason"}]}."""
+        """Return {"skipped": number, "skipped_reasons": {reason: number}, "skipped_examples":
+        [{"path", "reason"}]}.
+        """
         return {
             "skipped": self.reasons.total(),
             "skipped_reasons": dict(self.reasons.most_common(MAX_REASONS)),
@@ -122,12 +127,16 @@ def first_of(listed, found):
 
 
 def report_cut(cut):
-    """Return what a result says of where the walk was cut (see `cut_of`): {"cut": False}, or {"cut": True, "listed", "found": files}."""
+    """Return what a result says of where the walk was cut (see `cut_of`): {"cut": False}, or
+    {"cut": True, "listed", "found": files}.
+    """
     return {"cut": True, **cut} if cut else {"cut": False}
 
 
 def cut_sentence(cut):
-    """Return what a report has to say first of a walk that was cut: "Only the first 10,000 of 25,412 files are in this report. ", else ""."""
+    """Return what a report has to say first of a walk that was cut: "Only the first 10,000 of
+    25,412 files are in this report. ", else "".
+    """
     return f"Only {first_of(**cut)} are in this report. " if cut else ""
 
 

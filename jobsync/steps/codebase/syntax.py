@@ -1,8 +1,10 @@
-"""What comments and strings look like in the languages that most files are of: data for `comments.py`.
+"""What comments and strings look like in the languages that most files are of: data for
+`comments.py`.
 
-Every pattern here takes time in proportion to what it reads, whatever that is. So an alternative that has read more than a few
-characters must match: what should be closed and isn't goes on to the end (of the line or of the text), repeats are possessive, and
-repeated parts begin with different characters.
+Every pattern here takes time in proportion to what it reads, whatever that is. So an alternative
+that has read more than a few characters must match: what should be closed and isn't goes on to the
+end (of the line or of the text), repeats are possessive, and repeated parts begin with different
+characters.
 """
 
 import re
@@ -12,8 +14,9 @@ from typing import NamedTuple
 class Holed(NamedTuple):
     """A kind of string with holes that have code in them, which may have such strings again.
 
-    begin: a pattern of its beginning. end: a pattern of its end. hole: a pattern of a hole's beginning. brackets: what opens and closes
-    the hole. skip: a pattern of what is neither, but looks like it.
+    begin: a pattern of its beginning. end: a pattern of its end. hole: a pattern of a hole's
+    beginning. brackets: what opens and closes the hole. skip: a pattern of what is neither, but
+    looks like it.
     """
 
     begin: str
@@ -24,7 +27,9 @@ class Holed(NamedTuple):
 
 
 class Embedded(NamedTuple):
-    """A part in another language. begin, end: patterns, the end without regard to case; end None: what ends that language ends it. syntax: its Syntax."""
+    """A part in another language. begin, end: patterns, the end without regard to case; end
+    None: what ends that language ends it. syntax: its Syntax.
+    """
 
     begin: str
     syntax: object
@@ -32,11 +37,13 @@ class Embedded(NamedTuple):
 
 
 class Syntax(NamedTuple):
-    """What to look for in a language, as patterns; the first one that fits wins. A text is read with a newline in front.
+    """What to look for in a language, as patterns; the first one that fits wins. A text is read
+    with a newline in front.
 
-    comments: of whole comments. nested: (begin, end) of comments that have their like within. strings: of what
-    comments don't begin in. holed: kinds of strings. embedded: parts in other languages. special: (name, pattern) of what
-    a function of `comments.py` goes on from. ends: what ends it where it is embedded.
+    comments: of whole comments. nested: (begin, end) of comments that have their like within.
+    strings: of what comments don't begin in. holed: kinds of strings. embedded: parts in other
+    languages. special: (name, pattern) of what a function of `comments.py` goes on from. ends: what
+    ends it where it is embedded.
     """
 
     comments: tuple = ()
@@ -49,7 +56,10 @@ class Syntax(NamedTuple):
 
     def __add__(self, other):
         """Return what has all of both; in doubt the other one wins."""
-        return Syntax(*(theirs + ours for ours, theirs in zip(self[:6], other[:6], strict=True)), other.ends or self.ends)
+        return Syntax(
+            *(theirs + ours for ours, theirs in zip(self[:6], other[:6], strict=True)),
+            other.ends or self.ends,
+        )
 
 
 # Parts of patterns
@@ -77,7 +87,9 @@ def quoted_lines(quote, escape=r"\\"):
 
 
 def doubled(quote, lines=True):
-    """Return a pattern of a string that has its quotes twice within, on any number of lines or on one."""
+    """Return a pattern of a string that has its quotes twice within, on any number of lines or
+    on one.
+    """
     newline = "" if lines else r"\n"
     return f"{quote}(?:[^{quote}{newline}]++|{quote}{quote})*+{quote}?+"
 
@@ -87,9 +99,15 @@ def tripled(quote):
 
 
 def in_brackets(begin, opening, closing):
-    """Return a pattern of what begins with a pattern and is in brackets, which may have one pair of their like within."""
+    """Return a pattern of what begins with a pattern and is in brackets, which may have one
+    pair of their like within.
+    """
     first, last = re.escape(opening), re.escape(closing)
-    return rf"{begin}{first}(?:[^{first}{last}\\]++|\\[\s\S]|{first}[^{first}{last}]*+{last})*+{last}?+"
+    return (
+        rf"{begin}{first}"
+        rf"(?:[^{first}{last}\\]++|\\[\s\S]|{first}[^{first}{last}]*+{last})*+"
+        rf"{last}?+"
+    )
 
 
 def on_a_line_of_its_own(begin, indented=True):
@@ -99,12 +117,19 @@ def on_a_line_of_its_own(begin, indented=True):
 
 def with_what_is_deeper(begin):
     """Return a pattern of a line and those below it that are further in."""
-    return rf"\n(?P<depth>[ \t]*+){begin}[^\n]*+(?:\n(?:(?P=depth)[ \t]++[^\n]++|[ \t]*+(?=\n|\Z)))*+"
+    return (
+        rf"\n(?P<depth>[ \t]*+){begin}[^\n]*+(?:\n(?:(?P=depth)[ \t]++[^\n]++|[ \t]*+(?=\n|\Z)))*+"
+    )
 
 
 def heredoc(begin):
-    """Return a special: `begin` is a pattern of what stands before the word; the text goes on to the line that is that word."""
-    return ("heredoc", rf"{begin}(?P<quote>[\"'`]?)(?P<word>[A-Za-z_][A-Za-z0-9_]{{0,60}})(?P=quote)")
+    """Return a special: `begin` is a pattern of what stands before the word; the text goes on
+    to the line that is that word.
+    """
+    return (
+        "heredoc",
+        rf"{begin}(?P<quote>[\"'`]?)(?P<word>[A-Za-z_][A-Za-z0-9_]{{0,60}})(?P=quote)",
+    )
 
 
 DOUBLE, SINGLE = quoted('"'), quoted("'")
@@ -118,8 +143,13 @@ PARENTHESES_NESTED = (r"\(\*(?!\))", r"\*\)")
 CHARACTER = r"'(?<!\w')(?:[^'\\\n]|\\(?:u\{[0-9A-Fa-f_]{1,8}\}|[^\n][^'\n]{0,8}))'"
 # A regular expression stands where a value can't have come just before
 END_OF_VALUE = r"[\w)\]}'\"`$.<]"
-AFTER_WORDS = "|".join(rf"(?<=\b{word} /)" for word in ("return", "typeof", "case", "when", "if", "and", "or"))
-REGEX = rf"/(?:(?<!{END_OF_VALUE}/)(?<!{END_OF_VALUE} /)|{AFTER_WORDS})(?![/*>= \n])(?:[^/\\\[\n]++|\\[^\n]|\[(?:[^\]\\\n]++|\\[^\n])*+\]?+)*+/?+"
+AFTER_WORDS = "|".join(
+    rf"(?<=\b{word} /)" for word in ("return", "typeof", "case", "when", "if", "and", "or")
+)
+REGEX = (
+    rf"/(?:(?<!{END_OF_VALUE}/)(?<!{END_OF_VALUE} /)|{AFTER_WORDS})(?![/*>= \n])"
+    r"(?:[^/\\\[\n]++|\\[^\n]|\[(?:[^\]\\\n]++|\\[^\n])*+\]?+)*+/?+"
+)
 HTML_COMMENT = between("<!--", "-->")
 
 # Languages that are written like C
@@ -166,8 +196,16 @@ SCALA = KOTLIN
 DART = Syntax(
     comments=(SLASHES,),
     nested=(STARRED_NESTED,),
-    strings=(between(r"'''(?<=\br''')", "'''"), between(r'"""(?<=\br""")', '"""'), r"'(?<=\br')[^'\n]*+'?+", r'"(?<=\br")[^"\n]*+"?+'),
-    holed=tuple(Holed(quote, end, r"\$\{") for quote, end in (("'''", "'''"), ('"""', '"""'), ("'", r"'|(?=\n)"), ('"', r'"|(?=\n)'))),
+    strings=(
+        between(r"'''(?<=\br''')", "'''"),
+        between(r'"""(?<=\br""")', '"""'),
+        r"'(?<=\br')[^'\n]*+'?+",
+        r'"(?<=\br")[^"\n]*+"?+',
+    ),
+    holed=tuple(
+        Holed(quote, end, r"\$\{")
+        for quote, end in (("'''", "'''"), ('"""', '"""'), ("'", r"'|(?=\n)"), ('"', r'"|(?=\n)'))
+    ),
 )
 SWIFT = Syntax(
     comments=(SLASHES,),
@@ -189,9 +227,13 @@ D = Syntax(
     strings=(between("`", "`"), r'"(?<=\br")[^"]*+"?+', DOUBLE_LINES, CHARACTER),
 )
 TEMPLATE = Holed("`", "`", r"\$\{")
-JAVASCRIPT = Syntax(comments=(r"//[^\n\u2028\u2029]*+", STARRED), strings=(DOUBLE, SINGLE, REGEX), holed=(TEMPLATE,))
+JAVASCRIPT = Syntax(
+    comments=(r"//[^\n\u2028\u2029]*+", STARRED), strings=(DOUBLE, SINGLE, REGEX), holed=(TEMPLATE,)
+)
 # Text between tags, which may look like a comment
-JSX = JAVASCRIPT + Syntax(strings=(r">(?<!=>)[^<>{}();=]++(?=[<{])", r"\}\s*+//[^<>{}();=]*+(?=</)"))
+JSX = JAVASCRIPT + Syntax(
+    strings=(r">(?<!=>)[^<>{}();=]++(?=[<{])", r"\}\s*+//[^<>{}();=]*+(?=</)")
+)
 CSS = Syntax(comments=(STARRED,), strings=(DOUBLE, SINGLE, r"\((?<=url\()(?![\"'])[^)\n]*+"))
 SCSS = CSS + Syntax(comments=(SLASHES,))
 PHP_CODE = Syntax(
@@ -202,11 +244,16 @@ PHP_CODE = Syntax(
     ends=r"\?>",
 )
 TERRAFORM = Syntax(
-    comments=(HASH, SLASHES, STARRED), holed=(Holed('"', r'"|(?=\n)', r"\$\{", skip=r"\\[\s\S]|\$\$\{"),), special=(heredoc(r"<<-?+"),)
+    comments=(HASH, SLASHES, STARRED),
+    holed=(Holed('"', r'"|(?=\n)', r"\$\{", skip=r"\\[\s\S]|\$\$\{"),),
+    special=(heredoc(r"<<-?+"),),
 )
 VERILOG = Syntax(comments=(SLASHES, STARRED), strings=(DOUBLE,))
 ZIG = Syntax(comments=(SLASHES,), strings=(r"\\\\[^\n]*+", DOUBLE, CHARACTER))
-PASCAL = Syntax(comments=(SLASHES, between(r"\{(?!\$)", "}"), between(r"\(\*(?!\$)", "*)")), strings=(doubled("'", lines=False),))
+PASCAL = Syntax(
+    comments=(SLASHES, between(r"\{(?!\$)", "}"), between(r"\(\*(?!\$)", "*)")),
+    strings=(doubled("'", lines=False),),
+)
 
 # Languages whose comments begin with #
 
@@ -230,8 +277,15 @@ HASH_LINES = Syntax(comments=(on_a_line_of_its_own("#"),))
 MAKEFILE = Syntax(comments=(r"\n[ \t]*+#(?:[^\\\n]++|\\[\s\S])*+",))
 DOCKER = Syntax(comments=(on_a_line_of_its_own("#"),), special=(heredoc("<<-?+"),))
 CMAKE = Syntax(
-    comments=(r"#\[(?P<level>={0,100})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+", HASH),
-    strings=(r"\[(?P<depth>={0,100})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+", r"\\.", DOUBLE_LINES),
+    comments=(
+        r"#\[(?P<level>={0,100})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+",
+        HASH,
+    ),
+    strings=(
+        r"\[(?P<depth>={0,100})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+",
+        r"\\.",
+        DOUBLE_LINES,
+    ),
 )
 YAML = Syntax(
     comments=(to_line_end(r"#(?<!\S#)"),),
@@ -251,17 +305,29 @@ R = Syntax(
         quoted("`"),
     ),
 )
-JULIA = Syntax(comments=(HASH,), nested=(("#=", "=#"),), strings=(tripled('"'), DOUBLE_LINES, CHARACTER))
-NIM = Syntax(comments=(HASH,), nested=((r"##?+\[", r"\]##?+"),), strings=(RAW_DOUBLE, r'"(?<=\br")[^"\n]*+"?+', DOUBLE, CHARACTER))
+JULIA = Syntax(
+    comments=(HASH,), nested=(("#=", "=#"),), strings=(tripled('"'), DOUBLE_LINES, CHARACTER)
+)
+NIM = Syntax(
+    comments=(HASH,),
+    nested=((r"##?+\[", r"\]##?+"),),
+    strings=(RAW_DOUBLE, r'"(?<=\br")[^"\n]*+"?+', DOUBLE, CHARACTER),
+)
 RUBY = Syntax(
-    comments=(to_line_end(r"#(?<!\S#)"), r"\n=begin\b(?:[^\n]++|\n(?!=end\b))*+(?:\n=end[^\n]*+)?+"),
+    comments=(
+        to_line_end(r"#(?<!\S#)"),
+        r"\n=begin\b(?:[^\n]++|\n(?!=end\b))*+(?:\n=end[^\n]*+)?+",
+    ),
     strings=(
         r"\n__END__(?=\n)[\s\S]*+",
         r"\?(?<!\w\?)(?:\\.|[\"'`#/])(?!\w)",
         r"\$[\"'`/;]",
         SINGLE_LINES,
         quoted_lines("`"),
-        *(in_brackets(r"%(?:(?<!\w%)[qQwWiIrxs]|(?<=[\s(,=]%))", *pair) for pair in ("()", "[]", "{}")),
+        *(
+            in_brackets(r"%(?:(?<!\w%)[qQwWiIrxs]|(?<=[\s(,=]%))", *pair)
+            for pair in ("()", "[]", "{}")
+        ),
         r"%(?<!\w%)[qQwWiIrxs](?P<with>[!|/@,;:~])(?:(?!(?P=with))[^\\\n]|\\[^\n])*+(?:(?P=with))?+",
         REGEX,
     ),
@@ -286,13 +352,26 @@ NIX = Syntax(comments=(HASH, STARRED), strings=(between("''", "''"), DOUBLE_LINE
 
 # Other languages
 
-# In some dialects a backslash escapes the quote, in some it is a character like others, as in ESCAPE '\\': what follows tells
+# In some dialects a backslash escapes the quote, in some it is a character like others, as in
+# ESCAPE '\\': what follows tells
 SQL_STRING = r"'(?:[^'\\]++|''|\\[^']|\\'(?![\s,;)]|\Z)|\\)*+'?+"
-SQL = Syntax(comments=(DASHES, STARRED, on_a_line_of_its_own(r"#(?=[ \t])")), strings=(SQL_STRING, doubled('"'), quoted("`")))
-TRANSACT_SQL = Syntax(comments=(DASHES,), nested=(STARRED_NESTED,), strings=(doubled("'"), doubled('"')))
+SQL = Syntax(
+    comments=(DASHES, STARRED, on_a_line_of_its_own(r"#(?=[ \t])")),
+    strings=(SQL_STRING, doubled('"'), quoted("`")),
+)
+TRANSACT_SQL = Syntax(
+    comments=(DASHES,), nested=(STARRED_NESTED,), strings=(doubled("'"), doubled('"'))
+)
 LUA = Syntax(
-    comments=(r"--\[(?P<level>={0,100})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+", DASHES),
-    strings=(r"\[(?P<depth>={0,100})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+", DOUBLE, SINGLE),
+    comments=(
+        r"--\[(?P<level>={0,100})\[(?:[^\]]++|\](?!(?P=level)\]))*+(?:\](?P=level)\])?+",
+        DASHES,
+    ),
+    strings=(
+        r"\[(?P<depth>={0,100})\[(?:[^\]]++|\](?!(?P=depth)\]))*+(?:\](?P=depth)\])?+",
+        DOUBLE,
+        SINGLE,
+    ),
 )
 HASKELL = Syntax(
     comments=(to_line_end(r"-(?<![!#$%&*+./<=>?@\\^|~:-]-)-++(?![!#$%&*+./<=>?@\\^|~:])"),),
@@ -304,15 +383,27 @@ ADA = Syntax(comments=(DASHES,), strings=(doubled('"', lines=False), CHARACTER))
 VHDL = Syntax(comments=(DASHES, STARRED), strings=(doubled('"', lines=False), CHARACTER))
 OCAML = Syntax(
     nested=(PARENTHESES_NESTED,),
-    strings=(r"\{(?P<name>[a-z_]{0,16})\|(?:[^|]++|\|(?!(?P=name)\}))*+(?:\|(?P=name)\})?+", DOUBLE_LINES, CHARACTER),
+    strings=(
+        r"\{(?P<name>[a-z_]{0,16})\|(?:[^|]++|\|(?!(?P=name)\}))*+(?:\|(?P=name)\})?+",
+        DOUBLE_LINES,
+        CHARACTER,
+    ),
 )
 F_SHARP = Syntax(
-    comments=(SLASHES,), nested=(PARENTHESES_NESTED,), strings=(RAW_DOUBLE, r'"(?<=@")(?:[^"]++|"")*+"?+', DOUBLE_LINES, CHARACTER)
+    comments=(SLASHES,),
+    nested=(PARENTHESES_NESTED,),
+    strings=(RAW_DOUBLE, r'"(?<=@")(?:[^"]++|"")*+"?+', DOUBLE_LINES, CHARACTER),
 )
 ROCQ = Syntax(nested=(PARENTHESES_NESTED,), strings=(doubled('"'),))
-LISP = Syntax(comments=(SEMICOLON,), nested=((r"#\|", r"\|#"),), strings=(r"#?+\\[\s\S]", DOUBLE_LINES, r"\|[^|\n]*+\|?+"))
+LISP = Syntax(
+    comments=(SEMICOLON,),
+    nested=((r"#\|", r"\|#"),),
+    strings=(r"#?+\\[\s\S]", DOUBLE_LINES, r"\|[^|\n]*+\|?+"),
+)
 EMACS_LISP = Syntax(comments=(SEMICOLON,), strings=(r"\?\\?+[\s\S]", DOUBLE_LINES))
-CLOJURE = Syntax(comments=(SEMICOLON, on_a_line_of_its_own("#_")), strings=(r"\\[\s\S]", DOUBLE_LINES))
+CLOJURE = Syntax(
+    comments=(SEMICOLON, on_a_line_of_its_own("#_")), strings=(r"\\[\s\S]", DOUBLE_LINES)
+)
 ASSEMBLY = Syntax(comments=(SEMICOLON,), strings=(DOUBLE, SINGLE))
 BASIC = Syntax(comments=(on_a_line_of_its_own(r"(?:'|[Rr][Ee][Mm]\b)"),))
 BATCH = Syntax(comments=(on_a_line_of_its_own(r"(?:::|@?+[Rr][Ee][Mm](?![\w.-]))"),))
@@ -324,12 +415,17 @@ TEX = Syntax(
     strings=(between(r"\\begin\{verbatim\}", r"\end{verbatim}"), r"\\(?!begin\{comment\})[\s\S]"),
 )
 ERLANG = Syntax(comments=(PERCENT,), strings=(r"\$(?:\\.|[^\n])", DOUBLE_LINES, quoted("'")))
-PROLOG = Syntax(comments=(PERCENT, STARRED), strings=(r"0(?<!\w0)'(?:\\.|''|[^\n])", DOUBLE_LINES, SINGLE_LINES, quoted("`")))
+PROLOG = Syntax(
+    comments=(PERCENT, STARRED),
+    strings=(r"0(?<!\w0)'(?:\\.|''|[^\n])", DOUBLE_LINES, SINGLE_LINES, quoted("`")),
+)
 MATLAB = Syntax(
     comments=(on_a_line_of_its_own("[%#](?![{])"), on_a_line_of_its_own(r"[%#]\{[ \t]*+[^\s]")),
     nested=((r"\n[ \t]*+[%#]\{[ \t]*+(?=\n|\Z)", r"\n[ \t]*+[%#]\}[ \t]*+(?=\n|\Z)"),),
 )
-FORTRAN = Syntax(comments=(to_line_end("!"),), strings=(doubled('"', lines=False), doubled("'", lines=False)))
+FORTRAN = Syntax(
+    comments=(to_line_end("!"),), strings=(doubled('"', lines=False), doubled("'", lines=False))
+)
 FORTRAN_FIXED = Syntax(comments=(on_a_line_of_its_own(r"(?:[*cC]|[ \t]*+!)", indented=False),))
 HAML = Syntax(comments=(with_what_is_deeper(r"(?:-#|/)"),))
 PUG = Syntax(comments=(with_what_is_deeper("//"),))
@@ -343,16 +439,25 @@ MARKUP = Syntax(comments=(HTML_COMMENT,), strings=(between(r"<!\[CDATA\[", "]]>"
 HTML = Syntax(
     comments=(HTML_COMMENT,),
     embedded=(
-        Embedded(rf"<script\b(?=[^>]{{0,200}}\b(?:template|html|x-)){TAG_END}", Syntax(comments=(HTML_COMMENT,)), "</script"),
+        Embedded(
+            rf"<script\b(?=[^>]{{0,200}}\b(?:template|html|x-)){TAG_END}",
+            Syntax(comments=(HTML_COMMENT,)),
+            "</script",
+        ),
         Embedded(rf"<script\b{TAG_END}", JAVASCRIPT, "</script"),
         Embedded(rf"<style\b(?=[^>]{{0,200}}\b(?:scss|less|sass|styl)){TAG_END}", SCSS, "</style"),
         Embedded(rf"<style\b{TAG_END}", CSS, "</style"),
     ),
 )
 PHP = HTML + Syntax(embedded=(Embedded(r"<\?(?!xml)(?:php\b|=)?+", PHP_CODE, None),))
-ERB_CODE = Syntax(comments=(r"#(?<!\S#)(?:[^\n%]++|%(?!>))*+",), strings=(DOUBLE_LINES, SINGLE_LINES), ends="%>")
+ERB_CODE = Syntax(
+    comments=(r"#(?<!\S#)(?:[^\n%]++|%(?!>))*+",), strings=(DOUBLE_LINES, SINGLE_LINES), ends="%>"
+)
 ERB_COMMENT, JSP_COMMENT = between("<%#", "%>"), between("<%--", "--%>")
-DJANGO_COMMENTS = (between(r"\{#", "#}"), r"\{%-?+ *+comment\b(?:[^{]++|\{(?!%-?+ *+endcomment\b))*+(?:\{%[^%]*+%\})?+")
+DJANGO_COMMENTS = (
+    between(r"\{#", "#}"),
+    r"\{%-?+ *+comment\b(?:[^{]++|\{(?!%-?+ *+endcomment\b))*+(?:\{%[^%]*+%\})?+",
+)
 HANDLEBARS_COMMENTS = (between(r"\{\{~?+!--", "--}}"), between(r"\{\{~?+!(?!--)", "}}"))
 
 
@@ -361,12 +466,48 @@ def html_with(*comments):
 
 
 SYNTAXES = {
-    **dict.fromkeys(("C", "C++", "Objective-C", "Objective-C++", "CUDA", "Arduino", "GLSL", "HLSL", "nesC", "SWIG", "Charmci"), C),
     **dict.fromkeys(
-        ("Protocol Buffer", "Thrift", "Solidity", "JSON5", "ActionScript", "ActionScript 3", "Vala", "Haxe", "AspectJ", "QML"), C_LIKE
+        (
+            "C",
+            "C++",
+            "Objective-C",
+            "Objective-C++",
+            "CUDA",
+            "Arduino",
+            "GLSL",
+            "HLSL",
+            "nesC",
+            "SWIG",
+            "Charmci",
+        ),
+        C,
     ),
     **dict.fromkeys(
-        ("WebGPU Shading Language", "Devicetree", "OpenSCAD", "Pawn", "SourcePawn", "Smithy", "OMG Interface Definition Language"), C_LIKE
+        (
+            "Protocol Buffer",
+            "Thrift",
+            "Solidity",
+            "JSON5",
+            "ActionScript",
+            "ActionScript 3",
+            "Vala",
+            "Haxe",
+            "AspectJ",
+            "QML",
+        ),
+        C_LIKE,
+    ),
+    **dict.fromkeys(
+        (
+            "WebGPU Shading Language",
+            "Devicetree",
+            "OpenSCAD",
+            "Pawn",
+            "SourcePawn",
+            "Smithy",
+            "OMG Interface Definition Language",
+        ),
+        C_LIKE,
     ),
     "Java": JAVA,
     "C#": C_SHARP,
@@ -437,9 +578,15 @@ SYNTAXES = {
     "Slim": SLIM,
     **dict.fromkeys(("XML", "XSLT"), MARKUP),
     **dict.fromkeys(("HTML", "Vue", "Svelte", "HTML + Angular2"), HTML),
-    **dict.fromkeys(("HTML+Django/Jinja", "Django/Jinja", "HTML+Twig", "Twig", "liquid"), html_with(*DJANGO_COMMENTS)),
+    **dict.fromkeys(
+        ("HTML+Django/Jinja", "Django/Jinja", "HTML+Twig", "Twig", "liquid"),
+        html_with(*DJANGO_COMMENTS),
+    ),
     **dict.fromkeys(("HTML+Handlebars", "Handlebars"), html_with(*HANDLEBARS_COMMENTS)),
-    **dict.fromkeys(("RHTML", "ERB"), html_with(ERB_COMMENT) + Syntax(embedded=(Embedded("<%(?!#)", ERB_CODE, None),))),
+    **dict.fromkeys(
+        ("RHTML", "ERB"),
+        html_with(ERB_COMMENT) + Syntax(embedded=(Embedded("<%(?!#)", ERB_CODE, None),)),
+    ),
     **dict.fromkeys(("Java Server Page", "aspx-cs", "aspx-vb"), html_with(JSP_COMMENT)),
     "Smarty": html_with(between(r"\{\*", "*}")),
 }

@@ -1,4 +1,5 @@
-"""The walk that `local_dir` and `code_map` share: their options, the order of files, and batches of them as children.
+"""The walk that `local_dir` and `code_map` share: their options, the order of files, and batches of
+them as children.
 
 The order is that of the names, folder by folder, so a walk can go on after any path, exactly.
 """
@@ -33,23 +34,33 @@ class FolderOptions(Schema):
 
     dir_path: the folder; relative to the folder that jobsync was started in.
     extensions: `[".py", "md"]`, in upper or lower case, with or without the dot; empty: all files.
-    exclude_paths: patterns as in a .gitignore at the top of the folder: `node_modules` is left out wherever it is,
-    `docs/old` (or `./docs/old`, `/docs`) only there, `*.min.js` by its name, `build/` only where it is a folder.
-    gitignore: leave out what the folder's own .gitignore files say (those of inner folders too), and `.git`. Unlike git, that holds
-    for a file that was committed all the same, and no ignore file outside the folder or inside `.git` counts.
-    max_file_size: bytes; larger files are listed, not read. max_files: the files behind these are counted, not listed, and the result says so.
+    exclude_paths: patterns as in a .gitignore at the top of the folder: `node_modules` is left out
+    wherever it is, `docs/old` (or `./docs/old`, `/docs`) only there, `*.min.js` by its name,
+    `build/` only where it is a folder.
+    gitignore: leave out what the folder's own .gitignore files say (those of inner folders too),
+    and `.git`. Unlike git, that holds for a file that was committed all the same, and no ignore
+    file outside the folder or inside `.git` counts.
+    max_file_size: bytes; larger files are listed, not read. max_files: the files behind these are
+    counted, not listed, and the result says so.
     """
 
     dir_path = fields.String(required=True, validate=validate.Length(min=1))
-    extensions = fields.List(fields.String(validate=validate.Regexp(EXTENSION, error=EXTENSION_REASON)), load_default=list)
-    exclude_paths = fields.List(fields.String(validate=[validate.Length(min=1), check_pattern]), load_default=list)
+    extensions = fields.List(
+        fields.String(validate=validate.Regexp(EXTENSION, error=EXTENSION_REASON)),
+        load_default=list,
+    )
+    exclude_paths = fields.List(
+        fields.String(validate=[validate.Length(min=1), check_pattern]), load_default=list
+    )
     gitignore = TrueOrFalse(load_default=True)
     max_file_size = WholeNumber(1, load_default=1 << 20)
     max_files = WholeNumber(1, load_default=1_000_000)
 
     @post_load
     def normalize(self, options, **_):
-        options["extensions"] = sorted({"." + name.lstrip("*.").lower() for name in options["extensions"]})
+        options["extensions"] = sorted(
+            {"." + name.lstrip("*.").lower() for name in options["extensions"]}
+        )
         return options
 
 
@@ -59,18 +70,24 @@ def root_of(options):
 
 
 def plan_batches(context, files, size=None, is_seam=None):
-    """Yield Units of some files, or `size` bytes that are to be read (None: any), going on after `context.last_input`.
+    """Yield Units of some files, or `size` bytes that are to be read (None: any), going on after
+    `context.last_input`.
 
-    files: (least, most). The further the walk, the more: each Unit costs some time of its own, but a small folder needs some for all workers.
-    is_seam(last, next): whether a Unit may well end between two files, given their parts; one of twice as many files ends anywhere.
-    Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True on the last, and on it, if there are more than
-    `max_files`, "cut": True and "found": how many there are}.
+    files: (least, most). The further the walk, the more: each Unit costs some time of its own, but
+    a small folder needs some for all workers.
+    is_seam(last, next): whether a Unit may well end between two files, given their parts; one of
+    twice as many files ends anywhere.
+    Input: {"root", "start": number of files in earlier Units, "files": [path texts], "last": True
+    on the last, and on it, if there are more than `max_files`, "cut": True and "found": how many
+    there are}.
     """
     last = context.last_input
     if last and last.get("last"):
         return
     root = root_of(context.options)
-    start, after = (last["start"] + len(last["files"]), parts_of(last["files"][-1])) if last else (0, ())
+    start, after = (
+        (last["start"] + len(last["files"]), parts_of(last["files"][-1])) if last else (0, ())
+    )
     batch, weight, limit = [], 0, limit_from(files, start)
     with Folder(root) as folder:
         entries = wanted(context, folder, after, sized=size is not None)
@@ -78,11 +95,17 @@ def plan_batches(context, files, size=None, is_seam=None):
             listed = start + len(batch)
             if listed == context.options["max_files"]:
                 found = listed + 1 + sum(1 for _ in entries)
-                context.log(f"{first_of(listed, found)} (max_files): the rest is left out", level="warning")
+                context.log(
+                    f"{first_of(listed, found)} (max_files): the rest is left out", level="warning"
+                )
                 yield batch_unit(root, start, batch, last=True, cut=True, found=found)
                 return
             is_full = len(batch) >= limit or (size and weight >= size)
-            if is_full and (is_seam is None or len(batch) >= 2 * limit or is_seam(parts_of(batch[-1]), entry.parts)):
+            if is_full and (
+                is_seam is None
+                or len(batch) >= 2 * limit
+                or is_seam(parts_of(batch[-1]), entry.parts)
+            ):
                 yield batch_unit(root, start, batch)
                 start, batch, weight = start + len(batch), [], 0
                 limit = limit_from(files, start)
@@ -93,8 +116,14 @@ def plan_batches(context, files, size=None, is_seam=None):
 
 
 def cut_of(unit):
-    """Return where a walk was cut, {"listed", "found": files}, by the input of its last Unit; None of others and of one that wasn't."""
-    return {"listed": unit["start"] + len(unit["files"]), "found": unit["found"]} if unit.get("cut") else None
+    """Return where a walk was cut, {"listed", "found": files}, by the input of its last Unit;
+    None of others and of one that wasn't.
+    """
+    return (
+        {"listed": unit["start"] + len(unit["files"]), "found": unit["found"]}
+        if unit.get("cut")
+        else None
+    )
 
 
 def limit_from(files, start):
@@ -109,17 +138,25 @@ def batch_unit(root, start, batch, **more):
 
 
 def wanted(context, folder, after, sized):
-    """Return an iterator of the Entries of a walk that have one of the extensions; a folder, which is one that can't be read, needs none."""
+    """Return an iterator of the Entries of a walk that have one of the extensions; a folder,
+    which is one that can't be read, needs none.
+    """
     extensions = tuple(context.options["extensions"])
     ignore = Ignore(parse_exclude(context.options["exclude_paths"]), context.options["gitignore"])
     entries = walk(context, folder, ignore, after, sized)
     if not extensions:
         return entries
-    return (entry for entry in entries if entry.kind == FOLDER or entry.parts[-1].lower().endswith(extensions))
+    return (
+        entry
+        for entry in entries
+        if entry.kind == FOLDER or entry.parts[-1].lower().endswith(extensions)
+    )
 
 
 def walk(context, folder, ignore, after=(), sized=True):
-    """Yield the Entries after the path `after` that are not ignored, in order: all but folders, and folders that can't be read."""
+    """Yield the Entries after the path `after` that are not ignored, in order: all but folders,
+    and folders that can't be read.
+    """
     top = listing(context, folder, (), ignore, after, sized)
     if top is None:
         raise StepFailed(f"{shown(root_of(context.options))}: can't be listed")
@@ -132,14 +169,18 @@ def walk(context, folder, ignore, after=(), sized=True):
             levels.pop()
         elif ignore.hides(entry):
             continue
-        elif entry.kind == FOLDER and (level := listing(context, folder, entry.parts, ignore, after, sized)):
+        elif entry.kind == FOLDER and (
+            level := listing(context, folder, entry.parts, ignore, after, sized)
+        ):
             levels.append(level)
         elif entry.parts > after:
             yield entry
 
 
 def listing(context, folder, parts, ignore, after, sized):
-    """Return (the Ignore that holds in a folder, its Entries that aren't wholly before `after`), None if it can't be read."""
+    """Return (the Ignore that holds in a folder, its Entries that aren't wholly before
+    `after`), None if it can't be read.
+    """
     context.check()
     try:
         entries = folder.entries(parts, sized)

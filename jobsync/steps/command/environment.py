@@ -1,4 +1,6 @@
-"""The environment of a command: the user's, without what is jobsync's own, with what describes the command itself."""
+"""The environment of a command: the user's, without what is jobsync's own, with what describes
+the command itself.
+"""
 
 import os
 import sys
@@ -9,7 +11,8 @@ OWN = ("JOBSYNC_", "FLASK_")  # settings of jobsync, and of the framework that i
 def user_environment(environ=os.environ):
     """Return the environment that jobsync was started from, as far as it is the user's.
 
-    An activated virtual environment that is jobsync's own, by whatever name, is taken out again: the user's `python` isn't that of jobsync.
+    An activated virtual environment that is jobsync's own, by whatever name, is taken out again:
+    the user's `python` isn't that of jobsync.
     """
     found = {name: value for name, value in environ.items() if not name.startswith(OWN)}
     if _is_own(found.get("VIRTUAL_ENV")):
@@ -23,13 +26,16 @@ def user_environment(environ=os.environ):
 
 def _is_own(path, below=""):
     """Say whether a path is that of jobsync's virtual environment, or of a folder in it."""
-    return bool(path) and os.path.realpath(path) == os.path.realpath(os.path.join(sys.prefix, below))
+    return bool(path) and os.path.realpath(path) == os.path.realpath(
+        os.path.join(sys.prefix, below)
+    )
 
 
 def environment_in(folder, environ=os.environ):
     """Return the user's environment for a program that runs in `folder`.
 
-    PWD names the folder that it runs in, and there is no earlier one. Python writes its lines as they come, not once a block is full.
+    PWD names the folder that it runs in, and there is no earlier one. Python writes its lines as
+    they come, not once a block is full.
     """
     found = {**user_environment(environ), "PYTHONUNBUFFERED": "1", "PWD": os.path.abspath(folder)}
     found.pop("OLDPWD", None)

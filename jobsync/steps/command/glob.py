@@ -1,7 +1,7 @@
 """Finds the files that a pattern names: `*`, `?` and `[abc]` within a name, `**` for any folders.
 
-Hidden names match only where the pattern has the dot. Unlike the standard library's, it doesn't follow links under `**` (they may lead
-round in a circle), and it can be stopped.
+Hidden names match only where the pattern has the dot. Unlike the standard library's, it doesn't
+follow links under `**` (they may lead round in a circle), and it can be stopped.
 """
 
 import fnmatch
@@ -12,10 +12,11 @@ MAGIC = re.compile(r"[*?\[]")
 
 
 def find(pattern, folder, check):
-    """Return the paths that match, sorted, relative to `folder` unless the pattern is absolute. `check()` is called at each folder.
+    """Return the paths that match, sorted, relative to `folder` unless the pattern is absolute.
+    `check()` is called at each folder.
 
-    Folders that can't be read hold nothing, as in a shell. No folder is asked twice about the same rest of the pattern: with several `**`
-    there are very many ways to come to it.
+    Folders that can't be read hold nothing, as in a shell. No folder is asked twice about the same
+    rest of the pattern: with several `**` there are very many ways to come to it.
     """
     top = "/" if pattern.startswith("/") else ""
     parts = [part for place, part in enumerate(pattern.split("/")) if part or place]
@@ -42,11 +43,17 @@ def _without_repeats(parts):
     """Drop empty parts but the last (`a/` asks for a folder) and a `**` after another."""
     last = len(parts) - 1
     parts = [part for place, part in enumerate(parts) if part or place == last]
-    return [part for place, part in enumerate(parts) if part != "**" or parts[place - 1 : place] != ["**"]]
+    return [
+        part
+        for place, part in enumerate(parts)
+        if part != "**" or parts[place - 1 : place] != ["**"]
+    ]
 
 
 def _find(folder, path, parts, once):
-    """Yield the matches of `parts` below `path`, which is "" or ends with a slash, and is relative to `folder`."""
+    """Yield the matches of `parts` below `path`, which is "" or ends with a slash, and is
+    relative to `folder`.
+    """
     if not once.is_new(path, parts):
         return
     part, rest = parts[0], parts[1:]
@@ -79,7 +86,11 @@ def _find_deep(folder, path, rest, once):
         if not once.is_new(path, (None, *rest)):
             continue  # another `**` has been here, and below
         yield from _find(folder, path, rest, once)
-        waiting += [f"{path}{name}/" for name in _names(folder, path, hidden=False) if _is_real_folder(os.path.join(folder, path, name))]
+        waiting += [
+            f"{path}{name}/"
+            for name in _names(folder, path, hidden=False)
+            if _is_real_folder(os.path.join(folder, path, name))
+        ]
 
 
 def _is_real_folder(path):

@@ -1,9 +1,11 @@
 """The pipes that a program writes to, read in the order in which it wrote.
 
-Two pipes have no common order of their own. On Linux this comes as close to one as can be: each write is a packet of its own (O_DIRECT, see
-pipe(2)), a pipe has room for one page, and edge-triggered epoll reports pipes in the order in which they became readable. So a program that
-writes to both in turn waits until its last write to the same pipe was read, and its lines come in its order. Where a pipe can't be made so
-it is an ordinary one: what both pipes hold at the same moment then comes in any order.
+Two pipes have no common order of their own. On Linux this comes as close to one as can be: each
+write is a packet of its own (O_DIRECT, see pipe(2)), a pipe has room for one page, and
+edge-triggered epoll reports pipes in the order in which they became readable. So a program that
+writes to both in turn waits until its last write to the same pipe was read, and its lines come in
+its order. Where a pipe can't be made so it is an ordinary one: what both pipes hold at the same
+moment then comes in any order.
 """
 
 import fcntl
@@ -17,14 +19,17 @@ from contextlib import suppress
 from jobsync.steps.command.lines import LineSplitter
 
 CHUNK = 64 * 1024
-GATHERED = 256 * 1024  # bytes that are read, while more is there at once, before their lines are handed out
+# bytes that are read, while more is there at once, before their lines are handed out
+GATHERED = 256 * 1024
 PARTIAL = 1.0  # seconds that a line without an end waits for it; then it is handed out as it is
 
 
 class OutputReader:
-    """Reads what one program writes. `on_line(text, pipe)` is called in the thread that reads; `pipe` is "stdout" or "stderr".
+    """Reads what one program writes. `on_line(text, pipe)` is called in the thread that reads;
+    `pipe` is "stdout" or "stderr".
 
-    merged: stderr goes into stdout's pipe, as a shell's `2>&1` would have it; all lines are of "stdout" then, in their exact order.
+    merged: stderr goes into stdout's pipe, as a shell's `2>&1` would have it; all lines are of
+    "stdout" then, in their exact order.
     """
 
     def __init__(self, on_line, merged=False):
@@ -49,7 +54,9 @@ class OutputReader:
         return tuple(pipe.write_end for pipe in self._pipes)
 
     def close_write_ends(self):
-        """Close this process's write ends once the program has its own: a pipe ends when the last one is closed."""
+        """Close this process's write ends once the program has its own: a pipe ends when the
+        last one is closed.
+        """
         for pipe in self._pipes:
             pipe.close_write_end()
 
@@ -60,7 +67,9 @@ class OutputReader:
                 self._waker.send(b"\0")
 
     def read(self, seconds=None):
-        """Wait at most so long for output or `wake` (None: for ever), hand out the lines, and say whether there was any output."""
+        """Wait at most so long for output or `wake` (None: for ever), hand out the lines, and
+        say whether there was any output.
+        """
         chunks = self._gather(self._patience(seconds))
         for pipe, data in chunks:
             self._hand_out(pipe, pipe.lines.feed(data) if data else pipe.lines.end())
@@ -88,7 +97,10 @@ class OutputReader:
         return min((wait for wait in (seconds, until_due) if wait is not None), default=None)
 
     def _gather(self, seconds):
-        """Return `[(pipe, bytes)]` in the order of the writes, b"" for the end of a pipe. Nothing is done in between, so that writers go on."""
+        """Return `[(pipe, bytes)]` in the order of the writes, b"" for the end of a pipe.
+
+        Nothing is done in between, so that writers go on.
+        """
         chunks, size = [], 0
         while size < GATHERED:
             chunk_count = len(chunks)
@@ -103,7 +115,9 @@ class OutputReader:
         return chunks
 
     def _read(self, pipe, event):
-        """Yield what an event announced: one packet, or more if a pipe that holds more than one, or that has ended, announces them once."""
+        """Yield what an event announced: one packet, or more if a pipe that holds more than
+        one, or that has ended, announces them once.
+        """
         while True:
             try:
                 data = os.read(pipe.read_end, CHUNK)
@@ -153,7 +167,9 @@ def _open_pipe():
     with suppress(OSError):
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_DIRECT)
         try:
-            one_page = fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, select.PIPE_BUF) <= select.PIPE_BUF
+            one_page = (
+                fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, select.PIPE_BUF) <= select.PIPE_BUF
+            )
         except OSError:
             one_page = False
         return read_end, write_end, one_page

@@ -1,8 +1,10 @@
-"""Runs one program, hands out its output as it comes, and leaves nothing behind of all that it has started (Linux).
+"""Runs one program, hands out its output as it comes, and leaves nothing behind of all that it has
+started (Linux).
 
-The program has a process group of its own, and may make others, and sessions. What it starts stays in its tree all the same: orphans become
-children of this process. A program that may leave something running has a session of its own, since its worker's ends with the worker.
-Without /proc (not Linux) the program's group is all that is known of it.
+The program has a process group of its own, and may make others, and sessions. What it starts stays
+in its tree all the same: orphans become children of this process. A program that may leave
+something running has a session of its own, since its worker's ends with the worker. Without /proc
+(not Linux) the program's group is all that is known of it.
 """
 
 import os
@@ -18,24 +20,29 @@ from jobsync.steps.command.pipes import OutputReader
 
 GRACE = 1.5  # seconds from SIGTERM to SIGKILL
 LINGER = 1.0  # seconds that background processes may go on after the program itself has ended
-KILLED = 2.0  # seconds to wait for killed processes to be gone; more would help only against a broken disk
+# seconds to wait for killed processes to be gone; more would help only against a broken disk
+KILLED = 2.0
 TICK = 0.05  # seconds between looks whether something is left
 BURST = 0.02  # seconds of killing children as they come, without a look at all processes
 REAP = 1.0  # seconds between two looks at orphans that have ended while the program goes on
 
 
 class Program:
-    """One run of a program. `on_line(text, pipe)` is called in the thread that runs it; `pipe` is "stdout" or "stderr".
+    """One run of a program. `on_line(text, pipe)` is called in the thread that runs it; `pipe` is
+    "stdout" or "stderr".
 
-    merged: stderr's lines come as stdout's, in the exact order in which both were written. may_leave_running: what it has started goes on
-    after it has ended by itself with exit code 0.
+    merged: stderr's lines come as stdout's, in the exact order in which both were written.
+    may_leave_running: what it has started goes on after it has ended by itself with exit code 0.
     """
 
-    _attempts = set()  # marks of programs of this process that run, or have left something running: what carries one is that program's
+    # marks of programs of this process that run, or have left something running: what carries one
+    # is that program's
+    _attempts = set()
     _left = set()  # numbers of children of this process that nobody waits for any more
 
     def __init__(self, argv, env, cwd, on_line, merged=False, may_leave_running=False):
-        self.left_behind = ""  # names the processes that it left running and that were ended after it
+        # names the processes that it left running and that were ended after it
+        self.left_behind = ""
         self.not_ended = ""  # names those that could not be ended
         self._how = {"args": argv, "env": env, "cwd": cwd}
         self._on_line = on_line
@@ -57,12 +64,14 @@ class Program:
         self._output.wake()
 
     def run(self):
-        """Run the program to its end and return its exit code: minus the signal's number if one killed it, None if nothing could end it.
+        """Run the program to its end and return its exit code: minus the signal's number if one
+        killed it, None if nothing could end it.
 
-        1. Hand out lines until the program has ended or is to be stopped. 2. After an end of its own, let what it has started go on for
-        LINGER at most. 3. SIGTERM to all that is left of its tree, SIGKILL after GRACE until nothing is left. 4. Hand out what is left in the
-        pipes; who still holds one is not waited for. Raises StepFailed when the program can't be started, and what `on_line` raised, once
-        the tree is gone.
+        1. Hand out lines until the program has ended or is to be stopped. 2. After an end of its
+        own, let what it has started go on for LINGER at most. 3. SIGTERM to all that is left of its
+        tree, SIGKILL after GRACE until nothing is left. 4. Hand out what is left in the pipes; who
+        still holds one is not waited for. Raises StepFailed when the program can't be started, and
+        what `on_line` raised, once the tree is gone.
         """
         Program._attempts.add(self._attempt)
         try:
@@ -89,20 +98,27 @@ class Program:
             self._before = processes.children()
             stdout, stderr = self._output.write_ends()
             own = {"start_new_session": True} if self._may_leave_running else {"process_group": 0}
-            return subprocess.Popen(**self._how, **own, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr)
+            return subprocess.Popen(
+                **self._how, **own, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
         except FileNotFoundError as error:
             raise StepFailed(f"{name} was not found (or the interpreter that it names)") from error
         except OSError as error:
             raise StepFailed(f"{name} can't be run: {error.strerror}") from error
         except ValueError as error:
-            raise StepFailed(f"{name} can't be run: an argument or a variable is not text that a program can be given") from error
+            raise StepFailed(
+                f"{name} can't be run: an argument or a variable is not text that a program "
+                "can be given"
+            ) from error
 
     def _watch(self):
         self._output.close_write_ends()
         threading.Thread(target=self._await_exit, name="await-exit", daemon=True).start()
 
     def _await_exit(self):
-        """Notice the end of the program without reaping it: until then its number, which is its group's, can't be another's."""
+        """Notice the end of the program without reaping it: until then its number, which is its
+        group's, can't be another's.
+        """
         with suppress(ChildProcessError):  # reaped already, so it has ended
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._exited = True
@@ -112,7 +128,8 @@ class Program:
         reaped_at = time.monotonic()
         while not (self._exited or self._stopping):
             self._output.read(REAP)
-            if time.monotonic() - reaped_at >= REAP:  # or orphans that have ended would pile up, each with its number
+            # or orphans that have ended would pile up, each with its number
+            if time.monotonic() - reaped_at >= REAP:
                 self._children()
                 reaped_at = time.monotonic()
         if self._may_leave():
@@ -122,8 +139,16 @@ class Program:
             self._output.read(TICK)
 
     def _may_leave(self):
-        """Say whether the program has ended so that what it has started may go on. One that failed is tried again, and alone then."""
-        return self._may_leave_running and not self._stopping and self._process is not None and self._process.poll() == 0
+        """Say whether the program has ended so that what it has started may go on.
+
+        One that failed is tried again, and alone then.
+        """
+        return (
+            self._may_leave_running
+            and not self._stopping
+            and self._process is not None
+            and self._process.poll() == 0
+        )
 
     def _take_line(self, line, pipe):
         if self._broken:
@@ -134,7 +159,9 @@ class Program:
             self._broken, self._stopping = error, True
 
     def _end_rest(self):
-        """End what is still there of the program's tree, and note what it left running by itself."""
+        """End what is still there of the program's tree, and note what it left running by
+        itself.
+        """
         self._leaves = self._may_leave()
         if self._leaves:
             Program._left |= self._children()
@@ -160,16 +187,25 @@ class Program:
     def _ask(self):
         """Send SIGTERM to what hasn't had it, and say whether there was any.
 
-        A look may miss what was being started, so the next one finds it. What is started by who was asked is how that tidies up.
+        A look may miss what was being started, so the next one finds it. What is started by who was
+        asked is how that tidies up.
         """
         tree = self._tree()
-        new = {pid for pid, process in tree.items() if pid not in self._asked and process.parent not in self._asked}
+        new = {
+            pid
+            for pid, process in tree.items()
+            if pid not in self._asked and process.parent not in self._asked
+        }
         processes.send(signal.SIGTERM, new)
         self._asked |= new
         return bool(new)
 
     def _kill(self):
-        """Kill until nothing is left. What forks and ends faster than a look at all processes takes is met as an orphan, or by its group."""
+        """Kill until nothing is left.
+
+        What forks and ends faster than a look at all processes takes is met as an orphan, or by its
+        group.
+        """
         deadline = time.monotonic() + KILLED
         while not self._is_gone():
             if time.monotonic() > deadline:
@@ -185,11 +221,13 @@ class Program:
 
     def _kill_orphans(self):
         until = time.monotonic() + BURST
-        are_others = Program._attempts != {self._attempt}  # whose dead ones can't be told from this program's
+        # whose dead ones can't be told from this program's
+        are_others = Program._attempts != {self._attempt}
         while (orphans := self._children(reaped=are_others)) and time.monotonic() < until:
             for pid in orphans:
                 with suppress(ProcessLookupError):
-                    self._groups.note([os.getpgid(pid)])  # a dead one's too: what it has forked is still in it
+                    # a dead one's too: what it has forked is still in it
+                    self._groups.note([os.getpgid(pid)])
             processes.send(signal.SIGKILL, orphans)
             self._groups.kill()
             self._children()
@@ -197,17 +235,22 @@ class Program:
     def _is_gone(self):
         """Say whether nothing is left of the program and what it has started. Reaps what has ended.
 
-        While any of it lives, one of it is a child of this process: whoever's parent ends becomes one. So a look at these tells for certain.
+        While any of it lives, one of it is a child of this process: whoever's parent ends becomes
+        one. So a look at these tells for certain.
         """
         if self._process.poll() is None:
             return False
-        return not self._children() and (processes.is_known() or not processes.as_group(self._process.pid))
+        return not self._children() and (
+            processes.is_known() or not processes.as_group(self._process.pid)
+        )
 
     def _children(self, reaped=True):
-        """Return the set of this process's children that are the program's. Those that have ended are reaped, if so wished.
+        """Return the set of this process's children that are the program's. Those that have ended
+        are reaped, if so wished.
 
-        Empty only if there were none at one moment. Where all that were listed have ended, one that lived then may have forked since, and its
-        child have come to this process: what a second list has is returned, dead or not.
+        Empty only if there were none at one moment. Where all that were listed have ended, one that
+        lived then may have forked since, and its child have come to this process: what a second
+        list has is returned, dead or not.
         """
         listed = self._list_children()
         if not (reaped and listed):
@@ -215,7 +258,9 @@ class Program:
         return processes.reap(listed) or self._list_children()
 
     def _list_children(self):
-        """All children of this process but those from before, and the program itself, which `_is_gone` reaps."""
+        """All children of this process but those from before, and the program itself, which
+        `_is_gone` reaps.
+        """
         new = processes.children() - self._before - Program._left - {self._process.pid}
         return {pid for pid in new if not self._is_of_another_attempt(pid)}
 
@@ -224,14 +269,19 @@ class Program:
         return bool(others) and processes.is_marked(pid, processes.ATTEMPT_MARK, *others)
 
     def _tree(self):
-        """Return `{pid: Process}` of what lives of the program: whatever descends from it, in whatever group or session."""
+        """Return `{pid: Process}` of what lives of the program: whatever descends from it, in
+        whatever group or session.
+        """
         if not processes.is_known():
             return processes.as_group(self._process.pid)
-        roots = self._children() | ({self._process.pid} if self._process.returncode is None else set())
+        roots = self._children() | (
+            {self._process.pid} if self._process.returncode is None else set()
+        )
         return processes.tree(roots, processes.living())
 
     def _read_rest(self):
-        deadline = time.monotonic() + LINGER  # a process that can't be ended may go on writing for ever
+        # a process that can't be ended may go on writing for ever
+        deadline = time.monotonic() + LINGER
         while self._output.is_open and time.monotonic() < deadline and self._output.read(0):
             pass
         self._output.end()

@@ -1,4 +1,7 @@
-"""`command`: runs a program, once or for each item of a list or glob. Its output becomes log lines as it comes; exit code 0 is success."""
+"""`command`: runs a program, once or for each item of a list or glob.
+
+Its output becomes log lines as it comes; exit code 0 is success.
+"""
 
 import os
 import signal
@@ -27,7 +30,9 @@ LEVELS = {"stdout": "info", "stderr": "warning"}
 
 def _check_run(run):
     if not run:
-        raise ValidationError('must be a list with the program first, as in ["wc", "-l", "README.md"]')
+        raise ValidationError(
+            'must be a list with the program first, as in ["wc", "-l", "README.md"]'
+        )
     if len(run) > MOST_ARGUMENTS:
         raise ValidationError(f"must have at most {MOST_ARGUMENTS} arguments, not {len(run)}")
     if not run[0].strip():
@@ -39,9 +44,14 @@ def _check_run(run):
 
 def _check_variable(name):
     if not name or "=" in name:
-        raise ValidationError("must be the name of a variable, which is not empty and has no = in it")
+        raise ValidationError(
+            "must be the name of a variable, which is not empty and has no = in it"
+        )
     if name.startswith((SETTINGS, PARAMS)):
-        raise ValidationError(f"must not begin with {SETTINGS}, which no command gets, or {PARAMS}, which the parameters have")
+        raise ValidationError(
+            f"must not begin with {SETTINGS}, which no command gets, or {PARAMS}, which the "
+            "parameters have"
+        )
     if name in (processes.WORKER_MARK, processes.ATTEMPT_MARK):
         raise ValidationError("must not be set: by it jobsync finds what the command has started")
 
@@ -52,29 +62,40 @@ class Items(fields.Field):
     def _deserialize(self, value, attr, data, **kwargs):
         is_list = isinstance(value, list) and all(type(item) in (str, int, float) for item in value)
         if not is_list and not (isinstance(value, str) and value):
-            raise ValidationError('must be a list of texts and numbers, or a glob such as "src/**/*.py"')
+            raise ValidationError(
+                'must be a list of texts and numbers, or a glob such as "src/**/*.py"'
+            )
         return value
 
 
 class CommandOptions(Schema):
     """What to run.
 
-    run: the program and its arguments, each of which reaches it as it is: no shell splits or expands them. `{name}` is a parameter,
-    `{item}` the item. In a script (see `_shells`) no placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the environment.
+    run: the program and its arguments, each of which reaches it as it is: no shell splits or
+    expands them. `{name}` is a parameter, `{item}` the item. In a script (see `_shells`) no
+    placeholder may stand: it reads `$PARAM_NAME` and `$PARAM_ITEM` from the environment.
     for_each: the items, one child for each: a list, or a glob relative to `cwd`.
-    env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come in exact order.
-    leave_running: what the program leaves running when it ends with exit code 0 goes on; by default it is ended, with a warning line that
-    names it. cwd: the folder to run in; the one that jobsync was started in by default.
+    env: more variables. stderr: "merge" gives stdout and stderr one pipe, so that their lines come
+    in exact order.
+    leave_running: what the program leaves running when it ends with exit code 0 goes on; by default
+    it is ended, with a warning line that names it. cwd: the folder to run in; the one that jobsync
+    was started in by default.
     """
 
     run = fields.List(
         fields.String(),
         required=True,
         validate=_check_run,
-        error_messages={"invalid": 'must be a list, as in ["wc", "-l", "README.md"]: no shell takes a text apart'},
+        error_messages={
+            "invalid": (
+                'must be a list, as in ["wc", "-l", "README.md"]: no shell takes a text apart'
+            )
+        },
     )
     for_each = Items(load_default=None, allow_none=False)
-    env = fields.Dict(keys=fields.String(validate=_check_variable), values=fields.String(), load_default=dict)
+    env = fields.Dict(
+        keys=fields.String(validate=_check_variable), values=fields.String(), load_default=dict
+    )
     leave_running = TrueOrFalse(load_default=False)
     stderr = fields.String(load_default="separate", validate=validate.OneOf(["separate", "merge"]))
     cwd = fields.String(load_default="", validate=validate.Length(min=1, error="must not be empty"))
@@ -82,19 +103,31 @@ class CommandOptions(Schema):
     @validates_schema
     def check_glob(self, options, **_):
         if isinstance(options["for_each"], str) and ITEM in placeholders.names(options["cwd"]):
-            raise ValidationError("must not hold {item} where for_each is a glob, which is looked for in it", "cwd")
+            raise ValidationError(
+                "must not hold {item} where for_each is a glob, which is looked for in it", "cwd"
+            )
 
 
 def _check(options, params):
     """Return the reasons why these parameters can't be used: what they would become in `run`."""
     if options["for_each"] is None:
         return check_values(options["run"], params)
-    return check_values(options["run"], {**params, ITEM: "x"})  # the items themselves are checked one by one, in `run`
+    # the items themselves are checked one by one, in `run`
+    return check_values(options["run"], {**params, ITEM: "x"})
 
 
-@step("command", options=CommandOptions, templates=("run", "env", "cwd"), placeholders={ITEM: "for_each"}, check=_check)
+@step(
+    "command",
+    options=CommandOptions,
+    templates=("run", "env", "cwd"),
+    placeholders={ITEM: "for_each"},
+    check=_check,
+)
 def command(context, unit):
-    """Run the program for one child. Input: {}, {"item": text} or {"path": path text}. Result: {"exit_code", "seconds", "lines"}."""
+    """Run the program for one child.
+
+    Input: {}, {"item": text} or {"path": path text}. Result: {"exit_code", "seconds", "lines"}.
+    """
     context.check()
     values = {**context.params, **_item_of(unit)}
     reasons = check_values(context.options["run"], values)
@@ -104,7 +137,9 @@ def command(context, unit):
     output = Output(context, {"stdout"} if is_merged else {"stderr"})
     arguments, folder = fill_arguments(context.options["run"], values), _folder(context, values)
     environment = _environment(context, values, folder)
-    program = Program(arguments, environment, folder, output.write, is_merged, context.options["leave_running"])
+    program = Program(
+        arguments, environment, folder, output.write, is_merged, context.options["leave_running"]
+    )
     _await_earlier_attempts(context)
     context.check()
     context.on_stop(program.stop)
@@ -115,7 +150,10 @@ def command(context, unit):
         context.log(f"these processes could not be ended: {program.not_ended}", "error")
     context.check()
     if program.left_behind:
-        context.log(f"the program has ended, what it left running was ended too: {program.left_behind}", "warning")
+        context.log(
+            f"the program has ended, what it left running was ended too: {program.left_behind}",
+            "warning",
+        )
     if code != 0:
         raise StepFailed(": ".join(filter(None, (_describe(code), one_line(output.last_error)))))
     return {"exit_code": code, "seconds": seconds, "lines": output.lines}
@@ -155,22 +193,29 @@ def sum_up(context, results):
 
 
 def _await_earlier_attempts(context):
-    """Wait until nothing of this child's earlier attempts runs. What another worker is still stopping gets the time that it has there.
+    """Wait until nothing of this child's earlier attempts runs. What another worker is still
+    stopping gets the time that it has there.
 
-    It was asked to end by that worker: a second SIGTERM would have many a program drop what it is tidying up.
+    It was asked to end by that worker: a second SIGTERM would have many a program drop what it is
+    tidying up.
     """
     if context.attempt == 1:
         return
     name = context.attempt_id.rpartition("/")[0]
-    earlier = [f"{name}/{number}" for number in range(max(1, context.attempt - 100), context.attempt)]
+    earlier = [
+        f"{name}/{number}" for number in range(max(1, context.attempt - 100), context.attempt)
+    ]
     find = partial(processes.marked, processes.ATTEMPT_MARK, *earlier)
     left = processes.await_end(find, GRACE) and processes.kill_all(find)
     if left:
-        raise StepFailed(f"an earlier attempt still runs and can't be ended: {processes.shown(left)}")
+        raise StepFailed(
+            f"an earlier attempt still runs and can't be ended: {processes.shown(left)}"
+        )
 
 
 class Output:
-    """Takes a program's lines into the log, and remembers what the child's result or error needs of them.
+    """Takes a program's lines into the log, and remembers what the child's result or error needs of
+    them.
 
     error_pipes: the pipes whose last line says best why a program failed.
     """
@@ -208,7 +253,10 @@ def _environment(context, values, folder):
         inherited.pop(processes.WORKER_MARK, None)  # by which it would end with its worker
     mark = {processes.ATTEMPT_MARK: context.attempt_id}
     given = {variable(name): placeholders.as_text(value) for name, value in values.items()}
-    filled = {name: placeholders.as_text(value) for name, value in placeholders.fill(context.options["env"], values).items()}
+    filled = {
+        name: placeholders.as_text(value)
+        for name, value in placeholders.fill(context.options["env"], values).items()
+    }
     return {**inherited, **given, **filled, **mark}
 
 

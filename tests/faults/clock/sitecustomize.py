@@ -1,6 +1,8 @@
-"""Gives a process, and all that it starts, a wall clock that jumps: by the seconds that the file FAULT_CLOCK holds at the moment.
+"""Gives a process, and all that it starts, a wall clock that jumps: by the seconds that the file
+FAULT_CLOCK holds at the moment.
 
-Python imports this first of all if the folder is on PYTHONPATH. The monotonic clock goes on undisturbed, as it does in the real thing.
+Python imports this first of all if the folder is on PYTHONPATH. The monotonic clock goes on
+undisturbed, as it does in the real thing.
 """
 
 import os
