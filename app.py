@@ -42,6 +42,7 @@ import gc
 import logging
 import signal
 import socket
+from functools import partial
 
 from dotenv import load_dotenv
 from sqlalchemy.exc import DBAPIError
@@ -53,8 +54,6 @@ from jobsync.base.errors import AlreadyRunning, JobsyncError, SettingsError
 from jobsync.base.loop import run_outside_with
 from jobsync.base.private_files import opener
 from jobsync.base.processes import WORKER_MARK
-from jobsync.db.changes import changes
-from jobsync.db.extensions import socketio
 from jobsync.db.migrate import bring_up_to_date
 from jobsync.engine.embedded import Supervisor
 from jobsync.live import realtime
@@ -175,15 +174,15 @@ def _serve(app, listener, settings):
     supervisor = Supervisor(app, settings.workers, open_files)
     monitor = app.extensions["jobsync.monitor"] = Monitor(app)
     for loop in (
-        changes.watch,
+        app.extensions["jobsync.changes"].watch,
         monitor.run,
-        monitor.clear_deleted,
+        monitor.scheduler.clear_deleted,
         supervisor.run,
-        realtime.watch_backlogs,
+        partial(realtime.watch_backlogs, app),
         _collect_garbage,
     ):
-        socketio.start_background_task(loop)
-    serving.Engine.protect(socketio.server)
+        app.extensions["socketio"].start_background_task(loop)
+    serving.Engine.protect(app.extensions["socketio"].server)
     server = serving.Server(listener, app, ENVIRON)
     server.start(
         on_end=lambda: (
@@ -200,7 +199,7 @@ def _serve(app, listener, settings):
         trouble = stop.wait()
     server.stop()
     supervisor.stop()
-    _disconnect_clients()
+    _disconnect_clients(app)
     server.wait(DRAIN)
     return trouble
 
@@ -250,7 +249,7 @@ def _collect_garbage():
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
     while True:
-        socketio.sleep(COLLECT)
+        eventlet.sleep(COLLECT)
         gc.collect()
 
 
@@ -260,8 +259,8 @@ def _shown(host):
     return f"[{host}]" if ":" in host else host
 
 
-def _disconnect_clients():
-    for client in list(socketio.server.eio.sockets.values()):
+def _disconnect_clients(app):
+    for client in list(app.extensions["socketio"].server.eio.sockets.values()):
         client.close(wait=False)
 
 

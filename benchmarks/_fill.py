@@ -6,8 +6,8 @@ from sqlalchemy import insert, select, text, update
 
 from jobsync.base.clock import now
 from jobsync.db.models import Counter, Step
+from jobsync.db.transactions import write
 from jobsync.lifecycle import rows
-from jobsync.store import write
 
 NUMBERS = (
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)"

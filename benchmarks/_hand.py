@@ -23,13 +23,15 @@ import secrets
 import time
 from collections import deque
 
+from helpers.ask import ask
+
 import config
 import jobsync
 from benchmarks._helper import answer, questions
 from jobsync import store
 from jobsync.base.clock import now
 from jobsync.lifecycle import work
-from jobsync.logs import Line
+from jobsync.store.logs import Line
 
 LOOK = 0.002  # seconds between two looks for work
 PATIENCE = 30  # seconds that the monitor gets to let a step begin or be summed up
@@ -100,7 +102,7 @@ class Hand:
             lane.lines += 1
             work.record(lane.plan, [self._line(lane)])
             at = time.time()
-            revisions.append([store.job_head(self._job_id).revision, at])
+            revisions.append([ask(store.jobs.head, self._job_id).revision, at])
         return {"revisions": revisions}
 
     # Taking work

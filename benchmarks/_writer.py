@@ -20,7 +20,7 @@ import jobsync
 from benchmarks._helper import answer, questions
 from jobsync.base.clock import now
 from jobsync.lifecycle import work
-from jobsync.logs import Line
+from jobsync.store.logs import Line
 
 BEAT = 2.0  # seconds between heartbeats
 FLUSH = 0.2  # seconds between two writings of a child's lines

@@ -10,6 +10,8 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass
 
+from helpers.ask import ask
+
 from benchmarks._report import percentile
 from benchmarks._server import Server, a_folder, make_store, wait_for
 from benchmarks.structure import touch
@@ -122,7 +124,7 @@ def new_revision(app, job_id):
     """Give a job its next revision, and return it."""
     touch(app, job_id)
     with app.app_context():
-        return store.job_head(job_id).revision
+        return ask(store.jobs.head, job_id).revision
 
 
 def weather(viewers, revision, at, size):

@@ -11,6 +11,8 @@ import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from helpers.ask import ask
+
 from benchmarks._fill import fill_job
 from benchmarks._helper import Helper
 from benchmarks._jobs import COMPUTE, busy_workers, write_sources
@@ -18,6 +20,7 @@ from benchmarks._load import Connection
 from benchmarks._report import median_ratio
 from benchmarks._server import CORES, Server, a_folder, cpu_seconds, make_store
 from jobsync import store
+from jobsync.db.transactions import write
 from jobsync.lifecycle import rows
 
 JOB = "filled"
@@ -149,7 +152,7 @@ def changing(app, job_id):
 
 def touch(app, job_id):
     """Give a job a new revision, so that no kept answer is right any more."""
-    with app.app_context(), store.write() as session:
+    with app.app_context(), write() as session:
         rows.touch(session, job_id)
 
 
@@ -213,12 +216,12 @@ def ask_after_changes(apps, connections):
 
 
 def read_in_turns(apps):
-    """Return the seconds of `store.structure`, a list for each app."""
+    """Return the seconds of `store.structure.structure_of`, a list for each app."""
     times = [[] for _ in apps]
     for _ in range(COSTS):
         for app, values in zip(apps, times, strict=True):
             with app.app_context():
-                values.append(timed(lambda: store.structure(JOB)))
+                values.append(timed(lambda: ask(store.structure.structure_of, JOB)))
     return times
 
 

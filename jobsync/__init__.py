@@ -1,22 +1,21 @@
 """jobsync runs multi-step jobs and shows every viewer the truth about them, live."""
 
-import sqlite3
-
 from flask import Flask, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from jobsync import api, cli, registry, security, web
 from jobsync.base.errors import JobsyncError, StoreUnreadable
-from jobsync.db.changes import changes
-from jobsync.db.extensions import db, engine_options, migrate, prepare_engine, unusable
+from jobsync.db import changes, transactions
+from jobsync.db.engine import dialect_of, engine_options
+from jobsync.db.extensions import db, migrate
 from jobsync.db.migrate import MIGRATIONS
+from jobsync.db.transactions import WriteProbe
 from jobsync.definitions import Definitions
-from jobsync.heartbeats import Heartbeats
-from jobsync.listing import KeptCounts
 from jobsync.live import realtime
 from jobsync.steps import BUILT_IN
-from jobsync.store import WriteProbe
+from jobsync.store.listing import KeptCounts
+from jobsync.store.workers import Heartbeats
 
 MAX_BODY = 1024 * 1024
 ROOT = MIGRATIONS.parent
@@ -63,7 +62,8 @@ def _open_store(app):
     db.init_app(app)
     migrate.init_app(app, db, directory=str(MIGRATIONS))
     with app.app_context():
-        prepare_engine(db.engine)
+        dialect_of(db.engine).prepare(db.engine)
+    transactions.init_app(app)
     changes.init_app(app)
 
 
@@ -74,8 +74,7 @@ def _open_doors(app, settings, async_mode):
     realtime.init_app(app, async_mode)
     app.register_error_handler(HTTPException, _show_error)
     app.register_error_handler(JobsyncError, _show_error)
-    for kind in (SQLAlchemyError, sqlite3.Error):
-        app.register_error_handler(kind, _show_store_error)
+    app.register_error_handler(SQLAlchemyError, _show_store_error)
     security.init_app(app, settings.allowed_hosts)
 
 
@@ -88,9 +87,9 @@ def _show_error(error):
 def _show_store_error(error):
     """Answer for a database that can't be read now; any other error of it is ours, and a 500.
 
-    What can't be written `store.write` tells.
+    What can't be written `write` tells.
     """
-    orig = unusable(error)
+    orig = dialect_of(db.engine).unusable(error)
     if orig is None:
         raise error
     return _show_error(StoreUnreadable(f"The database can't be read: {orig}."))

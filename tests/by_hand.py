@@ -5,16 +5,18 @@ process, thread or clock.
 from contextlib import contextmanager
 
 from definition_files import define
+from helpers.ask import ask
 from sqlalchemy import event, func, select
 
 from jobsync import registry, store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
+from jobsync.db.transactions import read, write
 from jobsync.lifecycle import moves, submit, work
-from jobsync.logs import Line
 from jobsync.registry import NoOptions, step
 from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
+from jobsync.store.logs import Line
 
 
 @step("by_hand", options=NoOptions)
@@ -112,17 +114,24 @@ class Hand:
                 else:
                     getattr(self, outcome)(task)
             self.advance(job_id)
-        return store.structure(job_id)["status"]
+        return ask(store.structure.structure_of, job_id)["status"]
 
     def children(self, job_id, step_name="a"):
-        return store.children(job_id, step_name)["items"]
+        return ask(store.children.page, job_id, step_name)["items"]
 
     def statuses(self, job_id):
         """Return `{step: status}`."""
-        return {step["name"]: step["status"] for step in store.structure(job_id)["steps"]}
+        return {
+            step["name"]: step["status"]
+            for step in ask(store.structure.structure_of, job_id)["steps"]
+        }
 
     def step(self, job_id, name="a"):
-        return next(step for step in store.structure(job_id)["steps"] if step["name"] == name)
+        return next(
+            step
+            for step in ask(store.structure.structure_of, job_id)["steps"]
+            if step["name"] == name
+        )
 
 
 def line(message, level="info", child_pk=None):
@@ -136,7 +145,7 @@ def messages(job_id, step_name="a"):
         .join(Step, Step.pk == LogLine.step_pk)
         .where(Step.job_id == job_id, Step.name == step_name)
     )
-    with store.read() as session:
+    with read() as session:
         return list(session.execute(query.order_by(LogLine.line)).scalars())
 
 
@@ -199,7 +208,7 @@ def hand_on(app, folder):
     `folder` is the app's own: one app may serve many tests, since making one takes long.
     """
     with app.app_context():
-        with store.write() as session:
+        with write() as session:
             for table in reversed(db.metadata.sorted_tables):
                 if table.name != "counters":
                     session.execute(table.delete())

@@ -16,13 +16,15 @@ from by_hand import Hand, line
 from conftest import define, make_app
 from sqlalchemy import insert, select
 
-from jobsync import lifecycle, logs, store
+from jobsync import lifecycle, store
 from jobsync.base.clock import now
 from jobsync.base.text import plain
 from jobsync.db.models import LogLine, Step
+from jobsync.db.transactions import write
 from jobsync.lifecycle import work
 from jobsync.monitor import Monitor
 from jobsync.status import LEVELS
+from jobsync.store import logs
 
 MIB = 1024 * 1024
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -109,7 +111,7 @@ class Outside:
 
 
 def append_lines(job_id, step_name, lines):
-    with store.write() as session:
+    with write() as session:
         step_pk = session.execute(
             select(Step.pk).where(Step.job_id == job_id, Step.name == step_name)
         ).scalar_one()
@@ -138,9 +140,9 @@ def still(tmp_path_factory):
 @contextmanager
 def nothing_changes(client):
     """Insist that what is done inside starts no job and changes none."""
-    before = client.hand.do(store.last_change)
+    before = client.hand.do(store.jobs.last_change)
     yield
-    assert client.hand.do(store.last_change) == before
+    assert client.hand.do(store.jobs.last_change) == before
 
 
 def ok(response, code=200):
@@ -914,7 +916,7 @@ def widen_counters():
         "failed",
         "cancelled",
     )
-    with store.write() as session:
+    with write() as session:
         session.execute(
             Step.__table__.update().values(
                 {**dict.fromkeys(columns, 999_999_999), "log_count": 10**9}
@@ -1325,7 +1327,7 @@ def test_readiness_tells_of_a_database_that_can_not_be_read(app, client, hand):
 
 
 def drop_workers():
-    with store.write() as session:
+    with write() as session:
         session.execute(store.db.text("DROP TABLE workers"))
 
 
@@ -1476,7 +1478,7 @@ def test_a_huge_download_is_streamed_while_others_are_served(quiet_server):
 
 def fill_with_lines(job_id, step_name, number, text):
     moment = now()
-    with store.write() as session:
+    with write() as session:
         step = session.execute(
             select(Step.pk, Step.log_count).where(Step.job_id == job_id, Step.name == step_name)
         ).one()

@@ -12,6 +12,7 @@ import sys
 import pytest
 from by_hand import recount
 from conftest import ROOT, define, make_app
+from helpers.ask import ask
 
 from benchmarks import _bare, _page, _report, large_jobs, painted, storm, viewers
 from benchmarks._fill import fill_job, fill_jobs
@@ -30,7 +31,8 @@ from benchmarks._report import (
 from benchmarks._server import Server
 from benchmarks._socket import Socket
 from benchmarks._wire import frame_at
-from jobsync import listing, store
+from jobsync import store
+from jobsync.store import listing
 
 
 @pytest.mark.parametrize(
@@ -114,15 +116,15 @@ def test_a_filled_store_is_one_that_jobsync_could_have_written(tmp_path):
         fill_job("filled", 12)
         fill_jobs(30)
         assert recount("filled") == 1
-        structure = store.structure("filled")
+        structure = ask(store.structure.structure_of, "filled")
         assert (structure["steps"][0]["log_count"], structure["steps"][0]["child_count"]) == (
             12,
             12,
         )
         assert listing.jobs(limit=200)["total"] == 31
         assert (
-            len(store.jobs_changed_since(0)) == 31
-            and store.last_change() == store.jobs_changed_since(0)[-1].change
+            len(ask(store.jobs.changed_since, 0)) == 31
+            and ask(store.jobs.last_change) == ask(store.jobs.changed_since, 0)[-1].change
         )
 
 

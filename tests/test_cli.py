@@ -19,13 +19,14 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, define, make_app, wait_for
+from helpers.ask import ask
 from rich.console import Console
 from rich.live import Live
 from sqlalchemy import func, update
 from sqlalchemy import select as select_rows
 from sqlalchemy.exc import OperationalError
 
-from jobsync import lifecycle, listing, store
+from jobsync import lifecycle, store
 from jobsync.base import server_address
 from jobsync.base.clock import iso, now
 from jobsync.base.errors import StoreBusy
@@ -34,6 +35,7 @@ from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step, Worker
+from jobsync.db.transactions import write
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
 from jobsync.lifecycle import moves, work
@@ -46,6 +48,7 @@ from jobsync.status import (
     derive_job,
     derive_step,
 )
+from jobsync.store import listing
 
 TWO_STEPS = """
 id = "two_steps"
@@ -142,7 +145,7 @@ class Engine(threading.Thread):
             work.register_worker("engine", os.getpid())
         while not self._stop_now.is_set():
             with self._app.app_context(), suppress(StoreBusy):  # the monitor too comes again then
-                for job in store.unfinished_jobs():
+                for job in ask(store.jobs.unfinished):
                     moves.advance(job.id)
                 tasks = work.claim("engine", lambda step_pk: 1)
                 if tasks:
@@ -180,13 +183,13 @@ def engine(app):
 def finished(app, job_id):
     """Have a job run to its end."""
     with engine(app):
-        wait_for(lambda: read_store(app, store.job, job_id)["status"] in TERMINAL)
+        wait_for(lambda: read_store(app, store.jobs.get, job_id)["status"] in TERMINAL)
     return job_id
 
 
 def end_ago(app, job_id, days):
     """Put the end of a job back by some days."""
-    with app.app_context(), store.write() as session:
+    with app.app_context(), write() as session:
         session.execute(
             update(Job).where(Job.id == job_id).values(finished_at=now() - days * 24 * 3600 * 1000)
         )
@@ -206,7 +209,7 @@ def test_it_prints_the_id_of_the_new_job_and_nothing_else(app, flask):
     result = flask("jobs", "run", "two_steps", "-p", "lines=7", "-p", "note=a=b")
     assert re.fullmatch("[0-9a-f]{12}\n", result.stdout)
     assert result.stderr == ""
-    job = read_store(app, store.job, result.stdout.strip())
+    job = read_store(app, store.jobs.get, result.stdout.strip())
     assert (job["definition"], job["source"], job["status"]) == ("two_steps", "cli", "pending")
     assert job["params"] == {"lines": 7, "failure_rate": 0, "note": "a=b"}
 
@@ -220,7 +223,7 @@ def test_it_prints_the_new_job_as_json(flask):
 def test_a_path_is_relative_to_the_folder_of_the_caller(app, started, tmp_path, monkeypatch):
     (tmp_path / "here" / "project").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
-    job = read_store(app, store.job, started("look", "-p", "folder=project"))
+    job = read_store(app, store.jobs.get, started("look", "-p", "folder=project"))
     assert job["params"]["folder"] == str(tmp_path / "here" / "project")
 
 
@@ -272,7 +275,7 @@ def test_it_follows_a_job_line_by_line_and_exits_0_when_it_completed(app, flask)
         result = flask("jobs", "run", "two_steps", "--wait")
     assert result.exit_code == 0, result.stderr
     job_id, *lines = result.stdout.splitlines()
-    assert read_store(app, store.job, job_id)["status"] == "completed"
+    assert read_store(app, store.jobs.get, job_id)["status"] == "completed"
     told = [line.partition(" ")[2] for line in lines]
     assert all(
         re.match(r"\d\d:\d\d:\d\d ", line) for line in lines if "first" in line or "second" in line
@@ -442,7 +445,7 @@ def test_following_never_shows_an_older_revision_and_ends_with_the_last(app, sta
     screen = FakeScreen()
     with engine(app), app.app_context():
         Follower(job_id, screen).run()
-        assert screen.structures[-1] == store.structure(job_id)
+        assert screen.structures[-1] == ask(store.structure.structure_of, job_id)
     revisions = [structure["revision"] for structure in screen.structures]
     assert revisions == sorted(revisions)
     assert [line["level"] for line in screen.trouble[-1]] and len(screen.trouble[-1]) <= 5
@@ -453,7 +456,7 @@ def test_following_survives_a_database_that_is_locked_for_a_moment(app, started,
     job_id = started("two_steps")
     read_store(app, lifecycle.cancel, job_id)
     answers = [OperationalError("SELECT", {}, sqlite3.OperationalError("database is locked"))]
-    structure = store.structure
+    structure = store.structure.structure_of
 
     def locked_at_first(asked):
         if answers:
@@ -470,7 +473,7 @@ def test_a_job_that_is_deleted_while_it_is_followed_is_one_line(app, flask, star
     job_id = finished(app, started("two_steps", "-p", "failure_rate=1"))
 
     def retried_then_deleted():
-        wait_for(lambda: read_store(app, store.job, job_id)["status"] == "pending")
+        wait_for(lambda: read_store(app, store.jobs.get, job_id)["status"] == "pending")
         read_store(app, lifecycle.cancel, job_id)
         read_store(app, lifecycle.delete, job_id)
 
@@ -491,7 +494,7 @@ def test_the_list_in_a_pipe_has_tabs_and_the_newest_first(app, flask, started):
     first = finished(app, started("two_steps"))
     second = started("slow")
     rows = [line.split("\t") for line in flask("jobs", "list").stdout.splitlines()]
-    job = read_store(app, store.job, first)
+    job = read_store(app, store.jobs.get, first)
     assert rows[0][:3] == [second, "pending", "slow"] and rows[0][4:] == ["", "slow"]
     assert rows[1] == [
         first,
@@ -538,8 +541,8 @@ def test_it_shows_a_job_with_its_steps_and_result(app, flask, started):
     ):
         assert text in shown
     assert json.loads(flask("jobs", "show", job_id, "--json").stdout) == {
-        **read_store(app, store.job, job_id),
-        "steps": read_store(app, store.structure, job_id)["steps"],
+        **read_store(app, store.jobs.get, job_id),
+        "steps": read_store(app, store.structure.structure_of, job_id)["steps"],
     }
 
 
@@ -552,7 +555,7 @@ def test_an_unknown_job_is_one_line(flask):
 @pytest.mark.parametrize("status", ["completed", "failed"])
 def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
     job_id = started("two_steps", "-p", "note=\x1b[31mred\x9b31m\nnext")
-    with app.app_context(), store.write() as session:
+    with app.app_context(), write() as session:
         evil = {
             "name": "\x1b]0;title\x07",
             "error": "\x1b[2J",
@@ -606,7 +609,7 @@ def test_logs_prints_the_lines_of_a_step_from_a_level_up(app, flask, started):
     lines = flask("jobs", "logs", job_id, "first").stdout.splitlines()
     assert len(lines) == 2400
     assert re.fullmatch(r"\S+Z (info|warning|error) worker \d/2 · line 1 of 1200 .*", lines[0])
-    levels = read_store(app, store.structure, job_id)["steps"][0]["levels"]
+    levels = read_store(app, store.structure.structure_of, job_id)["steps"][0]["levels"]
     assert (
         len(flask("jobs", "logs", job_id, "first", "--level", "warning").stdout.splitlines())
         == levels["warning"] + levels["error"]
@@ -627,7 +630,7 @@ def test_logs_follows_a_step_until_it_has_ended(app, flask, started):
 def test_it_cancels_a_job_once(app, flask, started):
     job_id = started("slow")
     assert flask("jobs", "cancel", job_id).stdout == f"{job_id} is cancelled.\n"
-    assert read_store(app, store.job, job_id)["status"] == "cancelled"
+    assert read_store(app, store.jobs.get, job_id)["status"] == "cancelled"
     assert only_errors(flask("jobs", "cancel", job_id)) == ["Error: The job is already cancelled."]
 
 
@@ -641,13 +644,13 @@ def test_it_retries_a_job_and_follows_it(app, flask, started):
         result = flask("jobs", "retry", job_id, "--wait")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[0] == job_id
-    assert read_store(app, store.job, job_id)["status"] == "completed"
+    assert read_store(app, store.jobs.get, job_id)["status"] == "completed"
 
 
 def test_a_rerun_is_a_new_job_with_the_old_parameters_but_those_given(app, flask, started):
     old = started("two_steps", "-p", "lines=9", "-p", "note=mine")
     result = flask("jobs", "rerun", old, "-p", "lines=5")
-    job = read_store(app, store.job, result.stdout.strip())
+    job = read_store(app, store.jobs.get, result.stdout.strip())
     assert (job["rerun_of"], job["source"]) == (old, "cli")
     assert job["params"] == {"lines": 5, "failure_rate": 0, "note": "mine"}
     assert only_errors(flask("jobs", "rerun", old, "-p", "lines=x")) == [
@@ -969,7 +972,7 @@ def test_ctrl_c_ends_the_following_and_not_the_job(app, tmp_path):
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert f"flask jobs cancel {job_id}" in err and "Traceback" not in err
-    assert read_store(app, store.job, job_id)["status"] == "pending"
+    assert read_store(app, store.jobs.get, job_id)["status"] == "pending"
 
 
 def test_a_job_is_followed_live_on_a_terminal_and_its_report_shown(shared_server, tmp_path):
@@ -1210,9 +1213,9 @@ def test_seeding_gives_a_job_for_each_way_to_end_and_a_long_one_that_waits(seede
 
 def test_the_seeded_jobs_keep_the_invariants_and_their_counts(seeded_app):
     for job_id in seeded_app.seeded[:-1]:
-        job = read_store(seeded_app, store.job, job_id)
+        job = read_store(seeded_app, store.jobs.get, job_id)
         steps = rows_of(seeded_app, Step, Step.job_id == job_id)
-        facts = read_store(seeded_app, store.step_facts, job_id)
+        facts = read_store(seeded_app, store.steps.facts, job_id)
         assert all(step.status in TERMINAL and step.worker_id is None for step in steps)
         ends = (
             {derive_job(RUNNING, facts.values())} if job["status"] != "cancelled" else {"cancelled"}
@@ -1239,7 +1242,7 @@ def test_the_seeded_jobs_keep_the_invariants_and_their_counts(seeded_app):
 def test_the_steps_of_the_seeded_jobs_ended_as_the_rules_say(seeded_app):
     """Take each step back to before its end: the rules must end it in the same way."""
     for job_id in seeded_app.seeded[:-1]:
-        facts = read_store(seeded_app, store.step_facts, job_id)
+        facts = read_store(seeded_app, store.steps.facts, job_id)
         for step in facts.values():
             before = {"completed": RUNNING, "failed": RUNNING, "skipped": "pending"}.get(
                 step.status
@@ -1310,15 +1313,15 @@ def test_workers_at_work_leave_the_seeded_history_alone(app, flask):
     with engine(app):
         result = flask("seed")
         *history, long_job = [line.split()[:2] for line in result.stdout.splitlines()]
-        wait_for(lambda: read_store(app, store.job, long_job[0])["status"] == "running")
+        wait_for(lambda: read_store(app, store.jobs.get, long_job[0])["status"] == "running")
         read_store(app, lifecycle.cancel, long_job[0])
     for job_id, status in history:
-        assert read_store(app, store.job, job_id)["status"] == status
+        assert read_store(app, store.jobs.get, job_id)["status"] == status
     assert {worker.id for worker in rows_of(app, Worker)} == {"engine"}
 
 
 def test_the_real_long_job_runs_for_a_minute_or_so(seeded_app):
-    job = read_store(seeded_app, store.job, seeded_app.seeded[-1])
+    job = read_store(seeded_app, store.jobs.get, seeded_app.seeded[-1])
     workers, lines, delay = (job["params"][name] for name in ("workers", "lines", "delay_ms"))
     # four steps' worth of lines, one after the other
     at_most_side_by_side = lines * 4 * delay / 1000

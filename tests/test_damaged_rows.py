@@ -10,10 +10,11 @@ import pytest
 from by_hand import hand_on, line
 from sqlalchemy import JSON, Boolean, Integer, make_url
 
-from jobsync import lifecycle, store
+from jobsync import lifecycle
 from jobsync.db import damage
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
+from jobsync.db.transactions import write
 from jobsync.web import parts
 
 # As SQLite writes them: numbers that no count or time has, bytes, text that is no UTF-8 or means
@@ -272,7 +273,7 @@ def test_a_job_is_listed_whatever_has_become_of_its_definition(
     if CHANGES[change] is not None:
         hand_text = f'id = "d"\n{CHANGES[change]}\n[step.a]\ntype = "by_hand"'
         (folder / "definitions" / "d.toml").write_text(hand_text)
-    with store.write():
+    with write():
         pass
     assert f'data-job-id="{job_id}"' in get(client, "/").text
     get(client, f"/jobs/{job_id}")

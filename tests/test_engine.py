@@ -16,15 +16,17 @@ from pathlib import Path
 import pytest
 from by_hand import messages, recount
 from conftest import ROOT, Server, make_app, wait_for
+from helpers.ask import ask
 from sqlalchemy import func, select
 
 from jobsync import store
 from jobsync.base import processes
 from jobsync.db.models import Child, LogLine, Step
+from jobsync.db.transactions import read
 from jobsync.engine import embedded
-from jobsync.heartbeats import Heartbeats
 from jobsync.lifecycle import work
 from jobsync.steps.command.process import GRACE
+from jobsync.store.workers import Heartbeats
 
 PROMPTLY = 5.0  # seconds within which a killed worker's work is somebody else's or has failed
 STOP = 3.0  # seconds within which a stop has ended everything
@@ -580,7 +582,7 @@ def test_a_child_s_lines_are_stored_before_its_end_is(running, inside):
     job_id = running.submit("busy", delay=3)
     seen = 0
     with inside.app_context():
-        step = store.step_row(job_id, "a")
+        step = ask(store.steps.get, job_id, "a")
         query = (
             select(Child.pk, Child.input, func.count(LogLine.line))
             .outerjoin(LogLine, (LogLine.step_pk == Child.step_pk) & (LogLine.child_pk == Child.pk))
@@ -588,7 +590,7 @@ def test_a_child_s_lines_are_stored_before_its_end_is(running, inside):
             .group_by(Child.pk)
         )
         while seen < 300 and running.structure(job_id)["status"] in ("pending", "running"):
-            with store.read() as session:
+            with read() as session:
                 for _, unit, number in session.execute(query):
                     seen += 1
                     assert number >= unit["lines"]
@@ -623,12 +625,12 @@ def test_after_a_busy_run_all_counters_are_what_the_rows_say(running, inside):
             statuses |= {
                 child["status"]
                 for step in ("a", "b", "c")
-                for child in store.children(job_id, step, limit=1000)["items"]
+                for child in ask(store.children.page, job_id, step, limit=1000)["items"]
             }
             said += messages(job_id)
         assert statuses == {"completed", "failed", "cancelled"}
         assert any("will be tried again" in message for message in said)
-        assert not store.is_work_waiting()
+        assert not ask(store.steps.is_work_waiting)
 
 
 def test_short_jobs_do_not_wait_for_long_ones(running):
@@ -701,10 +703,10 @@ def test_a_stop_in_the_middle_of_work_ends_everything_within_3_s_and_the_next_st
     assert_nothing_is_left(fresh, sessions)
     assert "Traceback" not in fresh.log.read_text()
     with make_app(fresh.folder).app_context():
-        assert [child["status"] for child in store.children(stubborn, "sleep")["items"]] == [
-            "pending"
-        ]
-        with store.read() as session:
+        assert [
+            child["status"] for child in ask(store.children.page, stubborn, "sleep")["items"]
+        ] == ["pending"]
+        with read() as session:
             assert session.execute(select(func.sum(Step.running))).scalar() == 0
     fresh.start()
     wait_for(lambda: len(pids_in(tmp_path / "pids")) == 2, 30, "the script's second start")

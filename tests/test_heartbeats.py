@@ -3,8 +3,8 @@
 import pytest
 
 from jobsync.base import clock
-from jobsync.heartbeats import STALE, Heartbeats
 from jobsync.lifecycle import work
+from jobsync.store.workers import STALE, Heartbeats
 
 HOUR = 3_600_000  # ms
 

@@ -10,6 +10,7 @@ import pytest
 import requests
 from by_hand import recount, statements
 from conftest import Server, make_app
+from helpers.ask import ask
 from sqlalchemy import event, text, update
 
 from jobsync import lifecycle, store
@@ -17,6 +18,7 @@ from jobsync.api.structure import Cache
 from jobsync.base import loop
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Step
+from jobsync.db.transactions import execute_long, write
 from jobsync.lifecycle import moves, rows, work
 
 SHAPES = {
@@ -57,7 +59,7 @@ def fail_a_step(hand, job_id):
 
 def fail_all_that_run(hand, job_id):
     hand.advance(job_id)
-    with store.write() as session:
+    with write() as session:
         session.execute(
             update(Step)
             .where(Step.job_id == job_id, Step.status == "running")
@@ -79,7 +81,7 @@ CALLS = {
     "a step fails": (fail_a_step, advance),
     "all that run fail": (fail_all_that_run, advance),
     "delete": (cancel_it, lambda hand, job_id: lifecycle.delete(job_id)),
-    "structure": (begin_first, lambda hand, job_id: store.structure(job_id)),
+    "structure": (begin_first, lambda hand, job_id: ask(store.structure.structure_of, job_id)),
 }
 
 
@@ -122,10 +124,10 @@ def test_more_rows_than_a_batch_are_all_moved_and_told_of_as_moved(hand, monkeyp
     hand.plan(job_id, 0)
     assert set(hand.statuses(job_id).values()) == {"completed", "running"}
     recount(job_id)
-    revision = store.job_head(job_id).revision
+    revision = ask(store.jobs.head, job_id).revision
     assert {
         step.status_revision
-        for step in store.steps_changed_since(job_id, 0)
+        for step in ask(store.steps.changed_since, job_id, 0)
         if step.status == "running"
     } == {revision}
 
@@ -158,7 +160,7 @@ def revisions_watched():
 
     def look(session):
         for job in session.execute(text("SELECT id, status, revision FROM jobs")).all():
-            facts = (job.status, store.step_facts(job.id))
+            facts = (job.status, ask(store.steps.facts, job.id))
             if job.id in known and known[job.id][0] == job.revision:
                 assert known[job.id][1] == facts
             known[job.id] = (job.revision, facts)
@@ -199,7 +201,7 @@ def test_all_that_anything_follows_from_makes_the_revision_grow(hand):
 
 def test_a_job_that_changes_between_the_look_and_the_lock_is_looked_at_again(hand, monkeypatch):
     job_id = hand.submit("[step.a]\n[step.b]\ndepends = 'a'")
-    real = store.write
+    real = write
 
     def write_late(*arguments):
         monkeypatch.setattr(moves, "write", real)
@@ -208,7 +210,7 @@ def test_a_job_that_changes_between_the_look_and_the_lock_is_looked_at_again(han
 
     monkeypatch.setattr(moves, "write", write_late)
     assert not moves.advance(job_id)
-    assert store.job_head(job_id).status == "cancelled"
+    assert ask(store.jobs.head, job_id).status == "cancelled"
     assert set(hand.statuses(job_id).values()) == {"cancelled"}
     recount(job_id)
 
@@ -249,9 +251,9 @@ def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_
     calls.clear()
     lifecycle.cancel(job_id)
     assert [statement.split()[0] for statement in calls] == ["UPDATE", "COMMIT"]
-    with pytest.raises(db.exc.OperationalError), store.write() as session:
-        store.execute_long(session, text("UPDATE nothing SET a = 1"))
-    with store.write() as session:  # the way is free again
+    with pytest.raises(db.exc.OperationalError), write() as session:
+        execute_long(session, text("UPDATE nothing SET a = 1"))
+    with write() as session:  # the way is free again
         rows.touch(session, job_id)
     recount(job_id)
 
@@ -259,7 +261,7 @@ def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_
 def test_a_structure_made_while_others_run_is_not_taken_for_fresh_after_their_changes(
     hand, monkeypatch
 ):
-    job_id, cache, real = hand.begin(), Cache(), store.structure
+    job_id, cache, real = hand.begin(), Cache(), store.structure.structure_of
 
     def structure_then_change(job_id):
         found = real(job_id)
@@ -271,11 +273,11 @@ def test_a_structure_made_while_others_run_is_not_taken_for_fresh_after_their_ch
     monkeypatch.setattr(store, "structure", structure_then_change)
     first, _ = cache.get(job_id)
     second, body = cache.get(job_id)
-    assert second == store.job_head(job_id).revision > first and b'"cancelled"' in body
+    assert second == ask(store.jobs.head, job_id).revision > first and b'"cancelled"' in body
 
 
 def test_a_structure_that_many_ask_for_at_once_is_made_once(hand, monkeypatch):
-    job_id, cache, real, made = hand.begin(), Cache(), store.structure, []
+    job_id, cache, real, made = hand.begin(), Cache(), store.structure.structure_of, []
     barrier = threading.Barrier(5)
 
     def slow_structure(job_id):
@@ -313,7 +315,7 @@ def test_others_are_served_while_100_000_children_are_cancelled_and_retried(tmp_
     )
     with app.app_context():
         job_id = lifecycle.submit(app.extensions["jobsync.definitions"].find("wide"), {}, "api")
-        with store.write() as session:
+        with write() as session:
             session.execute(text(FILL))
             session.execute(
                 update(Step).values(

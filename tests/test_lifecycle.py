@@ -6,12 +6,14 @@ import time
 
 import pytest
 from by_hand import line, messages, recount
+from helpers.ask import ask
 from sqlalchemy import func, select, update
 
-from jobsync import lifecycle, listing, store
+from jobsync import lifecycle, store
 from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
+from jobsync.db.transactions import write
 from jobsync.lifecycle import moves, rows, work
 from jobsync.status import (
     CHILD_STATUSES,
@@ -21,6 +23,7 @@ from jobsync.status import (
     TRANSITIONS,
     allowed,
 )
+from jobsync.store import listing
 
 CHAIN = """
 [step.a]
@@ -32,7 +35,7 @@ depends = "b"
 
 
 def job_of(job_id):
-    return store.job(job_id)
+    return ask(store.jobs.get, job_id)
 
 
 # Submitting
@@ -259,13 +262,13 @@ def test_each_action_is_possible_in_its_statuses_alone_and_a_refusal_changes_not
     }
     for action, statuses in possible.items():
         job_id = end_in(hand, status)
-        before = store.structure(job_id)
+        before = ask(store.structure.structure_of, job_id)
         if status in statuses:
             action(job_id)
         else:
             with pytest.raises(WrongState, match=status):
                 action(job_id)
-            assert store.structure(job_id) == before
+            assert ask(store.structure.structure_of, job_id) == before
 
 
 # Running out of time
@@ -282,9 +285,9 @@ def test_a_job_that_is_out_of_time_is_stopped_as_by_a_cancel_but_fails_with_the_
 
 def test_timing_out_a_job_that_has_ended_or_is_gone_does_nothing(hand):
     job_id = end_in(hand, "completed")
-    before = store.structure(job_id)
+    before = ask(store.structure.structure_of, job_id)
     lifecycle.time_out(job_id, "too late")
-    assert store.structure(job_id) == before
+    assert ask(store.structure.structure_of, job_id) == before
     lifecycle.delete(job_id)
     lifecycle.time_out(job_id, "too late")
 
@@ -406,7 +409,7 @@ def test_a_rerun_is_a_new_job_with_the_old_parameters_where_no_new_ones_are_give
         "web",
     )
     assert job_of(first)["params"] == {"n": 3, "m": 1}
-    assert store.reruns_of(first) == [second]
+    assert ask(store.jobs.reruns_of, first) == [second]
 
 
 def test_a_rerun_of_an_unknown_job_or_with_bad_parameters_stores_nothing(hand):
@@ -432,7 +435,7 @@ def test_a_deleted_job_is_gone_at_once_and_its_rows_bit_by_bit(hand, monkeypatch
     lifecycle.cancel(job_id)
     lifecycle.delete(job_id)
     with pytest.raises(NotFound):
-        store.structure(job_id)
+        ask(store.structure.structure_of, job_id)
     rounds = 0
     while lifecycle.clear_deleted():
         rounds += 1
@@ -502,11 +505,11 @@ def test_every_transition_that_is_not_allowed_raises_and_writes_nothing(hand, ki
     refused = [(old, new) for old in statuses for new in statuses if not allowed(kind, old, new)]
     assert len(refused) > len(statuses)
     for old, new in refused:
-        with store.write() as session:
+        with write() as session:
             session.execute(update(model).values(status=old))
         with (
             pytest.raises(ValueError, match=f"a {kind} never goes from {old} to {new}"),
-            store.write() as session,
+            write() as session,
         ):
             move(session, keys[kind], old, new)
         assert db.session.execute(select(model.status)).scalar_one() == old
@@ -519,9 +522,9 @@ def test_a_step_is_moved_on_by_ways_alone_whose_every_move_is_allowed(hand):
     for way in ways:
         if all(old == new or allowed("step", old, new) for old, new in itertools.pairwise(way)):
             continue
-        with store.write() as session:
+        with write() as session:
             session.execute(update(Step).values(status=way[0]))
-        with pytest.raises(ValueError, match="a step never goes from"), store.write() as session:
+        with pytest.raises(ValueError, match="a step never goes from"), write() as session:
             rows.move_steps(session, [rows.StepMove(step_pk, way, "done")], 9)
         assert db.session.execute(select(Step.status)).scalar_one() == way[0]
 
@@ -531,7 +534,7 @@ def test_a_move_from_a_status_that_it_is_not_in_any_more_changes_nothing(hand, k
     job_id = hand.begin()
     step_pk, child_pk = db.session.execute(select(Child.step_pk, Child.pk)).one()
     lifecycle.cancel(job_id)
-    with store.write() as session:
+    with write() as session:
         moved = {
             "job": lambda: rows.move_job(session, job_id, "running", "completed"),
             "step": lambda: (
@@ -621,7 +624,7 @@ def test_retry_delete_and_rerun_at_once_leave_a_whole_job_or_none(hand):
             lambda job_id: lifecycle.rerun(job_id, definition, {}, "api"),
         )
         at_once(hand.app, *[lambda call=call, job_id=job_id: call(job_id) for call in calls])
-        head = store.job_head(job_id)
+        head = ask(store.jobs.head, job_id)
         assert head is None or head.status == "pending"
         recount()
 
@@ -653,7 +656,7 @@ def test_a_writer_gives_up_with_one_clear_line_when_the_lock_is_not_given_free(h
     holding.wait(10)
     started = time.monotonic()
     try:
-        with pytest.raises(StoreBusy, match="locked"), store.write(patience=0.2):
+        with pytest.raises(StoreBusy, match="locked"), write(patience=0.2):
             pass
         assert time.monotonic() - started < 2
         assert job_of(job_id)["status"] == "running"  # readers read on
@@ -665,13 +668,13 @@ def test_a_writer_gives_up_with_one_clear_line_when_the_lock_is_not_given_free(h
 
 def test_a_transaction_that_breaks_leaves_nothing_of_itself(hand):
     job_id = hand.begin()
-    before = store.structure(job_id)
-    with pytest.raises(ZeroDivisionError), store.write() as session:
+    before = ask(store.structure.structure_of, job_id)
+    with pytest.raises(ZeroDivisionError), write() as session:
         rows.touch(session, job_id)
         rows.cancel_children(session, select(Step.pk))
         raise ZeroDivisionError
-    assert store.structure(job_id) == before
-    with store.write() as session:  # and the way is free for the next one
+    assert ask(store.structure.structure_of, job_id) == before
+    with write() as session:  # and the way is free for the next one
         rows.touch(session, job_id)
 
 
@@ -680,7 +683,7 @@ def test_what_happens_in_one_transaction_happens_at_one_time(hand, monkeypatch):
     monkeypatch.setattr("jobsync.base.clock.time.time_ns", lambda: next(ticks) * 1_000_000)
     job_id = hand.submit("[step.a]\n[step.b]")
     hand.run_out(job_id)
-    job, steps = store.job(job_id), store.structure(job_id)["steps"]
+    job, steps = ask(store.jobs.get, job_id), ask(store.structure.structure_of, job_id)["steps"]
     assert job["created_at"] < job["started_at"] == steps[0]["started_at"] == steps[1]["started_at"]
     assert job["finished_at"] == job["updated_at"] == max(step["finished_at"] for step in steps)
 
@@ -697,7 +700,7 @@ def result_of(hand, results):
             else:
                 work.finish_plan(task)
         hand.advance(job_id)
-    return store.job(job_id)["result"]
+    return ask(store.jobs.get, job_id)["result"]
 
 
 @pytest.mark.parametrize("own", [3, None, [], {"x": 1}, {"a": {"n": 1}}], ids=repr)

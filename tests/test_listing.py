@@ -9,12 +9,15 @@ import pytest
 from conftest import make_app
 from sqlalchemy import event, select, text, update
 
-from jobsync import lifecycle, listing, store
+from jobsync import lifecycle
 from jobsync.base.clock import DAY, midnight
 from jobsync.base.errors import BadInput
 from jobsync.db.extensions import db, socketio
 from jobsync.db.models import Job, JobWords, Step
-from jobsync.listing import Run, Wanted
+from jobsync.db.transactions import write
+from jobsync.store import listing
+from jobsync.store.answers import cursor_of
+from jobsync.store.listing import Run, Wanted
 
 MANY = 100_000
 # instructions of SQLite's for each row that a statement may look at: going by an index takes about
@@ -23,7 +26,7 @@ MOST = 30
 
 
 def create_at(job_id, moment):
-    with store.write() as session:
+    with write() as session:
         session.execute(update(Job).where(Job.id == job_id).values(created_at=moment))
 
 
@@ -64,7 +67,7 @@ def test_jobs_of_one_moment_come_each_once_last_stored_first(hand):
 def test_a_cursor_of_another_list_is_refused(hand):
     hand.submit()
     with pytest.raises(BadInput):
-        listing.jobs(cursor=store.cursor_of(5))
+        listing.jobs(cursor=cursor_of(5))
 
 
 # Words
@@ -189,7 +192,7 @@ def test_the_last_runs_of_definitions_are_told_oldest_first_and_not_more_than_so
     jobs = [hand.submit() for _ in range(5)]
     for place, job_id in enumerate(jobs):
         hand.run_out(job_id, "fail" if place == 3 else "complete")
-        with store.write() as session:
+        with write() as session:
             session.execute(
                 update(Job)
                 .where(Job.id == job_id)
@@ -219,7 +222,7 @@ def test_what_was_usual_is_of_the_runs_before_by_time(hand):
     before, job_id, after = (hand.submit() for _ in range(3))
     for place, run in enumerate((after, before)):
         hand.run_out(run)
-        with store.write() as session:
+        with write() as session:
             session.execute(
                 update(Step).where(Step.job_id == run).values(started_at=0, finished_at=100 + place)
             )
@@ -249,7 +252,7 @@ def many(tmp_path_factory):
     """An app with many jobs, half of them of one and the same moment."""
     app = make_app(tmp_path_factory.mktemp("many"))
     with app.app_context():
-        with store.write() as session:
+        with write() as session:
             session.execute(text(JOBS), {"number": MANY})
             session.execute(text(WORDS))
         yield app
@@ -292,7 +295,7 @@ ASKED = [
 def test_no_statement_of_a_list_goes_through_many_of_100_000_jobs(many, asked, monkeypatch):
     pauses = []
     monkeypatch.setattr(socketio, "sleep", pauses.append)
-    deep = store.cursor_of(5000, MANY // 2)
+    deep = cursor_of(5000, MANY // 2)
     with instructions() as counted:
         first, later = (listing.jobs(**asked, cursor=cursor) for cursor in (None, deep))
         listing.counts(Wanted(**{**asked, "status": ()}))
@@ -309,9 +312,9 @@ def test_a_page_of_100_000_jobs_costs_the_same_at_any_depth(many):
     costs = []
     for cursor in (
         None,
-        store.cursor_of(5000, MANY - 100),
-        store.cursor_of(5000, 200),
-        store.cursor_of(400, 400),
+        cursor_of(5000, MANY - 100),
+        cursor_of(5000, 200),
+        cursor_of(400, 400),
     ):
         with instructions() as counted:
             assert len(listing.find(Wanted(status=("completed", "failed")), 50, cursor)[0]) == 50

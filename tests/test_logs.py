@@ -8,15 +8,18 @@ import time
 import pytest
 from by_hand import line, messages, recount, statements
 from conftest import make_app
+from helpers.ask import ask
 from sqlalchemy import select
 
-from jobsync import logs, store
+from jobsync import store
 from jobsync.base.errors import NotFound
 from jobsync.db.extensions import db
 from jobsync.db.models import Step
 from jobsync.lifecycle import work
-from jobsync.logs import PIECE, lines_of
 from jobsync.status import LEVELS
+from jobsync.store import logs
+from jobsync.store.answers import ANSWER_BYTES
+from jobsync.store.logs import PIECE, lines_of
 
 LIMIT = 60
 
@@ -253,13 +256,13 @@ def test_a_page_of_long_lines_ends_early_and_says_where_to_go_on(long_lines, ask
     found, place, pages = [], {"after": 0} if forward else {}, 0
     while place is not None:
         got = page(long_lines, limit=5000, **asked, **place)
-        assert 0 < len(json.dumps(got["items"])) <= store.ANSWER_BYTES + 200_000
+        assert 0 < len(json.dumps(got["items"])) <= ANSWER_BYTES + 200_000
         assert (got["total"], got["log_count"]) == (len(wanted), 50)
         found = found + numbers(got) if forward else numbers(got) + found
         place, pages = got.get("next"), pages + 1
         assert place in (None, {"after": found[-1]}, {"before": found[0]})
     assert found == wanted
-    assert (pages > 1) == (len(wanted) * 180_000 > store.ANSWER_BYTES)
+    assert (pages > 1) == (len(wanted) * 180_000 > ANSWER_BYTES)
 
 
 def test_one_line_is_a_page_however_little_room_there_is(long_lines):
@@ -278,7 +281,7 @@ def test_the_last_lines_of_a_child_are_found_among_others_long_ones(hand, write,
             *[line("theirs")] * 20,
         ],
     )
-    step = store.step_row(write.job_id, "a")
+    step = ask(store.steps.get, write.job_id, "a")
     found = logs.last_lines_of("a", step.pk, step.log_count, mine, 2**60, 3)
     assert [item["message"] for item in found] == ["mine 1", "mine 2", "mine 3"]
 
@@ -449,7 +452,7 @@ def test_counting_what_matches_is_given_up_when_it_takes_too_long(mixed, monkeyp
 
 def test_lines_that_come_while_a_page_is_made_are_of_a_later_one(write):
     write("x1", "x2", "x3")
-    step = store.step_row(write.job_id, "a")
+    step = ask(store.steps.get, write.job_id, "a")
     search = logs.Search(step.pk, step.log_count, 0, "x")
     write("x4")
     assert (

@@ -6,12 +6,14 @@ import threading
 import pytest
 from by_hand import line, recount, statements
 from conftest import wait_for
+from helpers.ask import ask
 from sqlalchemy import insert, update
 
 from jobsync import lifecycle, monitor, store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Step
+from jobsync.db.transactions import write
 from jobsync.lifecycle import work
 from jobsync.live import broadcast
 from jobsync.monitor import GROWTH, HEARTBEAT, LOOK, MEMORY, SWEEP, Monitor
@@ -112,7 +114,7 @@ def write_lines(task, number=1):
 def test_a_tick_moves_a_job_on_and_tells_it_with_the_revision_in_the_store(stage):
     job_id = stage.hand.submit('[step.a]\n[step.b]\ndepends = "a"')
     messages = stage.tick()
-    revision = store.structure(job_id)["revision"]
+    revision = ask(store.structure.structure_of, job_id)["revision"]
     assert stage.hand.statuses(job_id) == {"a": "running", "b": "pending"}
     assert stage.to_job(job_id, messages) == [
         {
@@ -190,7 +192,7 @@ def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and
         next(happenings, lambda: None)()
 
     lifecycle.cancel(job_id)
-    statuses[store.job_head(job_id).revision] = "cancelled"
+    statuses[ask(store.jobs.head, job_id).revision] = "cancelled"
     monkeypatch.setattr(monitor.socketio, "sleep", others)
     told = stage.to_job(job_id, stage.tick())
     revisions = [message["revision"] for message in told]
@@ -275,7 +277,7 @@ def test_growth_is_told_at_once_then_once_a_second_and_the_last_always(stage):
     for _ in range(12):
         end += stage.steps(job_id, stage.tick(0.1))
     assert end == [("a", "running", True)]
-    assert store.structure(job_id)["steps"][0]["log_count"] == 26
+    assert ask(store.structure.structure_of, job_id)["steps"][0]["log_count"] == 26
 
 
 def test_growth_of_each_job_is_coalesced_by_itself(stage):
@@ -323,7 +325,7 @@ def test_a_message_of_growth_carries_the_revision_of_the_moment_it_is_sent(stage
     assert stage.tick(0.2) == []
     write_lines(task)
     (message,) = stage.to_job(job_id, stage.tick(GROWTH))
-    assert message["revision"] == store.structure(job_id)["revision"]
+    assert message["revision"] == ask(store.structure.structure_of, job_id)["revision"]
 
 
 def test_a_change_of_status_does_not_wait_for_growth_and_takes_it_along(stage):
@@ -384,7 +386,7 @@ def test_a_watched_room_hears_something_every_two_seconds_and_at_rest_it_is_the_
     assert gaps(stage, broadcast.room_of(job_id), 20) <= 2
     stage.recorder.take()
     (message,) = stage.to_job(job_id, stage.tick(HEARTBEAT))
-    revision = store.structure(job_id)["revision"]
+    revision = ask(store.structure.structure_of, job_id)["revision"]
     assert message == {
         "context": "job",
         "job_id": job_id,
@@ -413,7 +415,7 @@ def test_the_feed_is_hinted_at_with_the_job_that_changed_last(stage):
     stage.recorder.take()
     (message,) = stage.to_feed(stage.tick(HEARTBEAT))
     assert (message["job_id"], message["refresh_logs"]) == (first, False)
-    assert message["revision"] == store.structure(first)["revision"] and second
+    assert message["revision"] == ask(store.structure.structure_of, first)["revision"] and second
 
 
 def test_the_feed_counts_its_news_and_hints_at_rest_repeat_the_count(stage):
@@ -497,14 +499,14 @@ def test_what_a_viewer_hears_of_a_job_never_falls(stage):
     for room in (broadcast.room_of(job_id), broadcast.FEED):
         revisions = [message["revision"] for to, message in heard if to == room]
         assert len(revisions) > 10 and revisions == sorted(revisions)
-        assert revisions[-1] == store.structure(job_id)["revision"]
+        assert revisions[-1] == ask(store.structure.structure_of, job_id)["revision"]
 
 
 def test_the_status_in_a_message_is_the_one_in_the_store_at_its_revision(stage):
     job_id = stage.hand.submit('[step.a]\n[step.b]\ndepends = "a"')
     for _ in range(12):
         messages = stage.to_job(job_id, stage.tick(0.3))
-        structure = store.structure(job_id)
+        structure = ask(store.structure.structure_of, job_id)
         statuses = {step["name"]: step["status"] for step in structure["steps"]} | {
             None: structure["status"]
         }
@@ -525,7 +527,7 @@ def test_a_deletion_is_told_once_to_the_room_and_the_feed(stage):
     job_id = running(stage)
     lifecycle.cancel(job_id)
     stage.tick()
-    revision = store.structure(job_id)["revision"]
+    revision = ask(store.structure.structure_of, job_id)["revision"]
     stage.recorder.watch(job_id, feed=True)
     lifecycle.delete(job_id)
     deleted = [message for _, message in stage.tick() if message["status"] == "deleted"]
@@ -565,10 +567,10 @@ def timed(stage, seconds=10):
 def test_a_job_past_its_time_fails_with_the_reason(stage):
     job_id = timed(stage)
     stage.tick(9.5)
-    assert store.job(job_id)["status"] == "running"
+    assert ask(store.jobs.get, job_id)["status"] == "running"
     messages = stage.tick(1)
     db.session.rollback()
-    assert (store.job(job_id)["status"], store.job(job_id)["error"]) == (
+    assert (ask(store.jobs.get, job_id)["status"], ask(store.jobs.get, job_id)["error"]) == (
         "failed",
         "timed out after 10 s",
     )
@@ -581,11 +583,11 @@ def test_a_jump_of_the_wall_clock_ends_nothing_and_keeps_nothing_alive(stage, mo
     monkeypatch.setattr(monitor, "now", lambda: now() + 10**10)
     stage.tick(SWEEP)
     db.session.rollback()
-    assert store.job(late)["status"] == "running"
+    assert ask(store.jobs.get, late)["status"] == "running"
     monkeypatch.setattr(monitor, "now", lambda: now() - 10**10)
     stage.tick(SWEEP + 1)
     db.session.rollback()
-    assert {store.job(late)["status"], store.job(early)["status"]} == {"failed"}
+    assert {ask(store.jobs.get, late)["status"], ask(store.jobs.get, early)["status"]} == {"failed"}
 
 
 def test_a_retried_job_gets_its_whole_time_again(stage):
@@ -597,7 +599,7 @@ def test_a_retried_job_gets_its_whole_time_again(stage):
     stage.tick()
     stage.tick(8)
     db.session.rollback()
-    assert store.job(job_id)["status"] == "running"
+    assert ask(store.jobs.get, job_id)["status"] == "running"
 
 
 def test_a_new_monitor_knows_the_deadlines_of_jobs_that_run(stage):
@@ -606,7 +608,7 @@ def test_a_new_monitor_knows_the_deadlines_of_jobs_that_run(stage):
     stage.tick()
     stage.tick(11)
     db.session.rollback()
-    assert store.job(job_id)["status"] == "failed"
+    assert ask(store.jobs.get, job_id)["status"] == "failed"
 
 
 def test_a_job_that_was_deleted_before_its_time_was_over_leaves_the_monitor_in_peace(stage):
@@ -616,7 +618,7 @@ def test_a_job_that_was_deleted_before_its_time_was_over_leaves_the_monitor_in_p
     stage.tick(11)
     stage.tick(20)
     db.session.rollback()
-    assert store.job(other)["status"] == "failed"
+    assert ask(store.jobs.get, other)["status"] == "failed"
 
 
 def test_the_monitor_looks_in_time_for_what_is_due(stage):
@@ -631,7 +633,7 @@ def test_the_monitor_looks_in_time_for_what_is_due(stage):
 
 
 def corrupt(job_id):
-    with store.write() as session:
+    with write() as session:
         session.execute(update(Step).where(Step.job_id == job_id).values(depends=["nobody"]))
 
 
@@ -643,7 +645,7 @@ def test_an_error_in_the_rows_of_one_job_does_not_stop_the_others_and_is_logged_
             stage.tick(SWEEP)
     assert stage.hand.statuses(good) == {"a": "running"}
     assert [record.args for record in caplog.records] == [(bad,)]
-    with store.write() as session:
+    with write() as session:
         session.execute(update(Step).where(Step.job_id == bad).values(depends=[]))
     stage.tick()
     assert stage.hand.statuses(bad) == {"a": "running"}
@@ -695,14 +697,14 @@ def test_a_monitor_that_ends_between_commit_and_message_is_followed_by_one_that_
     stage.recorder.breaks_after = 0
     with pytest.raises(ConnectionError):
         stage.tick()
-    assert store.structure(job_id)["status"] == "completed"
+    assert ask(store.structure.structure_of, job_id)["status"] == "completed"
     stage.recorder.breaks_after = None
     stage.monitor = stage.new_monitor()
     stage.recorder.watch(job_id, feed=True)
     messages = stage.tick()
     for told in (stage.to_job(job_id, messages), stage.to_feed(messages)):
         assert [(message["status"], message["revision"]) for message in told] == [
-            ("completed", store.structure(job_id)["revision"])
+            ("completed", ask(store.structure.structure_of, job_id)["revision"])
         ]
 
 
@@ -831,9 +833,9 @@ def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_
 
     stage.tick(MEMORY + 1)
     few = cost()
-    with store.write() as session:
+    with write() as session:
         row = {
-            **store.job(job_id),
+            **ask(store.jobs.get, job_id),
             "params": {},
             "tags": [],
             "source": "api",

@@ -18,12 +18,15 @@ import socketio
 import websocket
 from by_hand import Hand, line
 from conftest import Server, make_app, wait_for
+from helpers.ask import ask
 from sqlalchemy import insert, select, text
 
-from jobsync import lifecycle, logs, store
+from jobsync import lifecycle, store
 from jobsync.db.extensions import socketio as server_socketio
 from jobsync.db.models import Job, Step
+from jobsync.db.transactions import write
 from jobsync.live import broadcast
+from jobsync.store import logs
 
 HEARTBEAT = 2.0  # seconds, of the contract
 LATE = 0.5  # seconds that a loaded machine may add to any of its times
@@ -139,7 +142,7 @@ class Worker:
 
     def copy(self, job_id, number):
         """Return the ids of `number` more jobs that are like a job, without steps."""
-        with self.at_the_store(), store.write() as session:
+        with self.at_the_store(), write() as session:
             job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()._asdict()
             del job["number"]
             names = [f"{job_id[:8]}{place:04}" for place in range(number)]
@@ -197,7 +200,7 @@ class Worker:
 
     def write(self, job_id, *messages, step="a"):
         """Add lines to a step and return the job's revision after that."""
-        with self.at_the_store(), store.write() as session:
+        with self.at_the_store(), write() as session:
             step_pk = session.execute(
                 select(Step.pk).where(Step.job_id == job_id, Step.name == step)
             ).scalar_one()
@@ -209,7 +212,7 @@ class Worker:
 
     def revision(self, job_id):
         with self.at_the_store():
-            return store.job_head(job_id).revision
+            return ask(store.jobs.head, job_id).revision
 
     def delete(self, job_id):
         with self.at_the_store():
@@ -431,13 +434,13 @@ def test_one_connection_may_be_in_200_rooms_and_no_more(connect, worker):
 def test_a_subscription_that_the_database_refuses_is_acked_and_leaves_the_room(app, tmp_path):
     with app.app_context():
         job_id = Hand(app, tmp_path).submit()
-        with store.write() as session:
+        with write() as session:
             session.execute(text("ALTER TABLE jobs RENAME TO gone"))
     client = server_socketio.test_client(app)
     ack = client.emit("subscribe", {"job_id": job_id}, callback=True)
     assert ack == {"ok": False, "error": "The database can't be read at the moment."}
     assert broadcast.watched_jobs() == []
-    with app.app_context(), store.write() as session:
+    with app.app_context(), write() as session:
         session.execute(text("ALTER TABLE gone RENAME TO jobs"))
     assert client.emit("subscribe", {"job_id": job_id}, callback=True)["ok"] is True
     assert broadcast.watched_jobs() == [job_id]
@@ -556,7 +559,7 @@ def test_a_status_change_is_told_at_once_with_refresh_logs_and_its_revision(
     assert completed["revision"] <= server.structure(job_id)["revision"]
     with worker.at_the_store():
         lifecycle.cancel(job_id)
-        cancelled = store.job_head(job_id).revision
+        cancelled = ask(store.jobs.head, job_id).revision
     for message in (
         viewer.wait_for(context="job", status="cancelled"),
         viewer.wait_for(context="job_step", step_name="b", status="cancelled"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from by_hand import hand_on, messages, recount
 from conftest import make_app, wait_for
+from helpers.ask import ask
 from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, registry, store
@@ -120,7 +121,7 @@ def test_a_child_runs_and_its_result_and_lines_are_stored(hand, outbox):
     assert (child["name"], child["result"]) == ("first", {"got": {"n": 1}})
     assert messages(job_id) == ["hello", "world"]
     do(hand, outbox, job_id)
-    assert store.job(job_id)["result"] == {"results": [{"got": {"n": 1}}]}
+    assert ask(store.jobs.get, job_id)["result"] == {"results": [{"got": {"n": 1}}]}
 
 
 def raising(error):
@@ -344,7 +345,7 @@ def test_a_summary_may_want_one_part_of_each_result_only(hand, outbox, monkeypat
     job_id = start(hand, outbox)
     for _ in range(2):
         do(hand, outbox, job_id)
-    assert store.job(job_id)["result"] == {"results": [{"n": 1}]}
+    assert ask(store.jobs.get, job_id)["result"] == {"results": [{"n": 1}]}
 
 
 def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, outbox, monkeypatch):
@@ -466,7 +467,9 @@ def test_a_word_that_meets_a_locked_database_is_said_again(hand, outbox, monkeyp
     for _ in range(0 if word == "break_unit" else 2):
         do(hand, outbox, job_id)
     assert not errors
-    assert store.job(job_id)["status"] == ("failed" if word == "break_unit" else "completed")
+    assert ask(store.jobs.get, job_id)["status"] == (
+        "failed" if word == "break_unit" else "completed"
+    )
 
 
 def raising_generator(context):
@@ -590,9 +593,9 @@ def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(h
 
 def test_an_empty_outbox_writes_nothing(hand, outbox):
     task = running_task(hand, outbox)
-    before = store.structure(task.job_id)
+    before = ask(store.structure.structure_of, task.job_id)
     assert outbox.flush() is False
-    assert store.structure(task.job_id) == before
+    assert ask(store.structure.structure_of, task.job_id) == before
 
 
 # A worker process, with a step type that doesn't stop when it is asked to
@@ -646,7 +649,7 @@ def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(h
     assert process.wait(10) == 1
     db.session.rollback()
     assert hand.children(job_id)[0]["status"] == "cancelled"
-    assert store.heartbeats() == []
+    assert ask(store.workers.heartbeats) == []
 
 
 def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, stubborn):
@@ -692,7 +695,7 @@ def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubb
     (child,) = hand.children(job_id)
     assert (child["status"], child["error"]) == ("pending", None)
     assert messages(job_id)[-1] == "Stopped because the worker was shut down; it will run again."
-    assert store.heartbeats() == []
+    assert ask(store.workers.heartbeats) == []
     recount(job_id)
 
 
@@ -726,7 +729,7 @@ def test_a_worker_that_is_alone_begins_with_children_before_planning_has_ended(c
     assert ended.is_set()
     (was_run, planned) = seen[0]
     assert was_run and planned < 999
-    step = store.structure(job_id)["steps"][0]
+    step = ask(store.structure.structure_of, job_id)["steps"][0]
     assert step["children"]["completed"] >= 1
     assert step["child_count"] == planned
     recount(job_id)

@@ -13,17 +13,21 @@ from pathlib import Path
 import pytest
 from by_hand import line, recount, statements
 from conftest import wait_for
+from helpers.ask import ask
 from sqlalchemy import insert, select, update
 
-from jobsync import lifecycle, listing, logs, store
+from jobsync import lifecycle, store
 from jobsync.base.errors import BadInput, NotFound
 from jobsync.db.changes import Changes, changes
 from jobsync.db.extensions import db, socketio
 from jobsync.db.file_watch import Alarm
 from jobsync.db.models import Child, Job, LogLine, Step
+from jobsync.db.transactions import PATIENCE, read, write
 from jobsync.lifecycle import work
-from jobsync.listing import Wanted
 from jobsync.status import COMPLETED
+from jobsync.store import listing, logs
+from jobsync.store.answers import ANSWER_BYTES, bounded
+from jobsync.store.listing import Wanted
 
 STEP_BYTES = 600  # the contract's section 2
 
@@ -105,14 +109,14 @@ def test_a_cursor_that_is_none_is_bad_input(hand, cursor):
 
 def test_what_is_not_there_is_told_by_its_name(hand):
     job_id = hand.submit()
-    for ask in (store.job, store.structure, store.job_exists):
+    for ask in (store.jobs.get, store.structure.structure_of, store.jobs.require):
         with pytest.raises(NotFound, match="'nope'"):
             ask("nope")
     with pytest.raises(NotFound, match="step 'z'"):
-        store.children(job_id, "z")
+        ask(store.children.page, job_id, "z")
     with pytest.raises(NotFound, match="job 'nope'"):
-        store.children("nope", "a")
-    assert store.job_head("nope") is None
+        ask(store.children.page, "nope", "a")
+    assert ask(store.jobs.head, "nope") is None
 
 
 # Children
@@ -121,7 +125,9 @@ def test_what_is_not_there_is_told_by_its_name(hand):
 def test_children_are_listed_as_planned_each_once_at_any_page_size(hand):
     job_id = hand.begin(number=7)
     for limit in (1, 3, 7, 8):
-        items, totals = pages_of(lambda **page: store.children(job_id, "a", **page), limit)
+        items, totals = pages_of(
+            lambda **page: ask(store.children.page, job_id, "a", **page), limit
+        )
         assert ([child["name"] for child in items], totals) == ([f"c{n}" for n in range(1, 8)], {7})
 
 
@@ -135,7 +141,7 @@ def test_children_are_found_by_status_with_their_number(hand):
         (["pending"], ["c3", "c4"]),
         (["running"], []),
     ):
-        page = store.children(job_id, "a", status=status)
+        page = ask(store.children.page, job_id, "a", status=status)
         assert ([child["name"] for child in page["items"]], page["total"]) == (names, len(names))
 
 
@@ -160,8 +166,8 @@ def test_a_child_is_shown_as_the_contract_says(hand):
 
 def test_completed_children_come_in_the_order_of_the_plan_however_many(hand):
     job_id = hand.begin(number=0)
-    step = store.step_row(job_id, "a")
-    with store.write() as session:
+    step = ask(store.steps.get, job_id, "a")
+    with write() as session:
         values = [
             {
                 "step_pk": step.pk,
@@ -173,7 +179,7 @@ def test_completed_children_come_in_the_order_of_the_plan_however_many(hand):
             for n in range(1202)
         ]
         session.execute(insert(Child), values)
-    pks = list(store.completed_children(step.pk))
+    pks = list(store.children.completed(step.pk))
     assert len(pks) == 601 and pks == sorted(pks)
 
 
@@ -184,7 +190,7 @@ def test_structure_is_what_the_contract_says(hand):
     job_id = hand.begin("[step.b]\n[step.a]", number=2)
     hand.claim("planner of the other step")
     hand.complete(hand.claim()[0], lines=[line("x"), line("y", "error")])
-    structure = store.structure(job_id)
+    structure = ask(store.structure.structure_of, job_id)
     assert list(structure) == [
         "job_id",
         "status",
@@ -211,7 +217,7 @@ def test_structure_is_what_the_contract_says(hand):
 
 def fill(step_pk, children=0, lines=0):
     """Put many rows of a step straight into the store."""
-    with store.write() as session:
+    with write() as session:
         if children:
             values = [
                 {
@@ -238,7 +244,7 @@ def fill(step_pk, children=0, lines=0):
 
 def test_the_reruns_of_a_job_are_found_without_looking_at_all_jobs(hand):
     with statements() as sent:
-        assert store.reruns_of("nobody") == []
+        assert ask(store.jobs.reruns_of, "nobody") == []
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", ("nobody",))
     assert "ix_jobs_rerun_of" in str(plan.all())
 
@@ -246,9 +252,9 @@ def test_the_reruns_of_a_job_are_found_without_looking_at_all_jobs(hand):
 @pytest.mark.parametrize("ask", ["structure", "job", "head", "lines", "last lines", "errors"])
 def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(hand, ask):
     asks = {
-        "structure": store.structure,
-        "job": store.job,
-        "head": store.job_head,
+        "structure": store.structure.structure_of,
+        "job": store.jobs.get,
+        "head": store.jobs.head,
         "lines": lambda job_id: logs.page(job_id, "a", after=0, limit=10),
         "last lines": lambda job_id: logs.page(job_id, "a", limit=10),
         "errors": lambda job_id: logs.page(job_id, "a", limit=10, level="error"),
@@ -256,7 +262,7 @@ def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(
     sent = []
     for children, lines in ((1, 10), (1000, 10_000)):
         job_id = hand.begin(number=0)
-        fill(store.step_row(job_id, "a").pk, children, lines)
+        fill(ask(store.steps.get, job_id, "a").pk, children, lines)
         with statements() as seen:
             asks[ask](job_id)
         sent.append(seen)
@@ -268,7 +274,7 @@ def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(
 def test_structure_reads_no_child_and_no_line(hand):
     job_id = hand.begin()
     with statements() as sent:
-        store.structure(job_id)
+        ask(store.structure.structure_of, job_id)
     assert len(sent) == 2
     assert not any(table in statement for statement in sent for table in ("children", "log_lines"))
 
@@ -294,7 +300,7 @@ def test_a_step_takes_600_bytes_at_most_whatever_its_error_and_numbers(hand, err
     (task,) = hand.claim()
     hand.fail(task, error)
     hand.advance(job_id)
-    with store.write() as session:
+    with write() as session:
         names = (
             "log_count",
             "debug",
@@ -325,7 +331,12 @@ def test_a_broken_step_keeps_its_error_short_as_well(hand):
     hand.advance(job_id)
     assert len(json.dumps(hand.step(job_id), ensure_ascii=False).encode()) <= STEP_BYTES
     assert (
-        len(json.dumps(store.structure(job_id)["error"], ensure_ascii=False).encode()) <= STEP_BYTES
+        len(
+            json.dumps(
+                ask(store.structure.structure_of, job_id)["error"], ensure_ascii=False
+            ).encode()
+        )
+        <= STEP_BYTES
     )
 
 
@@ -359,10 +370,10 @@ def test_every_commit_that_changes_structure_makes_the_revision_grow(hand):
         lambda: hand.advance(job_id),
         lambda: hand.run_out(job_id),
     ]
-    before, changed = store.structure(job_id), 0
+    before, changed = ask(store.structure.structure_of, job_id), 0
     for happen in happenings:
         happen()
-        after = store.structure(job_id)
+        after = ask(store.structure.structure_of, job_id)
         assert after["revision"] >= before["revision"]
         if after != before:
             changed += 1
@@ -389,7 +400,7 @@ def test_a_reader_sees_one_moment_while_a_writer_is_busy(hand):
     try:
         seen = []
         while thread.is_alive() and (len(seen) < 150 or len({count for _, count in seen}) <= 3):
-            structure = store.structure(job_id)
+            structure = ask(store.structure.structure_of, job_id)
             step = structure["steps"][0]
             assert step["log_count"] == sum(step["levels"].values())
             seen.append((structure["revision"], step["log_count"]))
@@ -407,12 +418,12 @@ def test_a_reader_sees_one_moment_while_a_writer_is_busy(hand):
 
 def test_jobs_that_changed_are_found_in_the_order_of_their_changes(hand):
     first, second = hand.submit(), hand.submit()
-    place = store.last_change()
-    assert store.jobs_changed_since(place) == []
+    place = ask(store.jobs.last_change)
+    assert ask(store.jobs.changed_since, place) == []
     hand.advance(second)
     hand.advance(first)
-    assert [job.id for job in store.jobs_changed_since(place)] == [second, first]
-    assert store.last_changed_job().id == first
+    assert [job.id for job in ask(store.jobs.changed_since, place)] == [second, first]
+    assert ask(store.jobs.last_changed).id == first
 
 
 def test_steps_that_changed_are_found_and_those_whose_status_did_are_told_apart(hand):
@@ -420,35 +431,35 @@ def test_steps_that_changed_are_found_and_those_whose_status_did_are_told_apart(
     (task,) = [task for task in hand.claim("p") if task.kind == "plan"]
     work.finish_plan(task)
     (child,) = hand.claim()
-    revision = store.structure(job_id)["revision"]
+    revision = ask(store.structure.structure_of, job_id)["revision"]
     hand.advance(job_id)
     work.record(child, [line("x")])
     changed = {
         step.name: step.status_revision > revision
-        for step in store.steps_changed_since(job_id, revision)
+        for step in ask(store.steps.changed_since, job_id, revision)
     }
     assert changed == {"a": False, "b": True}
 
 
 def test_work_is_waiting_only_when_a_claim_would_find_some(hand):
-    assert not store.is_work_waiting()
+    assert not ask(store.steps.is_work_waiting)
     job_id = hand.submit()
-    assert not store.is_work_waiting()
+    assert not ask(store.steps.is_work_waiting)
     hand.advance(job_id)
-    assert store.is_work_waiting()
+    assert ask(store.steps.is_work_waiting)
     (plan,) = hand.claim()
-    assert not store.is_work_waiting()
+    assert not ask(store.steps.is_work_waiting)
     work.add_planned(plan, [work.NewChild("1", "c1", {})])
     work.finish_plan(plan)
-    assert store.is_work_waiting()
+    assert ask(store.steps.is_work_waiting)
     hand.claim()
-    assert not store.is_work_waiting()
+    assert not ask(store.steps.is_work_waiting)
 
 
 def test_a_commit_wakes_who_has_subscribed_and_a_rollback_does_not(hand):
     event = changes.subscribe()
     try:
-        with pytest.raises(ZeroDivisionError), store.write():
+        with pytest.raises(ZeroDivisionError), write():
             raise ZeroDivisionError
         assert not event.is_set()
         hand.submit()
@@ -462,8 +473,8 @@ def test_the_version_of_the_database_differs_after_another_connection_has_commit
 ):
     first = changes.version()
     assert changes.version() == first
-    with store.read():
-        store.job_head("x")
+    with read():
+        ask(store.jobs.head, "x")
     assert changes.version() == first
     hand.submit()
     assert changes.version() != first
@@ -514,7 +525,7 @@ def test_an_alarm_tells_of_what_another_connection_writes_and_of_nothing_else(ha
     alarm = Alarm(folder)
     try:
         assert not alarm.wait(0)
-        store.structure(hand.submit())
+        ask(store.structure.structure_of, hand.submit())
         assert alarm.wait(5) and not alarm.wait(0)
         changes.version()
         assert not alarm.wait(0), "reading writes nothing"
@@ -534,7 +545,7 @@ def test_without_inotify_there_is_no_alarm(monkeypatch):
 # Transactions don't nest
 
 
-TRANSACTIONS = {"read": store.read, "write": store.write}
+TRANSACTIONS = {"read": read, "write": write}
 
 
 @pytest.mark.parametrize("inner", TRANSACTIONS)
@@ -554,18 +565,18 @@ def test_a_transaction_inside_another_is_an_error_at_once_and_the_outer_one_lose
         ):
             pass
         assert session.execute(select(Job.id).where(Job.id == job_id)).scalar() == job_id
-    assert time.monotonic() - began < store.PATIENCE / 2
-    assert store.job(job_id)["name"] == ("written before" if outer == "write" else "d")
+    assert time.monotonic() - began < PATIENCE / 2
+    assert ask(store.jobs.get, job_id)["name"] == ("written before" if outer == "write" else "d")
     for transaction in TRANSACTIONS.values():
         with transaction():
             pass
 
 
 def test_a_writer_inside_a_writer_is_an_error_through_another_session_too(hand):
-    with store.write(), hand.app.app_context():
-        with pytest.raises(RuntimeError, match="don't nest"), store.write():
+    with write(), hand.app.app_context():
+        with pytest.raises(RuntimeError, match="don't nest"), write():
             pass
-        with store.read() as session:  # of its own: it sees what was before, and ends nothing
+        with read() as session:  # of its own: it sees what was before, and ends nothing
             session.execute(select(Job.id)).all()
     assert hand.submit()
 
@@ -574,11 +585,11 @@ def test_a_writer_in_another_thread_is_no_nested_one_and_waits_for_its_turn(hand
     done = threading.Event()
 
     def write():
-        with hand.app.app_context(), store.write():
+        with hand.app.app_context(), write():
             done.set()
 
     thread = threading.Thread(target=write)
-    with store.write():
+    with write():
         thread.start()
         assert not done.wait(0.1)
     assert done.wait(10)
@@ -602,7 +613,7 @@ def test_a_page_of_large_children_ends_early_and_its_cursor_leads_through_all_of
         work.record(task, ended=[work.End(task, COMPLETED, {"text": "é" * 100_000}, None, 1)])
     names, cursor, sizes = [], None, []
     while True:
-        page = store.children(job_id, "a", limit=1000, cursor=cursor)
+        page = ask(store.children.page, job_id, "a", limit=1000, cursor=cursor)
         names += [child["name"] for child in page["items"]]
         sizes.append(
             sum(
@@ -615,18 +626,19 @@ def test_a_page_of_large_children_ends_early_and_its_cursor_leads_through_all_of
         if cursor is None:
             break
     assert names == [f"c{number}" for number in range(1, 31)]
-    assert len(sizes) == 2 and max(sizes) <= store.ANSWER_BYTES
+    assert len(sizes) == 2 and max(sizes) <= ANSWER_BYTES
 
 
 def test_one_child_that_is_larger_than_a_page_is_a_page(hand, monkeypatch):
-    monkeypatch.setattr(store.bounded, "__defaults__", (1000,))
+    monkeypatch.setattr(bounded, "__defaults__", (1000,))
     job_id = hand.begin(number=3)
     for task in hand.claim(number=3):
         hand.complete(task, {"text": "x" * 5000})
-    first = store.children(job_id, "a")
+    first = ask(store.children.page, job_id, "a")
     assert [child["name"] for child in first["items"]] == ["c1"]
     assert [
-        child["name"] for child in store.children(job_id, "a", cursor=first["next_cursor"])["items"]
+        child["name"]
+        for child in ask(store.children.page, job_id, "a", cursor=first["next_cursor"])["items"]
     ] == ["c2"]
 
 
@@ -634,7 +646,7 @@ def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_th
     hand,
 ):
     jobs = [hand.submit() for _ in range(6)]
-    with store.write() as session:
+    with write() as session:
         for number, job_id in enumerate(jobs):
             session.execute(
                 update(Job)
@@ -653,8 +665,8 @@ def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_th
 def test_what_a_step_is_asked_for_leaves_its_result_unread(hand):
     job_id = hand.submit()
     with statements() as sent:
-        store.step_row(job_id, "a")
-        assert store.step_result(job_id, "a") is None
+        ask(store.steps.get, job_id, "a")
+        assert ask(store.steps.result, job_id, "a") is None
     assert len(sent) == 2 and "result" not in sent[0]
 
 
@@ -688,7 +700,7 @@ def test_a_hundred_who_ask_for_the_numbers_at_once_have_them_counted_once_and_ho
     for thread in threads:
         thread.join(30)
     assert len(counted) <= 2, "those who asked after it had begun may have it counted once more"
-    assert taken == [(store.last_change(), real(Wanted()))] * 100
+    assert taken == [(ask(store.jobs.last_change), real(Wanted()))] * 100
 
 
 def test_who_asks_for_the_numbers_after_a_change_gets_none_of_before(hand, monkeypatch):

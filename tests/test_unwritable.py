@@ -16,11 +16,13 @@ from by_hand import hand_on
 from conftest import ROOT, make_app, wait_for
 from faults.faulty import readiness
 from faults.test_monitor_faults import fill, small_disk  # noqa: F401 - a fixture
+from helpers.ask import ask
 from sqlalchemy import event
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import StoreBusy, StoreUnwritable
 from jobsync.db.extensions import db
+from jobsync.db.transactions import PROBE_REST, WriteProbe, why_not_writable, write
 from jobsync.monitor import Monitor
 
 DEFINITION = 'id = "d"\n[step.a]\ntype = "by_hand"\n'
@@ -39,8 +41,8 @@ def core(folder):
 @pytest.fixture
 def hand(core, folder, monkeypatch):
     # seconds that a lock is waited for
-    monkeypatch.setattr(store.write.__wrapped__, "__defaults__", (0.2,))
-    core.extensions["jobsync.write_probe"] = store.WriteProbe()
+    monkeypatch.setattr(write.__wrapped__, "__defaults__", (0.2,))
+    core.extensions["jobsync.write_probe"] = WriteProbe()
     with hand_on(core, folder) as hand:
         hand.define(DEFINITION)
         yield hand
@@ -158,7 +160,7 @@ def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afte
     running, ended = hand.begin(number=40), hand.submit()
     lifecycle.cancel(ended)
     client = hand.app.test_client()
-    before = store.structure(running), store.structure(ended)
+    before = ask(store.structure.structure_of, running), ask(store.structure.structure_of, ended)
     with trouble(database_of(hand)):
         grown = large_job(client) if trouble is full else None  # until no free page is left
         while grown is not None and grown.status_code == 202:
@@ -178,7 +180,10 @@ def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afte
             else:
                 assert said.replace("'", "&#39;") in answer.get_data(as_text=True), name
         assert client.get(f"/jobs/{running}").status_code == client.get("/").status_code == 200
-        assert (store.structure(running), store.structure(ended)) == before
+        assert (
+            ask(store.structure.structure_of, running),
+            ask(store.structure.structure_of, ended),
+        ) == before
     db.session.rollback()
     assert [
         call().status_code
@@ -192,7 +197,7 @@ def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afte
 def test_readiness_says_so_and_is_well_again_by_itself(hand, trouble, said):
     client = hand.app.test_client()
     moment = 0.0
-    hand.app.extensions["jobsync.write_probe"] = store.WriteProbe(clock=lambda: moment)
+    hand.app.extensions["jobsync.write_probe"] = WriteProbe(clock=lambda: moment)
     hand.app.extensions["jobsync.monitor"] = Monitor(hand.app)
 
     def reasons():
@@ -205,7 +210,7 @@ def test_readiness_says_so_and_is_well_again_by_itself(hand, trouble, said):
             f"The database can't be written to: {said.partition(': ')[2].rstrip('.') or said}"
         ]
         assert client.get("/readyz").status_code == 503
-    moment += store.PROBE_REST
+    moment += PROBE_REST
     assert reasons() == []
 
 
@@ -222,7 +227,7 @@ def test_what_a_writer_raises_is_a_busy_store_that_names_the_reason(hand, troubl
 
 
 def test_any_other_error_of_the_database_stays_what_it_is(hand):
-    with pytest.raises(store.OperationalError, match="no such table"), store.write() as session:
+    with pytest.raises(store.OperationalError, match="no such table"), write() as session:
         session.execute(store.db.text("SELECT * FROM no_table"))
 
 
@@ -248,12 +253,12 @@ def test_a_store_that_can_not_be_read_is_503_with_the_reason_too(hand, monkeypat
 
 def test_readiness_writes_at_most_once_a_second_however_often_it_is_asked(hand):
     moment, writes = 0.0, []
-    probe = store.WriteProbe(clock=lambda: moment)
+    probe = WriteProbe(clock=lambda: moment)
     event.listen(db.engine, "commit", lambda connection: writes.append(1))
     for _ in range(20):
         assert probe.why_not() is None
     first = len(writes)
-    moment += store.PROBE_REST
+    moment += PROBE_REST
     probe.why_not()
     assert 0 < first < len(writes) <= 2 * first
 
@@ -275,9 +280,9 @@ def test_the_probe_writes_more_pages_than_a_usual_transaction_does(hand):
         action()
         return next(counted)
 
-    assert store.why_not_writable() is None
+    assert why_not_writable() is None
     db.session.rollback()
-    probe, job = pages_of(store.why_not_writable), pages_of(hand.submit)
+    probe, job = pages_of(why_not_writable), pages_of(hand.submit)
     assert probe >= 16 and probe > job / 2, (probe, job)
 
 

@@ -16,11 +16,12 @@ from flask_migrate import upgrade
 from sqlalchemy import create_engine, inspect, select, text
 
 import jobsync
-from jobsync import listing, store
 from jobsync.base.errors import SettingsError
 from jobsync.db.extensions import db
 from jobsync.db.migrate import MIGRATIONS, bring_up_to_date
 from jobsync.db.models import Counter, JobWords
+from jobsync.db.transactions import write
+from jobsync.store import listing
 
 UPGRADER = """
 import sys
@@ -139,7 +140,7 @@ def test_processes_that_start_at_once_make_the_tables_once(tmp_path):
 def test_a_database_of_a_version_that_is_not_known_is_left_alone_with_one_line(tmp_path):
     app = make_app(tmp_path)
     with app.app_context():
-        with store.write() as session:
+        with write() as session:
             session.execute(db.text("UPDATE alembic_version SET version_num = '9999'"))
         with pytest.raises(SettingsError, match="was made by another version of jobsync: 9999"):
             bring_up_to_date(app.config["DATA_DIR"])

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from by_hand import hand_on, line
 from conftest import make_app
+from helpers.ask import ask
 
-from jobsync import lifecycle, listing, store
+from jobsync import lifecycle, store
+from jobsync.store import listing
 from jobsync.web import filters, result
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -166,7 +168,7 @@ def test_the_list_shows_each_job_once_newest_first_with_its_hooks(hand, browser)
     ids = [hand.begin(), hand.submit()]
     rows = browser.get("/").all(data_job_id=True)
     shown = [(row["data-job-id"], row["data-status"], row["data-revision"]) for row in rows]
-    heads = [store.structure(job_id) for job_id in reversed(ids)]
+    heads = [ask(store.structure.structure_of, job_id) for job_id in reversed(ids)]
     assert shown == [(head["job_id"], head["status"], str(head["revision"])) for head in heads]
     assert [row["data-status"] for row in rows] == ["pending", "running"]
     assert rows[1].one("a", href=f"/jobs/{ids[0]}").text == "d"
@@ -266,7 +268,7 @@ def test_the_page_of_a_job_is_its_structure(hand, browser):
     job_id = hand.begin("[step.a]\n[step.b]\ndepends = 'a'", number=3)
     write_lines(hand, job_id, 7, "warning")
     page = browser.get(f"/jobs/{job_id}")
-    structure = store.structure(job_id)
+    structure = ask(store.structure.structure_of, job_id)
     job, steps = hooks(page)
     assert job == (job_id, "running", str(structure["revision"]))
     assert steps == [
@@ -357,7 +359,7 @@ def test_lines_and_counts_of_a_page_are_of_one_moment(hand, browser, monkeypatch
     job_id = hand.begin(number=2)
     write_lines(hand, job_id, 5)
 
-    def structure_then_more_lines(wanted, read=store.structure):
+    def structure_then_more_lines(wanted, read=store.structure.structure_of):
         found = read(wanted)
         write_lines(hand, job_id, 4)
         return found
@@ -491,7 +493,7 @@ GOOD = {
 
 
 def params_of(address):
-    return store.job(address.rsplit("/", 1)[1])["params"]
+    return ask(store.jobs.get, address.rsplit("/", 1)[1])["params"]
 
 
 def test_the_form_has_a_field_for_each_parameter_filled_with_its_default(hand, browser):
@@ -511,7 +513,7 @@ def test_the_form_starts_a_job_and_goes_to_its_page(hand, browser):
     address = browser.follow("/definitions/form", **GOOD)
     assert params_of(address) == {"count": 4, "word": "y", "note": "", "loud": False, "where": "/"}
     assert browser.get(address).one(data_job_id=True)["data-status"] == "pending"
-    assert store.job(address.rsplit("/", 1)[1])["source"] == "web"
+    assert ask(store.jobs.get, address.rsplit("/", 1)[1])["source"] == "web"
 
 
 def test_a_field_left_empty_means_the_default(hand, browser):
@@ -574,7 +576,7 @@ def test_a_job_is_run_again_with_changes(hand, browser):
         **{**GOOD, "params.count": "5"},
         rerun_of=page.one("input", name="rerun_of")["value"],
     )
-    job = store.job(new.rsplit("/", 1)[1])
+    job = ask(store.jobs.get, new.rsplit("/", 1)[1])
     assert (job["rerun_of"], job["params"]["count"]) == (old.rsplit("/", 1)[1], 5)
     assert browser.get(new).all("a", href=old) and browser.get(old).all("a", href=new)
 
@@ -592,11 +594,11 @@ def test_a_definition_that_is_not_there_or_bad_is_said(hand, browser, folder):
 def test_forms_cancel_retry_and_run_again(hand, browser):
     job_id = hand.begin()
     assert browser.follow(f"/jobs/{job_id}/cancel") == f"/jobs/{job_id}"
-    assert store.job(job_id)["status"] == "cancelled"
+    assert ask(store.jobs.get, job_id)["status"] == "cancelled"
     assert browser.follow(f"/jobs/{job_id}/retry") == f"/jobs/{job_id}"
-    assert store.job(job_id)["status"] == "pending"
+    assert ask(store.jobs.get, job_id)["status"] == "pending"
     again = browser.follow(f"/jobs/{job_id}/rerun")
-    assert store.job(again.rsplit("/", 1)[1])["rerun_of"] == job_id
+    assert ask(store.jobs.get, again.rsplit("/", 1)[1])["rerun_of"] == job_id
 
 
 def test_a_wrong_state_is_a_page_that_says_so_and_leads_back(hand, browser):
@@ -611,7 +613,7 @@ def test_deleting_takes_a_second_yes(hand, browser):
     job_id = hand.begin()
     hand.run_out(job_id)
     page = browser.post(f"/jobs/{job_id}/delete")
-    assert store.job(job_id)
+    assert ask(store.jobs.get, job_id)
     sure = page.one("input", name="sure")
     assert browser.follow(f"/jobs/{job_id}/delete", sure=sure["value"]) == "/"
     browser.get(f"/jobs/{job_id}", 404)

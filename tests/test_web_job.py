@@ -9,11 +9,13 @@ import json
 import pytest
 from by_hand import line
 from conftest import wait_for
+from helpers.ask import ask
 from test_web import ROOT, browser, folder, hand, hooks, numbers, web_app  # noqa: F401 - fixtures are found by their names
 
-from jobsync import lifecycle, listing, logs, store
+from jobsync import lifecycle, store
 from jobsync.base.clock import milliseconds, now
 from jobsync.lifecycle import work
+from jobsync.store import listing, logs
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
 from jobsync.web.progress import progress
@@ -105,7 +107,7 @@ def test_a_job_in_which_nothing_failed_has_no_panel(hand, browser):
 def test_a_job_that_is_deleted_while_its_failures_are_read_is_not_found(hand, browser, monkeypatch):
     job_id = hand.begin()
     fail_some(hand, job_id, 1)
-    read = store.step_details
+    read = store.steps.details
 
     def read_too_late(job_id):
         lifecycle.delete(job_id)
@@ -150,9 +152,9 @@ def test_a_step_that_failed_without_children_is_told_with_its_own_lines(hand, br
 def test_what_fails_after_structure_was_read_is_left_out(hand):
     job_id = hand.begin("[step.a]\nmax_child_failures = 50", number=9)
     fail_some(hand, job_id, 2)
-    structure = store.structure(job_id)
+    structure = ask(store.structure.structure_of, job_id)
     fail_some(hand, job_id, 3)
-    (failure,) = find_failures(structure, store.step_details(job_id)).items
+    (failure,) = find_failures(structure, ask(store.steps.details, job_id)).items
     assert ([child.name for child in failure.children], failure.more) == (["c1", "c2"], 0)
 
 
@@ -178,8 +180,8 @@ def test_the_last_lines_of_a_child_are_found_in_a_long_log(hand):
     write(5000)
     hand.fail(task, "no", [line("last", child_pk=task.child_pk)])
     write(5000)
-    pk = store.step_row(job_id, "a").pk
-    (child,) = store.failed_children(pk, 5)
+    pk = ask(store.steps.get, job_id, "a").pk
+    (child,) = ask(store.children.failed, pk, 5)
     found = logs.last_lines_of("a", pk, 10_001, child.pk, child.finished_at, 5)
     assert [(row["line"], row["message"]) for row in found] == [(5001, "last")]
 

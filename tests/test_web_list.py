@@ -8,12 +8,15 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from helpers.ask import ask
 from sqlalchemy import update
 from test_web import browser, folder, hand, web_app  # noqa: F401 - fixtures are found by their names
 
 from jobsync import lifecycle, store
 from jobsync.db.models import Job
-from jobsync.listing import Run
+from jobsync.db.transactions import write
+from jobsync.store.answers import cursor_of
+from jobsync.store.listing import Run
 from jobsync.web import rows
 from jobsync.web.filters import day_time
 from jobsync.web.rows import Row, shortened
@@ -63,7 +66,7 @@ def test_an_open_page_gets_the_same_numbers_alone(hand, browser):
     hand.submit()
     response = browser.client.get("/counts?status=running,failed&q=d")
     every = {"all": 2, "pending": 1, "running": 1, "completed": 0, "failed": 0, "cancelled": 0}
-    assert response.json == {"change": store.last_change(), "counts": every, "total": 1}
+    assert response.json == {"change": ask(store.jobs.last_change), "counts": every, "total": 1}
     etag = response.headers["ETag"]
     assert browser.client.get("/counts?q=d", headers={"If-None-Match": etag}).status_code == 304
     lifecycle.cancel(hand.submit())
@@ -173,7 +176,7 @@ def test_a_list_without_a_match_says_where_there_are_some(hand, browser):
 
 def test_a_list_beyond_its_end_leads_back(hand, browser):
     hand.submit()
-    page = browser.get(f"/?status=pending&cursor={store.cursor_of(1, 1)}")
+    page = browser.get(f"/?status=pending&cursor={cursor_of(1, 1)}")
     assert (said(page), addresses(page, "empty")) == (
         "There are no older jobs. To the newest",
         ["/?status=pending"],
@@ -267,14 +270,14 @@ def test_a_cancelled_job_does_not_claim_to_have_done_its_steps(hand, browser):
 def test_a_running_job_shows_how_far_it_is_and_how_long_it_has_run(hand, browser):
     job_id = hand.begin(number=4)
     hand.complete(hand.claim()[0])
-    with store.write() as session:
+    with write() as session:
         session.execute(
             update(Job).where(Job.id == job_id).values(started_at=Job.started_at - 61_000)
         )
     row = browser.get("/").one(data_job_id=job_id)
     assert row.one(data_part="bar").one("rect")["width"] == "250"
     assert re.fullmatch("1 min 0[12] s", row.one(data_part="took").text)
-    assert row.one("time")["datetime"] == store.job(job_id)["created_at"]
+    assert row.one("time")["datetime"] == ask(store.jobs.get, job_id)["created_at"]
 
 
 def test_a_time_has_its_day_and_another_year():

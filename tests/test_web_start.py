@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from by_hand import hand_on
 from conftest import make_app
+from helpers.ask import ask
 from test_web import Browser
 
 from jobsync import lifecycle, store
@@ -286,4 +287,4 @@ def test_the_focus_is_on_the_first_wrong_field_and_all_are_linked(hand, browser)
 def test_lines_of_a_text_end_as_everywhere_else(hand, browser):
     hand.define(COUNT)
     address = browser.follow("/definitions/d", **{"params.word": "one\r\ntwo"})
-    assert store.job(address.rsplit("/", 1)[1])["params"]["word"] == "one\ntwo"
+    assert ask(store.jobs.get, address.rsplit("/", 1)[1])["params"]["word"] == "one\ntwo"

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from by_hand import line, messages, recount
+from helpers.ask import ask
 from sqlalchemy import select
 
 from jobsync import lifecycle, store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Step
+from jobsync.db.transactions import write
 from jobsync.lifecycle import work
-from jobsync.logs import lines_of
+from jobsync.store.logs import lines_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -140,7 +142,7 @@ def test_a_step_whose_rows_can_not_be_read_is_passed_over_and_told_of_once(
     )
     for job_id in (odd, sound):
         hand.advance(job_id)
-    with store.write() as session:
+    with write() as session:
         session.connection().exec_driver_sql(f"UPDATE steps SET {values} WHERE job_id = '{odd}'")
     (task,) = hand.claim()
     assert (task.job_id, task.kind) == (sound, "child" if is_planned else "plan")
@@ -166,7 +168,7 @@ sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from conftest import make_app
 from jobsync.base.clock import now
 from jobsync.lifecycle import work
-from jobsync.logs import lines_of
+from jobsync.store.logs import lines_of
 app = make_app(Path({folder!r}))
 with app.app_context():
     work.register_worker({name!r}, 1)
@@ -200,7 +202,8 @@ def test_processes_that_claim_at_the_same_time_share_the_children_and_do_each_on
     db.session.rollback()
     assert hand.step(job_id)["children"]["completed"] == 120
     by = Counter(
-        store.child_result(pk)["by"] for pk in db.session.execute(select(Child.pk)).scalars().all()
+        ask(store.children.result, pk)["by"]
+        for pk in db.session.execute(select(Child.pk)).scalars().all()
     )
     assert by == {f"p{place}": len(keys) for place, keys in enumerate(done) if keys}
     recount(job_id)
@@ -212,11 +215,11 @@ def test_processes_that_claim_at_the_same_time_share_the_children_and_do_each_on
 def test_lines_counters_and_revision_are_of_one_commit(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
-    before = store.structure(job_id)["revision"]
+    before = ask(store.structure.structure_of, job_id)["revision"]
     work.record(
         task, [line("one"), line("two", "error", task.child_pk)], [end_of(task, result={"x": 1})]
     )
-    structure = store.structure(job_id)
+    structure = ask(store.structure.structure_of, job_id)
     assert structure["revision"] == before + 1
     step = structure["steps"][0]
     assert (step["log_count"], step["levels"]["error"], step["children"]["completed"]) == (2, 1, 1)
@@ -257,9 +260,9 @@ def test_lines_that_come_after_the_end_let_the_revision_grow(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
     lifecycle.cancel(job_id)
-    before = store.structure(job_id)["revision"]
+    before = ask(store.structure.structure_of, job_id)["revision"]
     work.record(task, [line("my last words")])
-    assert store.structure(job_id)["revision"] > before
+    assert ask(store.structure.structure_of, job_id)["revision"] > before
 
 
 def test_children_that_a_planning_or_an_attempt_adds_twice_are_there_once(hand):
@@ -404,7 +407,7 @@ def test_a_summary_is_claimed_when_all_children_have_ended_and_its_result_comple
     assert hand.step(job_id)["status"] == "running"
     work.finish_summary(summary, {"n": 1})
     hand.advance(job_id)
-    assert store.job(job_id)["result"] == {"n": 1}
+    assert ask(store.jobs.get, job_id)["result"] == {"n": 1}
 
 
 def test_a_broken_summary_fails_the_step_though_its_children_completed(hand):
@@ -459,7 +462,7 @@ def test_what_a_killed_worker_was_doing_runs_again_while_there_are_retries(hand)
     assert again.attempt == 2
     hand.complete(again)
     hand.advance(job_id)
-    assert store.job(job_id)["status"] == "completed"
+    assert ask(store.jobs.get, job_id)["status"] == "completed"
     recount(job_id)
 
 
@@ -487,7 +490,7 @@ def test_a_planning_whose_worker_dies_is_begun_again_twice_and_then_fails_the_st
         work.release("w1", "the worker was killed")
         hand.advance(job_id)
     assert hand.step(job_id)["error"] == "planning was lost 3 times: the worker was killed"
-    assert store.job(job_id)["status"] == "failed"
+    assert ask(store.jobs.get, job_id)["status"] == "failed"
 
 
 def test_a_planning_that_is_given_back_in_good_order_can_be_so_for_ever(hand):
@@ -504,18 +507,20 @@ def test_releasing_a_worker_of_a_cancelled_job_changes_nothing(hand):
     job_id = hand.begin(number=2)
     hand.claim("w1", number=2)
     lifecycle.cancel(job_id)
-    before = store.structure(job_id)
+    before = ask(store.structure.structure_of, job_id)
     work.release("w1", "the worker was killed")
-    assert store.structure(job_id) == before
+    assert ask(store.structure.structure_of, job_id) == before
 
 
 def test_a_worker_beats_until_it_was_released(hand):
     work.register_worker("w1", 123)
     assert work.beat("w1") and work.beat("w1")
-    assert [(row.id, row.pid, row.beat) for row in store.heartbeats()] == [("w1", 123, 2)]
+    assert [(row.id, row.pid, row.beat) for row in ask(store.workers.heartbeats)] == [
+        ("w1", 123, 2)
+    ]
     work.release("w1", "the worker was killed")
     assert not work.beat("w1")
-    assert store.heartbeats() == []
+    assert ask(store.workers.heartbeats) == []
 
 
 # What step types may come up with

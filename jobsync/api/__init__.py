@@ -35,5 +35,5 @@ def init_app(app):
     api = _Api(app)
     for module in BLUEPRINTS:
         api.register_blueprint(module.blueprint)
-    app.wsgi_app = structure.Shortcut(app.wsgi_app)
+    structure.init_app(app)
     app.register_blueprint(docs.blueprint(api.spec))

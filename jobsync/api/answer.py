@@ -6,7 +6,7 @@ What they hold is of the documented shape as it is.
 from flask import Response, current_app
 
 from jobsync.base.loop import in_turns
-from jobsync.db.extensions import Encoded
+from jobsync.db.json import Encoded
 
 
 def long_answer(value, *keys):

@@ -3,7 +3,8 @@
 from jobsync import schemas, store
 from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
-from jobsync.db.extensions import Encoded
+from jobsync.db.json import Encoded
+from jobsync.db.transactions import read
 
 blueprint = Resource(
     "children", __name__, url_prefix="/api/jobs", description="Units of work of a step"
@@ -18,4 +19,6 @@ def list_children(query, job_id, step_name):
 
     A page of more than 4 MiB ends before `limit`: `next_cursor` goes on.
     """
-    return long_answer(store.children(job_id, step_name, **query, read_json=Encoded), "items")
+    with read() as session:
+        page = store.children.page(session, job_id, step_name, **query, read_json=Encoded)
+    return long_answer(page, "items")

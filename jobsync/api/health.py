@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobsync import schemas
 from jobsync.api.problem import Resource
 from jobsync.base.trouble import reason
+from jobsync.db.transactions import read
 
 blueprint = Resource("health", __name__, description="Liveness and readiness")
 
@@ -28,7 +29,8 @@ def is_ready():
 
 def _reasons():
     try:
-        workers = current_app.extensions["jobsync.heartbeats"].look()
+        with read() as session:
+            workers = current_app.extensions["jobsync.heartbeats"].look(session)
     except SQLAlchemyError as error:
         yield f"The database can't be read: {reason(error)}"
     else:

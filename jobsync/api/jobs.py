@@ -2,13 +2,20 @@
 
 from flask import current_app
 
-from jobsync import lifecycle, listing, schemas, store
+from jobsync import lifecycle, schemas, store
 from jobsync.api.problem import Resource
 from jobsync.base.errors import BadInput, NotFound, WrongState
+from jobsync.db.transactions import read
+from jobsync.store import listing
 
 blueprint = Resource("jobs", __name__, url_prefix="/api/jobs", description="Runs of definitions")
 
 SOURCE = "api"
+
+
+def _shown(job_id):
+    with read() as session:
+        return store.jobs.get(session, job_id)
 
 
 def _definition(definition_id):
@@ -20,7 +27,8 @@ def _definition(definition_id):
 @blueprint.response(200, schemas.Jobs)
 def list_jobs(query):
     """List jobs, newest first"""
-    return listing.jobs(**query)
+    wanted = listing.Wanted.of(query)
+    return listing.page(wanted, query["limit"], query.get("cursor"))
 
 
 @blueprint.post("")
@@ -32,14 +40,14 @@ def submit_job(body):
         definition = _definition(body["definition"])
     except NotFound as error:
         raise BadInput("The input is not valid.", {"definition": [error.message]}) from error
-    return store.job(lifecycle.submit(definition, body["params"], SOURCE))
+    return _shown(lifecycle.submit(definition, body["params"], SOURCE))
 
 
 @blueprint.get("/<job_id>")
 @blueprint.response(200, schemas.Job)
 def get_job(job_id):
     """Get a job with its result"""
-    return store.job(job_id)
+    return _shown(job_id)
 
 
 @blueprint.delete("/<job_id>")
@@ -54,7 +62,7 @@ def delete_job(job_id):
 def cancel_job(job_id):
     """Cancel a job, its unfinished steps and children"""
     lifecycle.cancel(job_id)
-    return store.job(job_id)
+    return _shown(job_id)
 
 
 @blueprint.post("/<job_id>/retry")
@@ -62,7 +70,7 @@ def cancel_job(job_id):
 def retry_job(job_id):
     """Run the failed, cancelled and skipped steps of a failed or cancelled job again"""
     lifecycle.retry(job_id)
-    return store.job(job_id)
+    return _shown(job_id)
 
 
 @blueprint.post("/<job_id>/rerun")
@@ -70,9 +78,9 @@ def retry_job(job_id):
 @blueprint.response(202, schemas.Job)
 def rerun_job(body, job_id):
     """Start a new job like this one; given parameters replace its own"""
-    old = store.job(job_id)
+    old = _shown(job_id)
     try:
         definition = _definition(old["definition"])
     except NotFound as error:
         raise WrongState(f"The job can't be run again: {error.message}") from error
-    return store.job(lifecycle.rerun(job_id, definition, body["params"], SOURCE))
+    return _shown(lifecycle.rerun(job_id, definition, body["params"], SOURCE))

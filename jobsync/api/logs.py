@@ -4,11 +4,13 @@ import json
 
 from flask import Response, stream_with_context
 
-from jobsync import logs, schemas, store
+from jobsync import schemas, store
 from jobsync.api.answer import long_answer
 from jobsync.api.problem import Resource
 from jobsync.base.loop import in_turns
 from jobsync.base.text import gathered, printable
+from jobsync.db.transactions import read
+from jobsync.store import logs
 
 TEXT, JSONL = "text/plain", "application/jsonl"
 _LINES = {"type": "string"}
@@ -32,7 +34,13 @@ def list_lines(query, job_id):
     last ones. A page of more than 4 MiB ends
     early: `next` is there then, and says with which `after` or `before` to go on.
     """
-    return long_answer(logs.page(job_id, query.pop("step"), **query), "items")
+    step, q = query.pop("step"), query.pop("q", None)
+    if q:
+        page = logs.search(job_id, step, q, **query)
+    else:
+        with read() as session:
+            page = logs.page(session, job_id, step, **query)
+    return long_answer(page, "items")
 
 
 @blueprint.get("/<job_id>/logs/download")
@@ -41,7 +49,8 @@ def list_lines(query, job_id):
 @blueprint.response(200)
 def download_lines(query, job_id):
     """Download all lines of a step, or of all steps, that there are now"""
-    names = [query["step"]] if "step" in query else store.step_names(job_id)
+    with read() as session:
+        names = [query["step"]] if "step" in query else store.steps.names(session, job_id)
     lines = [logs.everything(job_id, name, query["level"]) for name in names]
     write, mimetype, ending = FORMATS[query["format"]]
     name = "-".join([job_id, *([query["step"]] if "step" in query else [])])

@@ -10,6 +10,7 @@ from jobsync.api.problem import Resource
 from jobsync.base import metrics
 from jobsync.base.clock import milliseconds, now
 from jobsync.db.extensions import socketio
+from jobsync.db.transactions import read
 from jobsync.status import UNFINISHED
 
 LONGEST = 60_000  # ms: what is older was not painted late but by a page that slept
@@ -29,8 +30,9 @@ READ = {
 def get_metrics():
     """Get the figures, for Prometheus"""
     metrics.VIEWERS.set(len(socketio.server.eio.sockets))
-    metrics.WORKERS.set(current_app.extensions["jobsync.heartbeats"].look())
-    counted = store.count_unfinished_jobs()
+    with read() as session:
+        metrics.WORKERS.set(current_app.extensions["jobsync.heartbeats"].look(session))
+        counted = store.jobs.count_unfinished(session)
     for status in UNFINISHED:
         metrics.UNFINISHED.labels(status).set(counted.get(status, 0))
     return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -4,21 +4,23 @@ bytes and kept while nothing has changed.
 
 import json
 import re
-import sqlite3
 import threading
 from collections import OrderedDict, defaultdict
 
-from flask import Response, request
+from flask import Response, current_app, request
 
 from jobsync import schemas, store
 from jobsync.api.problem import Resource
-from jobsync.db.changes import changes
+from jobsync.base.errors import StoreUnreadable
+from jobsync.db.transactions import read
+from jobsync.store.structure import structure_of
 
 blueprint = Resource(
     "structure", __name__, url_prefix="/api/jobs", description="What a page needs to be right"
 )
 
 SHAPE = 1  # of the answer: a new shape at the same revision is another entity
+KEY = "jobsync.structures"
 KEPT = 1000  # answers
 PATH = re.compile(r"/api/jobs/([^/]+)/structure")
 
@@ -31,7 +33,8 @@ class Cache:
     revision grow.
     """
 
-    def __init__(self):
+    def __init__(self, changes):
+        self._changes = changes
         self._version = None
         self._fresh = set()
         self._kept = OrderedDict()
@@ -53,7 +56,7 @@ class Cache:
         """Return `(revision, body)` as of now if that is known without reading any row, else
         None.
         """
-        version = changes.version()
+        version = self._changes.version()
         if version != self._version:
             self._version = version
             self._fresh.clear()
@@ -63,14 +66,11 @@ class Cache:
         if self.get_fresh(job_id):  # somebody has made it meanwhile
             return self._kept[job_id]
         version, kept = self._version, self._kept.get(job_id)
-        head = store.job_head(job_id) if kept else None
-        if not (head and head.revision == kept[0]):
-            self._kept.pop(job_id, None)
-            structure = store.structure(job_id)
-            kept = (
-                structure["revision"],
-                json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode(),
-            )
+        with read() as session:
+            head = store.jobs.head(session, job_id) if kept else None
+            if not (head and head.revision == kept[0]):
+                self._kept.pop(job_id, None)
+                kept = _encoded(structure_of(session, job_id))
         self._keep(job_id, kept, version)
         return kept
 
@@ -87,10 +87,18 @@ class Cache:
             self._fresh.discard(self._kept.popitem(last=False)[0])
 
 
-_cache = Cache()
+def _encoded(structure):
+    body = json.dumps(structure, ensure_ascii=False, separators=(",", ":")).encode()
+    return structure["revision"], body
 
 
-class Shortcut:
+def init_app(app):
+    """Keep answers for the app, and answer what is kept before Flask does."""
+    cache = app.extensions[KEY] = Cache(app.extensions["jobsync.changes"])
+    app.wsgi_app = FastPath(app.wsgi_app, cache)
+
+
+class FastPath:
     """WSGI middleware that gives fresh answers itself: hundreds of viewers ask for one job's at the
     same moment, and Flask takes four times as long.
 
@@ -98,8 +106,9 @@ class Shortcut:
     goes on to Flask.
     """
 
-    def __init__(self, wsgi_app):
+    def __init__(self, wsgi_app, cache):
         self._wsgi_app = wsgi_app
+        self._cache = cache
 
     def __call__(self, environ, start_response):
         answer = self._answer(environ) or self._wsgi_app
@@ -117,8 +126,8 @@ class Shortcut:
         ):
             return None
         try:
-            fresh = _cache.get_fresh(path[1])
-        except sqlite3.Error:  # Flask will stumble too, and say so as it says everything
+            fresh = self._cache.get_fresh(path[1])
+        except StoreUnreadable:  # Flask will stumble too, and say so as it says everything
             return None
         return fresh and _response(path[1], *fresh).make_conditional(environ)
 
@@ -133,7 +142,7 @@ def get_structure(job_id):
 
     The ETag is made from the revision. The Date header has the server's clock.
     """
-    return _response(job_id, *_cache.get(job_id)).make_conditional(request)
+    return _response(job_id, *current_app.extensions[KEY].get(job_id)).make_conditional(request)
 
 
 def _response(job_id, revision, body):

@@ -4,9 +4,10 @@ The umask itself is left alone: the commands of jobs inherit it, and what they w
 business.
 """
 
+import fcntl
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FOLDER, FILE = 0o700, 0o600
@@ -57,3 +58,11 @@ def open_to_others(paths):
             if mode & (stat.S_IRWXG | stat.S_IRWXO):
                 found.append((path, mode))
     return found
+
+
+@contextmanager
+def locked(path):
+    """Hold a lock file of this machine. The lock of a process that was killed is free at once."""
+    with open(path, "w", opener=opener) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

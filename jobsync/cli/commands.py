@@ -4,7 +4,6 @@ lines, and the kinds of arguments.
 
 import errno
 import io
-import sqlite3
 import sys
 
 import click
@@ -46,7 +45,7 @@ class StoreCommand(Told, click.Command):
         try:
             bring_up_to_date(current_app.config["DATA_DIR"])
             return super().invoke(ctx)
-        except (JobsyncError, DBAPIError, sqlite3.Error, OSError) as error:
+        except (JobsyncError, DBAPIError, OSError) as error:
             if getattr(error, "errno", None) == errno.EPIPE:
                 raise  # the reader of a pipe has gone: click ends quietly
             raise Mistakes(_lines_of(error)) from error
@@ -83,8 +82,8 @@ def _lines_of(error):
         return list(_flat(error.errors))
     if isinstance(error, JobsyncError):
         return [error.message]
-    if isinstance(error, (DBAPIError, sqlite3.Error)):
-        return [f"The database can't be used: {getattr(error, 'orig', error)}"]
+    if isinstance(error, DBAPIError):
+        return [f"The database can't be used: {error.orig}"]
     return [
         f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
     ]

@@ -2,16 +2,18 @@
 the job has ended.
 """
 
-import sqlite3
 import time
 
 from sqlalchemy.exc import OperationalError
 
-from jobsync import logs, store
+from jobsync import store
+from jobsync.base.errors import StoreUnreadable
 from jobsync.cli import interrupt
 from jobsync.db.changes import changes
-from jobsync.heartbeats import Heartbeats
+from jobsync.db.transactions import read
 from jobsync.status import TERMINAL
+from jobsync.store import logs
+from jobsync.store.workers import Heartbeats
 
 LOOK = 0.05  # seconds between two looks whether anything was committed
 WORKERS = 1.0  # seconds between two looks whether any worker lives
@@ -58,10 +60,11 @@ class Follower:
             version = changes.version()
             if version == self._version:
                 return None
-            structure = store.structure(self._job_id)
-            self._read_trouble(structure["steps"])
+            with read() as session:
+                structure = store.structure.structure_of(session, self._job_id)
+                self._read_trouble(session, structure["steps"])
         # a server that starts or ends may lock readers out for a moment
-        except (OperationalError, sqlite3.OperationalError):
+        except (OperationalError, StoreUnreadable):
             if time.monotonic() - self._looked > PATIENCE:
                 raise
             return None
@@ -72,14 +75,15 @@ class Follower:
         )
         return structure["status"]
 
-    def _read_trouble(self, steps):
+    def _read_trouble(self, session, steps):
         """Read the latest warnings and errors of the steps that have new ones."""
         for step in steps:
             count = step["levels"]["warning"] + step["levels"]["error"]
             if count != self._counts.get(step["name"], 0):
-                self._trouble[step["name"]] = logs.page(
-                    self._job_id, step["name"], limit=TROUBLE, level="warning"
-                )["items"]
+                page = logs.page(
+                    session, self._job_id, step["name"], limit=TROUBLE, level="warning"
+                )
+                self._trouble[step["name"]] = page["items"]
                 self._counts[step["name"]] = count
 
     def _look_for_workers(self):
@@ -87,10 +91,17 @@ class Follower:
         if self._workers_at is not None and moment - self._workers_at < WORKERS:
             return
         self._workers_at = moment
-        without = self._heartbeats.look() == 0
+        with read() as session:
+            without = self._heartbeats.look(session) == 0
         if without != self._without_workers:
             self._without_workers = without
             self._screen.note(NO_WORKER if without else WORKERS_CAME)
+
+
+def _lines_after(last, job_id, step_name, level):
+    with read() as session:
+        page = logs.page(session, job_id, step_name, after=last, limit=1000, level=level)
+    return page["items"]
 
 
 def follow_lines(job_id, step_name, level, keep_on):
@@ -103,10 +114,9 @@ def follow_lines(job_id, step_name, level, keep_on):
         if version is None or present != version:
             version = present
             # before its lines are read: none comes after that
-            ended = store.step_row(job_id, step_name).status in TERMINAL
-            while items := logs.page(job_id, step_name, after=last, limit=1000, level=level)[
-                "items"
-            ]:
+            with read() as session:
+                ended = store.steps.get(session, job_id, step_name).status in TERMINAL
+            while items := _lines_after(last, job_id, step_name, level):
                 for item in items:
                     interrupt.heed()
                     yield item

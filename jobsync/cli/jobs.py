@@ -8,7 +8,7 @@ import time
 import click
 from flask import current_app
 
-from jobsync import lifecycle, listing, store
+from jobsync import lifecycle, store
 from jobsync.base.clock import now
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.cli import interrupt, report
@@ -16,7 +16,10 @@ from jobsync.cli.commands import Age, KeyValue, Name, Statuses, StoreGroup, as_t
 from jobsync.cli.follow import Follower, follow_lines
 from jobsync.cli.look import duration, ms_of
 from jobsync.cli.screens import open_screen
+from jobsync.db.transactions import read
 from jobsync.status import COMPLETED, JOB_STATUSES, LEVELS, TERMINAL
+from jobsync.store import listing
+from jobsync.store.listing import Wanted
 
 SOURCE = "cli"
 INTERRUPTED = 130  # the exit code of a program that Ctrl-C has ended
@@ -102,7 +105,9 @@ def _after_start(job_id, wait, as_json):
 
 def _follow(job_id, stream):
     """Follow a job and return the status in which it has ended."""
-    with open_screen(store.job(job_id)["name"], stream) as screen:
+    with read() as session:
+        name = store.jobs.get(session, job_id)["name"]
+    with open_screen(name, stream) as screen:
         return Follower(job_id, screen).run()
 
 
@@ -139,7 +144,7 @@ def list_jobs(status, definition, limit, as_json):
 
     In a pipe: id, status, definition, times of creation and end, and name, with tabs between them.
     """
-    page = listing.jobs(status, definition, limit=limit)
+    page = listing.page(Wanted(status, definition), limit)
     if as_json:
         report.print_json(page)
     else:
@@ -212,7 +217,9 @@ def rerun(job_id, params, wait, as_json):
 
     Parameters that are given replace those of the other.
     """
-    definition = _definition(store.job(job_id)["definition"])
+    with read() as session:
+        name = store.jobs.get(session, job_id)["definition"]
+    definition = _definition(name)
     _after_start(lifecycle.rerun(job_id, definition, params, SOURCE), wait, as_json)
 
 
@@ -247,7 +254,7 @@ def _jobs_of(status):
     """Yield all jobs of these statuses, newest first."""
     cursor = ""
     while cursor is not None:
-        page = listing.jobs(status, limit=PAGE, cursor=cursor)
+        page = listing.page(Wanted(status), PAGE, cursor)
         yield from page["items"]
         cursor = page["next_cursor"]
 

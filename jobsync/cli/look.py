@@ -176,7 +176,7 @@ def _cut(text, style=""):
 def job_table(jobs, strips, moment, wide):
     """Return the table of a list of jobs, with their errors if it may be wide.
 
-    `strips` are their steps, as `store.step_strips` has them.
+    `strips` are their steps, as `steps.strips` has them.
     """
     table = _table(
         "id", "status", "~definition", "created", ">time", ">steps", *(["~error"] if wide else [])

@@ -10,12 +10,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from jobsync import logs, store
+from jobsync import store
 from jobsync.base import server_address
 from jobsync.base.clock import now
 from jobsync.cli import look
 from jobsync.cli.screens import head, trouble_table
+from jobsync.db.transactions import read
 from jobsync.status import COMPLETED, FAILED
+from jobsync.store import logs
 
 WIDE = 110  # columns of a terminal that has room for errors in a list
 REASONS = 5  # failed children told of each failed step
@@ -25,10 +27,9 @@ STEPS = 10  # failed ones told of
 
 def details(job_id):
     """Return a job as the API shows it and its `steps`, both from one moment. Raises NotFound."""
-    while True:
-        structure, job = store.structure(job_id), store.job(job_id)
-        if job["revision"] == structure["revision"]:
-            return {**job, "steps": structure["steps"]}
+    with read() as session:
+        steps = store.structure.structure_of(session, job_id)["steps"]
+        return {**store.jobs.get(session, job_id), "steps": steps}
 
 
 def print_json(value):
@@ -55,7 +56,9 @@ def print_jobs(page):
             )
             click.echo("\t".join(map(look.safe, columns)))
         return
-    console, strips = _console(), store.step_strips([job["id"] for job in page["items"]])
+    console = _console()
+    with read() as session:
+        strips = store.steps.strips(session, [job["id"] for job in page["items"]])
     console.print(
         look.job_table(page["items"], strips, now(), console.width >= WIDE)
         if page["items"]
@@ -87,9 +90,10 @@ def print_end(job):
         failed = [step for step in job["steps"] if step["status"] == FAILED]
         if not any(job["error"].startswith(f"{step['name']}: ") for step in failed):
             click.echo(f"\nThe job failed: {look.safe(job['error'])}")
-        pks = {step["name"]: step["pk"] for step in store.step_details(job["id"])}
-        for step in failed[:STEPS]:
-            _print_reasons(job["id"], step, pks[step["name"]])
+        with read() as session:
+            pks = {step["name"]: step["pk"] for step in store.steps.details(session, job["id"])}
+            for step in failed[:STEPS]:
+                _print_reasons(session, step, pks[step["name"]])
         if len(failed) > STEPS:
             click.echo(f"\nand {len(failed) - STEPS:,} more steps failed")
         url = server_address.find(current_app.config["DATA_DIR"])
@@ -114,17 +118,23 @@ def _print_result(result):
             click.echo(f"{title}: {name}: {files:,} files, {size:,} bytes, {lines:,} lines")
 
 
-def _print_reasons(job_id, step, step_pk):
+def _print_reasons(session, step, step_pk):
     """Print why a step failed: its reason, and its first failed children with their last lines;
     without any, its own last lines.
     """
     click.echo(f"\n{step['name']} failed: {look.safe(step['error'])}")
-    children = store.failed_children(step_pk, REASONS)
+    children = store.children.failed(session, step_pk, REASONS)
     for child in children:
         click.echo(f"  {look.safe(child.name)}: {look.safe(child.error)}")
         _print_lines(
             logs.last_lines_of(
-                step["name"], step_pk, step["log_count"], child.pk, child.finished_at, LINES
+                session,
+                step["name"],
+                step_pk,
+                step["log_count"],
+                child.pk,
+                child.finished_at,
+                LINES,
             )
         )
     left_out = step["children"][FAILED] - len(children)
@@ -133,6 +143,7 @@ def _print_reasons(job_id, step, step_pk):
     if not children:
         _print_lines(
             logs.last_lines_of(
+                session,
                 step["name"],
                 step_pk,
                 step["log_count"],

@@ -19,17 +19,19 @@ from sqlalchemy import insert, select
 
 from jobsync import lifecycle
 from jobsync.base.clock import now
+from jobsync.base.private_files import locked
 from jobsync.cli.commands import StoreCommand
 from jobsync.cli.sample import write_sample
-from jobsync.db.extensions import db, engine_options, prepare_engine
-from jobsync.db.migrate import MIGRATIONS, locked
+from jobsync.db.engine import dialect_of, engine_options
+from jobsync.db.extensions import db
+from jobsync.db.migrate import MIGRATIONS
 from jobsync.db.models import Child, Counter, Job, LogLine, Step
 from jobsync.definitions import Definitions
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
 from jobsync.lifecycle import moves, rows, work
 from jobsync.status import PENDING, TERMINAL
-from jobsync.store import read, write
+from jobsync.db.transactions import read, write
 
 ROOT = MIGRATIONS.parent
 SOURCE = "seed"
@@ -162,7 +164,7 @@ def _store_aside():
         )
         db.init_app(app)
         with app.app_context():
-            prepare_engine(db.engine)
+            dialect_of(db.engine).prepare(db.engine)
             db.create_all()
             with write() as session:
                 session.execute(insert(Counter).values(name="change", value=0))

@@ -6,21 +6,24 @@ Where the system doesn't tell of writings (`jobsync.db.file_watch`) they are loo
 """
 
 import logging
-import os
-import sqlite3
 import threading
 import time
 
+from flask import current_app
+from werkzeug.local import LocalProxy
+
+from jobsync.base.errors import StoreUnreadable
 from jobsync.base.trouble import Trouble
-from jobsync.db.extensions import db, open_watcher, socketio
-from jobsync.db.file_watch import Alarm
+from jobsync.db.engine import dialect_of
+from jobsync.db.extensions import db
+from jobsync.db.file_watch import FileWatch
 
 # seconds to the next looks after a writing: its commit may take a moment yet
 SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
-# seconds between two looks while the store keeps changing, without an alarm; a look itself costs a
+# seconds between two looks while the store keeps changing, without a file watch; a look itself costs a
 # few microseconds
 POLL = 0.02
-# the same when nothing has changed for QUIET seconds, and with an alarm, lest it be missed: waking
+# the same when nothing has changed for QUIET seconds, and with a file watch, lest it be missed: waking
 # up is what costs an idle server
 REST = 0.05
 QUIET = 2.0
@@ -34,21 +37,11 @@ class Changes:
     Losing a wake-up is impossible: a subscriber's event stays set until it looks.
     """
 
-    def __init__(self):
+    def __init__(self, watcher):
         self._subscribers = []
-        self._watcher = None
-        self._folder = None  # the database's
+        self._watcher = watcher
         self._seen, self._seen_at = None, 0.0
         self._trouble = Trouble(_log, "The database can't be watched for the moment")
-
-    def init_app(self, app):
-        """Open the connection that sees other connections' commits.
-
-        Needs the database's folder to exist.
-        """
-        with app.app_context():
-            self._watcher = open_watcher(db.engine)
-            self._folder = os.path.dirname(db.engine.url.database)
 
     def subscribe(self):
         """Return an Event that is set after each change; the subscriber clears it before it
@@ -69,26 +62,26 @@ class Changes:
 
     def version(self):
         """Return a number that differs as soon as any connection has committed anything since
-        it was last asked.
+        it was last asked. Raises StoreUnreadable.
         """
-        return self._watcher.execute("PRAGMA data_version").fetchone()[0]
+        return self._watcher.version()
 
     def watch(self):
         """Notify whenever the store has changed. Runs for ever: start it in the background."""
-        alarm = self._alarm()
+        files = self._watch_files()
         self._see()
         while True:
-            if alarm is None:
-                socketio.sleep(POLL if time.monotonic() - self._seen_at < QUIET else REST)
+            if files is None:
+                time.sleep(POLL if time.monotonic() - self._seen_at < QUIET else REST)
                 self._see()
-            elif alarm.wait(REST):
+            elif files.wait(REST):
                 self._see_soon()
             else:
                 self._see()
 
-    def _alarm(self):
+    def _watch_files(self):
         try:
-            return Alarm(self._folder)
+            return FileWatch(self._watcher.folder)
         except OSError as error:
             _log.info(
                 "Other processes' commits are looked for every %.0f ms: %s", 1000 * POLL, error
@@ -98,7 +91,7 @@ class Changes:
     def _see_soon(self):
         """Look until the commit is seen that something written belongs to."""
         for seconds in SETTLING:
-            socketio.sleep(seconds)
+            time.sleep(seconds)
             if self._see():
                 break
 
@@ -117,11 +110,18 @@ class Changes:
         """
         try:
             version = self.version()
-        except sqlite3.Error as error:
+        except StoreUnreadable as error:
             self._trouble.note(error)
             return None
         self._trouble.over()
         return version
 
 
-changes = Changes()
+KEY = "jobsync.changes"
+changes = LocalProxy(lambda: current_app.extensions[KEY])  # those of the present app
+
+
+def init_app(app):
+    """Let the app see commits. Needs the folder of its database to exist. Raises SettingsError."""
+    with app.app_context():
+        app.extensions[KEY] = Changes(dialect_of(db.engine).Watcher(db.engine))

@@ -12,7 +12,7 @@ _MODIFY = 0x2  # IN_MODIFY of inotify(7)
 _READ = 65536  # bytes of events read at once; what they say doesn't matter
 
 
-class Alarm:
+class FileWatch:
     """Watches a folder. Raises OSError where there is no inotify, or no more of it."""
 
     def __init__(self, folder):

@@ -1,7 +1,5 @@
 """Brings the embedded database up to date, once however many processes start at a time."""
 
-import fcntl
-from contextlib import contextmanager
 from pathlib import Path
 
 from alembic.migration import MigrationContext
@@ -9,7 +7,7 @@ from alembic.script import ScriptDirectory
 from flask_migrate import upgrade
 
 from jobsync.base.errors import SettingsError
-from jobsync.base.private_files import opener
+from jobsync.db.engine import dialect_of
 from jobsync.db.extensions import db
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -21,7 +19,7 @@ def bring_up_to_date(data_dir):
 
     Raises SettingsError for a database of a version that isn't known here.
     """
-    with locked(Path(data_dir) / "upgrade.lock"):
+    with dialect_of(db.engine).upgrade_lock(data_dir):
         if not _is_current():
             upgrade(directory=str(MIGRATIONS))
 
@@ -37,11 +35,3 @@ def _is_current():
             f"{', '.join(sorted(unknown))}."
         )
     return present == set(script.get_heads())
-
-
-@contextmanager
-def locked(path):
-    """Hold a lock file. The lock of a process that was killed is free at once."""
-    with open(path, "w", opener=opener) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

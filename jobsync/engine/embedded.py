@@ -27,7 +27,7 @@ from jobsync.base import processes
 from jobsync.base.errors import JobsyncError
 from jobsync.base.trouble import Trouble
 from jobsync.db.changes import changes
-from jobsync.db.extensions import socketio
+from jobsync.db.transactions import read
 from jobsync.lifecycle import work
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -86,7 +86,7 @@ class Supervisor:
                 self._trouble.note(
                     error, exc_info=not isinstance(error, SQLAlchemyError | JobsyncError | OSError)
                 )
-                socketio.sleep(0.5)
+                time.sleep(0.5)
 
     def _tick(self, changed):
         self._find_earlier()
@@ -99,8 +99,8 @@ class Supervisor:
             self._ring()
 
     def _is_work_waiting(self):
-        with self._app.app_context():
-            return store.is_work_waiting()
+        with self._app.app_context(), read() as session:
+            return store.steps.is_work_waiting(session)
 
     # Starting and waking
 
@@ -169,7 +169,7 @@ class Supervisor:
                     find = partial(
                         processes.marked, processes.ATTEMPT_MARK, *work.attempts_of(worker_id)
                     )
-                    processes.kill_all(find, socketio.sleep)
+                    processes.kill_all(find, time.sleep)
                     work.release(worker_id, reason)
             except BaseException:
                 self._to_release = [*waiting, *self._to_release, (worker_id, reason)]
@@ -192,7 +192,9 @@ class Supervisor:
         with self._app.app_context():
             # else somebody writes: no need to write something to know it
             is_doubtful = is_overdue or self._store_trouble.text
-            heartbeats.look(excuse=late or (is_doubtful and not self._is_writable()))
+            excuse = late or (is_doubtful and not self._is_writable())
+            with read() as session:
+                heartbeats.look(session, excuse)
         for worker in self._workers:
             if heartbeats.silence(worker.id) > LEASE:
                 worker.process.kill()
@@ -210,8 +212,8 @@ class Supervisor:
 
     def _registered(self):
         """Return `{worker's id: its process number}`."""
-        with self._app.app_context(), store.read():
-            return {row.id: row.pid for row in store.heartbeats()}
+        with self._app.app_context(), read() as session:
+            return {row.id: row.pid for row in store.workers.heartbeats(session)}
 
     def _find_earlier(self):
         """Note, before there are any of its own, the workers that an earlier server has left."""
@@ -266,7 +268,7 @@ class Supervisor:
         while time.monotonic() < deadline and any(
             worker.process.poll() is None for worker in workers
         ):
-            socketio.sleep(0.02)
+            time.sleep(0.02)
         for worker in workers:
             if worker.process.poll() is None:
                 worker.process.kill()
@@ -282,7 +284,7 @@ class Supervisor:
         """
         find = partial(processes.of_worker, worker_id, pid, is_ours)
         found = find()
-        left = processes.kill_all(find, socketio.sleep)
+        left = processes.kill_all(find, time.sleep)
         if left:
             _log.error(
                 "What worker %s has left running can't be ended: %s",

@@ -12,11 +12,12 @@ from jobsync import registry, store
 from jobsync.base.clock import now
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.base.text import one_line
-from jobsync.db.extensions import encoded
+from jobsync.db.json import encoded
+from jobsync.db.transactions import read
 from jobsync.engine.outbox import insist
 from jobsync.lifecycle import work
-from jobsync.logs import lines_of
 from jobsync.status import COMPLETED, FAILED, LEVELS
+from jobsync.store.logs import lines_of
 
 CANCELLED, LATE, SHUTDOWN = "cancelled", "late", "shutdown"
 
@@ -90,20 +91,21 @@ class TaskContext:
         self._outbox.add_spawned(self.task, child)
 
     def children(self, step_name):
-        return (str(pk) for pk in store.completed_children(self._step(step_name).pk))
+        return (str(pk) for pk in store.children.completed(self._step(step_name).pk))
 
     def result(self, child_id):
-        return store.child_result(int(child_id))
+        return _result_of(int(child_id))
 
     def step_result(self, step_name):
-        with store.read():
-            return store.step_result(self.job_id, step_name)
+        with read() as session:
+            return store.steps.result(session, self.job_id, step_name)
 
     def step_type(self, step_name):
         return self._step(step_name).type
 
     def last_run(self):
-        run = store.last_run_like(self.task.step_pk)
+        with read() as session:
+            run = store.steps.last_run_like(session, self.task.step_pk)
         return run and {
             "id": str(run.pk),
             "job_id": run.job_id,
@@ -112,13 +114,18 @@ class TaskContext:
         }
 
     def run_children(self, run_id):
-        return ((str(pk), given) for pk, given in store.completed_inputs(int(run_id)))
+        return ((str(pk), given) for pk, given in store.children.completed_inputs(int(run_id)))
 
     def _step(self, step_name):
         # which ends here: the worker's view of the store must not stand still while the work goes
         # on
-        with store.read():
-            return store.step_row(self.job_id, step_name)
+        with read() as session:
+            return store.steps.get(session, self.job_id, step_name)
+
+
+def _result_of(child_pk, key=None):
+    with read() as session:
+        return store.children.result(session, child_pk, key)
 
 
 def _new_child(key, unit):
@@ -179,10 +186,10 @@ def run_plan(context, outbox, between=lambda: None):
 
 def run_summary(context, outbox):
     """Make a step's result of its completed children's."""
-    pks = store.completed_children(context.task.step_pk)
+    pks = store.children.completed(context.task.step_pk)
 
     def sum_up(step_type):
-        result = step_type.summary(context, (store.child_result(pk, step_type.sums) for pk in pks))
+        result = step_type.summary(context, (_result_of(pk, step_type.sums) for pk in pks))
         if not isinstance(result, dict):
             raise StepFailed(f"a summary must be a table (dict), not {type(result).__name__}")
         return encoded(result)

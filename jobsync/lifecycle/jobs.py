@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
+from jobsync.db.transactions import BRIEFLY, execute_long, moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.status import (
     CANCELLED,
@@ -23,7 +24,6 @@ from jobsync.status import (
     UNFINISHED,
     WAITING,
 )
-from jobsync.store import BRIEFLY, execute_long, moment, read, write
 
 AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
 # lines of a deleted job cleared away in one transaction: other writers wait for some 20 ms

@@ -9,10 +9,10 @@ from jobsync import store
 from jobsync.base.loop import in_turns
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Deletion, Job, Step
+from jobsync.db.transactions import BRIEFLY, moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
 from jobsync.status import FAILED, PENDING, TERMINAL, derive_job, derive_moves
-from jobsync.store import BRIEFLY, moment, read, write
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def advance(job_id):
        look again there.
     A crash before the commit loses nothing: the next look finds the same difference.
     """
-    with read():
-        look = _look(job_id, in_turns)
+    with read() as session:
+        look = _look(session, job_id, in_turns)
     if look is None:
         return False
     with write(BRIEFLY) as session:
         if _revision(session, job_id) != look.revision:
-            look = _look(job_id, iter)
+            look = _look(session, job_id, iter)
         if look is not None:
             _write(session, job_id, look)
         return look is not None
@@ -53,14 +53,14 @@ def _revision(session, job_id):
     return session.execute(select(Job.revision).where(Job.id == job_id).with_for_update()).scalar()
 
 
-def _look(job_id, turns):
+def _look(session, job_id, turns):
     """Return the Look at a job, or None when nothing follows. turns: what goes through many,
     `in_turns` or `iter`.
     """
-    head = store.job_head(job_id)
+    head = store.jobs.head(session, job_id)
     if head is None or head.status in TERMINAL:
         return None
-    before = store.step_facts(job_id, turns)
+    before = store.steps.facts(session, job_id, turns)
     steps = dict(before)
     moves = list(derive_moves(steps, turns))
     next_status = derive_job(head.status, steps.values())
@@ -135,15 +135,7 @@ def _move_job(session, job_id, old, new):
     rows.move_job(session, job_id, old, new, **values)
 
 
-def untold_deletions():
-    """Return rows `(change, job_id, revision)` of deleted jobs that nobody was told of."""
-    with read() as session:
-        return session.execute(
-            select(Deletion.change, Deletion.job_id, Deletion.revision).order_by(Deletion.change)
-        ).all()
-
-
-def deletions_told(changes):
-    """Forget deletions (by their `change`) that everybody was told of."""
+def forget_deletions(changes):
+    """Forget deletions (by their `change`) that every web process has told its viewers of."""
     with write(BRIEFLY) as session:
         session.execute(delete(Deletion).where(Deletion.change.in_(changes)))

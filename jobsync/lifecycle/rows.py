@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, insert, update
 
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Counter, Job, JobWords, Step
-from jobsync.listing import words_of
+from jobsync.db.transactions import execute_long, moment
 from jobsync.status import (
     CANCELLED,
     FAILED,
@@ -22,7 +22,7 @@ from jobsync.status import (
     UNFINISHED,
     allowed,
 )
-from jobsync.store import execute_long, moment
+from jobsync.store.listing import words_of
 
 # In every transaction, while everybody else waits: made once, as those of the store
 COUNTERS, JOBS, STEPS, CHILDREN = Counter.__table__, Job.__table__, Step.__table__, Child.__table__

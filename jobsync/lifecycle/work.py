@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from flask import current_app
 from sqlalchemy import delete, insert, or_, select, update
 
-from jobsync import logs, store
+from jobsync import store
 from jobsync.base.clock import now
 from jobsync.base.text import storable
 from jobsync.db.damage import Damaged
-from jobsync.db.extensions import Encoded
+from jobsync.db.json import Encoded
 from jobsync.db.models import Child, Job, Step, Worker
+from jobsync.db.transactions import moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.status import (
     BROKEN,
@@ -31,7 +32,7 @@ from jobsync.status import (
     RUNNING,
     SUMMARY,
 )
-from jobsync.store import moment, read, write
+from jobsync.store import logs
 
 _log = logging.getLogger(__name__)
 
@@ -123,8 +124,8 @@ def claim(worker_id, appetite):
     begins or ends them. Of all steps the one with the fewest running children comes first, so that
     a long job doesn't keep a short one waiting.
     """
-    with read():
-        if not store.is_work_waiting():
+    with read() as session:
+        if not store.steps.is_work_waiting(session):
             return []
     with write() as session:
         return _claim_unit(session, worker_id) or _claim_children(session, worker_id, appetite)

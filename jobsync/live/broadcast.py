@@ -3,6 +3,8 @@
 A message is a hint to look at the store: it carries the revision at which it was true.
 """
 
+from flask import current_app
+
 from jobsync.base import metrics
 from jobsync.db.extensions import socketio
 
@@ -11,7 +13,12 @@ FEED = "feed"
 DELETED = "deleted"
 _ROOM = "job:"
 
-_joined = set()  # rooms that somebody has joined since `take_joined` was called
+KEY = "jobsync.joined"
+
+
+def init_app(app):
+    """Let the app note which rooms somebody has joined since `take_joined` was called."""
+    app.extensions[KEY] = set()
 
 
 def room_of(job_id):
@@ -37,12 +44,14 @@ def tell_job(job_id, status, revision, refresh_logs):
     _send(_about_job(job_id, status, revision, refresh_logs), room_of(job_id))
 
 
-def tell_feed(job_id, status, revision, refresh_logs, news):
+def tell_feed(job_id, status, revision, refresh_logs, change, since):
     """Tell the feed about a job.
 
-    `news`: how much news the feed has carried so far, so that who lost some finds out.
+    change: up to which the feed has been told by now. since: the same of the message before, so
+    that who has lost one finds out.
     """
-    _send({**_about_job(job_id, status, revision, refresh_logs), "news": news}, FEED)
+    about = _about_job(job_id, status, revision, refresh_logs)
+    _send({**about, "change": change, "since": since}, FEED)
 
 
 def _about_job(job_id, status, revision, refresh_logs):
@@ -64,13 +73,12 @@ def note_joined(room):
     """Note that somebody has joined a room: whoever keeps rooms from being quiet takes it from
     here.
     """
-    _joined.add(room)
+    current_app.extensions[KEY].add(room)
 
 
 def take_joined():
     """Return the rooms that somebody has joined since the last call."""
-    joined = set(_joined)
-    _joined.difference_update(joined)
+    joined, current_app.extensions[KEY] = current_app.extensions[KEY], set()
     return joined
 
 

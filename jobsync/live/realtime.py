@@ -7,14 +7,15 @@ server's memory.
 
 import json
 import logging
+import time
 
-from flask_socketio import join_room, leave_room, rooms
+from flask_socketio import SocketIO, join_room, leave_room, rooms
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import store
 from jobsync.base import metrics
 from jobsync.base.text import storable
-from jobsync.db.extensions import socketio
+from jobsync.db.transactions import read
 from jobsync.live import broadcast
 
 MOST_ROOMS = 200
@@ -46,16 +47,18 @@ class LenientJson:
 
 def init_app(app, async_mode):
     """Register the handlers and put Socket.IO in front of the app."""
-    socketio.on_event("subscribe", subscribe)
-    socketio.on_event("unsubscribe", unsubscribe)
-    socketio.on_event("*", refuse_unknown)
-    socketio.on_error_default(_log_error)
+    broadcast.init_app(app)
+    server = SocketIO()
+    server.on_event("subscribe", subscribe)
+    server.on_event("unsubscribe", unsubscribe)
+    server.on_event("*", refuse_unknown)
+    server.on_error_default(_log_error)
     # cors_allowed_origins=[]: the gate checks origins, for Engine.IO as for everything else
-    socketio.init_app(
+    server.init_app(
         app, async_mode=async_mode, cors_allowed_origins=[], max_http_buffer_size=MOST_BYTES
     )
     # not as init_app's option: Engine.IO tells texts from JSON by what its own reader raises
-    socketio.server.packet_class.json = LenientJson
+    server.server.packet_class.json = LenientJson
 
 
 def subscribe(*args):
@@ -90,7 +93,8 @@ def _join_job(job_id, room):
     join_room(room)
     head = None
     try:
-        head = store.job_head(job_id)
+        with read() as session:
+            head = store.jobs.head(session, job_id)
     finally:
         if head is None:
             leave_room(room)
@@ -132,14 +136,14 @@ def _refused(reason):
     return {"ok": False, "error": reason}
 
 
-def watch_backlogs():
+def watch_backlogs(app):
     """Cut off viewers that don't read, for ever: start it in the background."""
     while True:
-        socketio.sleep(LOOK)
-        cut_off_slow_viewers()
+        time.sleep(LOOK)  # green in the web process
+        cut_off_slow_viewers(app)
 
 
-def cut_off_slow_viewers(most=BACKLOG):
+def cut_off_slow_viewers(app, most=BACKLOG):
     """Disconnect the viewers for whom more than `most` messages wait, and return how many those
     were.
 
@@ -149,7 +153,7 @@ def cut_off_slow_viewers(most=BACKLOG):
     """
     slow = [
         viewer
-        for viewer in list(socketio.server.eio.sockets.values())
+        for viewer in list(app.extensions["socketio"].server.eio.sockets.values())
         if not viewer.closed and viewer.queue.qsize() > most
     ]
     for viewer in slow:

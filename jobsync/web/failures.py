@@ -4,10 +4,11 @@ last lines before.
 
 from dataclasses import dataclass, field
 
-from jobsync import logs, store
+from jobsync import store
 from jobsync.base.clock import milliseconds
 from jobsync.base.loop import in_turns
 from jobsync.status import FAILED, RUNNING
+from jobsync.store import logs
 
 STEPS = 10  # shown with what failed in them; of more only the number
 CHILDREN = 5  # of a step, shown with their reasons
@@ -80,9 +81,10 @@ class Failures:
         return next((failure for failure in self.items if failure.step["name"] == name), None)
 
 
-def find_failures(structure, details):
-    """Return the Failures of a job as `structure` tells of it: what failed later is left out.
-    details: as of `store.step_details`.
+def find_failures(session, structure, details):
+    """Return the Failures of a job, from one moment with its `structure`.
+
+    details: as of `store.steps.details`.
     """
     details = {step["name"]: step for step in details}
     failed = [
@@ -90,35 +92,37 @@ def find_failures(structure, details):
     ]
     failed.sort(key=lambda step: step["status"] != FAILED)  # those that are tolerated come last
     items = [
-        _failure(step, details[step["name"]], place < STEPS_WITH_LINES)
+        _failure(session, step, details[step["name"]], place < STEPS_WITH_LINES)
         for place, step in enumerate(in_turns(failed[:STEPS]))
     ]
     return Failures(items, len(failed) - len(items), structure["error"])
 
 
-def _failure(step, about, has_lines):
+def _failure(session, step, about, has_lines):
     known = min(CHILDREN, step["children"][FAILED])
     children = [
-        _child(step, about, row) for row in in_turns(store.failed_children(about["pk"], known))
+        _child(session, step, about, row)
+        for row in in_turns(store.children.failed(session, about["pk"], known))
     ]
     lines = []
     if has_lines and step["status"] == FAILED:
-        lines = children[0].lines if children else _last_of_step(step, about)
+        lines = children[0].lines if children else _last_of_step(session, step, about)
     return Failure(step, about["max_child_failures"], children, lines)
 
 
-def _child(step, about, row):
+def _child(session, step, about, row):
     lines = logs.last_lines_of(
-        step["name"], about["pk"], step["log_count"], row.pk, row.finished_at, LINES
+        session, step["name"], about["pk"], step["log_count"], row.pk, row.finished_at, LINES
     )
     return FailedChild(row.name, row.error or "", lines)
 
 
-def _last_of_step(step, about):
+def _last_of_step(session, step, about):
     """Return the last lines of a step that failed by itself, as when its planning did: those
     that are no child's.
     """
     return logs.last_lines_of(
+        session,
         step["name"],
         about["pk"],
         step["log_count"],

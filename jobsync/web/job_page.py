@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from jobsync import listing, logs, store
+from jobsync import store
 from jobsync.base.clock import now
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
-from jobsync.logs import LINE_BYTES
 from jobsync.status import FAILED, LEVELS, RUNNING
+from jobsync.store import listing, logs
+from jobsync.store.logs import LINE_BYTES
 from jobsync.web import filters
 from jobsync.web.failures import LINES_SERVED, Failure, Failures, find_failures
 from jobsync.web.parts import contained
@@ -48,7 +49,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class StepView:
-    """A step as the page shows it: `shown` as in structure, `about` as in `store.step_details`, and
+    """A step as the page shows it: `shown` as in structure, `about` as in `store.steps.details`, and
     its lines if it is expanded.
 
     `level` is the lowest level of these lines, `usual` how long it takes in words,
@@ -88,20 +89,18 @@ class StepView:
         return sum(self.shown["levels"][name] for name in LEVELS[LEVELS.index(level) :])
 
 
-def parts(structure, asked):
+def parts(session, structure, asked):
     """Return what the template needs beside the job and its structure: `steps`, `failures`,
     `timeline`, `progress`.
     """
     job_id, moment = structure["job_id"], now()
-    details = store.step_details(job_id)
-    if not details:
-        store.job_exists(job_id)  # raises: it was deleted this moment
+    details = store.steps.details(session, job_id)
     failures = contained(
         "What failed",
-        lambda: find_failures(structure, details),
+        lambda: find_failures(session, structure, details),
         Failures([], 0, structure["error"]),
     )
-    steps = _steps(structure, details, asked, failures)
+    steps = _steps(session, structure, details, asked, failures)
     depends = {step["name"]: step["depends"] for step in details}
     again = {step.shown["name"] for step in steps if step.is_taken_up_again}
     return {
@@ -114,13 +113,13 @@ def parts(structure, asked):
     }
 
 
-def _steps(structure, details, asked, failures):
+def _steps(session, structure, details, asked, failures):
     about = {step["name"]: step for step in details}
     durations = contained(
-        "Usual durations", lambda: listing.earlier_durations(structure["job_id"]), {}
+        "Usual durations", lambda: listing.earlier_durations(session, structure["job_id"]), {}
     )
     usual = {name: _usual(found) for name, found in durations.items()}
-    again = store.steps_taken_up_again(structure["job_id"])
+    again = store.steps.taken_up_again(session, structure["job_id"])
     views, served, room = [], 0, SERVED
     for step in in_turns(structure["steps"]):
         name, is_asked = step["name"], step["name"] in asked.opened
@@ -130,7 +129,13 @@ def _steps(structure, details, asked, failures):
         level = asked.level if is_asked else LEVELS[0]
         own = max(room, SERVED_IF_ASKED) if is_asked else room
         find = partial(
-            _lines, structure["job_id"], step, asked.before if is_asked else None, level, own
+            _lines,
+            session,
+            structure["job_id"],
+            step,
+            asked.before if is_asked else None,
+            level,
+            own,
         )
         page = (
             contained(f"The log of {name}", find, NO_LINES) if has_lines and own > 0 else NO_LINES
@@ -151,12 +156,12 @@ def _usual(durations):
     return filters.lasting(middle, is_rough=middle >= ROUGH)
 
 
-def _lines(job_id, step, before, level, room):
+def _lines(session, job_id, step, before, level, room):
     """Return a page of a step's last lines before one, of those that `structure` has counted:
     lines and counts are of one moment.
     """
     end = step["log_count"] + 1
     before = min(max(before or end, 1), end)
     return logs.page(
-        job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room
+        session, job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room
     )

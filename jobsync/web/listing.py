@@ -8,11 +8,13 @@ import hashlib
 from flask import Response, current_app, jsonify, request
 from marshmallow import EXCLUDE, ValidationError
 
-from jobsync import listing, store
+from jobsync import store
 from jobsync.base.errors import BadInput
-from jobsync.listing import Wanted
+from jobsync.db.transactions import read
 from jobsync.schemas import JobsQuery
 from jobsync.status import JOB_STATUSES
+from jobsync.store import listing
+from jobsync.store.listing import Wanted
 from jobsync.web.pages import blueprint
 from jobsync.web.rendering import render
 from jobsync.web.rows import Row
@@ -42,10 +44,10 @@ def list_jobs():
         return _with_etag(Response(status=304), etag)
     numbers, next_cursor = listing.find(wanted, query["limit"], query.get("cursor"))
     _, counts = _counts(wanted)
-    with store.read():
-        jobs, cut_cursor = listing.rows(wanted, numbers)
-        strips = store.step_strips([job["id"] for job in jobs])
-        runs = listing.recent_runs([item.id for item in definitions])
+    with read() as session:
+        jobs, cut_cursor = listing.rows(session, wanted, numbers)
+        strips = store.steps.strips(session, [job["id"] for job in jobs])
+        runs = listing.recent_runs(session, [item.id for item in definitions])
     by_id = {item.id: item for item in definitions}
     html = render(
         "jobs/index.html",

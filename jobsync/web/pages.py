@@ -5,8 +5,10 @@ import secrets
 
 from flask import Blueprint, current_app, request
 
-from jobsync import listing, store
+from jobsync import store
+from jobsync.db.transactions import read
 from jobsync.status import TERMINAL
+from jobsync.store import listing
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
 from jobsync.web.parts import contained
@@ -38,16 +40,20 @@ def show_job(job_id):
     """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line,
     `&level=LEVEL` those of a level or above: what scripts do without asking.
     """
-    structure = store.structure(job_id)
-    job = store.job(job_id)
+    with read() as session:
+        structure = store.structure.structure_of(session, job_id)
+        job = store.jobs.get(session, job_id)
+        parts = job_page.parts(session, structure, job_page.Asked.of(request.args))
+        reruns = store.jobs.reruns_of(session, job_id)
+        neighbours = listing.neighbours(session, job_id)
     return render(
         "jobs/show.html",
         job=job,
         structure=structure,
-        **job_page.parts(structure, job_page.Asked.of(request.args)),
-        reruns=store.reruns_of(job_id),
-        neighbours=listing.neighbours(job_id),
-        result=_result(job, structure),
+        **parts,
+        reruns=reruns,
+        neighbours=neighbours,
+        result=_sections(job) if job["status"] in TERMINAL else None,
         terminal=TERMINAL,
         reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
     )
@@ -58,18 +64,10 @@ def show_failures(job_id):
     """Show what failed in a job, alone: what a page that is open puts in place when that
     changes.
     """
-    structure = store.structure(job_id)
-    details = store.step_details(job_id)
-    if not details:
-        store.job_exists(job_id)  # raises: it was deleted this moment
-    failures = find_failures(structure, details)
+    with read() as session:
+        structure = store.structure.structure_of(session, job_id)
+        failures = find_failures(session, structure, store.steps.details(session, job_id))
     return render("jobs/_failures.html", structure=structure, failures=failures)
-
-
-def _result(job, structure):
-    """Return the result to show: that of the end which `structure` tells of, not of a later one."""
-    is_same_end = structure["status"] in TERMINAL and job["finished_at"] == structure["finished_at"]
-    return _sections(job) if is_same_end else None
 
 
 def _sections(job):
@@ -79,5 +77,6 @@ def _sections(job):
 @blueprint.get("/jobs/<job_id>/result")
 def show_result(job_id):
     """Show a job's result alone: what a page that is open puts in place when the job ends."""
-    job = store.job(job_id)
+    with read() as session:
+        job = store.jobs.get(session, job_id)
     return render("jobs/_result.html", job=job, result=_sections(job))

@@ -19,7 +19,7 @@ MOST_SEGMENTS = 100  # steps shown one by one: a list of 200 jobs of 1,000 steps
 
 @dataclass(frozen=True)
 class Row:
-    """A job as `listing.rows` has it, its steps as `store.step_strips`, and its Definition,
+    """A job as `listing.rows` has it, its steps as `steps.strips`, and its Definition,
     None if that is gone.
     """
 

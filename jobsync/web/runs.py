@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from jobsync.listing import RUNS
 from jobsync.status import COMPLETED
+from jobsync.store.listing import RUNS
 from jobsync.web.filters import lasting
 
 PITCH = 6  # of the drawing, from bar to bar

@@ -5,10 +5,13 @@ from functools import partial
 
 from flask import Blueprint, current_app, redirect, request, url_for
 
-from jobsync import lifecycle, listing, store
+from jobsync import lifecycle, store
 from jobsync.base.clock import iso, now
 from jobsync.base.errors import BadInput, StoreBusy
+from jobsync.db.transactions import read
 from jobsync.definitions.placeholders import as_text
+from jobsync.store import listing
+from jobsync.store.listing import Wanted
 from jobsync.web import commands, graph
 from jobsync.web.parts import contained
 from jobsync.web.rendering import render
@@ -30,7 +33,8 @@ def show_definition(definition_id):
     `?from=`.
     """
     definition = _find(definition_id)
-    old = store.job(request.args["from"]) if request.args.get("from") else None
+    with read() as session:
+        old = store.jobs.get(session, request.args["from"]) if request.args.get("from") else None
     given = old["params"] if old else {}
     return _form(
         definition,
@@ -81,7 +85,7 @@ def _types(definition):
 
 def _form(definition, values, errors=None, rerun_of=None):
     errors = dict(errors or {})
-    page = listing.jobs(definition=definition.id, limit=LOOKED_AT)
+    page = listing.page(Wanted(definition=definition.id), LOOKED_AT)
     used = [job["params"] for job in page["items"]]
     fields = [
         field_of(param, values, errors.pop(param.name, []), used) for param in definition.params

@@ -7,6 +7,7 @@ from flask import Blueprint, current_app, redirect, render_template, request, ur
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
+from jobsync.db.transactions import read
 from jobsync.status import TERMINAL
 
 blueprint = Blueprint("steering", __name__)
@@ -31,7 +32,8 @@ def retry_job(job_id):
 @blueprint.post("/jobs/<job_id>/rerun")
 def rerun_job(job_id):
     """Start a new job like this one and go to its page."""
-    old = store.job(job_id)
+    with read() as session:
+        old = store.jobs.get(session, job_id)
     try:
         definition = current_app.extensions["jobsync.definitions"].find(old["definition"])
     except NotFound as error:
@@ -43,7 +45,8 @@ def rerun_job(job_id):
 def delete_job(job_id):
     """Delete a job, once the viewer has said that it is meant."""
     if request.form.get("sure") != "yes":
-        job = store.job(job_id)
+        with read() as session:
+            job = store.jobs.get(session, job_id)
         if job["status"] not in TERMINAL:
             raise WrongState(
                 f"Only a job that has ended can be deleted; this one is {job['status']}."

@@ -10,8 +10,8 @@ from flask import Blueprint, current_app, render_template
 
 from jobsync.base.clock import iso, milliseconds
 from jobsync.definitions.params import Param
-from jobsync.listing import Run
 from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL
+from jobsync.store.listing import Run
 from jobsync.web import graph
 from jobsync.web.failures import FailedChild, Failure, Failures
 from jobsync.web.progress import progress

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import time
 from itertools import chain
 
 from flask import Blueprint, Response, request, stream_with_context
@@ -12,7 +13,7 @@ from jobsync import store
 from jobsync.base.errors import NotFound
 from jobsync.base.loop import in_turns
 from jobsync.base.text import gathered
-from jobsync.db.extensions import socketio
+from jobsync.db.transactions import read
 from jobsync.web.result import grid
 
 blueprint = Blueprint("tables", __name__)
@@ -31,7 +32,8 @@ BOM = "\ufeff"
 @blueprint.get("/jobs/<job_id>/result.json")
 def download_result(job_id):
     """Send the whole result."""
-    job = store.job(job_id)
+    with read() as session:
+        job = store.jobs.get(session, job_id)
     pieces = chain(json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(_result(job)), "\n")
     return _file(pieces, "application/json", f"{job['definition']}-{job_id}.json")
 
@@ -39,7 +41,8 @@ def download_result(job_id):
 @blueprint.get("/jobs/<job_id>/result.csv")
 def download_table(job_id):
     """Send the table that `?table=` points at (RFC 6901), with all its rows."""
-    job = store.job(job_id)
+    with read() as session:
+        job = store.jobs.get(session, job_id)
     pointer = request.args.get("table", "")
     found = _table(_result(job), pointer)
     if found is None:
@@ -55,7 +58,8 @@ def download_files(job_id, step_name):
     """Send all files that the children of a step list in their results, as they are found:
     there may be very many.
     """
-    job, step = store.job(job_id), store.step_row(job_id, step_name)
+    with read() as session:
+        job, step = store.jobs.get(session, job_id), store.steps.get(session, job_id, step_name)
     return _file(_file_rows(step.pk), "text/csv", f"{job['definition']}-{job_id}-files.csv")
 
 
@@ -65,9 +69,10 @@ def _file_rows(step_pk):
     Its head has the keys of the first file.
     """
     names = None
-    for pk in store.completed_children(step_pk):
-        files = store.child_result(pk, "files")
-        socketio.sleep(0)  # each takes some milliseconds; others have their turn between
+    for pk in store.children.completed(step_pk):
+        with read() as session:
+            files = store.children.result(session, pk, "files")
+        time.sleep(0)  # each takes some milliseconds; others have their turn between
         if (
             not isinstance(files, list)
             or not files

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from by_hand import hand_on, line
 from conftest import Server, make_app
+from helpers.ask import ask
 from PIL import Image, ImageChops
 
 from browser.tab import LOOKS
@@ -114,7 +115,7 @@ def fail(hand):
                     task, lines=[line("unpacked 12 files"), line("one of them is empty", "warning")]
                 )
         hand.advance(job_id)
-    assert store.structure(job_id)["status"] == "failed"
+    assert ask(store.structure.structure_of, job_id)["status"] == "failed"
     return job_id
 
 

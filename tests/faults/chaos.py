@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser.tab import Tab, as_shown  # noqa: E402
 from by_hand import recount  # noqa: E402
 from conftest import make_app, wait_for  # noqa: E402
+from helpers.ask import ask
 from playwright.sync_api import sync_playwright  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 
@@ -266,8 +267,8 @@ class Chaos:
         with make_app(self.server.folder).app_context():
             for job_id in self.jobs:
                 check_job(job_id)
-            assert not store.is_work_waiting()
-            assert len(store.heartbeats()) <= 2, "workers that are no more are forgotten"
+            assert not ask(store.steps.is_work_waiting)
+            assert len(ask(store.workers.heartbeats)) <= 2, "workers that are no more are forgotten"
             db.session.rollback()
 
     def close(self):

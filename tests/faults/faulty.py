@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 from by_hand import recount
 from conftest import Server, make_app, wait_for
+from helpers.ask import ask
 
 from jobsync import store
 from jobsync.db.extensions import db
@@ -62,7 +63,7 @@ def assert_done_right(folder, job_id, status="completed"):
     """
     app = make_app(folder)
     with app.app_context():
-        assert store.structure(job_id)["status"] == status
+        assert ask(store.structure.structure_of, job_id)["status"] == status
         recount(job_id)
         db.session.rollback()
 

@@ -15,6 +15,7 @@ import pytest
 import socketio
 from by_hand import line, recount
 from conftest import ROOT, make_app, wait_for
+from helpers.ask import ask
 from sqlalchemy import update
 
 from faults.faulty import (
@@ -29,6 +30,7 @@ from faults.faulty import (
 from faults.viewers import Viewers
 from jobsync import lifecycle, store
 from jobsync.db.models import Job, Step
+from jobsync.db.transactions import write
 from jobsync.lifecycle import moves
 from jobsync.monitor import SWEEP, Monitor
 
@@ -128,7 +130,7 @@ def test_children_may_end_in_any_order_and_twice(hand, order):
         monitor.tick()
         recount(job_id)
     assert hand.step(job_id)["children"]["completed"] == 7
-    assert store.structure(job_id)["status"] == "completed"
+    assert ask(store.structure.structure_of, job_id)["status"] == "completed"
     assert sorted(child["result"]["by"] for child in hand.children(job_id)) == [
         f"w{number}" for number in range(7)
     ]
@@ -160,7 +162,7 @@ def test_children_that_all_end_at_once_end_their_step_once(hand):
         thread.join()
     monitor.tick()
     assert errors == []
-    shown = store.structure(job_id)
+    shown = ask(store.structure.structure_of, job_id)
     assert (shown["status"], shown["steps"][0]["children"]["completed"]) == ("completed", number)
     recount(job_id)
 
@@ -181,14 +183,14 @@ def test_a_job_whose_own_row_is_wrong_does_not_stop_the_others_and_is_logged_onc
     hand, caplog, values
 ):
     odd, sound = hand.begin(), hand.begin()
-    with store.write() as session:
+    with write() as session:
         session.connection().exec_driver_sql(_update(Job, values, id=odd))
     monitor = Monitor(hand.app)
     for task in [hand.claim()[0], hand.claim()[0]]:
         hand.complete(task)
     for _ in range(5):
         monitor.tick()
-    assert store.structure(sound)["status"] == "completed"
+    assert ask(store.structure.structure_of, sound)["status"] == "completed"
     assert sum("can't be moved on" in message for message in caplog.messages) <= 1
 
 
@@ -221,24 +223,27 @@ def test_a_job_that_can_not_be_timed_out_does_not_keep_others_from_being_so(
     for _ in range(20):
         time_now += 1
         monitor.tick()
-    assert [store.structure(job_id)["status"] for job_id in jobs] == ["running", "failed"]
+    assert [ask(store.structure.structure_of, job_id)["status"] for job_id in jobs] == [
+        "running",
+        "failed",
+    ]
     assert sum("can't be moved on" in message for message in caplog.messages) == 1
     monkeypatch.setattr(lifecycle, "time_out", real)
     time_now += SWEEP
     monitor.tick()
-    assert store.structure(jobs[0])["status"] == "failed"
+    assert ask(store.structure.structure_of, jobs[0])["status"] == "failed"
 
 
 def test_rows_of_a_step_that_can_not_be_read_stop_neither_the_other_jobs_nor_their_viewers(server):
     server.start()
     odd, sound = server.submit("chain", delay=50), server.submit("chain", delay=50)
     app = make_app(server.folder)
-    with app.app_context(), store.write() as session:
+    with app.app_context(), write() as session:
         session.connection().exec_driver_sql(_update(Step, {"depends": "no list"}, job_id=odd))
     assert server.wait_for_end(sound)["status"] == "completed"
     assert server.structure(odd)["status"] == "running"
     assert 1 <= len(logged(server, f"Job {odd} can't be moved on")) <= 2
-    with app.app_context(), store.write() as session:
+    with app.app_context(), write() as session:
         for name, depends in (("first", []), ("second", ["first"])):
             session.execute(
                 update(Step).where(Step.job_id == odd, Step.name == name).values(depends=depends)
@@ -452,7 +457,7 @@ def watch_for(seconds, server, listener):
 
 def test_a_monitor_that_begins_after_the_clock_was_set_back_gives_a_job_no_more_than_its_time(hand):
     job_id = hand.begin(head='timeout = "10s"')
-    with store.write() as session:
+    with write() as session:
         session.execute(
             update(Job).where(Job.id == job_id).values(started_at=Job.started_at + HOUR * 1000)
         )
@@ -461,8 +466,8 @@ def test_a_monitor_that_begins_after_the_clock_was_set_back_gives_a_job_no_more_
     monitor.tick()
     moment += 9.9
     monitor.tick()
-    assert store.structure(job_id)["status"] == "running"
+    assert ask(store.structure.structure_of, job_id)["status"] == "running"
     moment += 0.2
     monitor.tick()
-    assert store.structure(job_id)["status"] == "failed"
+    assert ask(store.structure.structure_of, job_id)["status"] == "failed"
     assert not moves.advance(job_id)

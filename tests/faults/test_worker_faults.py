@@ -9,12 +9,14 @@ import time
 import pytest
 from by_hand import messages, recount
 from conftest import ROOT, make_app, wait_for
+from helpers.ask import ask
 from sqlalchemy import select
 
 from faults.faulty import at_this_load, is_alive, logged, make_server, said_in_order, workers_of
 from jobsync import store
 from jobsync.base.processes import WORKER_MARK as MARK
 from jobsync.db.models import Child
+from jobsync.db.transactions import read
 from jobsync.engine import embedded
 from jobsync.lifecycle import work
 
@@ -94,8 +96,8 @@ def assert_each_line_once(server, job_id, step, number):
     """
     with make_app(server.folder).app_context():
         recount(job_id)
-        pk = store.step_row(job_id, step).pk
-        with store.read() as session:
+        pk = ask(store.steps.get, job_id, step).pk
+        with read() as session:
             found = session.execute(
                 select(Child.pk, Child.attempt).where(Child.step_pk == pk)
             ).all()
@@ -209,11 +211,11 @@ def test_a_worker_that_only_stands_still_for_a_while_is_left_alone_and_goes_on(s
 def test_a_worker_that_stands_still_for_longer_than_its_lease_is_taken_for_dead(server):
     job_id = server.submit("slow")
     wait_for_lines(server, job_id)
-    with make_app(server.folder).app_context(), store.read() as session:
+    with make_app(server.folder).app_context(), read() as session:
         owner = session.execute(
             select(Child.worker_id).where(Child.status == "running")
         ).scalar_one()
-        pid = {row.id: row.pid for row in store.heartbeats()}[owner]
+        pid = {row.id: row.pid for row in ask(store.workers.heartbeats)}[owner]
     os.kill(pid, signal.SIGSTOP)
     assert server.wait_for_end(job_id, 90)["status"] == "completed"
     assert not is_alive(pid)
@@ -264,11 +266,11 @@ def test_one_that_was_taken_for_dead_and_comes_back_can_not_write_over_its_succe
     assert task.attempt == 2
     hand.complete(task, {"by": "new"})
     hand.advance(job_id)
-    before, structure = hand.children(job_id), store.structure(job_id)
+    before, structure = hand.children(job_id), ask(store.structure.structure_of, job_id)
     old.send_signal(signal.SIGCONT)
     assert old.wait(30) == 3
     assert hand.children(job_id) == before and before[0]["result"] == {"by": "new"}
-    after = store.structure(job_id)
+    after = ask(store.structure.structure_of, job_id)
     assert after["steps"][0]["children"] == structure["steps"][0]["children"]
     recount(job_id)
 
@@ -336,5 +338,5 @@ def test_a_process_that_has_a_dead_worker_s_number_by_now_is_left_alone(server):
 
 
 def _rows():
-    with store.read():
-        return store.heartbeats()
+    with read():
+        return ask(store.workers.heartbeats)

@@ -1,5 +1,7 @@
 """All that the store has ever been of one job: what a page may show, and nothing else."""
 
+from helpers.ask import ask
+
 from jobsync import store
 from jobsync.base.errors import NotFound
 
@@ -24,7 +26,7 @@ class Truth:
         Needs an app context.
         """
         try:
-            structure = store.structure(self.job_id)
+            structure = ask(store.structure.structure_of, self.job_id)
         except NotFound:
             self.is_deleted = True
             return

@@ -3,6 +3,7 @@ is in.
 """
 
 from by_hand import Hand, line
+from helpers.ask import ask
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
@@ -77,7 +78,7 @@ class Workers:
 
     def _go_on(self):
         """Do what comes next in a job's life."""
-        job = store.job_head(self.job_id)
+        job = ask(store.jobs.head, self.job_id)
         if job and job.status in RETRYABLE:
             self._retry()
         elif not self._tasks:

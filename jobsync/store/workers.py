@@ -8,10 +8,22 @@ one be dead, for as long.
 import time
 from dataclasses import dataclass
 
-from jobsync import store
-from jobsync.base.clock import now
+from sqlalchemy import select
 
+from jobsync.base.clock import now
+from jobsync.db.models import Worker
+
+WORKERS = Worker.__table__.c
+HEARTBEATS = select(WORKERS.id, WORKERS.pid, WORKERS.beat, WORKERS.beat_at)
 STALE = 15.0  # seconds without a heartbeat
+
+
+def heartbeats(session):
+    """Return rows `(id, pid, beat, beat_at)` of all workers.
+
+    `beat_at` is their wall clock's time, which may jump: see Heartbeats.
+    """
+    return session.execute(HEARTBEATS).all()
 
 
 @dataclass
@@ -32,16 +44,14 @@ class Heartbeats:
         self._clock = clock
         self._seen = {}
 
-    def look(self, excuse=False):
+    def look(self, session, excuse=False):
         """Look at the heartbeats, and return the number of workers that live.
 
-        excuse: nobody could have said that he lives (the database could not be written to), or this
-        look comes late: all get their time anew.
+        excuse: no worker could have said that it lives (the database could not be written to), or
+        this look comes late. All get their time anew.
         """
         moment = self._clock()
-        with store.read():
-            rows = store.heartbeats()
-        self._seen = {row.id: self._judge(row, moment, excuse) for row in rows}
+        self._seen = {row.id: self._judge(row, moment, excuse) for row in heartbeats(session)}
         return sum(
             not seen.is_doubtful and moment - seen.at < STALE for seen in self._seen.values()
         )

@@ -15,10 +15,11 @@ from sqlalchemy import bindparam, insert, select, union_all, update
 from jobsync.base.clock import iso, now
 from jobsync.base.text import json_size, plain, storable
 from jobsync.db.damage import sound
-from jobsync.db.extensions import db, socketio
 from jobsync.db.models import LogLine, Step
+from jobsync.db.transactions import chunked_read, read
 from jobsync.status import LEVELS
-from jobsync.store import ANSWER_BYTES, bounded, one_by_one, read, step_row
+from jobsync.store import steps
+from jobsync.store.answers import ANSWER_BYTES, bounded, one_by_one
 
 CHUNK = 2500  # lines read or looked through in one slice
 CHUNK_TEXT = 256 * 1024  # characters of them: what a slice costs goes by the text
@@ -154,28 +155,50 @@ def _counted(lines):
 
 
 def page(
-    job_id, step_name, after=None, before=None, limit=500, level="debug", q=None, room=ANSWER_BYTES
+    session,
+    job_id,
+    step_name,
+    after=None,
+    before=None,
+    limit=500,
+    level="debug",
+    room=ANSWER_BYTES,
 ):
-    """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`. Raises
-    NotFound.
+    """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`.
 
     It ends early where its lines take more than `room` bytes, and has `next` then: what to ask with
     to go on, `{"after": line}` or `{"before": line}`. One line it always has, if there is any.
+    Others run in between. Raises NotFound.
     """
-    with read():
-        step = step_row(job_id, step_name)
-        last = _last_line(step)
-    search = Search(step.pk, last, LEVELS.index(level), q)
+    step = steps.get(session, job_id, step_name)
+    scan = Scan(step.pk, _last_line(session, step), level, session=session)
+    return _page(step_name, step, scan, after, before, limit, room, _total(step, level))
+
+
+def search(
+    job_id, step_name, q, after=None, before=None, limit=500, level="debug", room=ANSWER_BYTES
+):
+    """Return a page of the lines that contain `q`, as `page` does; `total` is None if counting takes
+    too long.
+
+    A long scan, with transactions of its own.
+    """
+    with read() as session:
+        step = steps.get(session, job_id, step_name)
+        last = _last_line(session, step)
+    scan = Scan(step.pk, last, level, q)
+    answer = _page(step_name, step, scan, after, before, limit, room, None)
+    return {**answer, "total": scan.count()}
+
+
+def _page(step_name, step, scan, after, before, limit, room, total):
     end = before or step.log_count + 1
     is_forward = after is not None
-    found = search.forward(after, end, limit) if is_forward else search.backward(end, limit)
+    found = scan.forward(after, end, limit) if is_forward else scan.backward(end, limit)
     rows, is_cut = bounded(found, limit, _size_of, room)
-    answer = {
-        "items": [_shown(step_name, row) for row in (rows if is_forward else rows[::-1])],
-        "total": _total(step, search, level),
-    }
     return {
-        **answer,
+        "items": [_shown(step_name, row) for row in (rows if is_forward else rows[::-1])],
+        "total": total,
         "log_count": step.log_count,
         **({"next": {"after" if is_forward else "before": rows[-1].line}} if is_cut else {}),
     }
@@ -185,42 +208,40 @@ def _size_of(row):
     return LINE_BYTES + json_size(row.message)
 
 
-def last_lines_of(step_name, step_pk, log_count, child_pk, at, limit):
-    """Return the last `limit` lines that a child wrote by `at` (ms), as `page` shows them,
-    ascending.
+def last_lines_of(session, step_name, step_pk, log_count, child_pk, at, limit):
+    """Return the last `limit` lines that a child wrote by `at` (ms), ascending, as `page` shows
+    them.
 
     There is no index of children's lines. But lines are stored about in the order of their times,
-    and a child's last ones together with its end: they are looked for among the `NEAR` lines around
+    and a child's last ones together with its end. They are looked for among the `NEAR` lines around
     the place that its end has in the log, whatever the log's length.
     """
-    place = _place_of(step_pk, log_count, at)
+    place = _place_of(session, step_pk, log_count, at)
     first, last, rows = max(place - NEAR, 0), min(place + NEAR, log_count), []
     while last > first and len(rows) < limit:
         low = max(first, last - NEAR_CHUNK)
-        query = select(LogLine.__table__).where(
-            LogLine.step_pk == step_pk, LogLine.line > low, LogLine.line <= last
-        )
         wanted = (
-            query.where(LogLine.child_pk == child_pk)
-            .order_by(LogLine.line.desc())
+            select(LogLine.__table__)
+            .where(LINES.step_pk == step_pk, LINES.line > low, LINES.line <= last)
+            .where(LINES.child_pk == child_pk)
+            .order_by(LINES.line.desc())
             .limit(limit - len(rows))
         )
-        with read() as session:
-            rows += [sound(row, LogLine.__table__) for row in session.execute(wanted)]
+        rows += [sound(row, LogLine.__table__) for row in session.execute(wanted)]
         last = low
-        socketio.sleep(0)
+        time.sleep(0)  # green in the web process
     return [_shown(step_name, row) for row in reversed(rows)]
 
 
-def _place_of(step_pk, log_count, at):
+def _place_of(session, step_pk, log_count, at):
     """Return about how many of a step's lines were written by `at` (ms, None: at the end)."""
     low, high = 0, log_count
     if at is None:
         return log_count
     while low < high:
         middle = (low + high + 1) // 2
-        time_of = select(LogLine.at).where(LogLine.step_pk == step_pk, LogLine.line == middle)
-        found = db.session.execute(time_of).scalar()
+        time_of = select(LINES.at).where(LINES.step_pk == step_pk, LINES.line == middle)
+        found = session.execute(time_of).scalar()
         if not isinstance(found, int) or found <= at:
             low = middle
         else:
@@ -228,9 +249,7 @@ def _place_of(step_pk, log_count, at):
     return low
 
 
-def _total(step, search, level):
-    if search.matches:
-        return search.count()
+def _total(step, level):
     return sum(
         step._mapping[column.name]
         for name, column in COUNTERS.items()
@@ -239,17 +258,18 @@ def _total(step, search, level):
 
 
 def everything(job_id, step_name, level="debug"):
-    """Yield all lines of a step that there are now, as `page` shows them, in order and a slice
-    at a time. Raises NotFound at once.
+    """Yield all lines of a step that there are now, in order, as `page` shows them.
+
+    A long scan, with transactions of its own. Raises NotFound at once.
     """
-    with read():
-        step = step_row(job_id, step_name)
-        last = _last_line(step)
-    search = Search(step.pk, last, LEVELS.index(level), None)
-    return (_shown(step_name, row) for row in search.forward(0, last + 1, last))
+    with read() as session:
+        step = steps.get(session, job_id, step_name)
+        last = _last_line(session, step)
+    scan = Scan(step.pk, last, level)
+    return (_shown(step_name, row) for row in scan.forward(0, last + 1, last))
 
 
-def _last_line(step):
+def _last_line(session, step):
     """Return the number of a step's last line.
 
     A count beyond belief isn't believed: to look for so many lines would never end.
@@ -262,91 +282,82 @@ def _last_line(step):
         .order_by(LINES.line.desc())
         .limit(1)
     )
-    return db.session.execute(query).scalar() or 0
+    return session.execute(query).scalar() or 0
 
 
-class Search:
-    """Reads a step's lines of a lowest level that contain `q`, among its first `last` lines (what
-    comes later is of a later page).
+class Scan:
+    """Goes through a step's lines of a level and above that contain `q`, a slice at a time.
 
-    `q` is looked for in what pages show of a line, whatever the case: colours don't come between.
-    One with control characters, which no page shows, is looked for in the line as it was written.
+    last: the last line that counts: what comes later is of a later page. q: looked for in what pages
+    show of a line, whatever the case: colours don't come between. One with control characters, which
+    no page shows, is looked for in the line as it was written. session: see `chunked_read`.
     """
 
-    def __init__(self, step_pk, last, level, q):
-        self.step_pk = step_pk
-        self.last = last
-        self.level = level
-        self.matches = _matcher(q)
+    def __init__(self, step_pk, last, level, q=None, session=None):
+        self._step_pk = step_pk
+        self._last = last
+        self._level = LEVELS.index(level)
+        self._matches = _matcher(q)
+        self._session = session
 
     def forward(self, after, before, limit):
-        """Yield up to `limit` rows with `after < line < before`, the first ones.
-
-        Lets others run in between.
-        """
-        return self._rows(after, min(before, self.last + 1), limit, False)
+        """Yield up to `limit` rows with `after < line < before`, the first ones."""
+        return self._rows(after, min(before, self._last + 1), limit, False)
 
     def backward(self, before, limit):
-        """Yield up to `limit` rows with `line < before`, the last ones, descending.
-
-        Lets others run in between.
-        """
-        return self._rows(0, min(before, self.last + 1), limit, True)
+        """Yield up to `limit` rows with `line < before`, the last ones, descending."""
+        return self._rows(0, min(before, self._last + 1), limit, True)
 
     def count(self):
         """Return how many lines match, or None when that takes too long."""
         deadline = time.monotonic() + COUNTING
-        total, after = 0, 0
-        while after < self.last:
-            socketio.sleep(0)
+
+        def count_some(session, after):
             if time.monotonic() > deadline:
-                return None
-            rows, after = self._slice(after, self.last + 1, self.last, False)
-            total += len(rows)
-        return total
+                return [None], None
+            rows, reached = self._slice(session, after, self._last + 1, self._last, False)
+            return [len(rows)], reached if reached < self._last else None
+
+        counts = list(chunked_read(count_some, 0, self._session))
+        return None if None in counts else sum(counts)
 
     def _rows(self, after, before, limit, down):
-        while limit > 0 and after + 1 < before:
-            rows, reached = self._slice(after, before, limit, down)
-            yield from rows
-            limit -= len(rows)
+        def read_some(session, place):
+            after, before, left = place
+            rows, reached = self._slice(session, after, before, left, down)
             after, before = (after, reached) if down else (reached, before)
-            if limit > 0 and after + 1 < before:
-                socketio.sleep(0)
+            return rows, _unless_over(after, before, left - len(rows))
 
-    def _slice(self, after, before, limit, down):
-        """Look at some lines with `after < line < before`. Return those that match, `limit` at
-        most, and the last line looked at.
+        return chunked_read(read_some, _unless_over(after, before, limit), self._session)
 
-        No transaction is open when it returns: who takes the rows may do anything in between.
+    def _slice(self, session, after, before, limit, down):
+        """Look at some lines with `after < line < before`.
+
+        Return those that match, `limit` at most, and the last line looked at.
         """
-        with read() as session:
-            if self.matches or not self.level:
-                query, end = self._by_line(after, before, down)
-            else:
-                query, end = self._by_level(session, after, before, limit, down)
-            return ([], end) if query is None else self._look(session.execute(query), limit, end)
+        if self._matches or not self._level:
+            query, end = self._by_line(after, before, down)
+        else:
+            query, end = self._by_level(session, after, before, limit, down)
+        return ([], end) if query is None else self._look(session.execute(query), limit, end)
 
     def _by_line(self, after, before, down):
         """Return the query of the next lines of the level, and the last line that it looks at."""
-        low, high = (
-            (max(after, before - 1 - CHUNK), before - 1)
-            if down
-            else (after, min(before - 1, after + CHUNK))
-        )
-        query = self._ordered(LINES.line > low, LINES.line <= high, down=down).where(
-            LINES.level >= self.level
-        )
-        return query, low + 1 if down else high
+        if down:
+            low, high = max(after, before - 1 - CHUNK), before - 1
+        else:
+            low, high = after, min(before - 1, after + CHUNK)
+        query = self._ordered(LINES.line > low, LINES.line <= high, down=down)
+        return query.where(LINES.level >= self._level), low + 1 if down else high
 
     def _by_level(self, session, after, before, limit, down):
-        """Return the same for rare lines among a million: their numbers are found by one short walk
-        along the index for each level.
+        """Return the same for rare lines among a million.
 
-        There is no query where there are no such lines.
+        Their numbers are found by one short walk along the index for each level. There is no query
+        where there are no such lines.
         """
         order = LINES.line.desc() if down else LINES.line
-        among = (self._of_step(), LINES.line > after, LINES.line < before)
+        among = (LINES.step_pk == self._step_pk, LINES.line > after, LINES.line < before)
         size = min(limit, BATCH)
         walks = [
             select(LINES.line)
@@ -354,24 +365,18 @@ class Search:
             .order_by(order)
             .limit(size)
             .subquery()
-            for level in range(self.level, len(LEVELS))
+            for level in range(self._level, len(LEVELS))
         ]
         merged = union_all(*(select(walk) for walk in walks)).subquery()
-        numbers = list(
-            session.execute(
-                select(merged).order_by(merged.c.line.desc() if down else merged.c.line).limit(size)
-            ).scalars()
-        )
+        first = select(merged).order_by(merged.c.line.desc() if down else merged.c.line)
+        numbers = list(session.execute(first.limit(size)).scalars())
         end = numbers[-1] if len(numbers) == size else (after + 1 if down else before - 1)
         return self._ordered(LINES.line.in_(numbers), down=down) if numbers else None, end
-
-    def _of_step(self):
-        return LINES.step_pk == self.step_pk
 
     def _ordered(self, *conditions, down):
         return (
             select(LogLine.__table__)
-            .where(self._of_step(), *conditions)
+            .where(LINES.step_pk == self._step_pk, *conditions)
             .order_by(LINES.line.desc() if down else LINES.line)
         )
 
@@ -380,11 +385,15 @@ class Search:
         with closing(result):
             for row in (sound(row, LogLine.__table__) for row in one_by_one(result, READ)):
                 text += len(row.message)
-                if self.matches is None or self.matches(row.message):
+                if self._matches is None or self._matches(row.message):
                     found.append(row)
                 if len(found) == limit or text >= CHUNK_TEXT:
                     return found, row.line
         return found, end
+
+
+def _unless_over(after, before, limit):
+    return (after, before, limit) if limit > 0 and after + 1 < before else None
 
 
 def _matcher(q):

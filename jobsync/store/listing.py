@@ -19,29 +19,25 @@ from jobsync.base.clock import DAY, midnight
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
 from jobsync.db.damage import sound
-from jobsync.db.extensions import db, socketio
 from jobsync.db.models import Job, JobWords, Step
+from jobsync.db.transactions import read
 from jobsync.definitions.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
-from jobsync.store import (
-    JOB_COLUMNS,
-    JOB_TABLE,
-    JOB_TIMES,
+from jobsync.store.answers import (
     bounded,
     cursor_of,
     found,
-    last_change,
     one_by_one,
     place_of,
-    read,
     with_times,
 )
+from jobsync.store.jobs import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, last_change
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two
 COUNTED = 20_000  # entries of an index counted at a time: a millisecond
 RUNS = 20  # of a definition, that its usual duration is told by
 USUAL_RUNS = 10  # that the usual duration of a step is made of
-LANES = 400  # of one statement: SQLite takes 500
+MOST_SCANS = 400  # of one statement: SQLite takes 500
 
 JOBS = Job.__table__.c
 WORDS = JobWords.__table__.c
@@ -102,6 +98,12 @@ class Wanted:
     since: date | None = None
     until: date | None = None
 
+    @classmethod
+    def of(cls, query):
+        """Return what a query asks for: a dict with any of the names above."""
+        names = ("definition", "q", "since", "until")
+        return cls(tuple(query.get("status", ())), *(query.get(name) for name in names))
+
     @property
     def first(self):
         return midnight(self.since) if self.since else EVER
@@ -111,18 +113,16 @@ class Wanted:
         return (midnight(self.until) + DAY, 0) if self.until else TOP
 
 
-def jobs(status=(), definition=None, q=None, since=None, until=None, limit=50, cursor=None):
-    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`; `result` is left
-    out. See Wanted for what limits it.
+def page(wanted, limit=50, cursor=None):
+    """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`, without `result`.
 
-    A page of jobs with large parameters ends before `limit`. Raises BadInput for what isn't a
-    cursor of this list.
+    A page of jobs with large parameters ends before `limit`. A long scan, with transactions of its
+    own. Raises BadInput for what isn't a cursor of this list.
     """
-    wanted = Wanted(tuple(status), definition, q, since, until)
     numbers, next_cursor = find(wanted, limit, cursor)
     _, counted = current_app.extensions["jobsync.counts"].get(wanted, wanted.status or JOB_STATUSES)
-    with read():
-        items, cut_cursor = rows(wanted, numbers)
+    with read() as session:
+        items, cut_cursor = rows(session, wanted, numbers)
     return {
         "items": items,
         "next_cursor": cut_cursor or next_cursor,
@@ -131,23 +131,17 @@ def jobs(status=(), definition=None, q=None, since=None, until=None, limit=50, c
 
 
 def find(wanted, limit=50, cursor=None):
-    """Return `(numbers, next_cursor)` of the `limit` newest jobs, or the next ones after those that
-    the cursor came with.
+    """Return `(numbers, next_cursor)` of the `limit` newest jobs, or of those after the cursor's.
 
-    Lets others run in between, and opens transactions of its own. Raises BadInput.
+    A long scan, with transactions of its own; others run in between. Raises BadInput.
     """
     top = min(place_of(cursor, 2), wanted.top) if cursor else wanted.top
-    if wanted.q:
-        places = _search(wanted, top, limit + 1)
-    else:
-        with read():
-            places = _walk_all(wanted, top, limit + 1)
-    return [number for _, number in places[:limit]], cursor_of(*places[limit - 1]) if len(
-        places
-    ) > limit else None
+    places = _search(wanted, top, limit + 1) if wanted.q else _newest(wanted, top, limit + 1)
+    numbers = [number for _, number in places[:limit]]
+    return numbers, cursor_of(*places[limit - 1]) if len(places) > limit else None
 
 
-def rows(wanted, numbers):
+def rows(session, wanted, numbers):
     """Return the jobs with these numbers as a list shows them, newest first, without those that
     have left it meanwhile, and a cursor.
 
@@ -156,12 +150,11 @@ def rows(wanted, numbers):
     """
     query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
     # Looked at here: with a condition on the status SQLite might go through all jobs of that status
-    sound_rows = (sound(row, JOB_TABLE, STORED) for row in one_by_one(db.session.execute(query)))
+    sound_rows = (sound(row, JOB_TABLE, STORED) for row in one_by_one(session.execute(query)))
     present = (row for row in sound_rows if not wanted.status or row.status in wanted.status)
     taken, is_cut = bounded(present, len(numbers), _size_of)
-    return [_shown(row) for row in taken], cursor_of(
-        taken[-1].created_at, taken[-1].number
-    ) if is_cut else None
+    cursor = cursor_of(taken[-1].created_at, taken[-1].number) if is_cut else None
+    return [_shown(row) for row in taken], cursor
 
 
 def _size_of(row):
@@ -175,15 +168,26 @@ def _shown(row):
 
 
 def counts(wanted, statuses=JOB_STATUSES):
-    """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says. Lets
-    others run in between.
+    """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says.
 
-    All of one moment; with `q` not, as each look is a transaction of its own.
+    A long scan, with transactions of its own; others run in between. All of one moment, but with
+    `q`, where each look is a transaction of its own.
     """
     if wanted.q:
-        return {status: _count(wanted, status) for status in statuses}
-    with read():
-        return {status: _count(wanted, status) for status in statuses}
+        return {status: _count(_ask, wanted, status) for status in statuses}
+    with read() as session:
+        return {status: _count(_asker(session), wanted, status) for status in statuses}
+
+
+def _asker(session):
+    """Return a function that returns the rows of a statement, in a transaction that is open."""
+    return lambda statement: session.execute(statement).all()
+
+
+def _ask(statement):
+    """Return the rows of a statement, in a transaction of its own."""
+    with read() as session:
+        return session.execute(statement).all()
 
 
 @dataclass
@@ -230,25 +234,26 @@ class KeptCounts:
 
 def present_change():
     """Return the number of the latest change of all jobs, as of now. Not inside a transaction."""
-    with read():
-        return last_change()
+    with read() as session:
+        return last_change(session)
 
 
-def _count(wanted, status):
-    (lane,) = _lanes(replace(wanted, status=(status,)))
+def _count(ask, wanted, status):
+    (prefix,) = _prefixes(replace(wanted, status=(status,)))
     return sum(
-        _ask(wanted, select(func.count()).select_from(walk.subquery()))[0][0]
-        for walk in _walks(wanted, lane, wanted.top)
+        ask(select(func.count()).select_from(scan.subquery()))[0][0]
+        for scan in _scans(ask, wanted, prefix, wanted.top)
     )
 
 
 def _search(wanted, top, limit):
     """Return the places of the first `limit` jobs below `top` that match `q`."""
-    return sorted(
-        (place for lane in _lanes(wanted) for place in _search_lane(wanted, lane, top, limit)),
-        key=_order,
-        reverse=True,
-    )[:limit]
+    found = (
+        place
+        for prefix in _prefixes(wanted)
+        for place in _search_prefix(wanted, prefix, top, limit)
+    )
+    return sorted(found, key=_order, reverse=True)[:limit]
 
 
 def _order(place):
@@ -256,36 +261,40 @@ def _order(place):
     return (created_at if isinstance(created_at, int) else TOP[0], number)
 
 
-def _search_lane(wanted, lane, top, limit):
+def _search_prefix(wanted, prefix, top, limit):
     places = []
-    for walk in _walks(wanted, lane, top):
-        places += _ask(
-            wanted, walk.order_by(desc("created_at"), desc("number")).limit(limit - len(places))
-        )
+    for scan in _scans(_ask, wanted, prefix, top):
+        newest_first = scan.order_by(desc("created_at"), desc("number"))
+        places += _ask(newest_first.limit(limit - len(places)))
         if len(places) >= limit:
             break
     return map(tuple, places)
 
 
-def _walk_all(wanted, top, limit):
+def _newest(wanted, top, limit):
     """Return the places of the first `limit` jobs below `top`."""
-    walks = [_walk(walk, limit) for lane in _lanes(wanted) for walk in _below(wanted, lane, top)]
-    return [tuple(row) for row in db.session.execute(_merged(walks, limit))]
+    scans = [
+        _scan(conditions, limit)
+        for prefix in _prefixes(wanted)
+        for conditions in _below(wanted, prefix, top)
+    ]
+    return [tuple(row) for row in _ask(_merged(scans, limit))]
 
 
-# Walks along the indexes
+# Scans of the indexes
 
 
-def _lanes(wanted):
-    """Return the conditions of the walks that together find all that is wanted, save for `q`
-    and days: each is the beginning of an index.
+def _prefixes(wanted):
+    """Return the conditions of the scans that together find all that is wanted, save `q` and days.
+
+    Each is the beginning of an index.
     """
     common = [JOBS.definition == wanted.definition] if wanted.definition else []
     return [[*common, JOBS.status == status] for status in wanted.status] or [common]
 
 
-def _below(wanted, lane, place):
-    """Return the conditions of the two walks that find a lane's jobs below a place.
+def _below(wanted, prefix, place):
+    """Return the conditions of the two scans that find a prefix's jobs below a place.
 
     Two, as SQLite would use only the first half of `(created_at, number) < place`, and go through
     all jobs of one moment.
@@ -294,38 +303,41 @@ def _below(wanted, lane, place):
     older = [JOBS.created_at >= wanted.first]
     if place != TOP:  # above all there may be some that a damaged database has without a time
         older.append(JOBS.created_at < created_at)
-    return [[*lane, JOBS.created_at == created_at, JOBS.number < number], [*lane, *older]]
+    return [
+        [*prefix, JOBS.created_at == created_at, JOBS.number < number],
+        [*prefix, *older],
+    ]
 
 
-def _walk(conditions, limit):
-    return (
-        select(JOBS.created_at, JOBS.number).where(*conditions).order_by(*NEWEST_FIRST).limit(limit)
-    )
+def _scan(conditions, limit):
+    places = select(JOBS.created_at, JOBS.number).where(*conditions)
+    return places.order_by(*NEWEST_FIRST).limit(limit)
 
 
-def _merged(walks, limit):
-    merged = union_all(*(select(walk.subquery()) for walk in walks)).subquery()
+def _merged(scans, limit):
+    merged = union_all(*(select(scan.subquery()) for scan in scans)).subquery()
     return select(merged).order_by(merged.c.created_at.desc(), merged.c.number.desc()).limit(limit)
 
 
-def _walks(wanted, lane, place):
-    """Yield selects of a lane's jobs below a place that match `q`, newest first: each looks at
-    a few, and others run in between.
+def _scans(ask, wanted, prefix, place):
+    """Yield selects of a prefix's jobs below a place that match `q`, newest first.
+
+    Each looks at a few, and others run in between.
     """
     size = SEARCHED if wanted.q else COUNTED
     while place:
-        same, older = _below(wanted, lane, place)
+        ranges = _below(wanted, prefix, place)
         place = None
-        for way in (same, older):
-            yield _matching(wanted, _walk(way, size))
-            if place := next(iter(_ask(wanted, _walk(way, 1).offset(size - 1))), None):
+        for conditions in ranges:
+            yield _matching(wanted, _scan(conditions, size))
+            if place := next(iter(ask(_scan(conditions, 1).offset(size - 1))), None):
                 break
-        socketio.sleep(0)
+        time.sleep(0)  # green in the web process
 
 
-def _matching(wanted, walk):
-    """Return a select of `created_at` and `number` of those jobs of a walk that match `q`."""
-    inner = walk.subquery()
+def _matching(wanted, scan):
+    """Return a select of `created_at` and `number` of those jobs of a scan that match `q`."""
+    inner = scan.subquery()
     query = select(inner)
     if wanted.q:
         # Not a join: SQLite might begin with the words of all jobs
@@ -342,16 +354,6 @@ def _pattern(q):
     return "%" + re.sub(r"([%_\\])", r"\\\1", fold(q)) + "%"
 
 
-def _ask(wanted, statement):
-    """Return the rows of a statement: of the caller's transaction; with `q` of one of its own,
-    as those of a search may take long together.
-    """
-    if not wanted.q:
-        return db.session.execute(statement).all()
-    with read() as session:
-        return session.execute(statement).all()
-
-
 # The runs of a definition
 
 
@@ -363,22 +365,23 @@ class Run:
     took: int
 
 
-def recent_runs(definitions):
-    """Return `{definition: [Run]}` of the last runs of each that completed or failed, at most
-    `RUNS`, oldest first.
+def recent_runs(session, definitions):
+    """Return `{definition: [Run]}` of the last runs of each that completed or failed, oldest first.
+
+    At most `RUNS` of each.
     """
     runs = {definition: [] for definition in definitions}
-    lanes = [
+    prefixes = [
         [JOBS.definition == definition, JOBS.status == status]
         for definition in definitions
         for status in (COMPLETED, FAILED)
     ]
-    for start in range(0, len(lanes), LANES):
-        walks = [
-            _walk(lane, RUNS).with_only_columns(*RUN_COLUMNS)
-            for lane in lanes[start : start + LANES]
+    for start in range(0, len(prefixes), MOST_SCANS):
+        scans = [
+            _scan(prefix, RUNS).with_only_columns(*RUN_COLUMNS)
+            for prefix in prefixes[start : start + MOST_SCANS]
         ]
-        for row in db.session.execute(_merged(walks, len(walks) * RUNS)):
+        for row in session.execute(_merged(scans, len(scans) * RUNS)):
             row = sound(row, JOB_TABLE)
             # one that timed out waiting never ran
             is_whole = row.definition in runs and None not in (row.started_at, row.finished_at)
@@ -387,50 +390,50 @@ def recent_runs(definitions):
     return runs
 
 
-def neighbours(job_id):
-    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one,
+def neighbours(session, job_id):
+    """Return `(earlier, later)`: the ids of the runs of the same definition next to this one.
+
     None where there is none. Raises NotFound.
     """
-    definition, created_at, number = _place(job_id)
-    lane = [JOBS.definition == definition]
+    definition, created_at, number = _place(session, job_id)
+    prefix = [JOBS.definition == definition]
     above = [
-        [*lane, JOBS.created_at == created_at, JOBS.number > number],
-        [*lane, JOBS.created_at > created_at],
+        [*prefix, JOBS.created_at == created_at, JOBS.number > number],
+        [*prefix, JOBS.created_at > created_at],
     ]
     oldest_first = (JOBS.created_at, JOBS.number)
-    return (
-        _first_id(_below(Wanted(), lane, (created_at, number)), NEWEST_FIRST),
-        _first_id(above, oldest_first),
-    )
+    below = _below(Wanted(), prefix, (created_at, number))
+    return _first_id(session, below, NEWEST_FIRST), _first_id(session, above, oldest_first)
 
 
-def earlier_durations(job_id):
-    """Return `{step name: [ms, …]}`: how long each step took in the last completed runs of the
-    same definition before this one.
+def earlier_durations(session, job_id):
+    """Return `{step name: [ms, …]}`: how long each step took in earlier runs of its definition.
+
+    Those are the last completed ones before this one.
     """
-    definition, *place = _place(job_id)
-    lane = [JOBS.definition == definition, JOBS.status == COMPLETED]
-    ways = [_walk(way, USUAL_RUNS) for way in _below(Wanted(), lane, place)]
-    numbers = [row.number for row in db.session.execute(_merged(ways, USUAL_RUNS))]
+    definition, *place = _place(session, job_id)
+    prefix = [JOBS.definition == definition, JOBS.status == COMPLETED]
+    scans = [_scan(conditions, USUAL_RUNS) for conditions in _below(Wanted(), prefix, place)]
+    numbers = [row.number for row in session.execute(_merged(scans, USUAL_RUNS))]
     runs = select(JOBS.id).where(JOBS.number.in_(numbers))
     steps = select(Step.name, Step.finished_at - Step.started_at).where(
-        Step.job_id.in_(runs), Step.status == COMPLETED
+        Step.job_id.in_(runs), Step.status == COMPLETED, Step.started_at.is_not(None)
     )
     durations = {}
-    for name, duration in in_turns(db.session.execute(steps.where(Step.started_at.is_not(None)))):
+    for name, duration in in_turns(session.execute(steps)):
         if isinstance(duration, int):
             durations.setdefault(name, []).append(duration)
     return durations
 
 
-def _place(job_id):
+def _place(session, job_id):
     query = select(JOBS.definition, JOBS.created_at, JOBS.number).where(JOBS.id == job_id)
-    return found(db.session.execute(query).first(), "job", job_id)
+    return found(session.execute(query).first(), "job", job_id)
 
 
-def _first_id(ways, order):
-    """Return the id of the first job that one of the walks finds, looking at them in turn, or
-    None.
-    """
-    queries = (select(JOBS.id).where(*way).order_by(*order).limit(1) for way in ways)
-    return next(filter(None, (db.session.execute(query).scalar() for query in queries)), None)
+def _first_id(session, ranges, order):
+    """Return the id of the first job in one of the ranges, looked at in turn, or None."""
+    queries = (
+        select(JOBS.id).where(*conditions).order_by(*order).limit(1) for conditions in ranges
+    )
+    return next(filter(None, (session.execute(query).scalar() for query in queries)), None)

@@ -1,0 +1,123 @@
+"""Queries of jobs. Shapes are the contract's, times as ISO 8601 texts.
+
+What is asked again and again is a statement in capitals, made once and of the tables' own columns:
+making one anew, through the classes, takes five times as long as its answer.
+"""
+
+from sqlalchemy import bindparam, func, select
+
+from jobsync.db.models import Counter, Deletion, Job
+from jobsync.status import UNFINISHED
+from jobsync.store.answers import found, with_times
+
+JOB_TABLE = Job.__table__
+JOBS = JOB_TABLE.c
+
+JOB_FIELDS = (
+    "id",
+    "definition",
+    "name",
+    "status",
+    "revision",
+    "params",
+    "result",
+    "error",
+    "tags",
+    "source",
+    "rerun_of",
+)
+JOB_TIMES = ("created_at", "started_at", "finished_at", "updated_at")
+JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
+
+
+def get(session, job_id):
+    """Return a job as the contract shows it. Raises NotFound."""
+    row = session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
+    return with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+
+
+HEAD = select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id"))
+
+
+def head(session, job_id):
+    """Return `(status, revision)` of a job, or None."""
+    return session.execute(HEAD, {"job_id": job_id}).first()
+
+
+def require(session, job_id):
+    """Raise NotFound when there is no such job."""
+    found(head(session, job_id), "job", job_id)
+
+
+LAST_CHANGED = select(JOBS.id, JOBS.status, JOBS.revision).order_by(JOBS.change.desc()).limit(1)
+
+
+def last_changed(session):
+    """Return `(id, status, revision)` of the job that changed last, or None when there is no
+    job.
+    """
+    return session.execute(LAST_CHANGED).first()
+
+
+def reruns_of(session, job_id):
+    """Return the ids of the jobs that are reruns of this one, oldest first."""
+    return list(
+        session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars()
+    )
+
+
+# Steps
+
+
+LAST_CHANGE = select(Counter.__table__.c.value).where(Counter.__table__.c.name == "change")
+MONITORED = select(
+    JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout
+)
+CHANGED_JOBS = MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change)
+UNFINISHED_JOBS = MONITORED.where(JOBS.status.in_(UNFINISHED)).order_by(JOBS.number)
+
+
+DELETIONS = Deletion.__table__.c
+DELETIONS_SINCE = (
+    select(DELETIONS.change, DELETIONS.job_id, DELETIONS.revision)
+    .where(DELETIONS.change > bindparam("change"))
+    .order_by(DELETIONS.change)
+)
+
+
+def deletions_since(session, change):
+    """Return rows `(change, job_id, revision)` of the jobs deleted after `change`, in that order.
+
+    A deletion is kept for a minute, so that every web process can tell its viewers.
+    """
+    return session.execute(DELETIONS_SINCE, {"change": change}).all()
+
+
+def last_change(session):
+    """Return the number of the latest change of all jobs, 0 for none."""
+    return session.execute(LAST_CHANGE).scalar() or 0
+
+
+def changed_since(session, change):
+    """Return rows `(id, status, revision, change, started_at, updated_at, timeout)` of the jobs
+    that changed after `change`, in that order.
+    """
+    return session.execute(CHANGED_JOBS, {"change": change}).all()
+
+
+def unfinished(session):
+    """Return such rows of all jobs that aren't terminal."""
+    return session.execute(UNFINISHED_JOBS).all()
+
+
+def count_unfinished(session):
+    """Return `{status: number}` of the jobs that aren't terminal."""
+    query = select(Job.status, func.count()).where(Job.status.in_(UNFINISHED)).group_by(Job.status)
+    return dict(session.execute(query).all())
+
+
+def heads(session, job_ids):
+    """Return rows `(id, status, revision)` of those of the jobs that exist."""
+    return session.execute(
+        select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))
+    ).all()

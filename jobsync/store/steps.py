@@ -1,0 +1,236 @@
+"""Queries of steps. Statements in capitals are made once: see `jobs.py`."""
+
+from sqlalchemy import bindparam, or_, select
+
+from jobsync.base.loop import in_turns
+from jobsync.db.damage import sound
+from jobsync.db.models import Child, Step
+from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, StepFacts
+from jobsync.store import jobs
+from jobsync.store.answers import found
+
+STEP_TABLE = Step.__table__
+STEPS = STEP_TABLE.c
+OF_JOB = STEPS.job_id == bindparam("job_id")
+COUNTS = [STEPS[status] for status in CHILD_STATUSES]
+LEVELS = [STEPS.debug, STEPS.info, STEPS.warning, STEPS.error_count]
+PARTITION = 100  # rows of steps fetched and made something of at a time
+
+
+def details(session, job_id):
+    """Return what `structure` leaves out and never changes or matters only at the end:
+    `[{"name", "type", "depends", …}]`.
+    """
+    columns = (
+        Step.pk,
+        Step.name,
+        Step.type,
+        Step.depends,
+        Step.on_error,
+        Step.always_run,
+        Step.max_child_failures,
+        Step.retries,
+    )
+    query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
+    parts = in_turns(session.execute(query).partitions(PARTITION))
+    return [dict(sound(row, STEP_TABLE)._mapping) for part in parts for row in part]
+
+
+STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS).where(
+    OF_JOB, STEPS.name == bindparam("name")
+)
+
+
+def get(session, job_id, name):
+    """Return a step's row by job and name: `pk`, `type`, `status`, its counters.
+
+    Raises NotFound.
+    """
+    return _of_step(session, STEP_ROW, job_id, name)
+
+
+STEP_RESULT = select(STEPS.result).where(OF_JOB, STEPS.name == bindparam("name"))
+
+
+def result(session, job_id, name):
+    """Return a step's result, None for none. Raises NotFound."""
+    return _of_step(session, STEP_RESULT, job_id, name).result
+
+
+def _of_step(session, query, job_id, name):
+    row = session.execute(query, {"job_id": job_id, "name": name}).first()
+    if row is None:
+        jobs.require(session, job_id)  # raises for the job, which is the greater mistake
+    return sound(found(row, "step", name), STEP_TABLE)
+
+
+def names(session, job_id):
+    """Return the names of a job's steps in the order of the definition. Raises NotFound."""
+    names = list(
+        session.execute(
+            select(Step.name).where(Step.job_id == job_id).order_by(Step.position)
+        ).scalars()
+    )
+    if not names:
+        jobs.require(session, job_id)
+    return names
+
+
+def strips(session, job_ids):
+    """Return `{job_id: [{"name", "status", children…}]}` in the order of the definitions, for
+    the list of jobs.
+    """
+    columns = (
+        Step.job_id,
+        Step.name,
+        Step.status,
+        *(getattr(Step, status) for status in CHILD_STATUSES),
+    )
+    query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
+    strips = {job_id: [] for job_id in job_ids}
+    for part in in_turns(session.execute(query).partitions(PARTITION)):
+        for row in part:
+            strips[row.job_id].append(dict(sound(row, STEP_TABLE)._mapping))
+    return strips
+
+
+RULES = (
+    STEPS.depends,
+    STEPS.on_error,
+    STEPS.always_run,
+    STEPS.max_child_failures,
+    STEPS.has_summary,
+)
+FACTS = (
+    select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS)
+    .where(OF_JOB)
+    .order_by(STEPS.position)
+)
+
+
+def facts(session, job_id, turns=iter):
+    """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to
+    let others run in between.
+    """
+    rows = session.execute(FACTS, {"job_id": job_id})
+    return {row[0]: _facts(row) for some in turns(rows.partitions(PARTITION)) for row in some}
+
+
+def _facts(row):
+    # By place, as asking a row for each name takes longer than the query: a job of 1,000 steps is
+    # looked at whenever one of them changes
+    (
+        name,
+        status,
+        stage,
+        planned,
+        error,
+        depends,
+        on_error,
+        always_run,
+        most,
+        has_summary,
+        *counts,
+    ) = row
+    children = dict(zip(CHILD_STATUSES, counts, strict=True))
+    return StepFacts(
+        name,
+        status,
+        tuple(depends),
+        on_error,
+        always_run,
+        stage,
+        planned,
+        has_summary,
+        children,
+        most,
+        error,
+    )
+
+
+def taken_up_again(session, job_id):
+    """Return the names of a job's running steps that kept completed children of an earlier try:
+    their pace can't be told from their counts.
+    """
+    first = (
+        select(Child.finished_at)
+        .where(Child.step_pk == Step.pk, Child.status == COMPLETED)
+        .order_by(Child.pk)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(Step.name).where(
+        Step.job_id == job_id, Step.status == RUNNING, Step.completed > 0, first < Step.started_at
+    )
+    return set(session.execute(query).scalars())
+
+
+RUNS_LOOKED_AT = 200
+
+
+def last_run_like(session, step_pk):
+    """Return the latest step of another job that has this one's type and options and completed with
+    all its children.
+
+    A row `(pk, job_id, started_at: ms, completed: number of its children)`; None if there is none
+    among the last few hundred steps of that type.
+    """
+    step = session.execute(
+        select(Step.job_id, Step.type, Step.options).where(Step.pk == step_pk)
+    ).one()
+    query = (
+        select(Step.pk, Step.job_id, Step.started_at, Step.completed, Step.options)
+        .where(
+            Step.status == COMPLETED,
+            Step.type == step.type,
+            Step.failed == 0,
+            Step.job_id.is_not(None),
+            Step.job_id != step.job_id,
+        )
+        .order_by(Step.pk.desc())
+        .limit(RUNS_LOOKED_AT)
+    )
+    return next((row for row in session.execute(query) if row.options == step.options), None)
+
+
+TOLD = select(
+    STEPS.name, STEPS.status, STEPS.revision, STEPS.status_revision, STEPS.log_count, STEPS.position
+).where(OF_JOB)
+BEHIND = or_(
+    STEPS.revision > bindparam("revision"),
+    (STEPS.revision == bindparam("revision")) & (STEPS.position > bindparam("position")),
+)
+CHANGED_STEPS = (
+    TOLD.where(BEHIND).order_by(STEPS.revision, STEPS.position).limit(bindparam("limit"))
+)
+STEPS_NAMED = TOLD.where(STEPS.name.in_(bindparam("names", expanding=True))).order_by(
+    STEPS.position
+)
+UNIT_TO_DO = STEPS.stage.in_(("plan", "summary")) & STEPS.worker_id.is_(None)
+WORK = (
+    select(STEPS.pk).where(STEPS.status == "running", or_(STEPS.pending > 0, UNIT_TO_DO)).limit(1)
+)
+LAST = 2**31  # the position behind all steps
+
+
+def changed_since(session, job_id, revision, position=LAST, limit=-1):
+    """Return rows `(name, status, revision, status_revision, log_count, position)` of a job's steps
+    in the order of their last changes.
+
+    Those that changed after `revision`, and of those that changed at it the ones behind `position`:
+    at most `limit`, all by default.
+    """
+    return session.execute(
+        CHANGED_STEPS,
+        {"job_id": job_id, "revision": revision, "position": position, "limit": limit},
+    ).all()
+
+
+def named(session, job_id, names):
+    """Return such rows of the steps with these names."""
+    return session.execute(STEPS_NAMED, {"job_id": job_id, "names": names}).all()
+
+
+def is_work_waiting(session):
+    """Say whether a worker that asks now may get something to do."""
+    return session.execute(WORK).first() is not None
