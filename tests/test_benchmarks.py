@@ -12,7 +12,7 @@ import sys
 import pytest
 from by_hand import recount
 from conftest import ROOT, define, make_app
-from helpers.ask import ask
+from helpers.ask import ask, jobs_page
 
 from benchmarks import _bare, _page, _report, large_jobs, painted, storm, viewers
 from benchmarks._fill import fill_job, fill_jobs
@@ -32,7 +32,6 @@ from benchmarks._server import Server
 from benchmarks._socket import Socket
 from benchmarks._wire import frame_at
 from jobsync import store
-from jobsync.store import listing
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_a_filled_store_is_one_that_jobsync_could_have_written(tmp_path):
             12,
             12,
         )
-        assert listing.jobs(limit=200)["total"] == 31
+        assert jobs_page(limit=200)["total"] == 31
         assert (
             len(ask(store.jobs.changed_since, 0)) == 31
             and ask(store.jobs.last_change) == ask(store.jobs.changed_since, 0)[-1].change

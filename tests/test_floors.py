@@ -18,27 +18,44 @@ FLOORS = [
     [
         {
             "jobsync.base.errors",
-            "jobsync.status",
             "jobsync.base.clock",
             "jobsync.base.text",
-            "jobsync.definitions.placeholders",
+            "jobsync.base.metrics",
+            "jobsync.base.loop",
             "jobsync.base.private_files",
             "jobsync.base.processes",
-            "jobsync.base.loop",
             "jobsync.base.regular_files",
         },
-        {"jobsync.base.trouble", "jobsync.db.damage", "jobsync.base.server_address"},
+        {"jobsync.base.trouble", "jobsync.base.server_address"},
+        "jobsync.base",
+        {"jobsync.status", "jobsync.registry", "jobsync.security"},
     ],
     [
-        {"jobsync.db.extensions", "jobsync.base.metrics"},
-        "jobsync.db.file_watch",
-        "jobsync.db.changes",
-        "jobsync.db.models",
-        "jobsync.store",
-        {"jobsync.heartbeats", "jobsync.logs", "jobsync.listing"},
-        "jobsync.db.migrate",
+        {"jobsync.schemas", "jobsync.db.json", "jobsync.db.damage", "jobsync.db.file_watch"},
+        "jobsync.db.sqlite",
+        "jobsync.db.engine",
+        "jobsync.db.extensions",
+        {"jobsync.db.models", "jobsync.db.changes", "jobsync.db.migrate"},
+        "jobsync.db.transactions",
+        "jobsync.db",
     ],
-    ["jobsync.live.broadcast", "jobsync.registry", "jobsync.definitions"],
+    [{"jobsync.definitions", "jobsync.live.broadcast"}],
+    [
+        "jobsync.store.answers",
+        "jobsync.store.jobs",
+        "jobsync.store.steps",
+        {
+            "jobsync.store.structure",
+            "jobsync.store.children",
+            "jobsync.store.logs",
+            "jobsync.store.listing",
+            "jobsync.store.workers",
+        },
+        "jobsync.store",
+        {"jobsync.steps.isolated", "jobsync.steps.wildmatch"},
+        {"jobsync.steps.command", "jobsync.steps.codebase", "jobsync.steps.test_job_generator"},
+        "jobsync.steps",
+    ],
     [
         "jobsync.lifecycle.rows",
         "jobsync.lifecycle.jobs",
@@ -46,18 +63,21 @@ FLOORS = [
         "jobsync.lifecycle",
     ],
     [
-        "jobsync.steps",
-        {"jobsync.engine.outbox", "jobsync.monitor"},
-        "jobsync.engine.runner",
+        {"jobsync.monitor.scheduler", "jobsync.monitor.notifier", "jobsync.engine.outbox"},
+        {"jobsync.monitor", "jobsync.engine.runner"},
         {"jobsync.engine.worker", "jobsync.engine.embedded"},
         "jobsync.engine",
     ],
-    ["jobsync.schemas", "jobsync.security"],
     [{"jobsync.api", "jobsync.live.realtime", "jobsync.web", "jobsync.cli"}],
+    ["jobsync.live"],
     ["jobsync"],
     [{"config", "jobsync.serving"}, "app"],
 ]
-STRANGERS = [("jobsync.monitor", "jobsync.engine")]
+STRANGERS = [
+    ("jobsync.monitor", "jobsync.engine"),
+    ("jobsync.monitor.scheduler", "jobsync.live"),
+    ("jobsync.monitor.notifier", "jobsync.lifecycle"),
+]
 GROUND = ("jobsync.base.errors", "jobsync.status", "jobsync.base.clock", "jobsync.base.loop")
 
 
@@ -195,13 +215,13 @@ def test_job_update_and_the_names_of_rooms_are_spelled_in_one_place():
     assert [name for name, text in texts.items() if '"job:"' in text] == ["jobsync.live.broadcast"]
 
 
-def test_nothing_but_the_monitor_broadcasts():
+def test_nothing_but_the_notifier_broadcasts():
     tellers = {
         name
         for name, path in MODULES.items()
         if "broadcast.tell_" in path.read_text() or "socketio.emit" in path.read_text()
     }
-    assert tellers == {"jobsync.live.broadcast", "jobsync.monitor"}
+    assert tellers == {"jobsync.live.broadcast", "jobsync.monitor.notifier"}
 
 
 def test_eventlet_is_known_in_one_place():

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from by_hand import line, messages, recount
-from helpers.ask import ask
+from helpers.ask import ask, jobs_page
 from sqlalchemy import func, select, update
 
 from jobsync import lifecycle, store
@@ -23,7 +23,6 @@ from jobsync.status import (
     TRANSITIONS,
     allowed,
 )
-from jobsync.store import listing
 
 CHAIN = """
 [step.a]
@@ -59,7 +58,7 @@ def test_bad_parameters_store_nothing(hand):
     with pytest.raises(BadInput) as caught:
         lifecycle.submit(definition, {"n": "many", "m": 1}, "api")
     assert set(caught.value.errors["params"]) == {"n", "m"}
-    assert listing.jobs()["total"] == 0
+    assert jobs_page()["total"] == 0
 
 
 def test_a_job_keeps_the_steps_of_its_definition_though_the_file_changes(hand):
@@ -419,7 +418,7 @@ def test_a_rerun_of_an_unknown_job_or_with_bad_parameters_stores_nothing(hand):
         lifecycle.rerun("nope", definition, {}, "api")
     with pytest.raises(BadInput):
         lifecycle.rerun(job_id, definition, {"x": 1}, "api")
-    assert listing.jobs()["total"] == 1
+    assert jobs_page()["total"] == 1
 
 
 # Deleting
@@ -475,10 +474,10 @@ def test_a_deletion_is_there_to_be_told_until_it_was(hand):
     job_id = end_in(hand, "completed")
     revision = job_of(job_id)["revision"]
     lifecycle.delete(job_id)
-    ((change, deleted, later),) = moves.untold_deletions()
+    ((change, deleted, later),) = ask(store.jobs.deletions_since, 0)
     assert (deleted, later > revision) == (job_id, True)
-    moves.deletions_told([change])
-    assert moves.untold_deletions() == []
+    moves.forget_deletions([change])
+    assert ask(store.jobs.deletions_since, 0) == []
     assert db.session.execute(select(func.count()).select_from(Deletion)).scalar() == 0
 
 

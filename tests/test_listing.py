@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from conftest import make_app
+from helpers.ask import ask, jobs_page
 from sqlalchemy import event, select, text, update
 
 from jobsync import lifecycle
@@ -34,7 +35,7 @@ def ids(**asked):
     """Return the ids of all pages of a list; they and the total agree."""
     found, cursor = [], None
     while True:
-        page = listing.jobs(limit=2, cursor=cursor, **asked)
+        page = jobs_page(limit=2, cursor=cursor, **asked)
         found += [job["id"] for job in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -67,7 +68,7 @@ def test_jobs_of_one_moment_come_each_once_last_stored_first(hand):
 def test_a_cursor_of_another_list_is_refused(hand):
     hand.submit()
     with pytest.raises(BadInput):
-        listing.jobs(cursor=cursor_of(5))
+        jobs_page(cursor=cursor_of(5))
 
 
 # Words
@@ -146,7 +147,7 @@ def listing_order(job_ids):
 def test_a_job_that_leaves_the_list_while_it_is_searched_is_not_shown_in_it(hand, monkeypatch):
     job_id = hand.submit()
     monkeypatch.setattr(listing, "counts", lambda *_: lifecycle.cancel(job_id) or {})
-    assert listing.jobs(["pending"], q="d")["items"] == []
+    assert jobs_page(["pending"], q="d")["items"] == []
 
 
 # Days
@@ -199,7 +200,7 @@ def test_the_last_runs_of_definitions_are_told_oldest_first_and_not_more_than_so
                 .values(started_at=1000, finished_at=1000 + place)
             )
     hand.submit()
-    assert listing.recent_runs(["d", "other"]) == {
+    assert ask(listing.recent_runs, ["d", "other"]) == {
         "d": [Run("completed", 2), Run("failed", 3), Run("completed", 4)],
         "other": [],
     }
@@ -210,7 +211,7 @@ def test_the_runs_next_to_one_are_those_of_its_definition_by_time(hand, wordy):
     submit(wordy)
     for job_id, moment in ((fourth, 1000), (second, 2000), (third, 2000), (first, 3000)):
         create_at(job_id, moment)
-    assert [listing.neighbours(job_id) for job_id in (fourth, second, third, first)] == [
+    assert [ask(listing.neighbours, job_id) for job_id in (fourth, second, third, first)] == [
         (None, second),
         (fourth, third),
         (second, first),
@@ -228,7 +229,7 @@ def test_what_was_usual_is_of_the_runs_before_by_time(hand):
             )
     create_at(after, 1000)
     create_at(before, 10**15)
-    assert listing.earlier_durations(job_id) == {"a": [100]}
+    assert ask(listing.earlier_durations, job_id) == {"a": [100]}
 
 
 # Many jobs
@@ -297,7 +298,7 @@ def test_no_statement_of_a_list_goes_through_many_of_100_000_jobs(many, asked, m
     monkeypatch.setattr(socketio, "sleep", pauses.append)
     deep = cursor_of(5000, MANY // 2)
     with instructions() as counted:
-        first, later = (listing.jobs(**asked, cursor=cursor) for cursor in (None, deep))
+        first, later = (jobs_page(**asked, cursor=cursor) for cursor in (None, deep))
         listing.counts(Wanted(**{**asked, "status": ()}))
     assert first["total"] == later["total"] and bool(first["items"]) == (
         asked.get("q") != "no such word"
@@ -326,7 +327,7 @@ def test_a_page_of_100_000_jobs_costs_the_same_at_any_depth(many):
 def test_a_job_among_100_000_finds_the_runs_around_it_by_walking_along_an_index(many):
     middle = f"{MANY // 2:012x}"
     with instructions() as counted:
-        assert all(listing.neighbours(middle))
-        listing.earlier_durations(middle)
-        listing.recent_runs(["d0", "d1", "d2"])
+        assert all(ask(listing.neighbours, middle))
+        ask(listing.earlier_durations, middle)
+        ask(listing.recent_runs, ["d0", "d1", "d2"])
     assert sum(counted) < 80, counted

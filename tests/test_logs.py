@@ -8,7 +8,7 @@ import time
 import pytest
 from by_hand import line, messages, recount, statements
 from conftest import make_app
-from helpers.ask import ask
+from helpers.ask import ask, lines_page
 from sqlalchemy import select
 
 from jobsync import store
@@ -51,7 +51,7 @@ def numbers(page):
 
 
 def page(write, **asked):
-    return logs.page(write.job_id, "a", **asked)
+    return lines_page(write.job_id, "a", **asked)
 
 
 def all_pages(write, limit, **asked):
@@ -282,7 +282,7 @@ def test_the_last_lines_of_a_child_are_found_among_others_long_ones(hand, write,
         ],
     )
     step = ask(store.steps.get, write.job_id, "a")
-    found = logs.last_lines_of("a", step.pk, step.log_count, mine, 2**60, 3)
+    found = ask(logs.last_lines_of, "a", step.pk, step.log_count, mine, 2**60, 3)
     assert [item["message"] for item in found] == ["mine 1", "mine 2", "mine 3"]
 
 

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 from by_hand import line, recount, statements
 from conftest import wait_for
-from helpers.ask import ask
+from helpers.ask import ask, jobs_page, lines_page
 from sqlalchemy import insert, select, update
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import BadInput, NotFound
 from jobsync.db.changes import Changes, changes
 from jobsync.db.extensions import db, socketio
-from jobsync.db.file_watch import Alarm
+from jobsync.db.file_watch import FileWatch
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.db.transactions import PATIENCE, read, write
 from jobsync.lifecycle import work
 from jobsync.status import COMPLETED
-from jobsync.store import listing, logs
+from jobsync.store import listing
 from jobsync.store.answers import ANSWER_BYTES, bounded
 from jobsync.store.listing import Wanted
 
@@ -57,14 +57,14 @@ def test_jobs_are_listed_newest_first_each_once_at_any_page_size(hand):
 
 def test_a_page_that_is_just_full_names_no_next_one(hand):
     hand.submit()
-    assert listing.jobs(limit=1)["next_cursor"] is None
+    assert jobs_page(limit=1)["next_cursor"] is None
 
 
 def test_new_jobs_do_not_disturb_who_is_paging(hand):
     ids = [hand.submit() for _ in range(4)]
-    first = listing.jobs(limit=2)
+    first = jobs_page(limit=2)
     hand.submit()
-    second = listing.jobs(limit=2, cursor=first["next_cursor"])
+    second = jobs_page(limit=2, cursor=first["next_cursor"])
     assert [job["id"] for job in first["items"] + second["items"]] == ids[::-1]
 
 
@@ -78,7 +78,7 @@ def test_jobs_are_found_by_status_definition_and_words(hand):
     third = lifecycle.submit(other, {"path": "C:/Straße"}, "api")
 
     def found(**asked):
-        page = listing.jobs(**asked)
+        page = jobs_page(**asked)
         assert page["total"] == len(page["items"])
         return [job["id"] for job in page["items"]]
 
@@ -103,7 +103,7 @@ def test_jobs_are_found_by_status_definition_and_words(hand):
 def test_a_cursor_that_is_none_is_bad_input(hand, cursor):
     hand.submit()
     with pytest.raises(BadInput) as caught:
-        listing.jobs(cursor=cursor)
+        jobs_page(cursor=cursor)
     assert "cursor" in caught.value.errors
 
 
@@ -255,9 +255,9 @@ def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(
         "structure": store.structure.structure_of,
         "job": store.jobs.get,
         "head": store.jobs.head,
-        "lines": lambda job_id: logs.page(job_id, "a", after=0, limit=10),
-        "last lines": lambda job_id: logs.page(job_id, "a", limit=10),
-        "errors": lambda job_id: logs.page(job_id, "a", limit=10, level="error"),
+        "lines": lambda job_id: lines_page(job_id, "a", after=0, limit=10),
+        "last lines": lambda job_id: lines_page(job_id, "a", limit=10),
+        "errors": lambda job_id: lines_page(job_id, "a", limit=10, level="error"),
     }
     sent = []
     for children, lines in ((1, 10), (1000, 10_000)):
@@ -522,7 +522,7 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of writings")
 def test_an_alarm_tells_of_what_another_connection_writes_and_of_nothing_else(hand):
     folder = Path(hand.app.config["DATA_DIR"])
-    alarm = Alarm(folder)
+    alarm = FileWatch(folder)
     try:
         assert not alarm.wait(0)
         ask(store.structure.structure_of, hand.submit())
@@ -539,7 +539,7 @@ def test_an_alarm_tells_of_what_another_connection_writes_and_of_nothing_else(ha
 def test_without_inotify_there_is_no_alarm(monkeypatch):
     monkeypatch.setattr("jobsync.db.file_watch.ctypes.CDLL", lambda *_, **__: object())
     with pytest.raises(OSError):
-        Alarm("/tmp")
+        FileWatch("/tmp")
 
 
 # Transactions don't nest
@@ -655,7 +655,7 @@ def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_th
             )
     found, cursor, pages = [], None, 0
     while pages == 0 or cursor:
-        page = listing.jobs(limit=200, cursor=cursor)
+        page = jobs_page(limit=200, cursor=cursor)
         found += [(job["id"], job["params"]["text"][0]) for job in page["items"]]
         cursor, pages = page["next_cursor"], pages + 1
     assert found == [(job_id, f"{number}") for number, job_id in enumerate(jobs)][::-1]

@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from conftest import ROOT, make_app, settings_for
 from flask_migrate import upgrade
+from helpers.ask import jobs_page
 from sqlalchemy import create_engine, inspect, select, text
 
 import jobsync
@@ -62,7 +63,7 @@ def test_an_empty_database_gets_all_tables(new):
     bring_up_to_date(new.config["DATA_DIR"])
     assert set(inspect(db.engine).get_table_names()) == {*db.metadata.tables, "alembic_version"}
     assert db.session.execute(select(Counter.value).where(Counter.name == "change")).scalar() == 0
-    assert listing.jobs()["items"] == []
+    assert jobs_page()["items"] == []
 
 
 def test_doing_it_again_changes_nothing_and_takes_no_write_lock(new):
@@ -193,7 +194,7 @@ def test_jobs_of_a_database_that_had_no_words_are_found_by_them(new):
     made = db.session.execute(select(JobWords.words).order_by(JobWords.number)).scalars().all()
     assert made == [
         listing.words_of(job["id"], job["name"], job["params"])
-        for job in listing.jobs()["items"][::-1]
+        for job in jobs_page()["items"][::-1]
     ]
-    assert [job["id"] for job in listing.jobs(q='c:\\STRASSE "Q"')["items"]] == ["job0"]
-    assert [job["id"] for job in listing.jobs(q="dry true")["items"]] == ["job1"]
+    assert [job["id"] for job in jobs_page(q='c:\\STRASSE "Q"')["items"]] == ["job0"]
+    assert [job["id"] for job in jobs_page(q="dry true")["items"]] == ["job1"]

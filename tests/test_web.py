@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from by_hand import hand_on, line
 from conftest import make_app
-from helpers.ask import ask
+from helpers.ask import ask, jobs_page
 
 from jobsync import lifecycle, store
-from jobsync.store import listing
 from jobsync.web import filters, result
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -553,7 +552,7 @@ def test_mistakes_stand_at_their_fields_and_what_was_written_stays(hand, browser
     assert page.one("textarea", name="params.note").text == "two lines"
     assert page.one("select", name="params.word")["aria-invalid"] is None
     assert "odd: there is no such parameter" in page.one(role="alert").text
-    assert listing.jobs()["total"] == 0
+    assert jobs_page()["total"] == 0
 
 
 def test_a_choice_that_is_none_stays_visible(hand, browser):

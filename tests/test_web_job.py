@@ -182,7 +182,7 @@ def test_the_last_lines_of_a_child_are_found_in_a_long_log(hand):
     write(5000)
     pk = ask(store.steps.get, job_id, "a").pk
     (child,) = ask(store.children.failed, pk, 5)
-    found = logs.last_lines_of("a", pk, 10_001, child.pk, child.finished_at, 5)
+    found = ask(logs.last_lines_of, "a", pk, 10_001, child.pk, child.finished_at, 5)
     assert [(row["line"], row["message"]) for row in found] == [(5001, "last")]
 
 
@@ -196,7 +196,7 @@ def test_the_head_leads_to_the_runs_before_and_after(hand, browser):
         (f"/jobs/{first}", "← Earlier run"),
         (f"/jobs/{third}", "Later run →"),
     ]
-    assert listing.neighbours(first) == (None, second) and listing.neighbours(third) == (
+    assert ask(listing.neighbours, first) == (None, second) and ask(listing.neighbours, third) == (
         second,
         None,
     )
@@ -230,7 +230,7 @@ def test_a_step_shows_how_long_it_usually_takes(hand, browser):
         hand.run_out(hand.submit())
     hand.run_out(hand.submit(), "fail")
     job_id = hand.submit()
-    durations = listing.earlier_durations(job_id)
+    durations = ask(listing.earlier_durations, job_id)
     assert list(durations) == ["a"] and len(durations["a"]) == 3
     assert "usually 0.0 s" in browser.get(f"/jobs/{job_id}").one(data_step="a").text
 
@@ -239,9 +239,9 @@ def test_only_the_last_ten_completed_runs_before_a_job_say_what_is_usual(hand):
     jobs = [hand.submit() for _ in range(12)]
     for job_id in jobs:
         hand.run_out(job_id)
-    assert len(listing.earlier_durations(hand.submit())["a"]) == 10
-    assert len(listing.earlier_durations(jobs[2])["a"]) == 2
-    assert listing.earlier_durations(jobs[0]) == {}
+    assert len(ask(listing.earlier_durations, hand.submit())["a"]) == 10
+    assert len(ask(listing.earlier_durations, jobs[2])["a"]) == 2
+    assert ask(listing.earlier_durations, jobs[0]) == {}
 
 
 def test_the_lines_of_a_level_and_above_are_served_by_address(hand, browser):

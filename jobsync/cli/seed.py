@@ -26,12 +26,12 @@ from jobsync.db.engine import dialect_of, engine_options
 from jobsync.db.extensions import db
 from jobsync.db.migrate import MIGRATIONS
 from jobsync.db.models import Child, Counter, Job, LogLine, Step
+from jobsync.db.transactions import read, write
 from jobsync.definitions import Definitions
 from jobsync.engine import runner
 from jobsync.engine.outbox import Outbox
 from jobsync.lifecycle import moves, rows, work
 from jobsync.status import PENDING, TERMINAL
-from jobsync.db.transactions import read, write
 
 ROOT = MIGRATIONS.parent
 SOURCE = "seed"
