@@ -6,9 +6,8 @@ from werkzeug.exceptions import HTTPException
 
 from jobsync import api, cli, registry, security, web
 from jobsync.base.errors import JobsyncError, StoreUnreadable
-from jobsync.db import changes, transactions
+from jobsync.db import changes, extensions, transactions
 from jobsync.db.engine import dialect_of, engine_options
-from jobsync.db.extensions import db, migrate
 from jobsync.db.migrate import MIGRATIONS
 from jobsync.db.transactions import WriteProbe
 from jobsync.definitions import Definitions
@@ -59,8 +58,10 @@ def _fill_registry():
 
 
 def _open_store(app):
+    # Not imported by name: `jobsync.db` is the package
+    db = extensions.db
     db.init_app(app)
-    migrate.init_app(app, db, directory=str(MIGRATIONS))
+    extensions.migrate.init_app(app, db, directory=str(MIGRATIONS))
     with app.app_context():
         dialect_of(db.engine).prepare(db.engine)
     transactions.init_app(app)
@@ -89,7 +90,7 @@ def _show_store_error(error):
 
     What can't be written `write` tells.
     """
-    orig = dialect_of(db.engine).unusable(error)
+    orig = dialect_of(extensions.db.engine).unusable(error)
     if orig is None:
         raise error
     return _show_error(StoreUnreadable(f"The database can't be read: {orig}."))
