@@ -55,7 +55,7 @@ from jobsync.base.loop import run_outside_with
 from jobsync.base.private_files import opener
 from jobsync.base.processes import WORKER_MARK
 from jobsync.db.migrate import bring_up_to_date
-from jobsync.engine.embedded import Supervisor
+from jobsync.engine.supervisor import Supervisor
 from jobsync.live import realtime
 from jobsync.monitor import Monitor
 

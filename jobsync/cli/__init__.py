@@ -11,7 +11,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from jobsync.cli import jobs, seed
-from jobsync.engine.worker import Worker, step_back
+from jobsync.engine.worker import Worker, lower_priority
 
 
 def init_app(app):
@@ -26,7 +26,7 @@ def init_app(app):
 def worker(worker_id):
     """Work for the server that started this process, until that ends."""
     signal.signal(signal.SIGINT, lambda *_: None)
-    step_back()
+    lower_priority()
     # what a worker is made of is no garbage: to look at all of that took 0.1 s every time that many
     # results were read
     gc.freeze()

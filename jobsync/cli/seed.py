@@ -29,8 +29,8 @@ from jobsync.db.models import Child, Counter, Job, LogLine, Step
 from jobsync.db.transactions import read, write
 from jobsync.definitions import Definitions
 from jobsync.engine import runner
-from jobsync.engine.outbox import Outbox
-from jobsync.lifecycle import moves, rows, work
+from jobsync.engine.write_buffer import WriteBuffer
+from jobsync.lifecycle import claims, moves, rows, workers
 from jobsync.status import PENDING, TERMINAL
 
 ROOT = MIGRATIONS.parent
@@ -148,7 +148,7 @@ class Played:
 def _played(stories):
     """Return the Played of stories."""
     with _store_aside() as app:
-        work.register_worker(WORKER, os.getpid())
+        workers.register(WORKER, os.getpid())
         return [_put_back(story, _read_rows(_play(app, story))) for story in stories]
 
 
@@ -178,28 +178,28 @@ def _store_aside():
 def _play(app, story):
     """Run a story's job to its end and return its id there."""
     job_id = lifecycle.submit(_definition(story.definition), story.params, SOURCE)
-    outbox = Outbox(app)
+    buffer = WriteBuffer(app)
     begun = 0
     while True:
         moves.advance(job_id)
-        tasks = work.claim(WORKER, lambda step_pk: 1)
+        tasks = claims.claim(WORKER, lambda step_pk: 1)
         if not tasks:
             return job_id
         begun += 1
         if begun == story.cancelled_after:
             lifecycle.cancel(job_id)
         else:
-            _do(tasks[0], outbox)
+            _do(tasks[0], buffer)
 
 
-def _do(task, outbox):
-    context = runner.TaskContext(task, outbox)
-    outbox.take_up(task, begun=True)
+def _do(task, buffer):
+    context = runner.TaskContext(task, buffer)
+    buffer.begin_task(task, begun=True)
     run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[
         task.kind
     ]
-    run(context, outbox)
-    outbox.flush()
+    run(context, buffer)
+    buffer.flush()
 
 
 def _read_rows(job_id):

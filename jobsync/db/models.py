@@ -123,7 +123,7 @@ class Child(db.Model):
     `key` says where it came from (`3`: the plan's third; `3.1`: what that one spawned first), so
     that a repeated planning or attempt adds nothing twice. `attempt` fences: a worker's word counts
     only for the attempt it began. `failures` counts the tries used up since the last retry. A
-    pending child with a `worker_id` is put by for that worker.
+    pending child with a `worker_id` is reserved for that worker.
     """
 
     __tablename__ = "children"

@@ -14,8 +14,8 @@ from jobsync.base.errors import StepFailed, Stopped
 from jobsync.base.text import one_line
 from jobsync.db.json import encoded
 from jobsync.db.transactions import read
-from jobsync.engine.outbox import insist
-from jobsync.lifecycle import work
+from jobsync.engine.write_buffer import insist
+from jobsync.lifecycle import results, tasks
 from jobsync.status import COMPLETED, FAILED, LEVELS
 from jobsync.store.logs import lines_of
 
@@ -25,7 +25,7 @@ CANCELLED, LATE, SHUTDOWN = "cancelled", "late", "shutdown"
 class TaskContext:
     """What a step type's functions are given: `registry.Context` says what each name means."""
 
-    def __init__(self, task, outbox):
+    def __init__(self, task, buffer):
         self.task = task
         self.job_id = task.job_id
         self.step_name = task.step_name
@@ -38,7 +38,7 @@ class TaskContext:
         self.stop_reason = None
         self.stopped_at = None
         self.started, self.started_at = time.monotonic(), now()
-        self._outbox = outbox
+        self._buffer = buffer
         self._spawned = 0
         self._callbacks = []
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class TaskContext:
     def log(self, message, level="info", at=None):
         if level not in LEVELS:
             raise ValueError(f"{level!r} is not a level: {', '.join(LEVELS)}")
-        self._outbox.add_lines(
+        self._buffer.add_lines(
             lines_of(message, level, now() if at is None else at, self.task.child_pk)
         )
 
@@ -88,7 +88,7 @@ class TaskContext:
     def spawn(self, unit):
         child = _new_child(f"{self.task.key}.{self._spawned + 1}", unit)
         self._spawned += 1
-        self._outbox.add_spawned(self.task, child)
+        self._buffer.add_spawned(self.task, child)
 
     def children(self, step_name):
         return (str(pk) for pk in store.children.completed(self._step(step_name).pk))
@@ -131,9 +131,9 @@ def _result_of(child_pk, key=None):
 def _new_child(key, unit):
     """Return the NewChild of a Unit.
 
-    What can't be stored is its step type's mistake, found here and not in the outbox.
+    What can't be stored is its step type's mistake, found here and not in the buffer.
     """
-    return work.NewChild(key, one_line(str(unit.name), 1000), encoded(unit.input))
+    return tasks.NewChild(key, one_line(str(unit.name), 1000), encoded(unit.input))
 
 
 def is_batch(task):
@@ -142,30 +142,30 @@ def is_batch(task):
     return bool(step_type and step_type.batch)
 
 
-def run_child(context, outbox):
-    """Do one child's attempt and leave its end in the outbox.
+def run_child(context, buffer):
+    """Do one child's attempt and leave its end in the buffer.
 
     A stopped one has no end, unless it was out of time.
     """
     task, started_at = context.task, context.started_at
     result, error = _attempt(context, lambda step_type: encoded(step_type.run(context, task.input)))
     if error is None and context.stop_reason in (None, LATE):
-        outbox.add_end(work.End(task, COMPLETED, result, None, started_at))
+        buffer.add_end(tasks.End(task, COMPLETED, result, None, started_at))
     elif context.stop_reason in (None, LATE):
-        outbox.add_end(work.End(task, FAILED, None, error, started_at))
+        buffer.add_end(tasks.End(task, FAILED, None, error, started_at))
 
 
 def late_end(context):
     """Return the End of an attempt that is out of time and didn't stop when it was asked to."""
-    return work.End(context.task, FAILED, None, _out_of_time(context.task), context.started_at)
+    return tasks.End(context.task, FAILED, None, _out_of_time(context.task), context.started_at)
 
 
-def run_plan(context, outbox, between=lambda: None):
+def run_plan(context, buffer, between=lambda: None):
     """Plan a step's children, after those that an interrupted planning has stored.
 
     `between` is called after each one.
     """
-    number, context.last_input = insist(lambda: work.planned_so_far(context.task.step_pk))
+    number, context.last_input = insist(lambda: results.planned_so_far(context.task.step_pk))
 
     def plan(step_type):
         units = iter(step_type.planner(context))
@@ -173,18 +173,18 @@ def run_plan(context, outbox, between=lambda: None):
             units = islice(units, number, None)
         for place, unit in enumerate(units, number + 1):
             context.check()
-            outbox.add_planned(_new_child(str(place), unit))
+            buffer.add_planned(_new_child(str(place), unit))
             between()
 
     _, error = _attempt(context, plan)
-    outbox.flush()
+    buffer.flush()
     if error and not context.stop_reason:
-        insist(lambda: work.break_unit(context.task, f"planning failed: {error}"))
+        insist(lambda: results.break_unit(context.task, f"planning failed: {error}"))
     elif not context.stop_reason:
-        insist(lambda: work.finish_plan(context.task))
+        insist(lambda: results.finish_plan(context.task))
 
 
-def run_summary(context, outbox):
+def run_summary(context, buffer):
     """Make a step's result of its completed children's."""
     pks = store.children.completed(context.task.step_pk)
 
@@ -195,11 +195,11 @@ def run_summary(context, outbox):
         return encoded(result)
 
     result, error = _attempt(context, sum_up)
-    outbox.flush()
+    buffer.flush()
     if error and not context.stop_reason:
-        insist(lambda: work.break_unit(context.task, f"summing up failed: {error}"))
+        insist(lambda: results.break_unit(context.task, f"summing up failed: {error}"))
     elif not context.stop_reason:
-        insist(lambda: work.finish_summary(context.task, result))
+        insist(lambda: results.finish_summary(context.task, result))
 
 
 def _attempt(context, do):

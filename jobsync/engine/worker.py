@@ -21,8 +21,8 @@ from sqlalchemy.exc import OperationalError
 from jobsync.base import processes
 from jobsync.base.errors import StoreBusy
 from jobsync.engine import runner
-from jobsync.engine.outbox import LONGEST, SHORT, Outbox
-from jobsync.lifecycle import work
+from jobsync.engine.write_buffer import LONGEST, SHORT, WriteBuffer
+from jobsync.lifecycle import claims, results, workers
 
 BEAT = 2.0  # seconds between heartbeats
 LOOK = 0.05  # seconds between two looks of the watcher while there is work
@@ -30,7 +30,7 @@ IDLE = 1.0  # seconds after which an idle worker looks for work unasked
 CHECK = 0.25  # seconds between two looks whether the work is still wanted
 GRACE = 4.0  # seconds that stopped work has to end (a command's own grace is 1.5)
 SHUTDOWN_GRACE = 2.0  # the same when the worker is to stop: Ctrl-C ends everything within 3 s
-# seconds after which a child is no short one: those put by behind it go to other workers
+# seconds after which a child is no short one: those reserved behind it go to other workers
 SLOW = 1.0
 TARGET = 0.2  # seconds of work that a worker takes at a time
 MOST = 32  # children taken at a time
@@ -42,11 +42,11 @@ SESSION = Path("/proc/self/autogroup")
 _log = logging.getLogger(__name__)
 
 
-def step_back():
+def lower_priority():
     """Let the web process come first, before this process and all that it starts.
 
     Where the kernel shares time out by session (Linux's autogroups), being nice only counts among
-    the processes of one session, and each worker leads its own. So the session is made to step back
+    the processes of one session, and each worker leads its own. So the session gets it
     as well.
     """
     os.nice(NICENESS)
@@ -61,11 +61,11 @@ class Worker:
     def __init__(self, app, worker_id):
         self._app = app
         self._id = worker_id
-        self._outbox = Outbox(app)
-        self._bell = threading.Event()
+        self._buffer = WriteBuffer(app)
+        self._wakeup = threading.Event()
         self._stopping = threading.Event()
         self._context = None
-        self._put_by = False
+        self._has_reserved = False
         self._planning_since = 0.0  # or since it last helped out
         self._seconds = {}  # of the latest children, by step: how long one takes
 
@@ -84,9 +84,9 @@ class Worker:
             except (StoreBusy, OperationalError):
                 time.sleep(0.5)
         self._end_own()  # before others are given its work
-        self._outbox.flush()
+        self._buffer.flush()
         with self._app.app_context():
-            work.release(self._id)
+            workers.release(self._id)
 
     def _register(self):
         """Make this worker known.
@@ -96,7 +96,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 with self._app.app_context():
-                    work.register_worker(self._id, os.getpid())
+                    workers.register(self._id, os.getpid())
                 return
             except (StoreBusy, OperationalError):
                 self._stopping.wait(0.5)
@@ -104,16 +104,16 @@ class Worker:
 
     def _work_once(self):
         with self._app.app_context():
-            self._bell.clear()
-            tasks = work.claim(self._id, self._appetite)
+            self._wakeup.clear()
+            tasks = claims.claim(self._id, self._batch_size)
             if not tasks:
-                self._bell.wait(IDLE)
+                self._wakeup.wait(IDLE)
             elif tasks[0].kind == "child":
                 self._do_children(tasks)
             else:
                 self._do_unit(tasks[0])
 
-    def _appetite(self, step_pk):
+    def _batch_size(self, step_pk):
         """Return how many children to take of a step: one until it is known that they are short."""
         seconds = self._seconds.get(step_pk)
         if seconds is None:
@@ -125,9 +125,9 @@ class Worker:
         self._planning_since = time.monotonic()
         try:
             if task.kind == "plan":
-                runner.run_plan(context, self._outbox, lambda: self._help_out(context))
+                runner.run_plan(context, self._buffer, lambda: self._help_out(context))
             else:
-                runner.run_summary(context, self._outbox)
+                runner.run_summary(context, self._buffer)
         finally:
             self._leave()
 
@@ -139,9 +139,9 @@ class Worker:
         """
         if time.monotonic() - self._planning_since < HELP:
             return
-        self._outbox.flush()
+        self._buffer.flush()
         try:
-            tasks = work.claim_idle(context.task, self._appetite)
+            tasks = claims.claim_idle(context.task, self._batch_size)
             if tasks:
                 self._do_children(tasks)
         except (StoreBusy, OperationalError):
@@ -157,24 +157,24 @@ class Worker:
         children are still pending and run again.
         """
         batch = runner.is_batch(tasks[0])
-        self._put_by = len(tasks) > 1
+        self._has_reserved = len(tasks) > 1
         begun = True
         for task, following in zip(tasks, [*tasks[1:], None], strict=True):
             context = self._enter(task, begun)
             try:
-                runner.run_child(context, self._outbox)
+                runner.run_child(context, self._buffer)
             finally:
                 self._leave()
             self._note_seconds(task, context, batch)
-            if following and batch and self._outbox.age() < SHORT and not self._stopping.is_set():
+            if following and batch and self._buffer.age() < SHORT and not self._stopping.is_set():
                 begun = False
                 continue
-            begun = self._outbox.flush(begin=following)
+            begun = self._buffer.flush(begin=following)
             if not begun or self._stopping.is_set():
                 break
         if following:
-            work.put_back(self._id)
-        self._put_by = False
+            workers.return_reserved(self._id)
+        self._has_reserved = False
 
     def _note_seconds(self, task, context, batch):
         seconds = time.monotonic() - context.started
@@ -184,14 +184,14 @@ class Worker:
             self._seconds[task.step_pk] = (self._seconds.get(task.step_pk, seconds) + seconds) / 2
 
     def _enter(self, task, begun):
-        self._outbox.take_up(task, begun)
-        return self._attend(runner.TaskContext(task, self._outbox))
+        self._buffer.begin_task(task, begun)
+        return self._watch_over(runner.TaskContext(task, self._buffer))
 
     def _enter_again(self, context):
-        self._outbox.take_up(context.task, begun=True)
-        self._attend(context)
+        self._buffer.begin_task(context.task, begun=True)
+        self._watch_over(context)
 
-    def _attend(self, context):
+    def _watch_over(self, context):
         """Have the watching thread watch over this piece of work."""
         self._context = context
         if self._stopping.is_set():
@@ -227,7 +227,7 @@ class Worker:
                     self._beat()
                 context = self._context
                 if context:
-                    self._tend(context)
+                    self._keep_up(context)
                     if moment - last_check >= CHECK:
                         last_check = moment
                         self._check(context)
@@ -244,37 +244,37 @@ class Worker:
         ready, _, _ = select.select([sys.stdin], [], [], LOOK if busy else IDLE)
         if ready and not self._stopping.is_set():
             if os.read(sys.stdin.fileno(), 4096):
-                self._bell.set()
+                self._wakeup.set()
             else:
                 self._stopping.set()
-                self._bell.set()
+                self._wakeup.set()
         elif ready:
             time.sleep(LOOK)
 
     def _beat(self):
         with self._app.app_context():
-            if not work.beat(self._id):
+            if not workers.beat(self._id):
                 self._end_own()
                 os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
 
-    def _tend(self, context):
+    def _keep_up(self, context):
         """Store what has waited, and show a child that isn't a short one as running."""
-        if self._outbox.age() >= LONGEST:
-            self._outbox.try_flush()
+        if self._buffer.age() >= LONGEST:
+            self._buffer.try_flush()
         running = time.monotonic() - context.started
         if running >= SHORT and context is self._context:
-            self._outbox.begin_current()
-        if running >= SLOW and self._put_by:
-            self._put_by = False
+            self._buffer.begin_current()
+        if running >= SLOW and self._has_reserved:
+            self._has_reserved = False
             with self._app.app_context():
-                work.put_back(self._id)
+                workers.return_reserved(self._id)
 
     def _check(self, context):
         """Ask work to stop that isn't wanted any more or is out of time, and end the worker if
         it doesn't.
         """
         with self._app.app_context():
-            current = work.is_current(context.task)
+            current = results.is_current(context.task)
         task = context.task
         if not current and context is self._context:
             context.stop(runner.CANCELLED)
@@ -310,10 +310,10 @@ class Worker:
         self._stopping.set()
         self._end_own()
         for end in ends:
-            self._outbox.add_end(end)
-        self._outbox.flush()
+            self._buffer.add_end(end)
+        self._buffer.flush()
         with self._app.app_context():
-            work.release(self._id)
+            workers.release(self._id)
         os._exit(1)
 
     def _end_own(self):

@@ -43,7 +43,7 @@ class Syntax(NamedTuple):
     comments: of whole comments. nested: (begin, end) of comments that have their like within.
     strings: of what comments don't begin in. holed: kinds of strings. embedded: parts in other
     languages. special: (name, pattern) of what a function of `comments.py` goes on from. ends: what
-    ends it where it is embedded.
+    ends it where it is supervisor.
     """
 
     comments: tuple = ()

@@ -26,9 +26,8 @@ from jobsync import store
 from jobsync.base import processes
 from jobsync.base.errors import JobsyncError
 from jobsync.base.trouble import Trouble
-from jobsync.db.changes import changes
 from jobsync.db.transactions import read
-from jobsync.lifecycle import work
+from jobsync.lifecycle import workers
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 LOOK = 0.25  # seconds between two looks whether all workers live
@@ -43,14 +42,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Employed:
+class WorkerProcess:
     """A worker process as its supervisor sees it. `started` is the supervisor's monotonic time."""
 
     id: str
     process: subprocess.Popen
     # the other end of its standard input. No pipe: under eventlet, writing to one whose reader has
     # died never returns
-    bell: socket.socket
+    wakeup: socket.socket
     started: float = field(default_factory=time.monotonic)
 
 
@@ -63,7 +62,7 @@ class Supervisor:
         self._app = app
         self._number = number
         self._open_files = open_files
-        self._wake = changes.subscribe()
+        self._changed = app.extensions["jobsync.changes"].subscribe()
         self._workers = []
         self._stopping = False
         self._beats_at = 0.0
@@ -77,8 +76,8 @@ class Supervisor:
     def run(self):
         """Start the workers and watch over them until `stop`. A greenlet of the web process."""
         while not self._stopping:
-            changed = self._wake.wait(LOOK)
-            self._wake.clear()
+            changed = self._changed.wait(LOOK)
+            self._changed.clear()
             try:
                 self._tick(changed)
                 self._trouble.over()
@@ -90,13 +89,13 @@ class Supervisor:
 
     def _tick(self, changed):
         self._find_earlier()
-        self._bury_dead()
+        self._reap()
         self._release_earlier()
         self._release_lost()
         self._fill_up()
         self._watch_beats()
         if changed and self._is_work_waiting():
-            self._ring()
+            self._wake_workers()
 
     def _is_work_waiting(self):
         with self._app.app_context(), read() as session:
@@ -110,37 +109,37 @@ class Supervisor:
             and not self._stopping
             and time.monotonic() >= self._start_after
         ):
-            self._workers.append(self._employ())
+            self._workers.append(self._start_worker())
 
-    def _employ(self):
+    def _start_worker(self):
         worker_id = secrets.token_hex(8)
         command = [sys.executable, "-m", "flask", "--app", str(APP), "worker", worker_id]
-        ear, bell = socket.socketpair()
-        bell.setblocking(False)
+        child_end, wakeup = socket.socketpair()
+        wakeup.setblocking(False)
         # `app.py` has taken the secret out of it
         environ = {**os.environ, processes.WORKER_MARK: worker_id}
-        process = subprocess.Popen(command, stdin=ear, start_new_session=True, env=environ)
-        ear.close()
+        process = subprocess.Popen(command, stdin=child_end, start_new_session=True, env=environ)
+        child_end.close()
         # the server raises its own, which what a worker starts should know nothing of
         if self._open_files:
             with suppress(OSError):  # it has ended already
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, self._open_files)
-        return Employed(worker_id, process, bell)
+        return WorkerProcess(worker_id, process, wakeup)
 
-    def _ring(self):
+    def _wake_workers(self):
         for worker in self._workers:
-            # full: it has been rung already; broken: it is buried next
+            # full: it will wake anyway; broken: it has ended, and is reaped next
             with suppress(BlockingIOError, ConnectionError):
-                worker.bell.send(b"!")
+                worker.wakeup.send(b"!")
 
     # Watching over them
 
-    def _bury_dead(self):
+    def _reap(self):
         for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             self._workers.remove(worker)
-            self._dismiss(worker, _cause_of_death(worker.process.returncode))
+            self._note_exit(worker, _exit_reason(worker.process.returncode))
 
-    def _dismiss(self, worker, reason):
+    def _note_exit(self, worker, reason):
         """Take a dead worker's work back and end what it had started.
 
         One that dies young is replaced after a pause.
@@ -151,7 +150,7 @@ class Supervisor:
             worker.process.pid,
             reason,
         )
-        worker.bell.close()
+        worker.wakeup.close()
         self._end_rest(worker.id, worker.process.pid, is_ours=True)
         if time.monotonic() - worker.started < 5:
             self._start_after = time.monotonic() + 1
@@ -167,10 +166,10 @@ class Supervisor:
             try:
                 with self._app.app_context():
                     find = partial(
-                        processes.marked, processes.ATTEMPT_MARK, *work.attempts_of(worker_id)
+                        processes.marked, processes.ATTEMPT_MARK, *workers.attempts_of(worker_id)
                     )
                     processes.kill_all(find, time.sleep)
-                    work.release(worker_id, reason)
+                    workers.release(worker_id, reason)
             except BaseException:
                 self._to_release = [*waiting, *self._to_release, (worker_id, reason)]
                 raise
@@ -264,7 +263,7 @@ class Supervisor:
         deadline = time.monotonic() + STOPPING
         workers, self._workers = self._workers, []
         for worker in workers:
-            worker.bell.close()
+            worker.wakeup.close()
         while time.monotonic() < deadline and any(
             worker.process.poll() is None for worker in workers
         ):
@@ -294,7 +293,7 @@ class Supervisor:
         return bool(found)
 
 
-def _cause_of_death(code):
+def _exit_reason(code):
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"

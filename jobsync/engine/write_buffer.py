@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobsync.base.errors import StoreBusy
 from jobsync.base.trouble import Trouble
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results
 
 MOST_LINES = 500
 LONGEST = 0.2  # seconds that a line may wait
@@ -36,7 +36,7 @@ def insist(call):
             time.sleep(0.5)
 
 
-class Outbox:
+class WriteBuffer:
     """Gathers the lines, ends, spawned and planned children of one step's tasks. Two threads use
     it: the one that works and the one that watches.
 
@@ -55,7 +55,7 @@ class Outbox:
         self._lines, self._ended, self._spawned, self._planned = [], [], [], []
         self._since = None
 
-    def take_up(self, task, begun):
+    def begin_task(self, task, begun):
         """Say which task is being worked on, and whether the store knows that it was begun."""
         with self._lock:
             self.task, self.begun = task, begun
@@ -138,6 +138,6 @@ class Outbox:
     def _store(self, begin):
         with self._app.app_context():
             if self.task.kind == "child":
-                return work.record(self.task, self._lines, self._ended, self._spawned, begin)
-            work.add_planned(self.task, self._planned, self._lines)
+                return results.record(self.task, self._lines, self._ended, self._spawned, begin)
+            results.add_planned(self.task, self._planned, self._lines)
             return False
