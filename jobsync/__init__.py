@@ -4,7 +4,7 @@ from flask import Flask, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from jobsync import api, cli, registry, security, web
+from jobsync import api, cli, security, web
 from jobsync.base.errors import JobsyncError, StoreUnreadable
 from jobsync.db import changes, extensions, transactions
 from jobsync.db.engine import dialect_of, engine_options
@@ -12,6 +12,7 @@ from jobsync.db.migrate import MIGRATIONS
 from jobsync.db.transactions import WriteProbe
 from jobsync.definitions import Definitions
 from jobsync.live import realtime
+from jobsync.registry import Registry
 from jobsync.steps import BUILT_IN
 from jobsync.store.listing import KeptCounts
 from jobsync.store.workers import Heartbeats
@@ -41,20 +42,21 @@ def create_app(settings, async_mode="threading"):
     )
     # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
     app.url_map.merge_slashes = False
-    _fill_registry()
     app.json.sort_keys = False
     app.extensions["jobsync.heartbeats"] = Heartbeats()
     app.extensions["jobsync.write_probe"] = WriteProbe()
     app.extensions["jobsync.counts"] = KeptCounts()
-    app.extensions["jobsync.definitions"] = Definitions(settings.definitions)
+    types = app.extensions["jobsync.registry"] = _registry()
+    app.extensions["jobsync.definitions"] = Definitions(settings.definitions, types)
     _open_store(app)
     _open_doors(app, settings, async_mode)
     return app
 
 
-def _fill_registry():
-    registry.register(*BUILT_IN)
-    registry.register_entry_points()
+def _registry():
+    types = Registry(*BUILT_IN)
+    types.register_entry_points()
+    return types
 
 
 def _open_store(app):

@@ -16,7 +16,7 @@ A step type is a function with up to two more beside it:
     without one it has none def sum_up(context, results):
         return {"greeted": sum(1 for _ in results)}
 
-Making one registers nothing: `create_app` fills the registry from `jobsync.steps` and from the
+Making one registers nothing: `create_app` fills its Registry from `jobsync.steps` and from the
 entry-point group `jobsync.steps`.
 """
 
@@ -181,27 +181,28 @@ def step(name, **options):
     return lambda run: StepType(name, run, **options)
 
 
-_types = {}
+class Registry:
+    """The step types that one app knows, by name."""
 
+    def __init__(self, *step_types):
+        self._types = {}
+        self.register(*step_types)
 
-def register(*step_types):
-    """Add step types. A name that another one has is an error that names it."""
-    for step_type in step_types:
-        if _types.setdefault(step_type.name, step_type) is not step_type:
-            raise JobsyncError(f"two step types are named {step_type.name!r}")
+    def register(self, *step_types):
+        """Add step types. A name that another one has is an error that names it."""
+        for step_type in step_types:
+            if self._types.setdefault(step_type.name, step_type) is not step_type:
+                raise JobsyncError(f"two step types are named {step_type.name!r}")
 
+    def register_entry_points(self):
+        """Add the step types of installed packages (entry-point group `jobsync.steps`)."""
+        for entry_point in entry_points(group=GROUP):
+            self.register(entry_point.load())
 
-def register_entry_points():
-    """Add the step types of installed packages (entry-point group `jobsync.steps`)."""
-    for entry_point in entry_points(group=GROUP):
-        register(entry_point.load())
+    def find(self, name):
+        """Return the step type of that name, or None."""
+        return self._types.get(name)
 
-
-def find(name):
-    """Return the step type of that name, or None."""
-    return _types.get(name)
-
-
-def names():
-    """Return the names of all step types, sorted."""
-    return sorted(_types)
+    def names(self):
+        """Return the names of all step types, sorted."""
+        return sorted(self._types)

@@ -41,3 +41,18 @@ class Trouble:
                 "%s: that is over, after %.0f s", self._what, time.monotonic() - self._since
             )
         self.text = None
+
+
+class Once:
+    """Tells things apart that the log has been told already. It remembers `most` of them."""
+
+    def __init__(self, most=1000):
+        self._most = most
+        self._told = set()
+
+    def is_first(self, thing):
+        """Say whether this thing comes for the first time. Beyond `most` nothing does."""
+        is_first = thing not in self._told and len(self._told) < self._most
+        if is_first:
+            self._told.add(thing)
+        return is_first

@@ -129,7 +129,9 @@ def _start_long_job():
 @cache
 def _definition(definition_id):
     """Return one of the definitions that ship, whatever folder of definitions is set."""
-    return Definitions(ROOT / "definitions").find(definition_id)
+    return Definitions(ROOT / "definitions", current_app.extensions["jobsync.registry"]).find(
+        definition_id
+    )
 
 
 # Playing

@@ -11,9 +11,11 @@ import logging
 from collections import namedtuple
 from functools import cache
 
+from flask import current_app
 from sqlalchemy import JSON, Boolean, Integer
 
 from jobsync.base.text import storable
+from jobsync.base.trouble import Once
 
 JSON_TYPES = {
     "jobs.params": (dict,),
@@ -22,10 +24,9 @@ JSON_TYPES = {
     "steps.depends": (list,),
 }
 ANY_JSON = (dict, list, str, int, float, bool)
-TOLD = 1000  # rows told of
+KEY = "jobsync.damaged_rows"  # those that the log has been told of
 
 _log = logging.getLogger(__name__)
-_told = set()
 _good = {}  # of each table, the kinds of whole rows that were found good: nearly all rows are alike
 
 
@@ -124,8 +125,7 @@ def tell(table, row, wrong):
     """Log once that these columns of a row can't be used."""
     values = row._mapping
     name = next((values[key] for key in ("id", "pk", "name", "number") if key in values), "")
-    if len(_told) < TOLD and (table.name, name, *wrong) not in _told:
-        _told.add((table.name, name, *wrong))
+    if current_app.extensions.setdefault(KEY, Once()).is_first((table.name, name, *wrong)):
         _log.warning(
             "the row %r of the table %s holds what can't be used: %s",
             name,

@@ -109,9 +109,10 @@ class Definition:
         return named[0] if len(named) == 1 else "_schema"
 
 
-def read_table(table, file):
+def read_table(table, file, types):
     """Return `(Definition or None, [Problem])` for a file's content as tomllib gives it.
 
+    types: a Registry.
     It is None exactly when there are problems.
     """
     report = Report(file)
@@ -119,7 +120,12 @@ def read_table(table, file):
     names = tuple(table["params"]) if isinstance(table.get("params"), dict) else ()
     params = read_params(data.pop("params", {}), report.at("params"))
     steps = read_steps(
-        data.pop("step", {}), params, names, data.pop("error_tolerance", {}), report.at("step")
+        data.pop("step", {}),
+        params,
+        names,
+        data.pop("error_tolerance", {}),
+        types,
+        report.at("step"),
     )
     if report.problems:
         return None, report.problems

@@ -5,7 +5,6 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from jobsync import registry
 from jobsync.base.errors import NotFound
 from jobsync.base.text import path_to_text, printable
 from jobsync.definitions.problem import Problem, quote
@@ -13,13 +12,14 @@ from jobsync.definitions.reading import Reading, read_file
 
 
 class Definitions:
-    """The definitions in a folder.
+    """The definitions in a folder. types: a Registry.
 
     Each call looks whether files have come, gone or changed, and reads those again.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, types):
         self._folder = Path(folder)
+        self._types = types
         self._last = ([], {})  # the step types that there were, and the Readings by file name
         # green in the web process: what many ask for at once is read once, though others run
         # meanwhile
@@ -82,9 +82,11 @@ class Definitions:
                     ),
                 )
             ]
-        types = registry.names()
+        types = self._types.names()
         known = self._last[1] if self._last[0] == types else {}
-        readings = {file: read_file(self._folder / file, known.get(file)) for file in files}
+        readings = {
+            file: read_file(self._folder / file, self._types, known.get(file)) for file in files
+        }
         self._last = (types, readings)
         return list(_without_twins(readings.values()))
 

@@ -4,7 +4,6 @@ import logging
 
 from marshmallow import RAISE, ValidationError, fields
 
-from jobsync import registry
 from jobsync.definitions import placeholders
 from jobsync.definitions.problem import flat, guess, guess_at, listing, plain
 from jobsync.definitions.shapes import StepTable
@@ -18,17 +17,14 @@ def params_of(step, option):
     """Return the names of the parameters that are filled into an option when a job begins; none
     for a template.
     """
-    if option not in step.options or option in registry.find(step.type).templates:
+    if option not in step.options or option in step.step_type.templates:
         return set()
     return placeholders.names(step.options[option])
 
 
-def options_of(type_name):
-    """Return the names of the options of a step type that there is."""
-    return {
-        field.data_key or name
-        for name, field in registry.find(type_name).options().load_fields.items()
-    }
+def options_of(step_type):
+    """Return the names of the options of a StepType."""
+    return {field.data_key or name for name, field in step_type.options().load_fields.items()}
 
 
 def load_options(step, values, unchecked=frozenset()):
@@ -39,7 +35,7 @@ def load_options(step, values, unchecked=frozenset()):
     `unchecked`, must be known, and no more is said of it. With mistakes or such options, `options`
     is of no use.
     """
-    step_type = registry.find(step.type)
+    step_type = step.step_type
     schema = step_type.options(unknown=RAISE)
     known = {field.data_key or name: field for name, field in schema.load_fields.items()}
     strange = [option for option in step.options if option not in known]
@@ -79,7 +75,7 @@ def load_options(step, values, unchecked=frozenset()):
 
 def refuse(step, options, params):
     """Return the reasons why the step's type can't use these options with these parameters."""
-    step_type = registry.find(step.type)
+    step_type = step.step_type
     if step_type.check is None:
         return []
     reasons, mistakes = _ask(step_type, step_type.check, options, params)

@@ -34,8 +34,8 @@ class Reading:
     problems: tuple = ()
 
 
-def read_file(path, old=None):
-    """Return the Reading of a file.
+def read_file(path, types, old=None):
+    """Return the Reading of a file. types: a Registry.
 
     `old`, the last one, spares reading it where the stamp, and checking it where the bytes are the
     same.
@@ -56,7 +56,7 @@ def read_file(path, old=None):
         return Reading(
             file, stamp, data, _guess_id(data or b""), problems=(Problem(file, "", _reason(error)),)
         )
-    definition, problems = read_table(table, file)
+    definition, problems = read_table(table, file, types)
     found = table.get("id")
     return Reading(
         file, stamp, data, found if isinstance(found, str) else None, definition, tuple(problems)

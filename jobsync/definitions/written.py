@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from datetime import date, time
 
-from jobsync import registry
 from jobsync.definitions import placeholders
 from jobsync.definitions.options import load_options, options_of
 from jobsync.definitions.problem import guess, listing, nearest, quote
@@ -16,13 +15,13 @@ from jobsync.definitions.values import MAX_INTEGER
 MAX_DEPTH = 20  # lists and tables within an option
 
 
-def check_options(step, names, defaults, report):
+def check_options(step, names, defaults, types, report):
     """Report what is wrong with a step's options. names: of all parameters; defaults: the
-    values of those that have one.
+    values of those that have one; types: a Registry.
     """
     # which is told of where the step is read; here it is about the rest
-    if registry.find(step.type) is None:
-        step = replace(step, type=nearest(step.type, registry.names()) or step.type)
+    if step.step_type is None:
+        step = _with_type(step, nearest(step.type, types.names()) or step.type, types)
     bad = set()
     for option, value in step.options.items():
         mistakes = list(_odd_values(value)) or [
@@ -31,9 +30,9 @@ def check_options(step, names, defaults, report):
         for keys, reason in mistakes:
             report.add(reason, option, *keys)
             bad.add(option)
-    step_type = registry.find(step.type)
+    step_type = step.step_type
     if step_type is None:
-        _check_as_meant(step, defaults, bad, report)
+        _check_as_meant(step, defaults, bad, types, report)
     else:
         for name, option in step_type.placeholders.items():
             if name in names and option in step.options:
@@ -48,13 +47,17 @@ def check_options(step, names, defaults, report):
             report.add(reason, *keys)
 
 
-def _check_as_meant(step, defaults, bad, report):
+def _with_type(step, name, types):
+    return replace(step, type=name, step_type=types.find(name))
+
+
+def _check_as_meant(step, defaults, bad, types, report):
     """Report what else is wrong with a step of a type that there isn't, going by the type that
     has most of its options.
     """
-    meant = _type_with_most_of(step.options)
-    mistakes = load_options(replace(step, type=meant), defaults, bad)[1] if meant else []
-    known = options_of(meant) if meant else set()
+    meant = _type_with_most_of(step.options, types)
+    mistakes = load_options(_with_type(step, meant, types), defaults, bad)[1] if meant else []
+    known = options_of(types.find(meant)) if meant else set()
     for keys, reason in mistakes:
         if keys and keys[0] in step.options and keys[0] in known:
             report.add(f"if {meant} is meant: {reason}", *keys)
@@ -64,11 +67,11 @@ def _check_as_meant(step, defaults, bad, report):
             report.add(guess("is not known", option, StepTable().fields), option)
 
 
-def _type_with_most_of(options):
+def _type_with_most_of(options, types):
     """Return the name of the step type that has most of these options, None where that is none
     or more than one.
     """
-    numbers = {name: len(options.keys() & options_of(name)) for name in registry.names()}
+    numbers = {name: len(options.keys() & options_of(types.find(name))) for name in types.names()}
     most = max(numbers.values(), default=0)
     found = [name for name, number in numbers.items() if number == most > 0]
     return found[0] if len(found) == 1 else None
@@ -102,7 +105,7 @@ def _odd_placeholders(step, option, names):
     except ValueError as error:
         yield str(error)
         return
-    step_type = registry.find(step.type)
+    step_type = step.step_type
     # a type that isn't known may have names of its own
     for name in sorted(asked - set(names)) if step_type else ():
         if name not in step_type.placeholders:

@@ -8,7 +8,9 @@ import time
 import traceback
 from itertools import islice
 
-from jobsync import registry, store
+from flask import current_app
+
+from jobsync import store
 from jobsync.base.clock import now
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.base.text import one_line
@@ -138,7 +140,7 @@ def _new_child(key, unit):
 
 def is_batch(task):
     """Say whether several children of the task's step may be taken at a time."""
-    step_type = registry.find(task.step_type)
+    step_type = current_app.extensions["jobsync.registry"].find(task.step_type)
     return bool(step_type and step_type.batch)
 
 
@@ -219,7 +221,7 @@ def _attempt(context, do):
 
 
 def _step_type(task):
-    step_type = registry.find(task.step_type)
+    step_type = current_app.extensions["jobsync.registry"].find(task.step_type)
     if step_type is None:
         raise StepFailed(f"This worker knows no step type {task.step_type!r}.")
     return step_type

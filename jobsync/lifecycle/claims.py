@@ -7,6 +7,7 @@ from flask import current_app
 from sqlalchemy import or_, select, update
 
 from jobsync import store
+from jobsync.base.trouble import Once
 from jobsync.db.models import Child, Step
 from jobsync.db.transactions import moment, read, write
 from jobsync.lifecycle import rows
@@ -91,12 +92,10 @@ def isolated(step_pk):
     try:
         yield
     except (ValueError, TypeError) as error:
-        told = current_app.extensions.setdefault(KEY, set())
-        if step_pk not in told:
+        if current_app.extensions.setdefault(KEY, Once()).is_first(step_pk):
             _log.error(
                 "Step %s can't be read and so can't be worked on; others are: %s", step_pk, error
             )
-        told.add(step_pk)
 
 
 def _take_children(session, worker_id, step, number):

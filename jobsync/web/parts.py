@@ -5,13 +5,15 @@ is said in its place, and logged once.
 import logging
 import traceback
 
+from flask import current_app
 from jinja2 import pass_context
 from markupsafe import Markup
 
-TOLD = 1000  # failures told of
+KEY = "jobsync.broken_parts"  # those that the log has been told of
+
+from jobsync.base.trouble import Once
 
 _log = logging.getLogger(__name__)
-_told = set()
 
 
 def init_app(app):
@@ -43,7 +45,6 @@ def contained(what, function, instead=None):
     except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the page is right without it
         place = traceback.extract_tb(error.__traceback__)[-1]
         failure = (what, type(error), place.filename, place.lineno)
-        if failure not in _told and len(_told) < TOLD:
-            _told.add(failure)
+        if current_app.extensions.setdefault(KEY, Once()).is_first(failure):
             _log.exception("%s can't be shown", what)
         return instead
