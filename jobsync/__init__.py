@@ -6,6 +6,7 @@ from werkzeug.exceptions import HTTPException
 
 from jobsync import api, cli, security, web
 from jobsync.base.errors import JobsyncError, StoreUnreadable
+from jobsync.base.metrics import Metrics
 from jobsync.db import changes, extensions, transactions
 from jobsync.db.engine import dialect_of, engine_options
 from jobsync.db.migrate import MIGRATIONS
@@ -43,6 +44,7 @@ def create_app(settings, async_mode="threading"):
     # `//` is another path, which isn't there: no redirect with a page for those who asked for JSON
     app.url_map.merge_slashes = False
     app.json.sort_keys = False
+    app.extensions["jobsync.metrics"] = Metrics()
     app.extensions["jobsync.heartbeats"] = Heartbeats()
     app.extensions["jobsync.write_probe"] = WriteProbe()
     app.extensions["jobsync.counts"] = KeptCounts()

@@ -7,8 +7,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from jobsync import schemas, store
 from jobsync.api.problem import Resource
-from jobsync.base import metrics
 from jobsync.base.clock import milliseconds, now
+from jobsync.base.metrics import metrics
 from jobsync.db.extensions import socketio
 from jobsync.db.transactions import read
 from jobsync.status import UNFINISHED
@@ -29,13 +29,13 @@ READ = {
 @blueprint.response(200)
 def get_metrics():
     """Get the figures, for Prometheus"""
-    metrics.VIEWERS.set(len(socketio.server.eio.sockets))
+    metrics.viewers.set(len(socketio.server.eio.sockets))
     with read() as session:
-        metrics.WORKERS.set(current_app.extensions["jobsync.heartbeats"].look(session))
+        metrics.workers.set(current_app.extensions["jobsync.heartbeats"].look(session))
         counted = store.jobs.count_unfinished(session)
     for status in UNFINISHED:
-        metrics.UNFINISHED.labels(status).set(counted.get(status, 0))
-    return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        metrics.unfinished.labels(status).set(counted.get(status, 0))
+    return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
 
 @blueprint.post("/painted")
@@ -54,4 +54,4 @@ def note_painted(body):
     for paint in body["paints"]:
         latency = moment - milliseconds(paint["updated_at"]) - paint["age_ms"]
         if 0 <= latency <= LONGEST:
-            metrics.PAINTED.observe(latency / 1000)
+            metrics.painted.observe(latency / 1000)

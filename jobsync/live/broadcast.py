@@ -5,7 +5,7 @@ A message is a hint to look at the store: it carries the revision at which it wa
 
 from flask import current_app
 
-from jobsync.base import metrics
+from jobsync.base.metrics import metrics
 from jobsync.db.extensions import socketio
 
 EVENT = "job_update"
@@ -66,7 +66,7 @@ def _about_job(job_id, status, revision, refresh_logs):
 
 def _send(message, room):
     socketio.emit(EVENT, message, to=room)
-    metrics.MESSAGES.labels(message["context"]).inc()
+    metrics.messages.labels(message["context"]).inc()
 
 
 def note_joined(room):

@@ -13,7 +13,6 @@ from flask_socketio import SocketIO, join_room, leave_room, rooms
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import store
-from jobsync.base import metrics
 from jobsync.base.text import storable
 from jobsync.db.transactions import read
 from jobsync.live import broadcast
@@ -160,7 +159,7 @@ def cut_off_slow_viewers(app, most=BACKLOG):
         _log.warning(
             "Viewer %s is cut off: it has left %d messages unread", viewer.sid, viewer.queue.qsize()
         )
-        metrics.CUT_OFF.inc()
+        app.extensions["jobsync.metrics"].cut_off.inc()
         while not viewer.queue.empty():
             viewer.queue.get_nowait()
             viewer.queue.task_done()

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass, field
 
 from jobsync import store
-from jobsync.base import metrics
 from jobsync.base.clock import now
 from jobsync.base.loop import in_turns
+from jobsync.base.metrics import metrics
 from jobsync.db.transactions import read
 from jobsync.live import broadcast
 from jobsync.status import TERMINAL
@@ -117,7 +117,7 @@ class Notifier:
         if has_news or head.status != viewers.status:
             self._send_feed(job.id, head.status, head.revision, True, job.change)
             viewers.waiting.discard(None)
-            metrics.BROADCAST.observe(max(0, now() - job.updated_at) / 1000)
+            metrics.broadcast.observe(max(0, now() - job.updated_at) / 1000)
         viewers.status, viewers.revision, viewers.at = head.status, head.revision, self._clock()
 
     # Growth

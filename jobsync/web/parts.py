@@ -9,9 +9,9 @@ from flask import current_app
 from jinja2 import pass_context
 from markupsafe import Markup
 
-KEY = "jobsync.broken_parts"  # those that the log has been told of
-
 from jobsync.base.trouble import Once
+
+KEY = "jobsync.broken_parts"  # those that the log has been told of
 
 _log = logging.getLogger(__name__)
 
