@@ -6,7 +6,7 @@ from flask_smorest import Api
 
 from jobsync import schemas
 from jobsync.api import children, definitions, docs, health, jobs, logs, metrics, structure
-from jobsync.api.problem import show_error
+from jobsync.api.resource import show_error
 
 PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/socket.io")
 BLUEPRINTS = (definitions, jobs, structure, children, logs, health, metrics)

@@ -2,7 +2,7 @@
 
 from jobsync import schemas, store
 from jobsync.api.answer import long_answer
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.db.json import Encoded
 from jobsync.db.transactions import read
 

@@ -4,7 +4,7 @@ from flask import current_app
 
 from jobsync import schemas
 from jobsync.api.answer import long_answer
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.base.loop import in_turns
 
 blueprint = Resource(

@@ -4,7 +4,7 @@ from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync import schemas
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.base.trouble import reason
 from jobsync.db.transactions import read
 

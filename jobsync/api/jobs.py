@@ -3,7 +3,7 @@
 from flask import current_app
 
 from jobsync import lifecycle, schemas, store
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.base.errors import BadInput, NotFound, WrongState
 from jobsync.db.transactions import read
 from jobsync.store import listing

@@ -6,7 +6,7 @@ from flask import Response, stream_with_context
 
 from jobsync import schemas, store
 from jobsync.api.answer import long_answer
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.base.loop import in_turns
 from jobsync.base.text import gathered, printable
 from jobsync.db.transactions import read

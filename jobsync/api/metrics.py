@@ -6,7 +6,7 @@ from flask import Response, current_app
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from jobsync import schemas, store
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.base.clock import milliseconds, now
 from jobsync.base.metrics import metrics
 from jobsync.db.extensions import socketio

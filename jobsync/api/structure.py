@@ -10,7 +10,7 @@ from collections import OrderedDict, defaultdict
 from flask import Response, current_app, request
 
 from jobsync import schemas, store
-from jobsync.api.problem import Resource
+from jobsync.api.resource import Resource
 from jobsync.base.errors import StoreUnreadable
 from jobsync.db.transactions import read
 from jobsync.store.structure import structure_of

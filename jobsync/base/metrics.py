@@ -37,10 +37,8 @@ class Metrics:
         )
         self.painted = Histogram(
             "jobsync_commit_to_painted_seconds",
-            (
-                "From the commit of a change of status until a page had painted it, of the pages that "
-                "JOBSYNC_PAINT_SAMPLING lets report"
-            ),
+            "From the commit of a change of status until a page had painted it, of the pages "
+            "that JOBSYNC_PAINT_SAMPLING lets report",
             buckets=SECONDS,
             registry=registry,
         )

@@ -14,7 +14,7 @@ def reason(error):
     return one_line(str(getattr(error, "orig", None) or error) or type(error).__name__)
 
 
-class Trouble:
+class OngoingError:
     """What is wrong at the moment with one thing: `text` is None while it is well.
 
     `what`: how the log begins ("The monitor can't work").

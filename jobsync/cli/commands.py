@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from jobsync.base.errors import BadInput, JobsyncError
 from jobsync.base.text import storable
-from jobsync.cli.look import safe
+from jobsync.cli.formatting import safe
 from jobsync.db.migrate import bring_up_to_date
 from jobsync.definitions import read_duration
 

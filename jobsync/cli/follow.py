@@ -15,7 +15,7 @@ from jobsync.status import TERMINAL
 from jobsync.store import logs
 from jobsync.store.workers import Heartbeats
 
-LOOK = 0.05  # seconds between two looks whether anything was committed
+INTERVAL = 0.05  # seconds between two looks whether anything was committed
 WORKERS = 1.0  # seconds between two looks whether any worker lives
 PATIENCE = 10.0  # seconds that a database is put up with which another process has locked
 TROUBLE = 5  # warnings and errors told of
@@ -50,7 +50,7 @@ class Follower:
                 return status
             self._look_for_workers()
             self._screen.tick()
-            interrupt.sleep(LOOK)
+            interrupt.sleep(INTERVAL)
 
     def _look(self):
         """Show the job if anything was committed since the last look, and return its status
@@ -123,4 +123,4 @@ def follow_lines(job_id, step_name, level, keep_on):
                 last = items[-1]["line"]
             if ended or not keep_on:
                 return
-        interrupt.sleep(LOOK)
+        interrupt.sleep(INTERVAL)

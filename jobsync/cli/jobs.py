@@ -14,7 +14,7 @@ from jobsync.base.errors import NotFound, WrongState
 from jobsync.cli import interrupt, report
 from jobsync.cli.commands import Age, KeyValue, Name, Statuses, StoreGroup, as_table
 from jobsync.cli.follow import Follower, follow_lines
-from jobsync.cli.look import duration, ms_of
+from jobsync.cli.formatting import duration, ms_of
 from jobsync.cli.screens import open_screen
 from jobsync.db.transactions import read
 from jobsync.status import COMPLETED, JOB_STATUSES, LEVELS, TERMINAL

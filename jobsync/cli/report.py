@@ -13,7 +13,7 @@ from rich.text import Text
 from jobsync import store
 from jobsync.base import server_address
 from jobsync.base.clock import now
-from jobsync.cli import look
+from jobsync.cli import formatting
 from jobsync.cli.screens import head, trouble_table
 from jobsync.db.transactions import read
 from jobsync.status import COMPLETED, FAILED
@@ -54,13 +54,13 @@ def print_jobs(page):
                 job["finished_at"] or "",
                 job["name"],
             )
-            click.echo("\t".join(map(look.safe, columns)))
+            click.echo("\t".join(map(formatting.safe, columns)))
         return
     console = _console()
     with read() as session:
         strips = store.steps.strips(session, [job["id"] for job in page["items"]])
     console.print(
-        look.job_table(page["items"], strips, now(), console.width >= WIDE)
+        formatting.job_table(page["items"], strips, now(), console.width >= WIDE)
         if page["items"]
         else "There are no such jobs."
     )
@@ -73,14 +73,14 @@ def print_job(job):
     if sys.stdout.isatty():
         console = _console()
         console.print(head(job["name"], job, now()))
-        console.print(Padding(_grid(look.job_fields(job, now())), (1, 0)))
-        console.print(look.step_table(job["steps"], now()))
+        console.print(Padding(_grid(formatting.job_fields(job, now())), (1, 0)))
+        console.print(formatting.step_table(job["steps"], now()))
     else:
-        click.echo(f"{look.safe(job['name'])}: {job['status']}")
-        for word, text in look.job_fields(job, now()):
+        click.echo(f"{formatting.safe(job['name'])}: {job['status']}")
+        for word, text in formatting.job_fields(job, now()):
             click.echo(f"  {word:<12}{text}".rstrip())
         for step in job["steps"]:
-            click.echo(look.step_line(step, now()))
+            click.echo(formatting.step_line(step, now()))
     print_end(job)
 
 
@@ -89,7 +89,7 @@ def print_end(job):
     if job["status"] == FAILED:
         failed = [step for step in job["steps"] if step["status"] == FAILED]
         if not any(job["error"].startswith(f"{step['name']}: ") for step in failed):
-            click.echo(f"\nThe job failed: {look.safe(job['error'])}")
+            click.echo(f"\nThe job failed: {formatting.safe(job['error'])}")
         with read() as session:
             pks = {step["name"]: step["pk"] for step in store.steps.details(session, job["id"])}
             for step in failed[:STEPS]:
@@ -104,17 +104,17 @@ def print_end(job):
 
 
 def _print_result(result):
-    fields, sums = look.result_fields(result), list(look.result_sums(result))
+    fields, sums = formatting.result_fields(result), list(formatting.result_sums(result))
     if sys.stdout.isatty():
         console = _console()
         console.print(Padding(_grid(fields), (1, 0, 0, 0)))
         for title, rows in sums:
-            console.print(Padding(look.sums_table(title, rows), (1, 0, 0, 0)))
+            console.print(Padding(formatting.sums_table(title, rows), (1, 0, 0, 0)))
         return
     for name, text in fields:
         click.echo(f"{name}: {text}")
     for title, rows in sums:
-        for name, files, size, lines in rows[: look.ROWS]:
+        for name, files, size, lines in rows[: formatting.ROWS]:
             click.echo(f"{title}: {name}: {files:,} files, {size:,} bytes, {lines:,} lines")
 
 
@@ -122,10 +122,10 @@ def _print_reasons(session, step, step_pk):
     """Print why a step failed: its reason, and its first failed children with their last lines;
     without any, its own last lines.
     """
-    click.echo(f"\n{step['name']} failed: {look.safe(step['error'])}")
+    click.echo(f"\n{step['name']} failed: {formatting.safe(step['error'])}")
     children = store.children.failed(session, step_pk, REASONS)
     for child in children:
-        click.echo(f"  {look.safe(child.name)}: {look.safe(child.error)}")
+        click.echo(f"  {formatting.safe(child.name)}: {formatting.safe(child.error)}")
         _print_lines(
             logs.last_lines_of(
                 session,
@@ -148,7 +148,7 @@ def _print_reasons(session, step, step_pk):
                 step_pk,
                 step["log_count"],
                 None,
-                look.ms_of(step["finished_at"]),
+                formatting.ms_of(step["finished_at"]),
                 LINES,
             )
         )
@@ -160,22 +160,21 @@ def _print_lines(lines):
         _console().print(Padding(trouble_table(lines), (0, 0, 0, 4)))
         return
     for line in lines:
-        click.echo(
-            f"    {look.time_of_day(line['at'])} {line['level']} {look.safe(line['message'])}"
-        )
+        time_of_day, message = formatting.time_of_day(line["at"]), formatting.safe(line["message"])
+        click.echo(f"    {time_of_day} {line['level']} {message}")
 
 
 def print_line(line):
     """Print a log line."""
     if sys.stdout.isatty():
         text = Text.assemble(
-            (look.time_of_day(line["at"]), "dim"),
+            (formatting.time_of_day(line["at"]), "dim"),
             f" {line['level']:<7} ",
-            (look.safe(line["message"]), look.LEVEL_STYLES[line["level"]]),
+            (formatting.safe(line["message"]), formatting.LEVEL_STYLES[line["level"]]),
         )
         _console().print(text, soft_wrap=True)
     else:
-        click.echo(f"{line['at']} {line['level']} {look.safe(line['message'])}")
+        click.echo(f"{line['at']} {line['level']} {formatting.safe(line['message'])}")
 
 
 def _grid(fields):

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobsync.base.clock import now
-from jobsync.cli import look
+from jobsync.cli import formatting
 from jobsync.status import FAILED, PENDING, RUNNING
 
 FRAME = 0.1  # seconds between two pictures at least
@@ -74,7 +74,7 @@ class LiveScreen:
         messages = [*_failures(self._structure["steps"]), *self._trouble]
         room = self._live.console.height - AROUND - len(messages)
         steps = Padding(
-            look.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0)
+            formatting.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0)
         )
         told = [Padding(trouble_table(messages), (1, 0, 0, 0))] if messages else []
         # the cursor rests on a line where ^C has room
@@ -98,11 +98,11 @@ def _failures(steps):
 def head(name, job, moment):
     """Return the first line of a job: status, name, time."""
     return Text.assemble(
-        look.status_text(job["status"]),
+        formatting.status_text(job["status"]),
         "  ",
-        (look.safe(name), "bold"),
+        (formatting.safe(name), "bold"),
         "  ",
-        (look.elapsed(job, moment), "dim"),
+        (formatting.elapsed(job, moment), "dim"),
     )
 
 
@@ -113,10 +113,13 @@ def trouble_table(lines):
         table.add_column(no_wrap=True)
     table.add_column()
     for line in lines:
-        level = Text(line["level"], look.LEVEL_STYLES[line["level"]])
-        message = Text(look.safe(line["message"]), no_wrap=True, overflow="ellipsis")
+        level = Text(line["level"], formatting.LEVEL_STYLES[line["level"]])
+        message = Text(formatting.safe(line["message"]), no_wrap=True, overflow="ellipsis")
         table.add_row(
-            Text(look.time_of_day(line["at"]), "dim"), level, Text(line["step"], "dim"), message
+            Text(formatting.time_of_day(line["at"]), "dim"),
+            level,
+            Text(line["step"], "dim"),
+            message,
         )
     return table
 
@@ -152,7 +155,9 @@ class PlainScreen:
 
     def _tell(self, step):
         self._told[step["name"]] = _amounts(step)
-        click.echo(f"{time.strftime('%H:%M:%S')} {look.step_line(step, now())}", file=self._stream)
+        click.echo(
+            f"{time.strftime('%H:%M:%S')} {formatting.step_line(step, now())}", file=self._stream
+        )
 
 
 def _amounts(step):

@@ -13,7 +13,7 @@ from flask import current_app
 from werkzeug.local import LocalProxy
 
 from jobsync.base.errors import StoreUnreadable
-from jobsync.base.trouble import Trouble
+from jobsync.base.trouble import OngoingError
 from jobsync.db.engine import dialect_of
 from jobsync.db.extensions import db
 from jobsync.db.file_watch import FileWatch
@@ -41,7 +41,7 @@ class Changes:
         self._subscribers = []
         self._watcher = watcher
         self._seen, self._seen_at = None, 0.0
-        self._trouble = Trouble(_log, "The database can't be watched for the moment")
+        self._trouble = OngoingError(_log, "The database can't be watched for the moment")
 
     def subscribe(self):
         """Return an Event that is set after each change; the subscriber clears it before it

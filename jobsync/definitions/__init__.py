@@ -10,6 +10,6 @@ and `Definition.bind` takes the parameters of one job.
 from jobsync.definitions.definition import Definition, read_table
 from jobsync.definitions.duration import read_duration
 from jobsync.definitions.folder import Definitions
-from jobsync.definitions.problem import Problem
+from jobsync.definitions.mistakes import Problem
 
 __all__ = ["Definition", "Definitions", "Problem", "read_duration", "read_table"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from jobsync.base.errors import BadInput
 from jobsync.base.loop import in_turns
 from jobsync.base.text import storable
+from jobsync.definitions.mistakes import Report, guess, listing, toml_key
 from jobsync.definitions.options import load_options, params_of, refuse
 from jobsync.definitions.params import read_params
-from jobsync.definitions.problem import Report, guess, listing, toml_key
 from jobsync.definitions.shapes import FileTable, load
 from jobsync.definitions.steps import read_steps
 

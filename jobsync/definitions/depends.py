@@ -4,7 +4,7 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice, pairwise
 
-from jobsync.definitions.problem import guess, listing, quote, toml_name
+from jobsync.definitions.mistakes import guess, listing, quote, toml_name
 
 MAX_CYCLES = 20  # told of one file
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jobsync.base.errors import NotFound
 from jobsync.base.text import path_to_text, printable
-from jobsync.definitions.problem import Problem, quote
+from jobsync.definitions.mistakes import Problem, quote
 from jobsync.definitions.reading import Reading, read_file
 
 

@@ -5,7 +5,7 @@ import logging
 from marshmallow import RAISE, ValidationError, fields
 
 from jobsync.definitions import placeholders
-from jobsync.definitions.problem import flat, guess, guess_at, listing, plain
+from jobsync.definitions.mistakes import flat, guess, guess_at, listing, plain
 from jobsync.definitions.shapes import StepTable
 
 GAP = "{}"  # no option has this name

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from jobsync.definitions.problem import guess, listing, nearest, quote
+from jobsync.definitions.mistakes import guess, listing, nearest, quote
 from jobsync.definitions.shapes import ParamTable, load
 from jobsync.definitions.values import TYPES, check_value, from_text
 

@@ -10,7 +10,7 @@ from jobsync.base.loop import outside
 from jobsync.base.regular_files import Unfit, read_regular
 from jobsync.base.text import path_to_text, printable
 from jobsync.definitions.definition import Definition, read_table
-from jobsync.definitions.problem import Problem
+from jobsync.definitions.mistakes import Problem
 from jobsync.definitions.shapes import NAME
 
 MAX_FILE = 1024 * 1024  # bytes

@@ -12,7 +12,7 @@ from jobsync.definitions.fields import (
     one_of,
     text,
 )
-from jobsync.definitions.problem import flat, guess_at, listing
+from jobsync.definitions.mistakes import flat, guess_at, listing
 from jobsync.definitions.values import MAX_TEXT, TYPES
 
 NAME = "[A-Za-z0-9_-]{1,64}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jobsync.base.loop import in_turns
 from jobsync.definitions.depends import check_depends
-from jobsync.definitions.problem import guess, listing, quote
+from jobsync.definitions.mistakes import guess, listing, quote
 from jobsync.definitions.shapes import NAME, NAME_REASON, StepTable, load
 from jobsync.definitions.written import check_options
 from jobsync.registry import StepType

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import date, time
 
 from jobsync.definitions import placeholders
+from jobsync.definitions.mistakes import guess, listing, nearest, quote
 from jobsync.definitions.options import load_options, options_of
-from jobsync.definitions.problem import guess, listing, nearest, quote
 from jobsync.definitions.shapes import StepTable
 from jobsync.definitions.values import MAX_INTEGER
 

@@ -25,12 +25,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobsync import store
 from jobsync.base import processes
 from jobsync.base.errors import JobsyncError
-from jobsync.base.trouble import Trouble
+from jobsync.base.trouble import OngoingError
 from jobsync.db.transactions import read
 from jobsync.lifecycle import workers
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-LOOK = 0.25  # seconds between two looks whether all workers live
+INTERVAL = 0.25  # seconds between two looks whether all workers live
 BEATS = 2.0  # seconds between two looks at their heartbeats
 # seconds without a heartbeat after which it is looked whether one can be written at all
 OVERDUE = 3.0
@@ -70,13 +70,13 @@ class Supervisor:
         self._to_release = []
         self._earlier = None
         self._earlier_until = 0.0
-        self._trouble = Trouble(_log, "The workers can't be looked after")
-        self._store_trouble = Trouble(_log, "The database can't be written to")
+        self._trouble = OngoingError(_log, "The workers can't be looked after")
+        self._store_trouble = OngoingError(_log, "The database can't be written to")
 
     def run(self):
         """Start the workers and watch over them until `stop`. A greenlet of the web process."""
         while not self._stopping:
-            changed = self._changed.wait(LOOK)
+            changed = self._changed.wait(INTERVAL)
             self._changed.clear()
             try:
                 self._tick(changed)

@@ -25,7 +25,7 @@ from jobsync.engine.write_buffer import LONGEST, SHORT, WriteBuffer
 from jobsync.lifecycle import claims, results, workers
 
 BEAT = 2.0  # seconds between heartbeats
-LOOK = 0.05  # seconds between two looks of the watcher while there is work
+WATCH_INTERVAL = 0.05  # seconds between two looks of the watcher while there is work
 IDLE = 1.0  # seconds after which an idle worker looks for work unasked
 CHECK = 0.25  # seconds between two looks whether the work is still wanted
 GRACE = 4.0  # seconds that stopped work has to end (a command's own grace is 1.5)
@@ -241,7 +241,7 @@ class Worker:
         stops it.
         """
         busy = self._context is not None or self._stopping.is_set()
-        ready, _, _ = select.select([sys.stdin], [], [], LOOK if busy else IDLE)
+        ready, _, _ = select.select([sys.stdin], [], [], WATCH_INTERVAL if busy else IDLE)
         if ready and not self._stopping.is_set():
             if os.read(sys.stdin.fileno(), 4096):
                 self._wakeup.set()
@@ -249,7 +249,7 @@ class Worker:
                 self._stopping.set()
                 self._wakeup.set()
         elif ready:
-            time.sleep(LOOK)
+            time.sleep(WATCH_INTERVAL)
 
     def _beat(self):
         with self._app.app_context():

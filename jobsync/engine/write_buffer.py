@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import OperationalError
 
 from jobsync.base.errors import StoreBusy
-from jobsync.base.trouble import Trouble
+from jobsync.base.trouble import OngoingError
 from jobsync.lifecycle import results
 
 MOST_LINES = 500
@@ -25,7 +25,7 @@ def insist(call):
 
     A locked database is waited for, however long: what is to be stored must not get lost.
     """
-    trouble = Trouble(_log, "A worker can't use the database; it tries again")
+    trouble = OngoingError(_log, "A worker can't use the database; it tries again")
     while True:
         try:
             answer = call()

@@ -21,7 +21,7 @@ MOST_ROOMS = 200
 MOST_BYTES = 64 * 1024  # of one message: a larger one ends its connection
 # messages that may wait for one viewer: some 100 KB, and more than a live page is ever behind
 BACKLOG = 500
-LOOK = 1.0  # seconds between two looks at the backlogs
+BACKLOG_INTERVAL = 1.0  # seconds between two looks at the backlogs
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def _refused(reason):
 def watch_backlogs(app):
     """Cut off viewers that don't read, for ever: start it in the background."""
     while True:
-        time.sleep(LOOK)  # green in the web process
+        time.sleep(BACKLOG_INTERVAL)  # green in the web process
         cut_off_slow_viewers(app)
 
 

@@ -9,11 +9,11 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobsync.base.errors import StoreBusy, StoreUnwritable
-from jobsync.base.trouble import Trouble
+from jobsync.base.trouble import OngoingError
 from jobsync.monitor.notifier import Notifier
 from jobsync.monitor.scheduler import Scheduler
 
-LOOK = 0.4  # seconds between two looks at what is due
+INTERVAL = 0.4  # seconds between two looks at what is due
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows
 # takes a moment, and is none
@@ -35,7 +35,7 @@ class Monitor:
         self._busy_since = None
         self.scheduler = Scheduler(app, clock)
         self.notifier = Notifier(clock)
-        self.trouble = Trouble(_log, "The step monitor can't work")
+        self.trouble = OngoingError(_log, "The step monitor can't work")
 
     def run(self):
         """Tick whenever the store changes or something is due.
@@ -72,7 +72,7 @@ class Monitor:
     def until_due(self):
         """Return the seconds until the monitor must look again even if nothing changes."""
         due = [*self.scheduler.due, *self.notifier.due]
-        return max(0.001, min([LOOK, *(at - self._clock() for at in due)]))
+        return max(0.001, min([INTERVAL, *(at - self._clock() for at in due)]))
 
     def close(self):
         """Be woken no more."""

@@ -23,14 +23,7 @@ from jobsync.db.models import Job, JobWords, Step
 from jobsync.db.transactions import read
 from jobsync.definitions.placeholders import as_text
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
-from jobsync.store.answers import (
-    bounded,
-    cursor_of,
-    found,
-    one_by_one,
-    place_of,
-    with_times,
-)
+from jobsync.store.answers import bounded, cursor_of, found, one_by_one, place_of, with_times
 from jobsync.store.jobs import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, last_change
 
 SEARCHED = 2000  # jobs whose words are looked through at a time: a millisecond or two

@@ -14,11 +14,11 @@ from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, 
 from jobsync.store.listing import Run
 from jobsync.web import graph
 from jobsync.web.failures import FailedChild, Failure, Failures
+from jobsync.web.job_row import Row
 from jobsync.web.progress import progress
 from jobsync.web.result import sections
-from jobsync.web.rows import Row
 from jobsync.web.runs import Runs
-from jobsync.web.starting import field_of
+from jobsync.web.start_form import field_of
 from jobsync.web.timeline import timeline
 
 blueprint = Blueprint("styleguide", __name__)

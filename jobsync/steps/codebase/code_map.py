@@ -186,7 +186,7 @@ def plan_map(context):
 
 
 def examine(context, folder, found):
-    """Return what a look found as Examined. Trouble costs a warning line."""
+    """Return what a look found as Examined. What went wrong costs a warning line."""
     name = found.parts[-1]
     reason, trouble = found.reason, found.trouble
     if not reason:

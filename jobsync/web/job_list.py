@@ -15,9 +15,9 @@ from jobsync.schemas import JobsQuery
 from jobsync.status import JOB_STATUSES
 from jobsync.store import listing
 from jobsync.store.listing import Wanted
+from jobsync.web.job_row import Row
 from jobsync.web.pages import blueprint
 from jobsync.web.rendering import render
-from jobsync.web.rows import Row
 from jobsync.web.runs import Runs
 
 __all__ = ["blueprint"]

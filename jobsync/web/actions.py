@@ -10,7 +10,7 @@ from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.transactions import read
 from jobsync.status import TERMINAL
 
-blueprint = Blueprint("steering", __name__)
+blueprint = Blueprint("actions", __name__)
 
 SOURCE = "web"
 

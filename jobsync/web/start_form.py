@@ -12,11 +12,11 @@ from jobsync.db.transactions import read
 from jobsync.definitions.placeholders import as_text
 from jobsync.store import listing
 from jobsync.store.listing import Wanted
-from jobsync.web import commands, graph
+from jobsync.web import graph, shown_commands
 from jobsync.web.parts import contained
 from jobsync.web.rendering import render
 
-blueprint = Blueprint("starting", __name__)
+blueprint = Blueprint("start_form", __name__)
 
 SOURCE = "web"
 PREFIX = "params."  # of the form's fields that are parameters
@@ -52,7 +52,7 @@ def start_job(definition_id):
     }
     rerun_of = request.form.get("rerun_of") or None
     try:
-        job_id = _submit(definition, commands.given(values, _types(definition)), rerun_of)
+        job_id = _submit(definition, shown_commands.given(values, _types(definition)), rerun_of)
     except BadInput as error:
         return _form(
             definition, values, error.errors.get("params") or {"_schema": [error.message]}, rerun_of
@@ -146,10 +146,12 @@ def _offered(param, used):
 
 def _commands(definition, fields, rerun_of):
     types = _types(definition)
-    values = commands.given({field["param"].name: _ticked(field) for field in fields}, types)
+    values = shown_commands.given({field["param"].name: _ticked(field) for field in fields}, types)
     return {
-        "curl": commands.curl(request.host_url.rstrip("/"), definition.id, values, types, rerun_of),
-        "cli": commands.cli(definition.id, values, rerun_of),
+        "curl": shown_commands.curl(
+            request.host_url.rstrip("/"), definition.id, values, types, rerun_of
+        ),
+        "cli": shown_commands.cli(definition.id, values, rerun_of),
     }
 
 
