@@ -7,7 +7,8 @@ from functools import lru_cache
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = 86_400_000  # ms
-FIRST, LAST = ((datetime(*day, tzinfo=UTC) - EPOCH) // MILLISECOND for day in ((1, 1, 1), (9999, 12, 31)))
+# The first and the last time that a calendar has
+FIRST, LAST = ((moment.replace(tzinfo=UTC) - EPOCH) // MILLISECOND for moment in (datetime.min, datetime.max))
 
 
 def now():

@@ -22,6 +22,7 @@ from jobsync.sound import read_json
 from jobsync.text import storable
 
 BUSY_SECONDS = 0.1
+OPENING_SECONDS = 5.0  # that opening a database waits for who has it locked: nobody is served yet
 # What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk, read-only, or the disk is broken
 UNUSABLE = {
     sqlite3.SQLITE_BUSY,
@@ -97,8 +98,10 @@ def open_watcher(engine):
         return None
     path = engine.url.database
     try:
-        watcher = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        # Another process may be making the file at this moment
+        watcher = sqlite3.connect(path, timeout=OPENING_SECONDS, isolation_level=None, check_same_thread=False)
         watcher.execute("PRAGMA data_version")
+        watcher.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}")
         return watcher
     except sqlite3.Error as error:
         raise SettingsError(f"The database {path} can't be opened: {error}.") from error
