@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
 from jobsync import listing, logs, store
 from jobsync.clock import now
 from jobsync.logs import LINE_BYTES
@@ -76,7 +79,7 @@ class StepView:
 
 
 def parts(structure, asked):
-    """Return what the template needs beside the job and its structure: `steps`, `failures`, `timeline`, `progress`."""
+    """Return what the template needs beside the job and its structure: `served`, `steps`, `failures`, `timeline`, `progress`."""
     job_id, moment = structure["job_id"], now()
     details = store.step_details(job_id)
     if not details:
@@ -86,11 +89,19 @@ def parts(structure, asked):
     depends = {step["name"]: step["depends"] for step in details}
     again = {step.shown["name"] for step in steps if step.is_taken_up_again}
     return {
+        "served": _as_json(structure),
         "steps": steps,
         "failures": failures,
         "timeline": contained("The timeline", lambda: timeline(structure, depends, moment), empty_timeline(structure)),
         "progress": contained("The progress", lambda: progress(structure, moment, again), (0, "")),
     }
+
+
+def _as_json(structure):
+    """Return a structure as JSON for an attribute in single quotes, as the filter `tojson` does, but in turns with others."""
+    steps = ",".join(htmlsafe_json_dumps(step) for step in in_turns(structure["steps"]))
+    head = htmlsafe_json_dumps({name: value for name, value in structure.items() if name != "steps"})
+    return Markup(f'{head[:-1]}, "steps": [{steps}]}}')
 
 
 def _steps(structure, details, asked, failures):

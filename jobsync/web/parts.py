@@ -6,6 +6,8 @@ import traceback
 from jinja2 import pass_context
 from markupsafe import Markup
 
+from jobsync.loop import in_turns
+
 TOLD = 1000  # failures told of
 
 _log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ def part(context, template, what, broken="_broken.html", **values):
 
     def render(name):
         found = context.environment.get_template(name)
-        return Markup("".join(found.root_render_func(found.new_context(known, True))))
+        return Markup("".join(in_turns(found.root_render_func(found.new_context(known, True)))))
 
     html = contained(what, lambda: render(template))
     return render(broken) if html is None else html
