@@ -25,7 +25,10 @@ def test_an_odd_file_ends_neither_the_job_nor_the_worker(shared_server, tmp_path
 def test_a_cancel_ends_what_is_being_done_with_an_odd_file(shared_server, tmp_path):
     write_tree(tmp_path, {f"{number}.j": HANGS for number in range(30)})
     job_id = shared_server.submit("codebase_classify", folder=str(tmp_path))
-    helpers = wait_for(lambda: helpers_of(shared_server.process.pid), what="a helper process")
+    helpers = wait_for(
+        lambda: set(filter(is_computing, helpers_of(shared_server.process.pid))),
+        what="a helper process at work",
+    )
     workers = children_of(shared_server.process.pid)
     shared_server.post(f"/api/jobs/{job_id}/cancel")
     wait_for(
@@ -52,6 +55,14 @@ def helpers_of(server):
         for child in children_of(worker)
         if b"jobsync.steps.isolated" in command_of(child)
     }
+
+
+def is_computing(pid):
+    """Say whether a process runs now: a helper that is kept for the next call sleeps."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+    except OSError:
+        return False
 
 
 def command_of(pid):

@@ -19,6 +19,7 @@ from jobsync.base.errors import SettingsError, StoreUnreadable
 from jobsync.base.private_files import locked, make_file
 
 BUSY_SECONDS = 0.1
+OPENING_SECONDS = 5.0  # that opening a file waits for who has it locked: nobody is served yet
 # What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk,
 # read-only, or the disk is broken
 UNUSABLE = {
@@ -130,10 +131,12 @@ class Watcher:
         path = engine.url.database
         self.folder = os.path.dirname(path)  # where every commit writes something
         try:
+            # Another process may be making the file at this moment
             self._connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                path, timeout=OPENING_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._connection.execute("PRAGMA data_version")
+            self._connection.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}")
         except sqlite3.Error as error:
             raise SettingsError(f"The database {path} can't be opened: {error}.") from error
 

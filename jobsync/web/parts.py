@@ -9,6 +9,7 @@ from flask import current_app
 from jinja2 import pass_context
 from markupsafe import Markup
 
+from jobsync.base.loop import in_turns
 from jobsync.base.trouble import Once
 
 KEY = "jobsync.broken_parts"  # those that the log has been told of
@@ -30,7 +31,7 @@ def part(context, template, what, broken="_broken.html", **values):
 
     def render(name):
         found = context.environment.get_template(name)
-        return Markup("".join(found.root_render_func(found.new_context(known, True))))
+        return Markup("".join(in_turns(found.root_render_func(found.new_context(known, True)))))
 
     html = contained(what, lambda: render(template))
     return render(broken) if html is None else html
