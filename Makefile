@@ -14,6 +14,8 @@ test: $(VENV)/test.stamp test-tools node_modules/test.stamp
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 bench: $(VENV)/test.stamp test-tools
 	$(VENV)/bin/python -m benchmarks

@@ -121,16 +121,16 @@ class StepType:
 
     def __init__(
         self,
-        name,
-        run,
-        options=NoOptions,
-        batch=False,
-        resumes=False,
-        templates=(),
-        placeholders=None,
-        check=None,
-        sums=None,
-    ):
+        name: str,
+        run: Callable,
+        options: Any = NoOptions,
+        batch: bool = False,
+        resumes: bool = False,
+        templates: Iterable[str] = (),
+        placeholders: dict[str, str] | None = None,
+        check: Callable | None = None,
+        sums: str | None = None,
+    ) -> None:
         self.name = name
         self.run = run
         self.options = options
@@ -140,18 +140,18 @@ class StepType:
         self.placeholders = dict(placeholders or {})
         self.check = check
         self.sums = sums
-        self.planner = single_child
-        self.summary = None
+        self.planner: Callable[[Context], Iterable[Unit]] = single_child
+        self.summary: Callable[[Context, Iterator[dict]], dict] | None = None
 
-    def __call__(self, context, unit):
+    def __call__(self, context: Context, unit: dict[str, Any]) -> Any:
         return self.run(context, unit)
 
-    def plan(self, function: Callable[[Context], Iterable[Unit]]):
+    def plan(self, function: Callable[[Context], Iterable[Unit]]) -> Callable:
         """Use `function` to plan the step's children."""
         self.planner = function
         return function
 
-    def summarize(self, function: Callable[[Context, Iterator[dict]], dict]):
+    def summarize(self, function: Callable[[Context, Iterator[dict]], dict]) -> Callable:
         """Use `function` to make the step's result of the results of its completed children,
         which it gets one by one.
         """
@@ -159,12 +159,12 @@ class StepType:
         return function
 
 
-def single_child(context):
+def single_child(context: Context) -> Iterator[Unit]:
     """Plan one child, named after the step, with an empty input."""
     yield Unit(context.step_name)
 
 
-def step(name, **options):
+def step(name: str, **options: Any) -> Callable[[Callable], StepType]:
     """Make a StepType of the function below.
 
     options: a marshmallow Schema for the step's own keys in a definition.
@@ -184,25 +184,25 @@ def step(name, **options):
 class Registry:
     """The step types that one app knows, by name."""
 
-    def __init__(self, *step_types):
-        self._types = {}
+    def __init__(self, *step_types: StepType) -> None:
+        self._types: dict[str, StepType] = {}
         self.register(*step_types)
 
-    def register(self, *step_types):
+    def register(self, *step_types: StepType) -> None:
         """Add step types. A name that another one has is an error that names it."""
         for step_type in step_types:
             if self._types.setdefault(step_type.name, step_type) is not step_type:
                 raise JobsyncError(f"two step types are named {step_type.name!r}")
 
-    def register_entry_points(self):
+    def register_entry_points(self) -> None:
         """Add the step types of installed packages (entry-point group `jobsync.steps`)."""
         for entry_point in entry_points(group=GROUP):
             self.register(entry_point.load())
 
-    def find(self, name):
+    def find(self, name: str) -> StepType | None:
         """Return the step type of that name, or None."""
         return self._types.get(name)
 
-    def names(self):
+    def names(self) -> list[str]:
         """Return the names of all step types, sorted."""
         return sorted(self._types)

@@ -4,7 +4,12 @@ The rules are those of the contract's section 1. Nothing else in the system deci
 job ends.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+# What goes through many items and may let others run in between: `iter`, or `loop.in_turns`
+Turns = Callable[[Iterable[Any]], Iterable[Any]]
 
 PENDING, RUNNING = "pending", "running"
 COMPLETED, FAILED, CANCELLED, SKIPPED = "completed", "failed", "cancelled", "skipped"
@@ -55,7 +60,7 @@ TRANSITIONS = {
 }
 
 
-def allowed(kind, old, new):
+def allowed(kind: str, old: str, new: str) -> bool:
     """Say whether a `kind` ("job", "step", "child") may go from status `old` to `new`."""
     return new in TRANSITIONS[kind].get(old, ())
 
@@ -77,7 +82,7 @@ class StepFacts:
     error: str | None = None
 
     @property
-    def unfinished_children(self):
+    def unfinished_children(self) -> int:
         return sum(self.children.get(status, 0) for status in UNFINISHED)
 
 
@@ -90,7 +95,7 @@ class Move:
     error: str | None = None
 
 
-def derive_step(step, steps):
+def derive_step(step: StepFacts, steps: dict[str, StepFacts]) -> Move | None:
     """Return the Move that follows for `step` (StepFacts), or None when nothing does.
 
     `steps` maps names to StepFacts.
@@ -102,7 +107,7 @@ def derive_step(step, steps):
     return None
 
 
-def _derive_pending(step, dependencies):
+def _derive_pending(step: StepFacts, dependencies: list[StepFacts]) -> Move | None:
     if not step.always_run and any(_blocks(dependency) for dependency in dependencies):
         return Move(SKIPPED, WAITING)
     if all(dependency.status in TERMINAL for dependency in dependencies):
@@ -110,14 +115,14 @@ def _derive_pending(step, dependencies):
     return None
 
 
-def _blocks(dependency):
+def _blocks(dependency: StepFacts) -> bool:
     """Say whether a dependency ended in a way that skips those that wait for it."""
     if dependency.status == FAILED:
         return dependency.on_error != "continue"
     return dependency.status in (CANCELLED, SKIPPED)
 
 
-def _derive_running(step):
+def _derive_running(step: StepFacts) -> Move | None:
     if step.stage == BROKEN:
         return Move(FAILED, BROKEN, step.error or "the step failed")
     failures = step.children.get(FAILED, 0)
@@ -130,12 +135,12 @@ def _derive_running(step):
     return None
 
 
-def _too_many(failures, limit):
+def _too_many(failures: int, limit: int) -> str:
     noun = "child" if failures == 1 else "children"
     return f"{failures} {noun} failed" + (f", {limit} tolerated" if limit else "")
 
 
-def derive_job(status, steps):
+def derive_job(status: str, steps: Iterable[StepFacts]) -> str | None:
     """Return the status that follows for a job from its steps (an iterable of StepFacts), or
     None when nothing does.
     """
@@ -149,7 +154,7 @@ def derive_job(status, steps):
     return None
 
 
-def _end_of_job(steps):
+def _end_of_job(steps: list[StepFacts]) -> str:
     if any(step.status == FAILED and step.on_error == "fail" for step in steps):
         return FAILED
     if any(step.status == CANCELLED for step in steps):
@@ -157,7 +162,7 @@ def _end_of_job(steps):
     return COMPLETED
 
 
-def derive_moves(steps, turns=iter):
+def derive_moves(steps: dict[str, StepFacts], turns: Turns = iter) -> Iterator[tuple[str, Move]]:
     """Yield `(name, Move)` until nothing more follows, each move seen by the next. `steps` maps
     names to StepFacts and is brought along.
 
@@ -172,7 +177,7 @@ def derive_moves(steps, turns=iter):
             yield name, move
 
 
-def _in_order(steps):
+def _in_order(steps: dict[str, StepFacts]) -> Iterator[str]:
     """Yield the names of the steps, each after those that it depends on."""
     begun, done = set(), set()
     for first in steps:
@@ -196,12 +201,12 @@ def _in_order(steps):
             path.pop()
 
 
-def _new_move(step, steps):
+def _new_move(step: StepFacts, steps: dict[str, StepFacts]) -> Move | None:
     move = derive_step(step, steps)
     return move if move and (move.status, move.stage) != (step.status, step.stage) else None
 
 
-def _moved(step, move):
+def _moved(step: StepFacts, move: Move) -> StepFacts:
     children = _cancelled(step.children) if move.status == FAILED else step.children
     return replace(
         step,
@@ -212,6 +217,6 @@ def _moved(step, move):
     )
 
 
-def _cancelled(children):
+def _cancelled(children: dict[str, int]) -> dict[str, int]:
     unfinished = sum(children.get(status, 0) for status in UNFINISHED)
     return {**children, PENDING: 0, RUNNING: 0, CANCELLED: children.get(CANCELLED, 0) + unfinished}

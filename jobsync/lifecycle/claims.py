@@ -1,17 +1,20 @@
 """Workers take work: a step's planning or summing up, or children of one step."""
 
 import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
 
 from jobsync import store
 from jobsync.base.trouble import Once
 from jobsync.db.models import Child, Step
 from jobsync.db.transactions import moment, read, write
 from jobsync.lifecycle import rows
-from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, steps_with, task_of, tolerated
+from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, Task, steps_with, task_of, tolerated
 from jobsync.status import PENDING, PLAN, RUNNING, SUMMARY
 
 KEY = "jobsync.unreadable_steps"  # those that the log has been told of
@@ -19,7 +22,7 @@ KEY = "jobsync.unreadable_steps"  # those that the log has been told of
 _log = logging.getLogger(__name__)
 
 
-def claim(worker_id, batch_size):
+def claim(worker_id: str, batch_size: Callable[[int], int]) -> list[Task]:
     """Take work for a worker: a list of Tasks of one step, empty when there is none.
 
     `batch_size(step_pk)` says how many children the worker would take of a step. The first Task is
@@ -34,7 +37,7 @@ def claim(worker_id, batch_size):
         return _claim_unit(session, worker_id) or _claim_children(session, worker_id, batch_size)
 
 
-def claim_idle(task, batch_size):
+def claim_idle(task: Task, batch_size: Callable[[int], int]) -> list[Task]:
     """Take children of the step that `task` is planning, as `claim` does, if nobody is doing
     any of them.
     """
@@ -47,7 +50,7 @@ def claim_idle(task, batch_size):
         return _take_children(session, task.worker_id, step, batch_size(step.pk)) if step else []
 
 
-def _claim_unit(session, worker_id):
+def _claim_unit(session: Session, worker_id: str) -> list[Task]:
     waiting = (
         select(Step.pk)
         .where(Step.status == RUNNING, Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None))
@@ -67,7 +70,9 @@ def _claim_unit(session, worker_id):
     return []
 
 
-def _claim_children(session, worker_id, batch_size):
+def _claim_children(
+    session: Session, worker_id: str, batch_size: Callable[[int], int]
+) -> list[Task]:
     waiting = (
         select(Step.pk)
         .where(Step.status == RUNNING, Step.pending > 0, WITHIN_TOLERANCE)
@@ -84,7 +89,7 @@ def _claim_children(session, worker_id, batch_size):
 
 
 @contextmanager
-def isolated(step_pk):
+def isolated(step_pk: int) -> Iterator[None]:
     """Pass over a step whose rows can't be read, so that others get their turn.
 
     The log is told once.
@@ -98,7 +103,7 @@ def isolated(step_pk):
             )
 
 
-def _take_children(session, worker_id, step, number):
+def _take_children(session: Session, worker_id: str, step: Any, number: int) -> list[Task]:
     """Take pending children that are nobody's.
 
     What is reserved for this worker is free as well: a worker that asks has nothing in hand.
@@ -122,7 +127,7 @@ def _take_children(session, worker_id, step, number):
     return tasks
 
 
-def begin_child(session, task, revision):
+def begin_child(session: Session, task: Task, revision: int) -> bool:
     guards = (
         Child.worker_id == task.worker_id,
         Child.attempt == task.attempt - 1,

@@ -4,14 +4,18 @@ Each is done at once, in one transaction.
 """
 
 import secrets
+from collections.abc import Iterable
+from typing import Any
 
+from sqlalchemy import Row, Select, insert, select, update
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.db.transactions import BRIEFLY, execute_long, moment, read, write
+from jobsync.definitions import Definition
 from jobsync.lifecycle import rows
 from jobsync.status import (
     CANCELLED,
@@ -34,7 +38,9 @@ CLEARED_CHILDREN = 200  # the same of children, whose results may be large
 STEPS, CHILDREN, LINES = Step.__table__, Child.__table__, LogLine.__table__
 
 
-def submit(definition, params, source, rerun_of=None):
+def submit(
+    definition: Definition, params: dict[str, Any], source: str, rerun_of: str | None = None
+) -> str:
     """Store a new job of `definition` (a Definition) with `params` and return its id. It starts
     when the monitor sees it.
 
@@ -54,7 +60,14 @@ def submit(definition, params, source, rerun_of=None):
     return job_id
 
 
-def _job_values(session, job_id, definition, params, source, rerun_of):
+def _job_values(
+    session: Session,
+    job_id: str,
+    definition: Definition,
+    params: dict[str, Any],
+    source: str,
+    rerun_of: str | None,
+) -> dict[str, Any]:
     created_at = moment(session)
     return {
         "id": job_id,
@@ -72,7 +85,7 @@ def _job_values(session, job_id, definition, params, source, rerun_of):
     }
 
 
-def rerun(job_id, definition, params, source):
+def rerun(job_id: str, definition: Definition, params: dict[str, Any], source: str) -> str:
     """Submit a new job like `job_id`; `params` replace its own.
 
     Returns the new id. Raises NotFound, BadInput.
@@ -86,7 +99,7 @@ def rerun(job_id, definition, params, source):
     return submit(definition, {**old.params, **params}, source, rerun_of=job_id)
 
 
-def cancel(job_id):
+def cancel(job_id: str) -> None:
     """Cancel a job, its unfinished steps and their unfinished children.
 
     Raises NotFound, WrongState for a terminal job.
@@ -98,7 +111,7 @@ def cancel(job_id):
         _stop(session, job, CANCELLED, None)
 
 
-def time_out(job_id, reason):
+def time_out(job_id: str, reason: str) -> None:
     """End a job that is past its time as a cancel does, but as failed, with the reason.
 
     Does nothing to one that is terminal or gone.
@@ -109,14 +122,14 @@ def time_out(job_id, reason):
             _stop(session, job, FAILED, rows.short(reason))
 
 
-def _stop(session, job, status, error):
+def _stop(session: Session, job: Any, status: str, error: str | None) -> None:
     revision = rows.touch(session, job.id)
     rows.cancel_children(session, _steps_in(job.id, UNFINISHED))
     rows.move_all_steps(session, job.id, UNFINISHED, CANCELLED, revision)
     rows.move_job(session, job.id, job.status, status, error=error)
 
 
-def retry(job_id):
+def retry(job_id: str) -> None:
     """Make a failed or cancelled job pending again, its failed, cancelled and skipped steps too;
     completed children are kept.
 
@@ -146,11 +159,11 @@ def retry(job_id):
         )
 
 
-def _steps_in(job_id, statuses):
+def _steps_in(job_id: str, statuses: Iterable[str]) -> Select:
     return select(Step.pk).where(Step.job_id == job_id, Step.status.in_(statuses))
 
 
-def delete(job_id):
+def delete(job_id: str) -> None:
     """Delete a terminal job with all it owns: it is gone at once, its lines and children are
     cleared away bit by bit.
 
@@ -169,7 +182,7 @@ def delete(job_id):
         session.execute(delete_rows(Job).where(Job.id == job_id))
 
 
-def clear_deleted():
+def clear_deleted() -> bool:
     """Clear away a bit of what deleted jobs have left. Returns whether there may be more."""
     with write() as session:
         step = session.execute(
@@ -196,7 +209,7 @@ def clear_deleted():
         return True
 
 
-def _find(session, job_id):
+def _find(session: Session, job_id: str) -> Row | None:
     return session.execute(
         select(Job.id, Job.status, Job.revision, Job.params)
         .where(Job.id == job_id)
@@ -204,14 +217,14 @@ def _find(session, job_id):
     ).first()
 
 
-def _job(session, job_id):
+def _job(session: Session, job_id: str) -> Row:
     job = _find(session, job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.")
     return job
 
 
-def end_values(session, job_id, status):
+def end_values(session: Session, job_id: str, status: str) -> dict[str, Any]:
     """Return the `result` and `error` of a job that ends with `status`, from its steps.
 
     The result is that of the last step that has one; those of the others stand in its `steps`.
@@ -226,7 +239,7 @@ def end_values(session, job_id, status):
     return {"result": _result(steps), "error": _error(steps) if status == FAILED else None}
 
 
-def _result(steps):
+def _result(steps: Any) -> dict[str, Any] | None:
     results = {
         step.name: step.result
         for step in steps
@@ -240,6 +253,6 @@ def _result(steps):
     return {**last, "steps": results} if results else last
 
 
-def _error(steps):
+def _error(steps: Any) -> str | None:
     failed = next(step for step in steps if step.status == FAILED and step.on_error == "fail")
     return rows.short(f"{one_line(failed.name, rows.NAME)}: {failed.error}")

@@ -1,9 +1,11 @@
 """What follows by itself: the moves of steps and jobs. Only the step monitor calls these."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import Session, aliased
 
 from jobsync import store
 from jobsync.base.loop import in_turns
@@ -12,7 +14,7 @@ from jobsync.db.models import Child, Deletion, Job, Step
 from jobsync.db.transactions import BRIEFLY, moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
-from jobsync.status import FAILED, PENDING, TERMINAL, derive_job, derive_moves
+from jobsync.status import FAILED, PENDING, TERMINAL, Move, Turns, derive_job, derive_moves
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Look:
     next_status: str | None
 
 
-def advance(job_id):
+def advance(job_id: str) -> bool:
     """Do what follows for a job and its steps. Returns whether anything did.
 
     1. Look, without a lock and letting others run, what follows: mostly nothing does.
@@ -49,11 +51,11 @@ def advance(job_id):
         return look is not None
 
 
-def _revision(session, job_id):
+def _revision(session: Session, job_id: str) -> int | None:
     return session.execute(select(Job.revision).where(Job.id == job_id).with_for_update()).scalar()
 
 
-def _look(session, job_id, turns):
+def _look(session: Session, job_id: str, turns: Turns) -> Look | None:
     """Return the Look at a job, or None when nothing follows. turns: what goes through many,
     `in_turns` or `iter`.
     """
@@ -71,7 +73,7 @@ def _look(session, job_id, turns):
     )
 
 
-def _write(session, job_id, look):
+def _write(session: Session, job_id: str, look: Look) -> None:
     revision = rows.touch(session, job_id)
     if look.moves:
         _move_steps(session, job_id, look, revision)
@@ -79,10 +81,10 @@ def _write(session, job_id, look):
         _move_job(session, job_id, look.status, look.next_status)
 
 
-def _move_steps(session, job_id, look, revision):
+def _move_steps(session: Session, job_id: str, look: Look, revision: int) -> None:
     """Write Moves, of which a step may make several, by as many statements for one as for 1,000."""
     keys = dict(session.execute(select(Step.name, Step.pk).where(Step.job_id == job_id)).all())
-    ways = {}
+    ways: dict[str, list[str]] = {}
     for name, move in look.moves:
         ways.setdefault(name, [look.steps[name].status]).append(move.status)
     # a later one in the place of an earlier one
@@ -92,7 +94,7 @@ def _move_steps(session, job_id, look, revision):
     rows.move_steps(
         session,
         [
-            rows.StepMove(pk, way, move.stage, _error(move, reasons.get(pk, "")))
+            rows.StepMove(pk, tuple(way), move.stage, _error(move, reasons.get(pk, "")))
             for pk, (way, move) in ends.items()
         ],
         revision,
@@ -101,11 +103,11 @@ def _move_steps(session, job_id, look, revision):
         rows.cancel_children(session, failed)
 
 
-def _error(move, reason):
-    return rows.short(move.error + reason) if move.status == FAILED else None
+def _error(move: Move, reason: str) -> str | None:
+    return rows.short((move.error or "") + reason) if move.status == FAILED else None
 
 
-def _first_failures(session, step_pks):
+def _first_failures(session: Session, step_pks: Iterable[int]) -> dict[int, str]:
     """Return `{pk of a step: reason of its first child that failed}`, to be added to the steps'
     own.
     """
@@ -125,7 +127,7 @@ def _first_failures(session, step_pks):
     }
 
 
-def _move_job(session, job_id, old, new):
+def _move_job(session: Session, job_id: str, old: Any, new: str) -> None:
     """A retried job whose children had all completed goes from pending to its end in one move:
     it begins with that, too.
     """
@@ -135,7 +137,7 @@ def _move_job(session, job_id, old, new):
     rows.move_job(session, job_id, old, new, **values)
 
 
-def forget_deletions(changes):
+def forget_deletions(changes: Iterable[int]) -> None:
     """Forget deletions (by their `change`) that every web process has told its viewers of."""
     with write(BRIEFLY) as session:
         session.execute(delete(Deletion).where(Deletion.change.in_(changes)))

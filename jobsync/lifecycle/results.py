@@ -1,19 +1,24 @@
 """Workers tell how their work goes and how it ended. They decide nothing about steps or jobs."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 from flask import current_app
 from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from jobsync.base.text import storable
 from jobsync.db.models import Child, Step
 from jobsync.db.transactions import moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.claims import begin_child
-from jobsync.lifecycle.tasks import holds, unit_holds
+from jobsync.lifecycle.tasks import End, NewChild, Task, holds, unit_holds
 from jobsync.status import BROKEN, CHILDREN, COMPLETED, DONE, FAILED, PENDING, RUNNING
 from jobsync.store import logs
+from jobsync.store.logs import Line
 
 
-def is_current(task):
+def is_current(task: Task) -> bool:
     """Say whether a task is still this worker's to do."""
     with read() as session:
         if task.kind == "child":
@@ -23,7 +28,13 @@ def is_current(task):
         return session.execute(query).first() is not None
 
 
-def record(task, lines=(), ended=(), spawned=(), begin=None):
+def record(
+    task: Task,
+    lines: Iterable[Line] = (),
+    ended: Iterable[End] = (),
+    spawned: Iterable[tuple[Task, NewChild]] = (),
+    begin: Task | None = None,
+) -> bool:
     """Store what happened to children of `task`'s step in one transaction with the counters and the
     job's revision.
 
@@ -41,25 +52,25 @@ def record(task, lines=(), ended=(), spawned=(), begin=None):
             _spawn(session, spawner, child, revision)
         for end in ended:
             _end_child(session, end, revision)
-        return bool(begin) and begin_child(session, begin, revision)
+        return begin is not None and begin_child(session, begin, revision)
 
 
-def _step_exists(session, step_pk):
+def _step_exists(session: Session, step_pk: int) -> bool:
     return session.execute(select(Step.job_id).where(Step.pk == step_pk)).scalar() is not None
 
 
-def append_lines(session, task, revision, lines):
+def append_lines(session: Session, task: Task, revision: int, lines: Iterable[Line]) -> None:
     logs.append(
         session,
         task.step_pk,
         revision,
-        lines,
+        list(lines),
         current_app.config["LOG_LIMIT"],
         current_app.config["LOG_BYTES"],
     )
 
 
-def _spawn(session, spawner, child, revision):
+def _spawn(session: Session, spawner: Task, child: NewChild, revision: int) -> None:
     query = (
         select(Child.pk)
         .join(Step, Step.pk == Child.step_pk)
@@ -69,7 +80,7 @@ def _spawn(session, spawner, child, revision):
         _add(session, spawner.step_pk, [child], revision)
 
 
-def _add(session, step_pk, children, revision):
+def _add(session: Session, step_pk: int, children: Sequence[NewChild], revision: int) -> None:
     """Add those children whose keys aren't there yet."""
     values = [
         {
@@ -93,7 +104,7 @@ def _add(session, step_pk, children, revision):
         rows.count_children(session, step_pk, revision, [(None, PENDING)] * len(new))
 
 
-def _end_child(session, end, revision):
+def _end_child(session: Session, end: End, revision: int) -> None:
     task = end.task
     old = session.execute(
         select(Child.status, Child.failures)
@@ -116,7 +127,9 @@ def _end_child(session, end, revision):
     rows.count_children(session, task.step_pk, revision, [(old.status, COMPLETED)])
 
 
-def fail_child(session, task, old, revision, error, started_at):
+def fail_child(
+    session: Session, task: Task, old: Any, revision: int, error: str | None, started_at: int | None
+) -> None:
     """Fail a child's attempt; while it has retries left it goes back to pending."""
     again = old.failures < task.retries
     error = storable(error)
@@ -143,7 +156,7 @@ def fail_child(session, task, old, revision, error, started_at):
         )
 
 
-def planned_so_far(step_pk):
+def planned_so_far(step_pk: int) -> tuple[int, dict[str, Any] | None]:
     """Return `(number, input of the last one)` of the children that planning has stored for a
     step; `(0, None)` for none.
     """
@@ -158,7 +171,7 @@ def planned_so_far(step_pk):
     return (int(last.key), last.input) if last else (0, None)
 
 
-def add_planned(task, children, lines=()):
+def add_planned(task: Task, children: Iterable[NewChild], lines: Iterable[Line] = ()) -> bool:
     """Store children (NewChild) that a planning has found, and its lines.
 
     Returns False when the planning isn't this worker's any more.
@@ -174,28 +187,28 @@ def add_planned(task, children, lines=()):
             revision = rows.touch(session, task.job_id)
             append_lines(session, task, revision, lines)
             if children and current:
-                _add(session, task.step_pk, children, revision)
+                _add(session, task.step_pk, list(children), revision)
         return current
 
 
-def finish_plan(task):
+def finish_plan(task: Task) -> None:
     """Say that a step's planning has ended: it gets no more children but those that its
     children spawn.
     """
     _finish_unit(task, stage=CHILDREN, planned=True)
 
 
-def finish_summary(task, result):
+def finish_summary(task: Task, result: Any) -> None:
     """Store a step's result."""
     _finish_unit(task, stage=DONE, result=result)
 
 
-def break_unit(task, error):
+def break_unit(task: Task, error: str) -> None:
     """Say that a step's planning or summing up has failed: the step will."""
     _finish_unit(task, stage=BROKEN, error=rows.short(error))
 
 
-def _finish_unit(task, **values):
+def _finish_unit(task: Task, **values: Any) -> None:
     with write() as session:
         query = update(Step).where(*unit_holds(task)).values(worker_id=None, **values)
         if session.execute(query).rowcount == 1:

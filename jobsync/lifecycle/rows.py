@@ -4,10 +4,13 @@ leaving the counters right.
 Every function works in the caller's write transaction.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, cast
 
-from sqlalchemy import bindparam, func, insert, update
+from sqlalchemy import CursorResult, bindparam, func, insert, update
+from sqlalchemy.orm import Session
 
 from jobsync.base.text import one_line
 from jobsync.db.models import Child, Counter, Job, JobWords, Step
@@ -46,7 +49,7 @@ BATCH = 200  # rows given to a statement at a time: what SQLAlchemy makes of the
 NAME = 32  # bytes of a name within a reason, so that there is room for the reason
 
 
-def next_change(session):
+def next_change(session: Session) -> int:
     """Return the number of the change that is being made.
 
     It also makes other writers wait where the database has row locks.
@@ -54,9 +57,9 @@ def next_change(session):
     return session.execute(NEXT_CHANGE).scalar_one()
 
 
-def add_job(session, values):
+def add_job(session: Session, values: Any) -> None:
     """Store a job's row, and the words that it is found by."""
-    number = session.execute(insert(Job).values(values)).inserted_primary_key[0]
+    number = session.execute(insert(Job).values(values).returning(Job.number)).scalar_one()
     session.execute(
         insert(JobWords).values(
             number=number, words=words_of(values["id"], values["name"], values["params"])
@@ -64,19 +67,19 @@ def add_job(session, values):
     )
 
 
-def add_steps(session, values):
+def add_steps(session: Session, values: Any) -> None:
     """Store the rows of a new job's steps."""
     _execute_for_each(session, insert(STEPS), values)
 
 
-def touch(session, job_id):
+def touch(session: Session, job_id: str) -> int:
     """Give a job its next revision and return it."""
     return session.execute(
         TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}
     ).scalar_one()
 
 
-def move_job(session, job_id, old, new, **values):
+def move_job(session: Session, job_id: str, old: str, new: str, **values: Any) -> bool:
     """Move a job from status `old` to `new`.
 
     Returns False, and changes nothing, when it isn't in `old` any more.
@@ -116,7 +119,7 @@ MOVE_STEP = (
 )
 
 
-def move_steps(session, moves, revision):
+def move_steps(session: Session, moves: Iterable[StepMove], revision: int) -> int:
     """Make StepMoves, and return how many were made: a step that isn't in its old status any
     more stays as it is.
     """
@@ -128,7 +131,7 @@ def move_steps(session, moves, revision):
     )
 
 
-def _execute_for_each(session, statement, values):
+def _execute_for_each(session: Session, statement: Any, values: Any) -> list[Any]:
     """Execute a statement with each of the values, and return the results: in batches where
     there are many, and others run meanwhile.
     """
@@ -140,7 +143,7 @@ def _execute_for_each(session, statement, values):
     ]
 
 
-def _move_values(session, move, revision):
+def _move_values(session: Session, move: StepMove, revision: int) -> dict[str, Any]:
     old, new = move.way[0], move.way[-1]
     for before, after in pairwise(move.way):
         if before != after:  # else only its stage changes
@@ -159,7 +162,9 @@ def _move_values(session, move, revision):
     }
 
 
-def move_all_steps(session, job_id, olds, new, revision, **values):
+def move_all_steps(
+    session: Session, job_id: str, olds: Iterable[str], new: str, revision: int, **values: Any
+) -> None:
     """Move all steps of a job that are in one of the statuses `olds` to status `new`, however
     many, by one statement.
     """
@@ -177,7 +182,9 @@ def move_all_steps(session, job_id, olds, new, revision, **values):
     )
 
 
-def move_child(session, child_pk, old, new, *guards, **values):
+def move_child(
+    session: Session, child_pk: int | None, old: str, new: str, *guards: Any, **values: Any
+) -> bool:
     """Move a child from status `old` to `new` where `guards` hold. Returns False, and changes
     nothing, when they don't.
 
@@ -191,24 +198,26 @@ def move_child(session, child_pk, old, new, *guards, **values):
     )
 
 
-def _insist(kind, old, new):
+def _insist(kind: str, old: str, new: str) -> None:
     if not allowed(kind, old, new):
         raise ValueError(f"a {kind} never goes from {old} to {new}")
 
 
-def _end_time(session, status):
+def _end_time(session: Session, status: str) -> dict[str, int | None]:
     return {"finished_at": moment(session) if status in TERMINAL else None}
 
 
-def _changed(session, statement):
-    return session.execute(statement).rowcount == 1
+def _changed(session: Session, statement: Any) -> bool:
+    return cast(CursorResult, session.execute(statement)).rowcount == 1
 
 
-def count_children(session, step_pk, revision, moves):
+def count_children(
+    session: Session, step_pk: int, revision: int, moves: Iterable[tuple[str | None, str]]
+) -> None:
     """Bring a step's counters along: `moves` is a list of `(old, new)` statuses, old None for a
     new child.
     """
-    change = {}
+    change: dict[str, int] = {}
     for old, new in moves:
         change[new] = change.get(new, 0) + 1
         if old:
@@ -217,7 +226,7 @@ def count_children(session, step_pk, revision, moves):
     session.execute(update(Step).where(Step.pk == step_pk).values(revision=revision, **values))
 
 
-def cancel_children(session, steps):
+def cancel_children(session: Session, steps: Any) -> None:
     """Cancel the unfinished children of steps, and count them as that. steps: a list of pks, or
     a select of them.
     """
@@ -236,7 +245,7 @@ def cancel_children(session, steps):
     session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 
 
-def retry_children(session, steps):
+def retry_children(session: Session, steps: Any) -> None:
     """Make the failed and cancelled children of steps pending again, and count them as that.
     steps: as `cancel_children` takes them.
     """
@@ -263,7 +272,7 @@ def retry_children(session, steps):
     session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 
 
-def short(error):
+def short(error: str | None) -> str | None:
     """Return an error as `structure` shows it, None for none: with the longest name and the
     longest counts a step stays under 600 bytes.
     """

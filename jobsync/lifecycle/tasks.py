@@ -6,8 +6,9 @@ dead and comes back is refused; its lines are kept.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from jobsync.db.damage import Damaged
 from jobsync.db.json import Encoded
@@ -43,7 +44,7 @@ class Task:
     input: dict | None = None
 
     @property
-    def attempt_id(self):
+    def attempt_id(self) -> str:
         """Names this attempt among all of the database: what it has started carries it as a
         mark.
         """
@@ -85,7 +86,7 @@ STEP_FIELDS = (
 )
 
 
-def steps_with(*conditions):
+def steps_with(*conditions: Any) -> Select:
     return (
         select(*STEP_FIELDS)
         .join(Job, Job.id == Step.job_id)
@@ -93,7 +94,7 @@ def steps_with(*conditions):
     )
 
 
-def task_of(worker_id, step, kind, attempt, **child):
+def task_of(worker_id: str, step: Any, kind: str, attempt: int, **child: Any) -> Task:
     if any(
         isinstance(value, Damaged)
         for value in (step.options, step.params, step.depends, child.get("input"))
@@ -116,7 +117,7 @@ def task_of(worker_id, step, kind, attempt, **child):
     )
 
 
-def holds(task):
+def holds(task: Task) -> list[Any]:
     """A child's attempt is the worker's if it was begun for it, or if it is reserved for it to be
     begun.
     """
@@ -125,12 +126,12 @@ def holds(task):
     return [Child.worker_id == task.worker_id, or_(begun, reserved), tolerated(task)]
 
 
-def tolerated(task):
+def tolerated(task: Task) -> Any:
     """The step hasn't failed by its failed children, as a condition."""
     return select(Step.pk).where(Step.pk == task.step_pk, WITHIN_TOLERANCE).exists()
 
 
-def unit_holds(task):
+def unit_holds(task: Task) -> list[Any]:
     return [
         Step.pk == task.step_pk,
         Step.status == RUNNING,

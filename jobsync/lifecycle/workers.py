@@ -1,26 +1,30 @@
 """Workers come, say that they live, give work back and go."""
 
-from sqlalchemy import delete, insert, select, update
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.orm import Session
 
 from jobsync.base.clock import now
 from jobsync.db.models import Child, Step, Worker
 from jobsync.db.transactions import moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.results import append_lines, fail_child
-from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, steps_with, task_of
+from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, Task, steps_with, task_of
 from jobsync.status import BROKEN, PENDING, PLAN, RUNNING
 from jobsync.store import logs
 
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
 
 
-def register(worker_id, pid):
+def register(worker_id: str, pid: int) -> None:
     """Make a worker known."""
     with write() as session:
         session.execute(insert(Worker).values(id=worker_id, pid=pid, beat=0, beat_at=now()))
 
 
-def beat(worker_id):
+def beat(worker_id: str) -> bool:
     """Say that a worker lives. Returns False when it was taken for dead: it must stop."""
     with write() as session:
         query = (
@@ -29,7 +33,7 @@ def beat(worker_id):
         return session.execute(query).rowcount == 1
 
 
-def return_reserved(worker_id):
+def return_reserved(worker_id: str) -> None:
     """Let other workers have the children that are reserved for this one."""
     with write() as session:
         session.execute(
@@ -39,7 +43,7 @@ def return_reserved(worker_id):
         )
 
 
-def release(worker_id, reason=None):
+def release(worker_id: str, reason: str | None = None) -> None:
     """Take all work from a worker and forget it.
 
     With a `reason` it died: what it was doing counts as a failed try, and runs again if tries are
@@ -58,13 +62,13 @@ def release(worker_id, reason=None):
         session.execute(delete(Worker).where(Worker.id == worker_id))
 
 
-def attempts_of(worker_id):
+def attempts_of(worker_id: str) -> list[str]:
     """Return the ids of the attempts that a worker has begun and not ended (`Task.attempt_id`)."""
     with read() as session:
         return [task.attempt_id for task, _ in _begun_by(session, worker_id)]
 
 
-def _begun_by(session, worker_id):
+def _begun_by(session: Session, worker_id: str) -> Iterator[tuple[Task, Row]]:
     # Columns, not whole Childs: those would follow the updates that are made next, and the counters
     # need to know what was before
     fields = (
@@ -96,7 +100,7 @@ def _begun_by(session, worker_id):
             )
 
 
-def _lose_child(session, task, old, revision, reason):
+def _lose_child(session: Session, task: Task, old: Any, revision: int, reason: str) -> None:
     append_lines(
         session,
         task,
@@ -111,7 +115,7 @@ def _lose_child(session, task, old, revision, reason):
     fail_child(session, task, old, revision, reason, old.started_at)
 
 
-def _give_back(session, task, revision):
+def _give_back(session: Session, task: Task, revision: int) -> None:
     rows.move_child(session, task.child_pk, RUNNING, PENDING, worker_id=None, started_at=None)
     rows.count_children(session, task.step_pk, revision, [(RUNNING, PENDING)])
     text = "Stopped because the worker was shut down; it will run again."
@@ -120,11 +124,11 @@ def _give_back(session, task, revision):
     )
 
 
-def _release_units(session, worker_id, reason):
+def _release_units(session: Session, worker_id: str, reason: str | None) -> None:
     for step in session.execute(
         select(Step.pk, Step.job_id, Step.losses, Step.stage).where(Step.worker_id == worker_id)
     ).all():
-        values = {"worker_id": None}
+        values: dict[str, Any] = {"worker_id": None}
         if reason:
             values["losses"] = step.losses + 1
         if reason and step.losses >= UNIT_LOSSES:
@@ -138,5 +142,5 @@ def _release_units(session, worker_id, reason):
         session.execute(update(Step).where(Step.pk == step.pk).values(values))
 
 
-def unit_name(stage):
+def unit_name(stage: str) -> str:
     return "planning" if stage == PLAN else "summing up"

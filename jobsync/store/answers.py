@@ -3,6 +3,10 @@ their size.
 """
 
 import base64
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy import Table
 
 from jobsync.base.clock import iso
 from jobsync.base.errors import BadInput, NotFound
@@ -12,14 +16,20 @@ from jobsync.db.damage import Damaged, damage, plainest, sound, tell, value_of
 ANSWER_BYTES = 4 * 1024 * 1024
 
 
-def found(row, kind, name):
+def found(row: Any, kind: str, name: str) -> Any:
     """Return a row that a query gave, or raise NotFound if it gave none."""
     if row is None:
         raise NotFound(f"There is no {kind} {name!r}.")
     return row
 
 
-def with_times(row, times, table, stored=(), read_json=None):
+def with_times(
+    row: Any,
+    times: Iterable[str],
+    table: Table,
+    stored: Iterable[str] = (),
+    read_json: Callable[[str], Any] | None = None,
+) -> Any:
     """Return a row of a table as a dict, those of its columns that are times as ISO texts; with
     `damage` if it holds what can't be used.
 
@@ -47,14 +57,14 @@ def with_times(row, times, table, stored=(), read_json=None):
     return shown
 
 
-def cursor_of(*place):
+def cursor_of(*place: int) -> str:
     """Return the cursor for a place in a list: the whole numbers of the last row that it is
     ordered by.
     """
     return base64.urlsafe_b64encode(" ".join(map(str, place)).encode()).decode().rstrip("=")
 
 
-def place_of(cursor, size):
+def place_of(cursor: str, size: int) -> tuple[int, ...]:
     """Return the place that `cursor_of` made a cursor of, `size` numbers.
 
     Raises BadInput for a cursor of no list or another one.
@@ -76,20 +86,22 @@ def place_of(cursor, size):
 # Pages
 
 
-def one_by_one(result, number=1):
+def one_by_one(result: Any, number: int = 1) -> Any:
     """Return the rows of a result, which are read a `number` at a time and not all at once:
     large ones that nobody takes aren't read.
     """
     return result.yield_per(number)
 
 
-def bounded(rows, limit, size_of, room=ANSWER_BYTES):
+def bounded(
+    rows: Iterable[Any], limit: int, size_of: Callable[[Any], int], room: int = ANSWER_BYTES
+) -> tuple[list[Any], bool]:
     """Return `(rows, is_cut)`: the first `limit` rows, fewer if they take more than `room` bytes
     (but one), and whether there are more.
 
     size_of(row): bytes. What isn't taken of `rows` isn't even read.
     """
-    taken = []
+    taken: list[Any] = []
     for row in rows:
         room -= size_of(row)
         if len(taken) == limit or (taken and room < 0):

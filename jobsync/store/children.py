@@ -1,12 +1,17 @@
 """Queries of children, the units of work of a step."""
 
-from sqlalchemy import Text, cast, select, union_all
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Row, Text, cast, select, union_all
+from sqlalchemy.orm import Session
 
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
 from jobsync.db.damage import sound
 from jobsync.db.models import Child
 from jobsync.db.transactions import chunked_read
+from jobsync.shapes import ChildPage, ShownChild
 from jobsync.status import CHILD_STATUSES
 from jobsync.store import steps
 from jobsync.store.answers import bounded, cursor_of, one_by_one, place_of, with_times
@@ -31,7 +36,15 @@ INPUTS_SCANNED = 20
 CHILD_BYTES = 300  # of what a child is besides its texts
 
 
-def page(session, job_id, step_name, status=(), limit=50, cursor=None, read_json=None):
+def page(
+    session: Session,
+    job_id: str,
+    step_name: str,
+    status: Collection[str] = (),
+    limit: int = 50,
+    cursor: str | None = None,
+    read_json: Callable[[str], Any] | None = None,
+) -> ChildPage:
     """Return a page of a step's children in the order they were planned. Raises NotFound.
 
     read_json: what makes `input` and `result` of the JSON that is stored. A page of large ones ends
@@ -71,7 +84,7 @@ def page(session, job_id, step_name, status=(), limit=50, cursor=None, read_json
     }
 
 
-def _size_of_child(row):
+def _size_of_child(row: Any) -> int:
     return (
         CHILD_BYTES
         + sum(len((text or "").encode()) for text in (row.input, row.result))
@@ -80,12 +93,13 @@ def _size_of_child(row):
     )
 
 
-def _child_shown(row, read_json):
+def _child_shown(row: Any, read_json: Callable[[str], Any] | None) -> ShownChild:
     shown = with_times(row, CHILD_TIMES, CHILD_TABLE, STORED, read_json)
-    return {"id": str(shown.pop("pk")), **shown}
+    child: Any = {"id": str(shown.pop("pk")), **shown}
+    return child
 
 
-def failed(session, step_pk, limit):
+def failed(session: Session, step_pk: int, limit: int) -> list[Row]:
     """Return rows `(pk, name, error, finished_at)` of a step's first failed children in the
     order they were planned, times in ms.
     """
@@ -97,13 +111,13 @@ def failed(session, step_pk, limit):
     ]
 
 
-def completed(step_pk):
+def completed(step_pk: int) -> Iterator[int]:
     """Yield the pks of a step's completed children in the order they were planned.
 
     A few hundred at a time: a long scan, with transactions of its own.
     """
 
-    def read_some(session, last):
+    def read_some(session: Session, last: int) -> tuple[list[int], int | None]:
         query = (
             select(Child.pk)
             .where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last)
@@ -116,13 +130,13 @@ def completed(step_pk):
     return chunked_read(read_some, 0)
 
 
-def completed_inputs(step_pk):
+def completed_inputs(step_pk: int) -> Iterator[Row]:
     """Yield `(pk, input)` of a step's completed children in the order they were planned.
 
     A few at a time: a long scan, with transactions of its own.
     """
 
-    def read_some(session, last):
+    def read_some(session: Session, last: int) -> tuple[Sequence[Row], int | None]:
         query = (
             select(Child.pk, Child.input)
             .where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last)
@@ -135,7 +149,7 @@ def completed_inputs(step_pk):
     return chunked_read(read_some, 0)
 
 
-def result(session, pk, key=None):
+def result(session: Session, pk: int, key: Any = None) -> Any:
     """Return the result of a child, or what it has under a key: the rest isn't even decoded
     then.
     """

@@ -4,9 +4,13 @@ What is asked again and again is a statement in capitals, made once and of the t
 making one anew, through the classes, takes five times as long as its answer.
 """
 
-from sqlalchemy import bindparam, func, select
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy.orm import Session
 
 from jobsync.db.models import Counter, Deletion, Job
+from jobsync.shapes import ShownJob
 from jobsync.status import UNFINISHED
 from jobsync.store.answers import found, with_times
 
@@ -30,7 +34,7 @@ JOB_TIMES = ("created_at", "started_at", "finished_at", "updated_at")
 JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 
 
-def get(session, job_id):
+def get(session: Session, job_id: str) -> ShownJob:
     """Return a job as the contract shows it. Raises NotFound."""
     row = session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
     return with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
@@ -39,12 +43,12 @@ def get(session, job_id):
 HEAD = select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id"))
 
 
-def head(session, job_id):
+def head(session: Session, job_id: str) -> Row | None:
     """Return `(status, revision)` of a job, or None."""
     return session.execute(HEAD, {"job_id": job_id}).first()
 
 
-def require(session, job_id):
+def require(session: Session, job_id: str) -> None:
     """Raise NotFound when there is no such job."""
     found(head(session, job_id), "job", job_id)
 
@@ -52,14 +56,14 @@ def require(session, job_id):
 LAST_CHANGED = select(JOBS.id, JOBS.status, JOBS.revision).order_by(JOBS.change.desc()).limit(1)
 
 
-def last_changed(session):
+def last_changed(session: Session) -> Row | None:
     """Return `(id, status, revision)` of the job that changed last, or None when there is no
     job.
     """
     return session.execute(LAST_CHANGED).first()
 
 
-def reruns_of(session, job_id):
+def reruns_of(session: Session, job_id: str) -> list[str]:
     """Return the ids of the jobs that are reruns of this one, oldest first."""
     return list(
         session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars()
@@ -85,7 +89,7 @@ DELETIONS_SINCE = (
 )
 
 
-def deletions_since(session, change):
+def deletions_since(session: Session, change: int) -> Sequence[Row]:
     """Return rows `(change, job_id, revision)` of the jobs deleted after `change`, in that order.
 
     A deletion is kept for a minute, so that every web process can tell its viewers.
@@ -93,30 +97,30 @@ def deletions_since(session, change):
     return session.execute(DELETIONS_SINCE, {"change": change}).all()
 
 
-def last_change(session):
+def last_change(session: Session) -> int:
     """Return the number of the latest change of all jobs, 0 for none."""
     return session.execute(LAST_CHANGE).scalar() or 0
 
 
-def changed_since(session, change):
+def changed_since(session: Session, change: int) -> Sequence[Row]:
     """Return rows `(id, status, revision, change, started_at, updated_at, timeout)` of the jobs
     that changed after `change`, in that order.
     """
     return session.execute(CHANGED_JOBS, {"change": change}).all()
 
 
-def unfinished(session):
+def unfinished(session: Session) -> Sequence[Row]:
     """Return such rows of all jobs that aren't terminal."""
     return session.execute(UNFINISHED_JOBS).all()
 
 
-def count_unfinished(session):
+def count_unfinished(session: Session) -> dict[str, int]:
     """Return `{status: number}` of the jobs that aren't terminal."""
     query = select(Job.status, func.count()).where(Job.status.in_(UNFINISHED)).group_by(Job.status)
     return dict(session.execute(query).all())
 
 
-def heads(session, job_ids):
+def heads(session: Session, job_ids: Iterable[str]) -> Sequence[Row]:
     """Return rows `(id, status, revision)` of those of the jobs that exist."""
     return session.execute(
         select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))

@@ -9,11 +9,14 @@ jobs does it in walks along them that begin where the last one ended.
 import re
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import Text, cast, desc, exists, func, select, union_all
+from sqlalchemy import Row, Select, Text, cast, desc, exists, func, select, union_all
+from sqlalchemy.orm import Session
 
 from jobsync.base.clock import DAY, midnight
 from jobsync.base.loop import in_turns
@@ -22,6 +25,7 @@ from jobsync.db.damage import sound
 from jobsync.db.models import Job, JobWords, Step
 from jobsync.db.transactions import read
 from jobsync.definitions.placeholders import as_text
+from jobsync.shapes import JobPage, ListedJob
 from jobsync.status import COMPLETED, FAILED, JOB_STATUSES
 from jobsync.store.answers import bounded, cursor_of, found, one_by_one, place_of, with_times
 from jobsync.store.jobs import JOB_COLUMNS, JOB_TABLE, JOB_TIMES, last_change
@@ -56,11 +60,15 @@ RUN_COLUMNS = (
     JOBS.started_at,
     JOBS.finished_at,
 )
-TOP = (2**62, 0)  # the place above all jobs
+Place = tuple[int, ...]  # of a job in the list: its time of creation, its number
+Conditions = list[Any]  # what a scan of an index is limited by
+Asker = Callable[[Any], Any]  # returns the rows of a statement
+
+TOP: Place = (2**62, 0)  # the place above all jobs
 EVER = -(2**63)  # the time below all others
 
 
-def words_of(job_id, name, params):
+def words_of(job_id: str, name: str, params: dict[str, Any]) -> str:
     """Return what a job is found by: its name, its id and `name value` of each parameter, a
     line each, as `fold` leaves them.
     """
@@ -69,7 +77,7 @@ def words_of(job_id, name, params):
     )
 
 
-def fold(text):
+def fold(text: str) -> str:
     """Return text so that case makes no difference.
 
     Not `lower`, which writes a Σ in two ways: a part of a word wouldn't be found.
@@ -92,21 +100,21 @@ class Wanted:
     until: date | None = None
 
     @classmethod
-    def of(cls, query):
+    def of(cls, query: Mapping[str, Any]) -> "Wanted":
         """Return what a query asks for: a dict with any of the names above."""
         names = ("definition", "q", "since", "until")
         return cls(tuple(query.get("status", ())), *(query.get(name) for name in names))
 
     @property
-    def first(self):
+    def first(self) -> int:
         return midnight(self.since) if self.since else EVER
 
     @property
-    def top(self):
+    def top(self) -> Place:
         return (midnight(self.until) + DAY, 0) if self.until else TOP
 
 
-def page(wanted, limit=50, cursor=None):
+def page(wanted: Wanted, limit: int = 50, cursor: str | None = None) -> JobPage:
     """Return a page of jobs, newest first: `{"items", "next_cursor", "total"}`, without `result`.
 
     A page of jobs with large parameters ends before `limit`. A long scan, with transactions of its
@@ -123,7 +131,9 @@ def page(wanted, limit=50, cursor=None):
     }
 
 
-def find(wanted, limit=50, cursor=None):
+def find(
+    wanted: Wanted, limit: int = 50, cursor: str | None = None
+) -> tuple[list[int], str | None]:
     """Return `(numbers, next_cursor)` of the `limit` newest jobs, or of those after the cursor's.
 
     A long scan, with transactions of its own; others run in between. Raises BadInput.
@@ -134,7 +144,9 @@ def find(wanted, limit=50, cursor=None):
     return numbers, cursor_of(*places[limit - 1]) if len(places) > limit else None
 
 
-def rows(session, wanted, numbers):
+def rows(
+    session: Session, wanted: Wanted, numbers: list[int]
+) -> tuple[list[ListedJob], str | None]:
     """Return the jobs with these numbers as a list shows them, newest first, without those that
     have left it meanwhile, and a cursor.
 
@@ -150,17 +162,17 @@ def rows(session, wanted, numbers):
     return [_shown(row) for row in taken], cursor
 
 
-def _size_of(row):
+def _size_of(row: Any) -> int:
     return LIST_BYTES + len((row.params or "").encode()) + json_size(row.error or "")
 
 
-def _shown(row):
+def _shown(row: Any) -> ListedJob:
     shown = with_times(row, JOB_TIMES, JOB_TABLE, STORED)
     del shown["number"]
     return shown
 
 
-def counts(wanted, statuses=JOB_STATUSES):
+def counts(wanted: Wanted, statuses: Iterable[str] = JOB_STATUSES) -> dict[str, int]:
     """Return `{status: number}` of the jobs that are wanted, whatever `wanted.status` says.
 
     A long scan, with transactions of its own; others run in between. All of one moment, but with
@@ -172,12 +184,12 @@ def counts(wanted, statuses=JOB_STATUSES):
         return {status: _count(_asker(session), wanted, status) for status in statuses}
 
 
-def _asker(session):
+def _asker(session: Session) -> Asker:
     """Return a function that returns the rows of a statement, in a transaction that is open."""
     return lambda statement: session.execute(statement).all()
 
 
-def _ask(statement):
+def _ask(statement: Any) -> Sequence[Row]:
     """Return the rows of a statement, in a transaction of its own."""
     with read() as session:
         return session.execute(statement).all()
@@ -199,11 +211,13 @@ class KeptCounts:
     after they asked, and holds no connection.
     """
 
-    def __init__(self, clock=time.monotonic):
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept = {}
+        self._kept: dict[Any, _Kept] = {}
 
-    def get(self, wanted, statuses=JOB_STATUSES):
+    def get(
+        self, wanted: Wanted, statuses: Iterable[str] = JOB_STATUSES
+    ) -> tuple[int | None, dict[str, int]]:
         """Return `(change, counts)`: the numbers as `counts` has them, and a change that they
         are not older than. Not inside a transaction.
         """
@@ -218,20 +232,20 @@ class KeptCounts:
                 return kept.change, kept.counts
         return kept.change, kept.counts
 
-    def _keep(self, key):
-        kept = self._kept[key] = self._kept.pop(key, None) or _Kept()
+    def _keep(self, key: Any) -> _Kept:
+        kept = self._kept[key] = self._kept.pop(key) if key in self._kept else _Kept()
         if len(self._kept) > MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         return kept
 
 
-def present_change():
+def present_change() -> int:
     """Return the number of the latest change of all jobs, as of now. Not inside a transaction."""
     with read() as session:
         return last_change(session)
 
 
-def _count(ask, wanted, status):
+def _count(ask: Asker, wanted: Wanted, status: str) -> int:
     (prefix,) = _prefixes(replace(wanted, status=(status,)))
     return sum(
         ask(select(func.count()).select_from(scan.subquery()))[0][0]
@@ -239,7 +253,7 @@ def _count(ask, wanted, status):
     )
 
 
-def _search(wanted, top, limit):
+def _search(wanted: Wanted, top: Place, limit: int) -> list[Place]:
     """Return the places of the first `limit` jobs below `top` that match `q`."""
     found = (
         place
@@ -249,13 +263,13 @@ def _search(wanted, top, limit):
     return sorted(found, key=_order, reverse=True)[:limit]
 
 
-def _order(place):
+def _order(place: Any) -> Place:
     created_at, number = place
     return (created_at if isinstance(created_at, int) else TOP[0], number)
 
 
-def _search_prefix(wanted, prefix, top, limit):
-    places = []
+def _search_prefix(wanted: Wanted, prefix: Conditions, top: Place, limit: int) -> Iterable[Place]:
+    places: list[Any] = []
     for scan in _scans(_ask, wanted, prefix, top):
         newest_first = scan.order_by(desc("created_at"), desc("number"))
         places += _ask(newest_first.limit(limit - len(places)))
@@ -264,7 +278,7 @@ def _search_prefix(wanted, prefix, top, limit):
     return map(tuple, places)
 
 
-def _newest(wanted, top, limit):
+def _newest(wanted: Wanted, top: Place, limit: int) -> list[Place]:
     """Return the places of the first `limit` jobs below `top`."""
     scans = [
         _scan(conditions, limit)
@@ -277,7 +291,7 @@ def _newest(wanted, top, limit):
 # Scans of the indexes
 
 
-def _prefixes(wanted):
+def _prefixes(wanted: Wanted) -> list[Conditions]:
     """Return the conditions of the scans that together find all that is wanted, save `q` and days.
 
     Each is the beginning of an index.
@@ -286,7 +300,7 @@ def _prefixes(wanted):
     return [[*common, JOBS.status == status] for status in wanted.status] or [common]
 
 
-def _below(wanted, prefix, place):
+def _below(wanted: Wanted, prefix: Conditions, place: Any) -> list[Conditions]:
     """Return the conditions of the two scans that find a prefix's jobs below a place.
 
     Two, as SQLite would use only the first half of `(created_at, number) < place`, and go through
@@ -302,17 +316,17 @@ def _below(wanted, prefix, place):
     ]
 
 
-def _scan(conditions, limit):
+def _scan(conditions: Conditions, limit: int) -> Select:
     places = select(JOBS.created_at, JOBS.number).where(*conditions)
     return places.order_by(*NEWEST_FIRST).limit(limit)
 
 
-def _merged(scans, limit):
+def _merged(scans: Iterable[Any], limit: int) -> Select:
     merged = union_all(*(select(scan.subquery()) for scan in scans)).subquery()
     return select(merged).order_by(merged.c.created_at.desc(), merged.c.number.desc()).limit(limit)
 
 
-def _scans(ask, wanted, prefix, place):
+def _scans(ask: Asker, wanted: Wanted, prefix: Conditions, place: Place | None) -> Iterator[Select]:
     """Yield selects of a prefix's jobs below a place that match `q`, newest first.
 
     Each looks at a few, and others run in between.
@@ -328,7 +342,7 @@ def _scans(ask, wanted, prefix, place):
         time.sleep(0)  # green in the web process
 
 
-def _matching(wanted, scan):
+def _matching(wanted: Wanted, scan: Any) -> Select:
     """Return a select of `created_at` and `number` of those jobs of a scan that match `q`."""
     inner = scan.subquery()
     query = select(inner)
@@ -342,7 +356,7 @@ def _matching(wanted, scan):
     return query
 
 
-def _pattern(q):
+def _pattern(q: str) -> str:
     """Return what LIKE finds `q` by, made here and not for each row."""
     return "%" + re.sub(r"([%_\\])", r"\\\1", fold(q)) + "%"
 
@@ -358,12 +372,12 @@ class Run:
     took: int
 
 
-def recent_runs(session, definitions):
+def recent_runs(session: Session, definitions: Iterable[str]) -> dict[str, list[Run]]:
     """Return `{definition: [Run]}` of the last runs of each that completed or failed, oldest first.
 
     At most `RUNS` of each.
     """
-    runs = {definition: [] for definition in definitions}
+    runs: dict[str, list[Run]] = {definition: [] for definition in definitions}
     prefixes = [
         [JOBS.definition == definition, JOBS.status == status]
         for definition in definitions
@@ -383,7 +397,7 @@ def recent_runs(session, definitions):
     return runs
 
 
-def neighbours(session, job_id):
+def neighbours(session: Session, job_id: str) -> tuple[str | None, str | None]:
     """Return `(earlier, later)`: the ids of the runs of the same definition next to this one.
 
     None where there is none. Raises NotFound.
@@ -399,7 +413,7 @@ def neighbours(session, job_id):
     return _first_id(session, below, NEWEST_FIRST), _first_id(session, above, oldest_first)
 
 
-def earlier_durations(session, job_id):
+def earlier_durations(session: Session, job_id: str) -> dict[str, list[int]]:
     """Return `{step name: [ms, …]}`: how long each step took in earlier runs of its definition.
 
     Those are the last completed ones before this one.
@@ -412,19 +426,19 @@ def earlier_durations(session, job_id):
     steps = select(Step.name, Step.finished_at - Step.started_at).where(
         Step.job_id.in_(runs), Step.status == COMPLETED, Step.started_at.is_not(None)
     )
-    durations = {}
+    durations: dict[str, list[int]] = {}
     for name, duration in in_turns(session.execute(steps)):
         if isinstance(duration, int):
             durations.setdefault(name, []).append(duration)
     return durations
 
 
-def _place(session, job_id):
+def _place(session: Session, job_id: str) -> Row:
     query = select(JOBS.definition, JOBS.created_at, JOBS.number).where(JOBS.id == job_id)
     return found(session.execute(query).first(), "job", job_id)
 
 
-def _first_id(session, ranges, order):
+def _first_id(session: Session, ranges: Iterable[Conditions], order: Iterable[Any]) -> str | None:
     """Return the id of the first job in one of the ranges, looked at in turn, or None."""
     queries = (
         select(JOBS.id).where(*conditions).order_by(*order).limit(1) for conditions in ranges

@@ -7,16 +7,20 @@ others run in between.
 
 import re
 import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, insert, select, union_all, update
+from sqlalchemy import Select, bindparam, insert, select, union_all, update
+from sqlalchemy.orm import Session
 
 from jobsync.base.clock import iso, now
 from jobsync.base.text import json_size, plain, storable
 from jobsync.db.damage import sound
 from jobsync.db.models import LogLine, Step
 from jobsync.db.transactions import chunked_read, read
+from jobsync.shapes import LogPage, ShownLine
 from jobsync.status import LEVELS
 from jobsync.store import steps
 from jobsync.store.answers import ANSWER_BYTES, bounded, one_by_one
@@ -76,7 +80,7 @@ class Line:
     child_pk: int | None = None
 
 
-def lines_of(message, level, at, child_pk=None):
+def lines_of(message: object, level: str, at: int, child_pk: int | None = None) -> list[Line]:
     """Return the Lines of a message: one for each of its lines, pieces of `PIECE` characters of
     a very long one.
     """
@@ -89,7 +93,14 @@ def lines_of(message, level, at, child_pk=None):
     return [Line(at, level, piece.rstrip("\r"), child_pk) for piece in pieces]
 
 
-def append(session, step_pk, revision, lines, most_lines, most_bytes):
+def append(
+    session: Session,
+    step_pk: int,
+    revision: int,
+    lines: list[Line],
+    most_lines: int,
+    most_bytes: int,
+) -> int:
     """Store `lines` after the step's last one, numbers without a gap, and count them, in the
     caller's write transaction.
 
@@ -111,11 +122,14 @@ def append(session, step_pk, revision, lines, most_lines, most_bytes):
     return len(lines)
 
 
-def _within(lines, step, most_lines, most_bytes):
+def _within(
+    lines: list[Line], step: Any, most_lines: int, most_bytes: int
+) -> tuple[list[Line], int]:
     """Return those of the lines that are to be stored, and the bytes that the step has then:
     `most_bytes` once that limit is reached.
     """
-    size, stored = step.log_bytes, []
+    stored: list[Line] = []
+    size = step.log_bytes
     if step.log_count >= most_lines or size >= most_bytes:
         return [], size
     for line in lines:
@@ -129,13 +143,13 @@ def _within(lines, step, most_lines, most_bytes):
     return stored, size
 
 
-def _notice(limit):
+def _notice(limit: str) -> Line:
     return Line(
         now(), "warning", f"The limit of {limit} a step is reached: what follows is not stored."
     )
 
 
-def _row(step_pk, number, line):
+def _row(step_pk: int, number: int, line: Line) -> dict[str, Any]:
     level = LEVELS.index(line.level)
     return {
         "step_pk": step_pk,
@@ -147,7 +161,7 @@ def _row(step_pk, number, line):
     }
 
 
-def _counted(lines):
+def _counted(lines: list[Line]) -> dict[str, int]:
     return {
         "all": len(lines),
         **{f"new_{level}": sum(line.level == level for line in lines) for level in LEVELS},
@@ -155,15 +169,15 @@ def _counted(lines):
 
 
 def page(
-    session,
-    job_id,
-    step_name,
-    after=None,
-    before=None,
-    limit=500,
-    level="debug",
-    room=ANSWER_BYTES,
-):
+    session: Session,
+    job_id: str,
+    step_name: str,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int = 500,
+    level: str = "debug",
+    room: int = ANSWER_BYTES,
+) -> LogPage:
     """Return a page of lines as the contract shows it: `{"items", "total", "log_count"}`.
 
     It ends early where its lines take more than `room` bytes, and has `next` then: what to ask with
@@ -176,8 +190,15 @@ def page(
 
 
 def search(
-    job_id, step_name, q, after=None, before=None, limit=500, level="debug", room=ANSWER_BYTES
-):
+    job_id: str,
+    step_name: str,
+    q: str,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int = 500,
+    level: str = "debug",
+    room: int = ANSWER_BYTES,
+) -> LogPage:
     """Return a page of the lines that contain `q`, as `page` does; `total` is None if counting
     takes too long.
 
@@ -191,24 +212,42 @@ def search(
     return {**answer, "total": scan.count()}
 
 
-def _page(step_name, step, scan, after, before, limit, room, total):
+def _page(
+    step_name: str,
+    step: Any,
+    scan: "Scan",
+    after: int | None,
+    before: int | None,
+    limit: int,
+    room: int,
+    total: int | None,
+) -> LogPage:
     end = before or step.log_count + 1
-    is_forward = after is not None
-    found = scan.forward(after, end, limit) if is_forward else scan.backward(end, limit)
+    found = scan.backward(end, limit) if after is None else scan.forward(after, end, limit)
     rows, is_cut = bounded(found, limit, _size_of, room)
-    return {
-        "items": [_shown(step_name, row) for row in (rows if is_forward else rows[::-1])],
+    page: LogPage = {
+        "items": [_shown(step_name, row) for row in (rows[::-1] if after is None else rows)],
         "total": total,
         "log_count": step.log_count,
-        **({"next": {"after" if is_forward else "before": rows[-1].line}} if is_cut else {}),
     }
+    if is_cut:
+        page["next"] = {"before" if after is None else "after": rows[-1].line}
+    return page
 
 
-def _size_of(row):
+def _size_of(row: Any) -> int:
     return LINE_BYTES + json_size(row.message)
 
 
-def last_lines_of(session, step_name, step_pk, log_count, child_pk, at, limit):
+def last_lines_of(
+    session: Session,
+    step_name: str,
+    step_pk: int,
+    log_count: int,
+    child_pk: int | None,
+    at: int | None,
+    limit: int,
+) -> list[ShownLine]:
     """Return the last `limit` lines that a child wrote by `at` (ms), ascending, as `page` shows
     them.
 
@@ -217,7 +256,8 @@ def last_lines_of(session, step_name, step_pk, log_count, child_pk, at, limit):
     the place that its end has in the log, whatever the log's length.
     """
     place = _place_of(session, step_pk, log_count, at)
-    first, last, rows = max(place - NEAR, 0), min(place + NEAR, log_count), []
+    first, last = max(place - NEAR, 0), min(place + NEAR, log_count)
+    rows: list[Any] = []
     while last > first and len(rows) < limit:
         low = max(first, last - NEAR_CHUNK)
         wanted = (
@@ -233,7 +273,7 @@ def last_lines_of(session, step_name, step_pk, log_count, child_pk, at, limit):
     return [_shown(step_name, row) for row in reversed(rows)]
 
 
-def _place_of(session, step_pk, log_count, at):
+def _place_of(session: Session, step_pk: int, log_count: int, at: int | None) -> int:
     """Return about how many of a step's lines were written by `at` (ms, None: at the end)."""
     low, high = 0, log_count
     if at is None:
@@ -249,7 +289,7 @@ def _place_of(session, step_pk, log_count, at):
     return low
 
 
-def _total(step, level):
+def _total(step: Any, level: str) -> int:
     return sum(
         step._mapping[column.name]
         for name, column in COUNTERS.items()
@@ -257,7 +297,7 @@ def _total(step, level):
     )
 
 
-def everything(job_id, step_name, level="debug"):
+def everything(job_id: str, step_name: str, level: str = "debug") -> Iterator[ShownLine]:
     """Yield all lines of a step that there are now, in order, as `page` shows them.
 
     A long scan, with transactions of its own. Raises NotFound at once.
@@ -269,7 +309,7 @@ def everything(job_id, step_name, level="debug"):
     return (_shown(step_name, row) for row in scan.forward(0, last + 1, last))
 
 
-def _last_line(session, step):
+def _last_line(session: Session, step: Any) -> int:
     """Return the number of a step's last line.
 
     A count beyond belief isn't believed: to look for so many lines would never end.
@@ -294,26 +334,33 @@ class Scan:
     which no page shows, is looked for in the line as it was written. session: see `chunked_read`.
     """
 
-    def __init__(self, step_pk, last, level, q=None, session=None):
+    def __init__(
+        self,
+        step_pk: int,
+        last: int,
+        level: str,
+        q: str | None = None,
+        session: Session | None = None,
+    ) -> None:
         self._step_pk = step_pk
         self._last = last
         self._level = LEVELS.index(level)
         self._matches = _matcher(q)
         self._session = session
 
-    def forward(self, after, before, limit):
+    def forward(self, after: int, before: int, limit: int) -> Iterator[Any]:
         """Yield up to `limit` rows with `after < line < before`, the first ones."""
         return self._rows(after, min(before, self._last + 1), limit, False)
 
-    def backward(self, before, limit):
+    def backward(self, before: int, limit: int) -> Iterator[Any]:
         """Yield up to `limit` rows with `line < before`, the last ones, descending."""
         return self._rows(0, min(before, self._last + 1), limit, True)
 
-    def count(self):
+    def count(self) -> int | None:
         """Return how many lines match, or None when that takes too long."""
         deadline = time.monotonic() + COUNTING
 
-        def count_some(session, after):
+        def count_some(session: Session, after: int) -> tuple[list[int | None], int | None]:
             if time.monotonic() > deadline:
                 return [None], None
             rows, reached = self._slice(session, after, self._last + 1, self._last, False)
@@ -322,8 +369,8 @@ class Scan:
         counts = list(chunked_read(count_some, 0, self._session))
         return None if None in counts else sum(counts)
 
-    def _rows(self, after, before, limit, down):
-        def read_some(session, place):
+    def _rows(self, after: int, before: int, limit: int, down: bool) -> Iterator[Any]:
+        def read_some(session: Session, place: Any) -> tuple[list[Any], Any]:
             after, before, left = place
             rows, reached = self._slice(session, after, before, left, down)
             after, before = (after, reached) if down else (reached, before)
@@ -331,18 +378,21 @@ class Scan:
 
         return chunked_read(read_some, _unless_over(after, before, limit), self._session)
 
-    def _slice(self, session, after, before, limit, down):
+    def _slice(
+        self, session: Session, after: int, before: int, limit: int, down: bool
+    ) -> tuple[list[Any], int]:
         """Look at some lines with `after < line < before`.
 
         Return those that match, `limit` at most, and the last line looked at.
         """
+        query: Select | None
         if self._matches or not self._level:
             query, end = self._by_line(after, before, down)
         else:
             query, end = self._by_level(session, after, before, limit, down)
         return ([], end) if query is None else self._look(session.execute(query), limit, end)
 
-    def _by_line(self, after, before, down):
+    def _by_line(self, after: int, before: int, down: bool) -> tuple[Select, int]:
         """Return the query of the next lines of the level, and the last line that it looks at."""
         if down:
             low, high = max(after, before - 1 - CHUNK), before - 1
@@ -351,7 +401,9 @@ class Scan:
         query = self._ordered(LINES.line > low, LINES.line <= high, down=down)
         return query.where(LINES.level >= self._level), low + 1 if down else high
 
-    def _by_level(self, session, after, before, limit, down):
+    def _by_level(
+        self, session: Session, after: int, before: int, limit: int, down: bool
+    ) -> tuple[Select | None, int]:
         """Return the same for rare lines among a million.
 
         Their numbers are found by one short walk along the index for each level. There is no query
@@ -374,14 +426,14 @@ class Scan:
         end = numbers[-1] if len(numbers) == size else (after + 1 if down else before - 1)
         return self._ordered(LINES.line.in_(numbers), down=down) if numbers else None, end
 
-    def _ordered(self, *conditions, down):
+    def _ordered(self, *conditions: Any, down: bool) -> Select:
         return (
             select(LogLine.__table__)
             .where(LINES.step_pk == self._step_pk, *conditions)
             .order_by(LINES.line.desc() if down else LINES.line)
         )
 
-    def _look(self, result, limit, end):
+    def _look(self, result: Any, limit: int, end: int) -> tuple[list[Any], int]:
         found, text = [], 0
         with closing(result):
             for row in (sound(row, LogLine.__table__) for row in one_by_one(result, READ)):
@@ -393,11 +445,11 @@ class Scan:
         return found, end
 
 
-def _unless_over(after, before, limit):
+def _unless_over(after: int, before: int, limit: int) -> tuple[int, int, int] | None:
     return (after, before, limit) if limit > 0 and after + 1 < before else None
 
 
-def _matcher(q):
+def _matcher(q: str | None) -> Callable[[str], Any] | None:
     """Return a function that says whether a line's text matches `q`, None where all do.
 
     It takes time by the text's length alone.
@@ -413,8 +465,8 @@ def _matcher(q):
     return lambda message: find(message.casefold())
 
 
-def _shown(step_name, row):
-    return {
+def _shown(step_name: str, row: Any) -> ShownLine:
+    shown: ShownLine = {
         "line": row.line,
         "step": step_name,
         "at": iso(row.at),
@@ -422,3 +474,4 @@ def _shown(step_name, row):
         "message": row.message,
         "child_id": None if row.child_pk is None else str(row.child_pk),
     }
+    return shown

@@ -1,11 +1,15 @@
 """Queries of steps. Statements in capitals are made once: see `jobs.py`."""
 
-from sqlalchemy import bindparam, or_, select
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy.orm import Session
 
 from jobsync.base.loop import in_turns
 from jobsync.db.damage import sound
 from jobsync.db.models import Child, Step
-from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, StepFacts
+from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, StepFacts, Turns
 from jobsync.store import jobs
 from jobsync.store.answers import found
 
@@ -17,7 +21,7 @@ LEVELS = [STEPS.debug, STEPS.info, STEPS.warning, STEPS.error_count]
 PARTITION = 100  # rows of steps fetched and made something of at a time
 
 
-def details(session, job_id):
+def details(session: Session, job_id: str) -> list[dict[str, Any]]:
     """Return what `structure` leaves out and never changes or matters only at the end:
     `[{"name", "type", "depends", …}]`.
     """
@@ -41,7 +45,7 @@ STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, 
 )
 
 
-def get(session, job_id, name):
+def get(session: Session, job_id: str, name: str) -> Any:
     """Return a step's row by job and name: `pk`, `type`, `status`, its counters.
 
     Raises NotFound.
@@ -52,19 +56,19 @@ def get(session, job_id, name):
 STEP_RESULT = select(STEPS.result).where(OF_JOB, STEPS.name == bindparam("name"))
 
 
-def result(session, job_id, name):
+def result(session: Session, job_id: str, name: str) -> Any:
     """Return a step's result, None for none. Raises NotFound."""
     return _of_step(session, STEP_RESULT, job_id, name).result
 
 
-def _of_step(session, query, job_id, name):
+def _of_step(session: Session, query: Any, job_id: str, name: str) -> Any:
     row = session.execute(query, {"job_id": job_id, "name": name}).first()
     if row is None:
         jobs.require(session, job_id)  # raises for the job, which is the greater mistake
     return sound(found(row, "step", name), STEP_TABLE)
 
 
-def names(session, job_id):
+def names(session: Session, job_id: str) -> list[str]:
     """Return the names of a job's steps in the order of the definition. Raises NotFound."""
     names = list(
         session.execute(
@@ -76,7 +80,7 @@ def names(session, job_id):
     return names
 
 
-def strips(session, job_ids):
+def strips(session: Session, job_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """Return `{job_id: [{"name", "status", children…}]}` in the order of the definitions, for
     the list of jobs.
     """
@@ -87,7 +91,7 @@ def strips(session, job_ids):
         *(getattr(Step, status) for status in CHILD_STATUSES),
     )
     query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
-    strips = {job_id: [] for job_id in job_ids}
+    strips: dict[str, list[dict[str, Any]]] = {job_id: [] for job_id in job_ids}
     for part in in_turns(session.execute(query).partitions(PARTITION)):
         for row in part:
             strips[row.job_id].append(dict(sound(row, STEP_TABLE)._mapping))
@@ -108,7 +112,7 @@ FACTS = (
 )
 
 
-def facts(session, job_id, turns=iter):
+def facts(session: Session, job_id: str, turns: Turns = iter) -> dict[str, StepFacts]:
     """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to
     let others run in between.
     """
@@ -116,7 +120,7 @@ def facts(session, job_id, turns=iter):
     return {row[0]: _facts(row) for some in turns(rows.partitions(PARTITION)) for row in some}
 
 
-def _facts(row):
+def _facts(row: Any) -> StepFacts:
     # By place, as asking a row for each name takes longer than the query: a job of 1,000 steps is
     # looked at whenever one of them changes
     (
@@ -148,7 +152,7 @@ def _facts(row):
     )
 
 
-def taken_up_again(session, job_id):
+def taken_up_again(session: Session, job_id: str) -> set[str]:
     """Return the names of a job's running steps that kept completed children of an earlier try:
     their pace can't be told from their counts.
     """
@@ -168,7 +172,7 @@ def taken_up_again(session, job_id):
 RUNS_LOOKED_AT = 200
 
 
-def last_run_like(session, step_pk):
+def last_run_like(session: Session, step_pk: int) -> Row | None:
     """Return the latest step of another job that has this one's type and options and completed with
     all its children.
 
@@ -213,7 +217,9 @@ WORK = (
 LAST = 2**31  # the position behind all steps
 
 
-def changed_since(session, job_id, revision, position=LAST, limit=-1):
+def changed_since(
+    session: Session, job_id: str, revision: int, position: int = LAST, limit: int = -1
+) -> Sequence[Row]:
     """Return rows `(name, status, revision, status_revision, log_count, position)` of a job's steps
     in the order of their last changes.
 
@@ -226,11 +232,11 @@ def changed_since(session, job_id, revision, position=LAST, limit=-1):
     ).all()
 
 
-def named(session, job_id, names):
+def named(session: Session, job_id: str, names: Iterable[str]) -> Sequence[Row]:
     """Return such rows of the steps with these names."""
     return session.execute(STEPS_NAMED, {"job_id": job_id, "names": names}).all()
 
 
-def is_work_waiting(session):
+def is_work_waiting(session: Session) -> bool:
     """Say whether a worker that asks now may get something to do."""
     return session.execute(WORK).first() is not None

@@ -1,11 +1,15 @@
 """A job's `structure`: what a page needs to be right, from one moment."""
 
+from typing import Any
+
 from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from jobsync.base.clock import iso
 from jobsync.base.loop import in_turns
 from jobsync.db.damage import sound
 from jobsync.db.models import Job, Step
+from jobsync.shapes import ShownStep, Structure
 from jobsync.status import CHILD_STATUSES
 from jobsync.status import LEVELS as LOG_LEVELS
 from jobsync.store.answers import found
@@ -38,7 +42,7 @@ SHOWN_STEPS = (
 )
 
 
-def structure_of(session, job_id):
+def structure_of(session: Session, job_id: str) -> Structure:
     """Return a job's `structure`: what a page needs to be right, from one moment. Raises NotFound.
 
     It reads one job row and its step rows: the same cost whatever number of children and lines
@@ -61,17 +65,19 @@ def structure_of(session, job_id):
     }
 
 
-def _step_shown(row):
+def _step_shown(row: Any) -> ShownStep:
     # by place, as of `_facts`
     name, status, log_count, *numbers, error, started_at, finished_at = row
     counts, levels = numbers[: len(CHILD_STATUSES)], numbers[len(CHILD_STATUSES) :]
+    by_status: Any = dict(zip(CHILD_STATUSES, counts, strict=True))
+    by_level: Any = dict(zip(LOG_LEVELS, levels, strict=True))
     return {
         "name": name,
         "status": status,
         "log_count": log_count,
         "child_count": sum(counts),
-        "children": dict(zip(CHILD_STATUSES, counts, strict=True)),
-        "levels": dict(zip(LOG_LEVELS, levels, strict=True)),
+        "children": by_status,
+        "levels": by_level,
         "error": error,
         "started_at": iso(started_at),
         "finished_at": iso(finished_at),

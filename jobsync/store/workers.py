@@ -6,9 +6,12 @@ one be dead, for as long.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
 
 from jobsync.base.clock import now
 from jobsync.db.models import Worker
@@ -18,7 +21,7 @@ HEARTBEATS = select(WORKERS.id, WORKERS.pid, WORKERS.beat, WORKERS.beat_at)
 STALE = 15.0  # seconds without a heartbeat
 
 
-def heartbeats(session):
+def heartbeats(session: Session) -> Sequence[Row]:
     """Return rows `(id, pid, beat, beat_at)` of all workers.
 
     `beat_at` is their wall clock's time, which may jump: see Heartbeats.
@@ -40,11 +43,11 @@ class Heartbeats:
     Somebody must `look` every few seconds.
     """
 
-    def __init__(self, clock=time.monotonic):
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen = {}
+        self._seen: dict[str, _Seen] = {}
 
-    def look(self, session, excuse=False):
+    def look(self, session: Session, excuse: bool = False) -> int:
         """Look at the heartbeats, and return the number of workers that live.
 
         excuse: no worker could have said that it lives (the database could not be written to), or
@@ -56,7 +59,7 @@ class Heartbeats:
             not seen.is_doubtful and moment - seen.at < STALE for seen in self._seen.values()
         )
 
-    def _judge(self, row, moment, excuse):
+    def _judge(self, row: Any, moment: float, excuse: bool) -> _Seen:
         seen = self._seen.get(row.id)
         if seen is None:
             return _Seen(row.beat, moment, abs(now() - row.beat_at) >= STALE * 1000)
@@ -64,7 +67,7 @@ class Heartbeats:
             return _Seen(row.beat, moment)
         return seen
 
-    def silence(self, worker_id):
+    def silence(self, worker_id: str) -> float:
         """Return for how many seconds a worker has been seen to give no sign of life; 0 for one
         that hasn't been seen yet.
         """
