@@ -1,5 +1,5 @@
-"""What a job's page does to stay right, without a page: `static/js/request.js`, `connection.js` and
-`sync.js` once more, for viewers by the hundred.
+"""What a job's page does to stay right, without a page: `lib/request.js`, `sync/connection.js` and
+`sync/sync.js` of `static/js` once more, for viewers by the hundred.
 
 It does what the server can notice: connects, subscribes, asks and waits as they do. What they only
 show is left out, and so is the waking up.

@@ -1342,8 +1342,8 @@ def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own
         assert f'id="shape-{name}"' in page
     assert 'href="/api/openapi.json"' in page
     assert set(re.findall(r"<script[^>]*>", page)) <= {
-        '<script src="/static/js/theme.js">',
-        '<script type="module" src="/static/js/frame.js">',
+        '<script src="/static/js/lib/theme.js">',
+        '<script type="module" src="/static/js/lib/frame.js">',
     }
     assert (
         "style=" not in page

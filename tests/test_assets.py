@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 from jobsync.web.assets import Assets
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-SCRIPTS = sorted(path.name for path in (STATIC / "js").glob("*.js"))
+SCRIPTS = sorted(str(path.relative_to(STATIC / "js")) for path in (STATIC / "js").rglob("*.js"))
 
 
 def get(client, path, **headers):
@@ -68,8 +68,8 @@ def test_a_text_is_gzipped_for_those_who_take_it(client):
 
 def test_an_unchanged_file_is_304(client):
     for accepted in ("gzip", "identity"):
-        etag = get(client, "js/page.js", Accept_Encoding=accepted).headers["ETag"]
-        again = get(client, "js/page.js", Accept_Encoding=accepted, If_None_Match=etag)
+        etag = get(client, "js/job/page.js", Accept_Encoding=accepted).headers["ETag"]
+        again = get(client, "js/job/page.js", Accept_Encoding=accepted, If_None_Match=etag)
         assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
 
 
@@ -88,7 +88,8 @@ def test_a_changed_file_is_made_anew_and_a_missing_one_is_not_found(tmp_path):
 
 def test_in_debug_mode_the_sources_are_sent_as_they_are(app):
     app.debug = True
-    assert get(app.test_client(), "js/page.js").data == (STATIC / "js" / "page.js").read_bytes()
+    name = "js/job/page.js"
+    assert get(app.test_client(), name).data == (STATIC / name).read_bytes()
 
 
 def test_a_page_is_gzipped_for_those_who_take_it_and_still_known_by_its_etag(client):

@@ -164,8 +164,8 @@ def test_the_bare_script_counts_a_folder(tmp_path):
 # Viewers by the hundred
 
 CONSTANTS = {
-    "request.js": ("TIME_OUT", "LONGEST_PAUSE", "FIRST_PAUSE"),
-    "connection.js": (
+    "lib/request.js": ("TIME_OUT", "LONGEST_PAUSE", "FIRST_PAUSE"),
+    "sync/connection.js": (
         "SUSPECT_AFTER",
         "SUSPECT_SPREAD",
         "ACK_WITHIN",
@@ -174,7 +174,7 @@ CONSTANTS = {
         "MOST_PATIENCE",
         "SPREAD",
     ),
-    "sync.js": ("POLL_EVERY",),
+    "sync/sync.js": ("POLL_EVERY",),
 }
 
 

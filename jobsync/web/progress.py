@@ -1,6 +1,6 @@
 """How far a job has come, in words.
 
-`static/js/progress.js` says the same in the same way as it goes on.
+`static/js/job/progress.js` says the same in the same way as it goes on.
 """
 
 from jobsync.base.clock import milliseconds

@@ -1,6 +1,6 @@
 """A row of the list of jobs, in words.
 
-`static/js/list.js` says the same in the same way as the job goes on.
+`static/js/list/list.js` says the same in the same way as the job goes on.
 """
 
 from dataclasses import dataclass

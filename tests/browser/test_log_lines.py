@@ -146,7 +146,7 @@ def test_what_is_said_of_a_line_is_true(site, tabs):
 # Shows lines in a log of its own, more of them after each frame: between a frame's scrolling and
 # the event that tells of it
 FAST = """async (frames) => {
-  const { LogView, empty } = await import("/static/js/log_view.js");
+  const { LogView, empty } = await import("/static/js/job/log_view.js");
   const body = document.getElementById("step-talk").cloneNode(true);
   body.querySelector("[data-part=rows]").replaceChildren();
   body.open = true;

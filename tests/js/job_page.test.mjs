@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { LevelFeed, atLeast } from "../../static/js/level_feed.js";
-import { progress } from "../../static/js/progress.js";
-import { elapsed } from "../../static/js/show.js";
-import { layOut } from "../../static/js/timeline.js";
+import { LevelFeed, atLeast } from "../../static/js/sync/level_feed.js";
+import { progress } from "../../static/js/job/progress.js";
+import { elapsed } from "../../static/js/lib/show.js";
+import { layOut } from "../../static/js/job/timeline.js";
 import { FakeWorld } from "./fakes.mjs";
 
 // The same cases are given to the server's functions by tests/test_web_job.py.

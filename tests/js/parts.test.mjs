@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Memory } from "../../static/js/memory.js";
-import { Ranges } from "../../static/js/ranges.js";
-import { plain, took } from "../../static/js/show.js";
+import { Memory } from "../../static/js/lib/memory.js";
+import { Ranges } from "../../static/js/lib/ranges.js";
+import { plain, took } from "../../static/js/lib/show.js";
 
 function ranges(...pairs) {
   const made = new Ranges();

@@ -1,8 +1,8 @@
 // Shows one step: its numbers, and when it is expanded its lines.
 
-import { loaded } from "./load.js";
+import { loaded } from "../lib/load.js";
 import { LogView, empty } from "./log_view.js";
-import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
+import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "../lib/show.js";
 
 const BAR = ["completed", "failed", "cancelled", "running"];
 const ALL = "debug"; // the lowest level

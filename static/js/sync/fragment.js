@@ -1,6 +1,6 @@
 // A part of the page that the server renders: fetched when its key, which is made from `structure`, changes; gone when that is "".
 
-import { Request } from "./request.js";
+import { Request } from "../lib/request.js";
 
 export class Fragment {
   #keyOf;

@@ -1,6 +1,6 @@
 // A bar for each step on one axis of time, as the server drew it (jobsync/web/timeline.py has the same geometry), brought along.
 
-import { clock, lasting, part, setAttribute, setText, showStatus, took } from "./show.js";
+import { clock, lasting, part, setAttribute, setText, showStatus, took } from "../lib/show.js";
 
 const MOST_TICKS = 4;
 const [SECOND, MINUTE, HOUR] = [1000, 60000, 3600000];

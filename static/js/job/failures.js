@@ -1,7 +1,7 @@
 // What failed in a job, as the server rendered it: in the panel, and in each step's place. Its counts stay those of the structure that is
 // shown. Loaded only where something fails.
 
-import { number, patch, setText } from "./show.js";
+import { number, patch, setText } from "../lib/show.js";
 
 export class Failures {
   #panel;

@@ -6,7 +6,7 @@
 import { Connection } from "./connection.js";
 import { Fragment } from "./fragment.js";
 import { LogFeed } from "./log_feed.js";
-import { Request } from "./request.js";
+import { Request } from "../lib/request.js";
 
 export const POLL_EVERY = 3000; // ms, while hints don't come
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);

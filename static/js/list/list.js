@@ -3,13 +3,13 @@
 // Nothing moves under a pointer or a focus: while the list is pointed at, focused or scrolled, another page of it waits, behind a button if
 // it has new jobs. Statuses in place and the numbers are kept current all the time.
 
-import { everySecond, pageClock } from "./clock.js";
-import { FeedSync } from "./feed_sync.js";
+import { everySecond, pageClock } from "../lib/clock.js";
+import { FeedSync } from "../sync/feed_sync.js";
 import { startFilters } from "./filters.js";
-import { Indicator } from "./indicator.js";
-import { keepRunning, outside } from "./live.js";
-import { moveCalmly } from "./motion.js";
-import { elapsed, localizeTimes, number, part, patch, setAttribute, setHidden, setText, showNote, showStatus } from "./show.js";
+import { Indicator } from "../lib/indicator.js";
+import { keepRunning, outside } from "../sync/live.js";
+import { moveCalmly } from "../lib/motion.js";
+import { elapsed, localizeTimes, number, part, patch, setAttribute, setHidden, setText, showNote, showStatus } from "../lib/show.js";
 
 const UNFINISHED = ["pending", "running"];
 

@@ -1,6 +1,6 @@
 // The browser's side of a sync: what it gets from outside, and being woken, hidden and left.
 
-import { io } from "../vendor/socket.io.esm.min.js";
+import { io } from "../../vendor/socket.io.esm.min.js";
 
 const LOOK = 2000; // ms between two looks at the wall clock
 const SLEPT = 5000; // ms that it may jump ahead before the machine is thought to have slept

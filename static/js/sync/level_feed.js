@@ -1,6 +1,6 @@
 // The last lines of a step of one level and above: fetched anew when there are more of them. Loaded only when somebody asks for a level.
 
-import { Request } from "./request.js";
+import { Request } from "../lib/request.js";
 
 const SPACING = 1000; // ms between two requests for the same step's lines
 const MOST = 500; // lines

@@ -1,8 +1,8 @@
 // Shows the last lines of a step of one level and above, in the place of all of them. Loaded only when somebody asks for that.
 
-import { LevelFeed, atLeast } from "./level_feed.js";
+import { LevelFeed, atLeast } from "../sync/level_feed.js";
 import { isAtEnd, rowOf, stayAtEnd } from "./log_view.js";
-import { number, part, setText } from "./show.js";
+import { number, part, setText } from "../lib/show.js";
 
 const WORDS = { info: "Showing all but debug lines", warning: "Showing warnings and errors only", error: "Showing errors only" };
 

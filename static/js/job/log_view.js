@@ -1,8 +1,8 @@
 // Shows a step's lines: numbered, in order, none twice. While the viewer is at the end it holds the latest 500; while they read further
 // up nothing moves under their eyes, and what isn't held can be had by a click.
 
-import { Ranges } from "./ranges.js";
-import { part, plain, setHidden, setText, showTime } from "./show.js";
+import { Ranges } from "../lib/ranges.js";
+import { part, plain, setHidden, setText, showTime } from "../lib/show.js";
 
 export const LATEST = 500; // lines
 const MOST = 2000; // lines in the document

@@ -1,6 +1,6 @@
 // The page's one socket: subscribing, noticing silence, connecting again, and saying truly how the page is connected.
 
-import { pauseAfter } from "./request.js";
+import { pauseAfter } from "../lib/request.js";
 
 export const LIVE_FOR = 4800; // ms that a hint proves the connection: a page must say within 5 s that it is cut off
 export const REOPEN_WITHIN = 800; // ms that a closed connection gets to be open again: a page must say within 1 s that it isn't

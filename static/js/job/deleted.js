@@ -1,6 +1,6 @@
 // What the page of a job looks like once the job is deleted.
 
-import { part, setAttribute, setHidden, setText } from "./show.js";
+import { part, setAttribute, setHidden, setText } from "../lib/show.js";
 
 /** Says that the job of a page is deleted, or with `isReplaced` that the database was replaced by an older one, and takes its actions away. */
 export function showDeleted(root, isReplaced) {

@@ -3,7 +3,7 @@
 // Like sync.js it never touches the page.
 
 import { Connection } from "./connection.js";
-import { Request } from "./request.js";
+import { Request } from "../lib/request.js";
 import { POLL_EVERY, read } from "./sync.js";
 
 const FEED = "";

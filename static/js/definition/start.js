@@ -1,8 +1,8 @@
 // The page of a definition: keeps the commands like the form, fills in values of earlier runs, and copies.
 
 import { cli, curl, given } from "./commands.js";
-import { showCopy } from "./copy.js";
-import { localizeTimes, part, setText } from "./show.js";
+import { showCopy } from "../lib/copy.js";
+import { localizeTimes, part, setText } from "../lib/show.js";
 
 const PREFIX = "params.";
 const TWICE = 5000; // ms within which a second press of Start is taken for a part of the first

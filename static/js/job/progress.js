@@ -1,6 +1,6 @@
 // How far a job has come, in words. The server says the same in the same way (jobsync/web/progress.py).
 
-import { number } from "./show.js";
+import { number } from "../lib/show.js";
 
 const LEAST_ENDED = 5; // children, before their rate means something
 const LEAST_RUNNING = 5000; // ms

@@ -1,15 +1,15 @@
 // The page of one job: shows what JobSync brings, in one pass, and never opens a connection itself.
 
 import { Actions } from "./actions.js";
-import { everySecond, pageClock } from "./clock.js";
-import { Indicator } from "./indicator.js";
-import { keepRunning, outside } from "./live.js";
-import { loaded } from "./load.js";
-import { Memory } from "./memory.js";
+import { everySecond, pageClock } from "../lib/clock.js";
+import { Indicator } from "../lib/indicator.js";
+import { keepRunning, outside } from "../sync/live.js";
+import { loaded } from "../lib/load.js";
+import { Memory } from "../lib/memory.js";
 import { progress } from "./progress.js";
-import { elapsed, localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "./show.js";
+import { elapsed, localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "../lib/show.js";
 import { StepView } from "./step_view.js";
-import { JobSync } from "./sync.js";
+import { JobSync } from "../sync/sync.js";
 import { Timeline } from "./timeline.js";
 
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
@@ -186,7 +186,7 @@ class JobPage {
   }
 
   #addButtons() {
-    if (part(this.#root, "result").querySelector("table, [data-copy]")) loaded(() => import("./tables.js"));
+    if (part(this.#root, "result").querySelector("table, [data-copy]")) loaded(() => import("../lib/tables.js"));
   }
 
   async #showFailures(html) {

@@ -1,6 +1,6 @@
 // The buttons of a job: forms that work without scripts, sent to the API with them, and how that went said in words.
 
-import { setAttribute, setHidden, setText } from "./show.js";
+import { setAttribute, setHidden, setText } from "../lib/show.js";
 
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 const DONE = {

@@ -1,6 +1,6 @@
 // The lines of one expanded step: fetched after the last one that is shown, at most one request in the air and one a second.
 
-import { Request } from "./request.js";
+import { Request } from "../lib/request.js";
 
 export const SPACING = 1000; // ms between two requests for the same step's lines
 export const JUMP = 500; // lines; further behind than that, the latest are fetched and the page offers those between
