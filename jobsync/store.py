@@ -27,7 +27,7 @@ from jobsync.db.changes import changes
 from jobsync.db.damage import Damaged, damage, plainest, sound, tell, value_of
 from jobsync.db.extensions import db, socketio, unusable
 from jobsync.db.models import Child, Counter, Job, Probe, Step, Worker
-from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts
+from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, UNFINISHED, StepFacts, actions
 from jobsync.status import LEVELS as LOG_LEVELS
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
@@ -230,9 +230,10 @@ JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 
 
 def job(job_id):
-    """Return a job as the contract shows it. Raises NotFound."""
+    """Return a job as the contract shows it, with its `actions`. Raises NotFound."""
     row = db.session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
-    return with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+    shown = with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+    return {**shown, "actions": actions(shown["status"])}
 
 
 def found(row, kind, name):

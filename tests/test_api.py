@@ -22,7 +22,7 @@ from jobsync.base.text import plain
 from jobsync.db.models import LogLine, Step
 from jobsync.lifecycle import work
 from jobsync.monitor import Monitor
-from jobsync.status import LEVELS
+from jobsync.status import ACTIONS, LEVELS
 
 MIB = 1024 * 1024
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -210,7 +210,7 @@ def test_a_submitted_job_is_answered_with_202_and_has_the_fields_of_the_contract
     job = ok(
         client.post("/api/jobs", json={"definition": "typed", "params": {"text": "café"}}), 202
     )
-    assert set(job) == JOB | {"result"}
+    assert set(job) == JOB | {"result", "actions"}
     assert job["params"] == {"text": "café", "whole": 1, "number": 0.5, "flag": False}
     assert (job["definition"], job["name"], job["status"], job["revision"], job["tags"]) == (
         "typed",
@@ -514,12 +514,16 @@ def test_what_a_status_does_not_allow_is_409(client, hand):
         for status in statuses:
             path = f"/api/jobs/{jobs[status]}"
             before = ok(client.get(path))
-            assert before["status"] == status
+            assert before["status"] == status and action not in before["actions"]
             shown = problem(
                 client.delete(path) if action == "delete" else client.post(f"{path}/{action}"), 409
             )
             assert status in shown["message"]
             assert ok(client.get(path)) == before
+    for status, job_id in jobs.items():
+        forbidden = {action for action, statuses in refused.items() if status in statuses}
+        allowed = ok(client.get(f"/api/jobs/{job_id}"))["actions"]
+        assert allowed == [action for action in ACTIONS if action not in forbidden]
 
 
 # What no call takes

@@ -6,7 +6,7 @@ import secrets
 from flask import Blueprint, current_app, request
 
 from jobsync import listing, store
-from jobsync.status import TERMINAL
+from jobsync.status import TERMINAL, actions
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
 from jobsync.web.parts import contained
@@ -48,7 +48,7 @@ def show_job(job_id):
         reruns=store.reruns_of(job_id),
         neighbours=listing.neighbours(job_id),
         result=_result(job, structure),
-        terminal=TERMINAL,
+        actions=actions(structure["status"]),
         reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
     )
 

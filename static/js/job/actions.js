@@ -1,20 +1,7 @@
 // The buttons of a job: forms that work without scripts, sent to the API with them, and how that went said in words.
 
 import { setAttribute, setHidden, setText } from "../lib/show.js";
-
-const TERMINAL = new Set(["completed", "failed", "cancelled"]);
-const DONE = {
-  cancel: { words: "Cancelled.", isTrueIn: (status) => status === "cancelled" },
-  retry: { words: "It runs again: what had completed is kept.", isTrueIn: (status) => !TERMINAL.has(status) },
-};
-
-/** Says which actions a job of that status allows. */
-function isPossible(action, status) {
-  if (action === "cancel") return !TERMINAL.has(status);
-  if (action === "retry") return status === "failed" || status === "cancelled";
-  if (action === "delete") return TERMINAL.has(status);
-  return true;
-}
+import { actions } from "../lib/status.js";
 
 export class Actions {
   #jobId;
@@ -55,8 +42,9 @@ export class Actions {
     this.#status = status;
     if (!this.#isTrueIn(status)) this.say("");
     for (const form of this.#forms) {
-      const isLost = !isPossible(form.dataset.form, status);
-      if (isLost && form.contains(document.activeElement)) form.parentElement.focus(); // not on another button, which the next key would press
+      const isLost = !actions(status).includes(form.dataset.form);
+      // The focus doesn't go to another button, which the next key would press
+      if (isLost && form.contains(document.activeElement)) form.parentElement.focus();
       setHidden(form, isLost);
     }
   }
@@ -82,7 +70,7 @@ export class Actions {
     this.say("");
     this.#setBusy(true);
     try {
-      const { sendAction } = await import("./send_action.js").catch(() => {
+      const { DONE, sendAction } = await import("./send_action.js").catch(() => {
         throw new Error("The server can't be reached: nothing was done. Try again when the page is live.");
       });
       const answer = await sendAction(this.#jobId, action);

@@ -8,11 +8,11 @@ import { loaded } from "../lib/load.js";
 import { Memory } from "../lib/memory.js";
 import { progress } from "./progress.js";
 import { elapsed, localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "../lib/show.js";
+import { TERMINAL } from "../lib/status.js";
 import { StepView } from "./step_view.js";
 import { JobSync } from "../sync/sync.js";
 import { Timeline } from "./timeline.js";
 
-const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 const MOST_NEWS = 4; // changes told at once
 
 class JobPage {
@@ -167,10 +167,7 @@ class JobPage {
 
   async #askToNotify(button) {
     const { askToNotify } = await import("./notify.js");
-    this.#tellOfEnd = await askToNotify();
-    const words = this.#tellOfEnd ? "You will be told when it ends." : "The browser's settings forbid notifications of this page.";
-    this.#actions.say(words, { isTrueIn: (status) => !TERMINAL.has(status) });
-    button.disabled = this.#tellOfEnd !== null;
+    this.#tellOfEnd = await askToNotify(button, this.#actions);
     this.#sync.awaitEnd();
     this.#showEnd(this.#shown.status);
   }

@@ -1,31 +1,19 @@
 // How far a job has come, in words. The server says the same in the same way (jobsync/web/progress.py).
 
-import { number } from "../lib/show.js";
+import { COMPLETED, TERMINAL, countDone, sum } from "../lib/status.js";
 
 const LEAST_ENDED = 5; // children, before their rate means something
 const LEAST_RUNNING = 5000; // ms
-const UNFINISHED = ["pending", "running"];
 
-const isOver = ({ status }) => !UNFINISHED.includes(status);
-const sum = (steps, count) => steps.reduce((total, step) => total + count(step), 0);
-const unfinished = ({ children }) => children.pending + children.running;
-const ended = (step) => step.child_count - unfinished(step);
-const amount = (count, noun, plural) => `${number(count)} ${count === 1 ? noun : plural}`;
-
-/** Returns `{ share, words }`: how much is done (0 to 1), and what is left. now: ms. again: names of steps that kept children of an earlier try. */
-export function progress(structure, now, again) {
-  const { steps } = structure;
-  const over = isOver(structure); // then only what has completed counts
-  const isDone = over ? ({ status }) => status === "completed" : isOver;
-  const done = over ? ({ children }) => children.completed : ended;
-  const children = sum(steps, (step) => step.child_count);
-  const left = over ? null : timeLeft(steps, now, again);
-  const words = [`${number(steps.filter(isDone).length)} of ${amount(steps.length, "step", "steps")}`];
-  if (children) words.push(` · ${number(sum(steps, done))} of ${amount(children, "child", "children")}`);
-  if (over) words.push(" completed");
-  if (left !== null) words.push(`, ${roughly(left)} left`);
-  const share = sum(steps, (step) => (isDone(step) ? 1 : done(step) / (step.child_count || 1))) / (steps.length || 1);
-  return { share, words: words.join("") };
+/**
+ * Returns `{ share, words }`: how much is done (0 to 1), and what is left. Done is what has ended; of a job that is over, what has completed.
+ * now: ms. again: names of steps that kept children of an earlier try.
+ */
+export function progress({ status, steps }, now, again) {
+  const isOver = TERMINAL.has(status);
+  const { share, words } = countDone(steps, isOver ? COMPLETED : TERMINAL);
+  const left = isOver ? null : timeLeft(steps, now, again);
+  return { share, words: words + (isOver ? " completed" : left === null ? "" : `, ${roughly(left)} left`) };
 }
 
 /**
@@ -36,7 +24,8 @@ export function timeLeft(steps, now, again = new Set()) {
   const running = steps.filter(({ status }) => status === "running");
   if (!running.length || steps.some(({ status }) => status === "pending") || running.some(({ name }) => again.has(name))) return null;
   const ran = now - Math.min(...running.map((step) => Date.parse(step.started_at)));
-  const [done, left] = [sum(running, ended), sum(running, unfinished)];
+  const done = countDone(running, TERMINAL).children;
+  const left = sum(running, ({ children }) => children.pending + children.running);
   return left && done >= LEAST_ENDED && ran >= LEAST_RUNNING ? (left * ran) / done : null;
 }
 

@@ -1,6 +1,14 @@
 // Has the API do something to a job. Loaded only when somebody presses a button.
 
+import { TERMINAL } from "../lib/status.js";
+
 const WITHIN = 15000; // ms
+
+// What is said of an action that was done, and in which statuses of the job that is true
+export const DONE = {
+  cancel: { words: "Cancelled.", isTrueIn: (status) => status === "cancelled" },
+  retry: { words: "It runs again: what had completed is kept.", isTrueIn: (status) => !TERMINAL.has(status) },
+};
 
 /** action: "cancel", "retry", "rerun" or "delete". Returns the answer's body, null for none. Rejects with a message for people. */
 export async function sendAction(jobId, action) {

@@ -10,8 +10,7 @@ import { Indicator } from "../lib/indicator.js";
 import { keepRunning, outside } from "../sync/live.js";
 import { moveCalmly } from "../lib/motion.js";
 import { elapsed, localizeTimes, number, part, patch, setAttribute, setHidden, setText, showNote, showStatus } from "../lib/show.js";
-
-const UNFINISHED = ["pending", "running"];
+import { COMPLETED, TERMINAL, countDone } from "../lib/status.js";
 
 class ListPage {
   #root;
@@ -180,8 +179,8 @@ class ListPage {
       showStatus(segment, step.status, part(segment, "word"));
       setAttribute(segment, "title", `${step.name}: ${step.status}`);
     }
-    setText(part(row, "done"), done(structure.steps));
-    setAttribute(part(row, "bar").firstElementChild, "width", structure.status === "running" ? Math.round(share(structure.steps) * 1000) : 0);
+    setText(part(row, "done"), countDone(structure.steps, COMPLETED).words);
+    setAttribute(part(row, "bar").firstElementChild, "width", structure.status === "running" ? Math.round(countDone(structure.steps, TERMINAL).share * 1000) : 0);
     setAttribute(part(row, "took"), "data-started", structure.started_at ?? "");
     setAttribute(part(row, "took"), "data-finished", structure.finished_at ?? "");
     this.#showTook(row);
@@ -223,22 +222,6 @@ function placeAll(list, nodes) {
   nodes.forEach((node, place) => {
     if (list.children[place] !== node) list.insertBefore(node, list.children[place] ?? null);
   });
-}
-
-// How far a job has come: as jobsync/web/rows.py has it
-
-const sum = (steps, count) => steps.reduce((total, step) => total + count(step), 0);
-const amount = (count, noun, plural) => `${number(count)} ${count === 1 ? noun : plural}`;
-
-function done(steps) {
-  const children = sum(steps, (step) => step.child_count);
-  const words = `${number(steps.filter((step) => step.status === "completed").length)} of ${amount(steps.length, "step", "steps")}`;
-  return children ? `${words} · ${number(sum(steps, (step) => step.children.completed))} of ${amount(children, "child", "children")}` : words;
-}
-
-function share(steps) {
-  const ended = (step) => (step.child_count - step.children.pending - step.children.running) / (step.child_count || 1);
-  return sum(steps, (step) => (UNFINISHED.includes(step.status) ? ended(step) : 1)) / (steps.length || 1);
 }
 
 startFilters(document.querySelector(".search"));

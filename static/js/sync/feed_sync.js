@@ -4,6 +4,7 @@
 
 import { Connection } from "./connection.js";
 import { Request } from "../lib/request.js";
+import { TERMINAL } from "../lib/status.js";
 import { POLL_EVERY, read } from "./sync.js";
 
 const FEED = "";
@@ -13,7 +14,6 @@ const COUNTS_SPACING = 1000; // ms between two looks at its numbers
 const LOOK_EVERY = 15000; // ms: for what nobody is told of, such as another definition
 const PING_EVERY = 2000; // ms: an empty list gets no hints, so it asks whether somebody is there
 const MOST_REMEMBERED = 1000; // jobs that are known not to belong here
-const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 
 export class FeedSync {
   #statuses;

@@ -7,9 +7,9 @@ import { Connection } from "./connection.js";
 import { Fragment } from "./fragment.js";
 import { LogFeed } from "./log_feed.js";
 import { Request } from "../lib/request.js";
+import { TERMINAL } from "../lib/status.js";
 
 export const POLL_EVERY = 3000; // ms, while hints don't come
-const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 
 // What the server renders for an open page, and by what it changes.
 const FRAGMENTS = {
