@@ -23,7 +23,6 @@ TICK = 0.25
 PATIENCE = 5.0
 MOST_PATIENCE = 10.0
 SPREAD = 1.5
-# sync.js
 POLL_EVERY = 3.0
 
 LONG_AGO = float("-inf")

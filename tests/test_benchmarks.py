@@ -173,8 +173,8 @@ CONSTANTS = {
         "PATIENCE",
         "MOST_PATIENCE",
         "SPREAD",
+        "POLL_EVERY",
     ),
-    "sync/sync.js": ("POLL_EVERY",),
 }
 
 

@@ -11,6 +11,12 @@ export function showDeleted(root, isReplaced) {
   const actions = part(root, "actions");
   if (actions.contains(document.activeElement)) note.focus();
   setHidden(actions, true);
+  for (const name of ["earlier", "later", "download", "filter"]) {
+    for (const node of root.querySelectorAll(`[data-part="${name}"]`)) setHidden(node, true);
+  }
+  for (const gap of root.querySelectorAll(".log-gap button")) gap.disabled = true;
+  const said = "Its lines were deleted with the job: those that were here are left.";
+  for (const node of root.querySelectorAll("[data-part='log-said']")) setText(node, said);
   root.classList.add("is-deleted");
   setAttribute(part(document, "favicon"), "href", "/static/favicons/deleted.svg");
   document.title = `deleted · ${document.title}`;

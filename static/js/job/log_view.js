@@ -1,27 +1,27 @@
-// Shows a step's lines: numbered, in order, none twice. While the viewer is at the end it holds the latest 500; while they read further
-// up nothing moves under their eyes, and what isn't held can be had by a click.
+// Shows a step's lines from a source: all of them, or those of a level and above; see sync/log_feed.js. They are in order, none twice.
+// While the viewer is at the end it holds the latest 500. While they read further up nothing moves under their eyes, and what isn't held
+// can be had by a click.
 
-import { Ranges } from "../lib/ranges.js";
+import { rangesOf } from "../lib/ranges.js";
 import { part, plain, setHidden, setText, showTime } from "../lib/show.js";
+import { goToEnd, isAtEnd, leaveEnd, rowInView, stayAtEnd, stayInPlace } from "./scrolling.js";
 
 export const LATEST = 500; // lines
 const MOST = 2000; // lines in the document
 const AROUND = 250; // lines on either side of one that is gone to
-const AT_END = 24; // pixels from the end that still count as the end
 
 export class LogView {
-  #step;
+  #source;
   #read;
-  #pattern;
+  #rowOf; // makes the element of a line
   #box;
   #rows;
   #earlier;
   #later;
   #said;
-  #lines = new Map(); // number → element
-  #shown = new Ranges();
-  #gaps = new Map(); // "after,before" → element
-  #logCount = 0;
+  #lines = new Map(); // place in the source, ascending → element
+  #gaps = new Map(); // "place before it,place after it" → element
+  #logCount;
   #isFollowing = true;
   #isHeld = false; // no trimming to the latest: the viewer has asked for others
   #target = null; // the line to go to, until it is there
@@ -32,30 +32,46 @@ export class LogView {
    * body: the step's part of the page, perhaps with lines as served. pattern: a <template> of one line.
    * read(query): resolves to a page of the step's lines as the API gives it.
    */
-  constructor(body, { step, pattern, read, logCount }) {
-    this.#step = step;
+  constructor(body, { step, pattern, source, read, logCount }) {
+    this.#source = source;
     this.#read = read;
-    this.#pattern = pattern;
+    this.#rowOf = (line) => rowOf(line, step, pattern);
     this.#logCount = logCount;
-    this.#box = part(body, "log");
-    this.#rows = part(body, "rows");
-    this.#earlier = part(body, "earlier");
-    this.#later = part(body, "later");
-    this.#said = part(body, "log-said");
-    for (const row of this.#rows.children) this.#lines.set(Number(row.dataset.line), row);
-    const numbers = [...this.#lines.keys()];
-    if (numbers.length > 0) this.#shown.add(numbers.at(0), numbers.at(-1));
-    if (numbers.length > 0 && numbers.at(-1) < logCount) this.#hold(); // the address asked for earlier ones
-    const { signal } = this.#listeners;
-    for (const name of ["scroll", "focusin"]) this.#box.addEventListener(name, () => this.#notePlace(), { signal, passive: true });
-    this.#earlier.addEventListener("click", (event) => this.#onClick(event, () => this.showEarlier()), { signal });
-    this.#later.addEventListener("click", (event) => this.#onClick(event, () => this.showLatest()), { signal });
+    [this.#box, this.#rows, this.#earlier, this.#later, this.#said] = ["log", "rows", "earlier", "later", "log-said"].map((name) => part(body, name));
+    if (!source.query.level) this.#adopt(this.#rows.children);
+    this.#listen(this.#box, "scroll", () => this.#notePlace());
+    this.#listen(this.#box, "focusin", () => this.#notePlace());
+    this.#listen(this.#earlier, "click", (event) => this.#showEarlier(event));
+    this.#listen(this.#later, "click", (event) => this.showLatest(event));
     this.#change(() => {});
   }
 
-  /** The highest line that is shown, 0 for none. */
+  /** Takes over the lines as served. Those of a level are replaced by the first that are fetched: their places aren't known. */
+  #adopt(rows) {
+    for (const row of rows) this.#lines.set(Number(row.dataset.line), row);
+    if (rows.length > 0 && this.#last < this.#logCount) this.#hold(); // the address asked for earlier ones
+  }
+
+  /** The last line that is shown, `{ last, place }`: its number and its place, 0 for none. */
   get last() {
-    return this.#shown.last;
+    return { last: this.#numberAt(this.#last), place: this.#last };
+  }
+
+  get #first() {
+    return this.#ranges[0]?.[0] ?? 0;
+  }
+
+  get #last() {
+    return this.#ranges.at(-1)?.[1] ?? 0;
+  }
+
+  /** The places that are shown, in ranges without a gap. */
+  get #ranges() {
+    return rangesOf(this.#lines.keys());
+  }
+
+  #numberAt(place) {
+    return Number(this.#lines.get(place)?.dataset.line ?? 0);
   }
 
   /** Takes new lines from the feed. */
@@ -68,28 +84,37 @@ export class LogView {
     if (this.#isAwaited && this.#logCount >= this.#target) this.goTo(this.#target);
   }
 
-  /** Shows the lines before the first one. */
-  showEarlier() {
-    return this.#showMore({ before: this.#shown.first, limit: LATEST });
+  #listen(node, type, action) {
+    node.addEventListener(type, action, { signal: this.#listeners.signal });
   }
 
-  /** Goes to the end and follows it. */
-  showLatest() {
+  #showEarlier(event) {
+    event.preventDefault(); // it is a link for pages without scripts
+    this.#showMore({ before: this.#numberAt(this.#first), limit: LATEST }, this.#first);
+  }
+
+  /** Goes to the end and follows it, perhaps since a link was pressed. */
+  showLatest(event) {
+    event?.preventDefault();
     this.#isFollowing = true;
     this.#isHeld = false;
     this.#change(() => this.#trim());
     goToEnd(this.#box); // at once: until then an event of some earlier scrolling would say that the viewer is elsewhere
   }
 
-  /** Goes to a line, fetching those around it. Says so when there is none yet, and goes there when it comes. Of two calls the later one counts. */
+  /**
+   * Goes to a line by its number, where all lines are shown, fetching those around it. Says so when there is none yet, and goes there when
+   * it comes. Of two calls the later one counts.
+   */
   async goTo(number) {
     this.#target = number;
     this.#isAwaited = false;
     this.#say("");
-    const isThere = () => this.#shown.has(number);
-    if (!isThere() && !(await this.#showMore({ after: Math.max(0, number - AROUND - 1), limit: 2 * AROUND }, number))) return;
+    const isThere = () => this.#lines.has(number);
+    const show = (after, limit) => this.#showMore({ after, limit }, after, number);
+    if (!isThere() && !(await show(Math.max(0, number - AROUND - 1), 2 * AROUND))) return;
     // A page of long lines may have ended before it came to that one
-    if (!isThere() && number <= this.#logCount && !(await this.#showMore({ after: number - 1, limit: AROUND }, number))) return;
+    if (!isThere() && number <= this.#logCount && !(await show(number - 1, AROUND))) return;
     const row = this.#lines.get(number);
     this.#isAwaited = !row;
     if (row) this.#mark(row);
@@ -113,11 +138,6 @@ export class LogView {
     this.#say("");
   }
 
-  #onClick(event, action) {
-    event.preventDefault();
-    action();
-  }
-
   /** Has the log follow its end while the viewer is there, unless a line has the focus, which could go away with it. */
   #notePlace() {
     this.#isFollowing = isAtEnd(this.#box) && !this.#rows.contains(document.activeElement);
@@ -126,21 +146,23 @@ export class LogView {
   }
 
   #hold() {
-    ending.delete(this.#box); // or where the end was would be taken for where it is
+    leaveEnd(this.#box);
     this.#isFollowing = false;
     this.#isHeld = true;
   }
 
   /**
-   * Fetches lines and shows them too. Where that makes too many, those around `target` are kept, by default around what is in view.
+   * Fetches lines and shows them too. near: the place of the line that the query names. Where that makes too many, those around `target` are
+   * kept, by default around what is in view.
    * Returns whether they are shown: not when they can't be had, nor when the viewer has gone on to another target meanwhile.
    */
-  async #showMore(query, target = null) {
+  async #showMore(query, near, target = null) {
     this.#say("");
     const isWanted = () => !this.#listeners.signal.aborted && (target === null || target === this.#target);
     try {
-      const page = await this.#read(query);
+      const page = await this.#read({ ...this.#source.query, ...query });
       if (!isWanted()) return false;
+      this.#source.place(page, query, near);
       if (page.items.length > 0) this.#hold();
       this.#change(() => {
         this.#insert(page.items);
@@ -161,185 +183,86 @@ export class LogView {
 
   /** Changes the lines, by `growth` more at most, mends what stands between them, and leaves in view what was in view. */
   #change(action, growth = 0) {
-    const anchor = this.#isFollowing ? null : this.#rowInView();
-    const place = anchor ? anchor.offsetTop - this.#box.scrollTop : 0;
-    const offerEarlier = () => setHidden(this.#earlier, this.#shown.first <= 1);
+    const offerEarlier = () => setHidden(this.#earlier, this.#first <= 1);
     const changeAll = () => {
       action();
       this.#mendGaps();
       setHidden(this.#later, this.#isFollowing);
       if (!this.#isFollowing) offerEarlier();
-      else if (this.#earlier.hidden !== this.#shown.first <= 1) return offerEarlier;
+      else if (this.#earlier.hidden !== this.#first <= 1) return offerEarlier;
     };
-    if (this.#isFollowing) stayAtEnd(this.#box, this.#rows, changeAll, this.#lines.size + growth > LATEST, () => this.#isFollowing);
-    else changeAll();
-    if (anchor?.isConnected) this.#box.scrollTop = anchor.offsetTop - place;
-  }
-
-  /** Returns the first row that can be seen. */
-  #rowInView() {
-    const top = this.#box.scrollTop;
-    const rows = this.#rows.children;
-    let [low, high] = [0, rows.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (rows[middle].offsetTop + rows[middle].offsetHeight <= top) low = middle + 1;
-      else high = middle;
-    }
-    return rows[low] ?? null;
+    if (!this.#isFollowing) stayInPlace(this.#box, this.#rows, changeAll);
+    else stayAtEnd(this.#box, this.#rows, changeAll, this.#lines.size + growth > LATEST, () => this.#isFollowing);
   }
 
   #insert(lines) {
-    for (const run of runsOf(lines.filter((line) => !this.#lines.has(line.line)))) this.#insertRun(run);
-  }
-
-  #insertRun(run) {
-    const [first, last] = [run.at(0).line, run.at(-1).line];
-    const next = this.#shown.all.find((range) => range[0] > first)?.[0];
-    const rows = document.createDocumentFragment();
-    for (const line of run) {
-      const row = rowOf(line, this.#step, this.#pattern);
-      this.#lines.set(line.line, row);
-      rows.append(row);
+    if (this.#lines.size === 0) this.#rows.replaceChildren(); // as served, see #adopt
+    const ranges = this.#ranges;
+    for (const line of lines) {
+      const { place } = line;
+      if (this.#lines.has(place)) continue;
+      const row = this.#rowOf(line);
+      const next = ranges.find(([first]) => first > place)?.[0];
+      this.#rows.insertBefore(row, this.#lines.get(next) ?? null);
+      this.#lines.set(place, row);
     }
-    this.#rows.insertBefore(rows, next === undefined ? null : this.#lines.get(next));
-    this.#shown.add(first, last);
+    this.#lines = new Map([...this.#lines].sort(([one], [other]) => one - other));
   }
 
   #trim(target = null) {
-    const latest = [this.#shown.last - LATEST + 1, this.#shown.last];
+    const latest = this.#last - LATEST;
     if (this.#isFollowing && !this.#isHeld) {
-      this.#keep([latest]);
-    } else if (this.#shown.size > MOST) {
-      const middle = target ?? this.#numberInView();
+      this.#keep((place) => place > latest);
+    } else if (this.#lines.size > MOST) {
+      const middle = target ?? this.#placeInView();
       const reach = (MOST - LATEST) / 2;
-      this.#keep([[middle - reach, middle + reach - 1], latest]);
+      this.#keep((place) => place > latest || (place >= middle - reach && place < middle + reach));
     }
   }
 
-  #numberInView() {
-    const row = this.#rowInView();
-    return Number(row?.dataset.line ?? row?.nextElementSibling?.dataset.line ?? this.#shown.last);
+  #placeInView() {
+    const row = rowInView(this.#box, this.#rows);
+    const seen = [row, row?.nextElementSibling]; // the first may be a gap
+    return [...this.#lines].find(([, each]) => seen.includes(each))?.[0] ?? this.#last;
   }
 
-  #keep(ranges) {
-    const before = this.#shown.all;
-    this.#shown.keep(ranges);
-    for (const [first, last] of before) {
-      for (let number = first; number <= last; number += 1) {
-        if (this.#shown.has(number)) continue;
-        this.#lines.get(number).remove();
-        this.#lines.delete(number);
-      }
+  /** Drops the other lines. */
+  #keep(isKept) {
+    for (const [place, row] of this.#lines) {
+      if (isKept(place)) continue;
+      row.remove();
+      this.#lines.delete(place);
     }
   }
 
-  /** Puts a control wherever a number isn't followed by the next. */
+  /** Puts a control wherever a line isn't followed by the next of the source. */
   #mendGaps() {
-    const ranges = this.#shown.all;
-    const gaps = ranges.slice(1).map((range, place) => [ranges[place][1], range[0]]);
+    const ranges = this.#ranges;
+    const gaps = ranges.slice(1).map((range, index) => [ranges[index][1], range[0]]);
     for (const [name, gap] of this.#gaps) {
       if (gaps.some((wanted) => String(wanted) === name)) continue;
       gap.remove();
       this.#gaps.delete(name);
     }
-    for (const [after, before] of gaps) if (!this.#gaps.has(String([after, before]))) this.#addGap(after, before);
+    for (const gap of gaps) if (!this.#gaps.has(String(gap))) this.#addGap(...gap);
   }
 
-  #addGap(after, before) {
+  #addGap(last, next) {
     const gap = document.createElement("li");
     const button = document.createElement("button");
+    const [after, before] = [this.#numberAt(last), this.#numberAt(next)];
     gap.className = "log-gap";
     button.type = "button";
-    button.textContent = `Show lines from ${after + 1} on: ${before - after - 1} are left out here`;
-    button.addEventListener("click", () => this.#showMore({ after, before, limit: LATEST }));
+    button.textContent = `Show lines from ${after + 1} on: ${next - last - 1} are left out here`;
+    button.addEventListener("click", () => this.#showMore({ after, before, limit: LATEST }, last));
     gap.append(button);
-    this.#rows.insertBefore(gap, this.#lines.get(before));
-    this.#gaps.set(String([after, before]), gap);
+    this.#rows.insertBefore(gap, this.#lines.get(next));
+    this.#gaps.set(String([last, next]), gap);
   }
-}
-
-const ending = new Map(); // boxes that are scrolled to their ends in the next frame → isWanted()
-const ends = new WeakMap(); // boxes → where their ends are; what has grown since doesn't count until it is scrolled to
-
-function endOf(box) {
-  if (!ending.has(box)) ends.set(box, box.scrollHeight);
-  return ends.get(box) ?? box.scrollHeight;
-}
-
-/** Takes all lines out of the document. The end is where the box is scrolled to then, for whoever fills it again. */
-export function empty(box, rows) {
-  rows.replaceChildren();
-  goToEnd(box);
-}
-
-function goToEnd(box) {
-  ending.delete(box);
-  box.scrollTop = endOf(box);
-}
-
-/** Scrolls a box to its end before the next painting, if that is still wanted: all boxes together, so that they are laid out once. */
-function scrollToEnd(box, isWanted) {
-  if (ending.size === 0) requestAnimationFrame(() => {
-    for (const [each, isStillWanted] of ending) {
-      if (isStillWanted()) goToEnd(each);
-      else ending.delete(each);
-    }
-  });
-  ending.set(box, isWanted);
-}
-
-/** Returns whether a box is scrolled to its end, but for what has come since the last frame: that is no one's scrolling up. */
-export function isAtEnd(box) {
-  return endOf(box) - box.scrollTop - box.clientHeight <= AT_END;
-}
-
-/**
- * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed: whether rows may go away
- * above; their height is kept until that is painted, and what `change()` returns to be done above waits as well: else the rows wouldn't be
- * scrolled but would move, which browsers count as unstable (CLS).
- */
-export function stayAtEnd(box, rows, change, isTrimmed = true, isWanted = () => true) {
-  const last = isTrimmed && rows.lastElementChild;
-  const before = last?.offsetTop;
-  const changeAbove = change();
-  const gone = last?.isConnected ? before - last.offsetTop : 0;
-  if (gone > 0) return pad(box, rows, gone, changeAbove);
-  if (rows.lastElementChild) scrollToEnd(box, isWanted);
-  if (changeAbove) changeLater(box, changeAbove);
-}
-
-async function pad(box, rows, height, changeAbove) {
-  const before = parseFloat(rows.style.paddingTop) || 0;
-  rows.style.paddingTop = `${before + height}px`;
-  goToEnd(box);
-  if (before > 0) return; // what is taken away soon takes this along
-  await frames(2);
-  shift(box, () => rows.removeAttribute("style"));
-  if (changeAbove) await changeLater(box, changeAbove);
-}
-
-async function changeLater(box, change) {
-  await frames(2); // the next one may still show what has changed now
-  shift(box, change);
-}
-
-/** Changes what is above, and scrolls by as much as that grows or shrinks. */
-function shift(box, change) {
-  const { scrollTop, scrollHeight } = box;
-  const end = endOf(box);
-  change();
-  const growth = box.scrollHeight - scrollHeight;
-  box.scrollTop = scrollTop + growth;
-  ends.set(box, end + growth);
-}
-
-async function frames(count) {
-  for (let left = count; left > 0; left -= 1) await new Promise(requestAnimationFrame);
 }
 
 /** Makes the element of a line of a step from the pattern, a <template>. */
-export function rowOf({ line, level, at, message }, step, pattern) {
+function rowOf({ line, level, at, message }, step, pattern) {
   const row = pattern.content.firstElementChild.cloneNode(true);
   const [number, time, word, text] = row.children;
   row.id = `${step}:${line}`;
@@ -351,14 +274,4 @@ export function rowOf({ line, level, at, message }, step, pattern) {
   word.textContent = level;
   text.textContent = plain(message);
   return row;
-}
-
-/** Returns the lines in runs of numbers without a gap. */
-function runsOf(lines) {
-  const runs = [];
-  for (const line of lines) {
-    if (runs.at(-1)?.at(-1).line === line.line - 1) runs.at(-1).push(line);
-    else runs.push([line]);
-  }
-  return runs;
 }

@@ -1,7 +1,9 @@
 // Shows one step: its numbers, and when it is expanded its lines.
 
 import { loaded } from "../lib/load.js";
-import { LogView, empty } from "./log_view.js";
+import { ALL_LINES } from "../sync/log_feed.js";
+import { LogView } from "./log_view.js";
+import { empty } from "./scrolling.js";
 import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "../lib/show.js";
 
 const BAR = ["completed", "failed", "cancelled", "running"];
@@ -11,8 +13,9 @@ export class StepView {
   #node;
   #pattern;
   #sync;
-  #parts = new Map(); // what was looked up before
+  #parts = new Map(); // selector → the element that was found by it
   #log = null;
+  #source = ALL_LINES;
   #level = ALL;
   #shown;
   #text = "";
@@ -58,9 +61,10 @@ export class StepView {
     return "again" in this.#node.dataset;
   }
 
-  #find(name) {
-    if (!this.#parts.has(name)) this.#parts.set(name, part(this.#node, name));
-    return this.#parts.get(name);
+  #find(name, attribute = "part") {
+    const selector = `[data-${attribute}="${name}"]`;
+    if (!this.#parts.has(selector)) this.#parts.set(selector, this.#node.querySelector(selector));
+    return this.#parts.get(selector);
   }
 
   /** Calls `action(isOpen)` when the viewer opens or closes the step, by the control or by the browser's own search in the page. */
@@ -97,12 +101,9 @@ export class StepView {
     if (!isOpen) this.#closeLog();
   }
 
-  /** Leaves the lines as they are from now on: those of a deleted job can't be had again. */
+  /** Leaves the lines as they are from now on: those of a deleted job can't be had again. deleted.js says so. */
   keep() {
     this.#isKept = true;
-    for (const name of ["earlier", "later", "download", "filter"]) setHidden(this.#find(name), true);
-    for (const gap of this.#node.querySelectorAll(".log-gap button")) gap.disabled = true;
-    setText(this.#find("log-said"), "Its lines were deleted with the job: those that were here are left.");
   }
 
   /** Opens the step and goes there. */
@@ -115,7 +116,7 @@ export class StepView {
   async goTo(line) {
     if (this.#level !== ALL) this.#filter(ALL);
     this.expand(true);
-    await this.#log?.goTo?.(line); // without one, or with one of a level, once the job is deleted
+    if (this.#level === ALL) await this.#log?.goTo(line); // once the job is deleted there may be none, or one of a level
   }
 
   /** Shows the step as `structure` has it. Returns whether it has just started or failed. */
@@ -165,9 +166,7 @@ export class StepView {
   }
 
   #showCount(name, count) {
-    const key = `count ${name}`;
-    if (!this.#parts.has(key)) this.#parts.set(key, this.#node.querySelector(`[data-count="${name}"]`));
-    const node = this.#parts.get(key);
+    const node = this.#find(name, "count");
     setHidden(node, count === 0);
     setText(part(node, "number"), number(count));
   }
@@ -197,29 +196,30 @@ export class StepView {
       setAttribute(link, "aria-current", level === this.#level && level !== ALL);
     }
     setHidden(this.#find("level-said"), this.#level === ALL);
-    this.#log?.count?.(this.#shown);
+    if (this.#source.wordsOf) setText(this.#find("level-words"), this.#source.wordsOf(this.#shown));
   }
 
   async #openLog() {
     if (!this.#shown.finished_at) this.#find("log").classList.add("is-growing"); // room that is there from the start
-    const [{ name }, level, known, sync] = [this, this.#level, this.#shown.log_count, this.#sync()];
-    const options = { step: name, pattern: this.#pattern, level, logCount: known, read: (query) => sync.readLines(name, query) };
+    const level = this.#level;
     if (level !== ALL) {
-      const { LevelView } = await loaded(() => import("./level_view.js"));
+      const { LevelLines } = await loaded(() => import("./level_lines.js"));
       if (level !== this.#level || this.#log || !this.isExpanded) return; // the viewer has gone on
-      this.#log = new LevelView(this.#node, options);
-      this.#log.count(this.#shown);
-      this.#log.follow(sync, name);
-      return;
+      this.#source = new LevelLines(level);
+      this.#showFilter();
     }
-    this.#log = new LogView(this.#node, options);
-    sync.follow(name, { last: this.#log.last, known, onLines: (lines, logCount) => this.#log.add(lines, logCount) });
+    const [{ name }, source, shown, sync] = [this, this.#source, this.#shown, this.#sync()];
+    const read = (query) => sync.readLines(name, query);
+    this.#log = new LogView(this.#node, { step: name, pattern: this.#pattern, source, read, logCount: shown.log_count });
+    const onLines = (lines, logCount) => this.#log.add(lines, logCount);
+    sync.follow(name, { source, known: source.countOf(shown), onLines, ...this.#log.last });
   }
 
   #closeLog() {
     this.#sync().unfollow(this.name);
-    this.#log?.close?.();
+    this.#log?.close();
     this.#log = null;
+    this.#source = ALL_LINES;
     empty(this.#find("log"), this.#find("rows"));
   }
 }

@@ -1,6 +1,6 @@
 // Says in words how the page is connected, and of when what it shows is.
 
-import { clock, part, setAttribute, setHidden, setText } from "./show.js";
+import { clock, lasting, part, setAttribute, setHidden, setText } from "./show.js";
 
 const WORDS = {
   live: "Live",
@@ -10,11 +10,7 @@ const WORDS = {
 };
 
 /** Returns `12 s` or `3 min`, `2 h` for ms. */
-function ago(ms) {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds} s`;
-  return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
-}
+const ago = (ms) => lasting(ms + 500, true).split(" ", 2).join(" ");
 
 export class Indicator {
   #node;

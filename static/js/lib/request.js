@@ -157,3 +157,13 @@ export class Request {
     this.#sendIn(Math.max(pause, this.#rest()));
   }
 }
+
+/** Returns the answer of a request as `{ status, etag, body }`. Rejects unless it is 200, 304 or 404. */
+export async function read({ fetch, noteDate }, url, { signal, etag = null, as = "json" }) {
+  const headers = etag ? { "If-None-Match": etag } : {};
+  const response = await fetch(url, { headers, signal, cache: "no-store" });
+  noteDate(response.headers.get("Date"));
+  if (![200, 304, 404].includes(response.status)) throw new Error(`the server answered ${response.status}`);
+  const body = response.status === 200 ? await response[as]() : null;
+  return { status: response.status, etag: response.headers.get("ETag"), body };
+}

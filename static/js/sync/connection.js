@@ -6,6 +6,7 @@ export const LIVE_FOR = 4800; // ms that a hint proves the connection: a page mu
 export const REOPEN_WITHIN = 800; // ms that a closed connection gets to be open again: a page must say within 1 s that it isn't
 export const OFFLINE_AFTER = 30000; // ms without hint or answer
 export const SUSPECT_AFTER = 3500; // ms: the server gives a hint at least every 2 s, so by now one was lost
+export const POLL_EVERY = 3000; // ms between two looks while hints don't come
 const SUSPECT_SPREAD = 500; // ms: many viewers that are cut off at once don't ask at once
 const ACK_WITHIN = 4000; // ms
 const TICK = 250; // ms

@@ -2,10 +2,9 @@
 // asking for the list's own page when a hint names a job that it should show and doesn't, and for its numbers when a job's status changes.
 // Like sync.js it never touches the page.
 
-import { Connection } from "./connection.js";
-import { Request } from "../lib/request.js";
+import { Connection, POLL_EVERY } from "./connection.js";
+import { Request, read } from "../lib/request.js";
 import { TERMINAL } from "../lib/status.js";
-import { POLL_EVERY, read } from "./sync.js";
 
 const FEED = "";
 const GROWTH_SPACING = 1000; // ms between two looks at a job of which only counts have changed

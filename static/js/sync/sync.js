@@ -3,13 +3,11 @@
 // A hint, an ack or a long silence says when to look; only an answer of `structure` is ever shown, and never one that is older than
 // what is shown already. Everything from outside (network, clock, chance) is handed in, so this runs anywhere.
 
-import { Connection } from "./connection.js";
+import { Connection, POLL_EVERY } from "./connection.js";
 import { Fragment } from "./fragment.js";
 import { LogFeed } from "./log_feed.js";
-import { Request } from "../lib/request.js";
+import { Request, read } from "../lib/request.js";
 import { TERMINAL } from "../lib/status.js";
-
-export const POLL_EVERY = 3000; // ms, while hints don't come
 
 // What the server renders for an open page, and by what it changes.
 const FRAGMENTS = {
@@ -20,16 +18,6 @@ const FRAGMENTS = {
 function failuresOf({ error, steps }) {
   const failed = steps.filter(({ status, children }) => status === "failed" || children.failed > 0);
   return failed.map((step) => [step.name, step.status, step.children.failed, step.started_at]).concat(error ?? []).join();
-}
-
-/** Returns the answer of a request as `{ status, etag, body }`. Rejects unless it is 200, 304 or 404. */
-export async function read({ fetch, noteDate }, url, { signal, etag = null, as = "json" }) {
-  const headers = etag ? { "If-None-Match": etag } : {};
-  const response = await fetch(url, { headers, signal, cache: "no-store" });
-  noteDate(response.headers.get("Date"));
-  if (![200, 304, 404].includes(response.status)) throw new Error(`the server answered ${response.status}`);
-  const body = response.status === 200 ? await response[as]() : null;
-  return { status: response.status, etag: response.headers.get("ETag"), body };
 }
 
 export class JobSync {
@@ -160,11 +148,11 @@ export class JobSync {
 
   // Log lines, of expanded steps only
 
-  /** Begins to follow a step's lines; see LogFeed, or another Feed, for what is passed. */
-  follow(step, options, Feed = LogFeed) {
+  /** Begins to follow a step's lines; see LogFeed for what is passed. */
+  follow(step, options) {
     this.unfollow(step);
-    const read = (query, signal) => this.#readLines(step, query, signal);
-    const feed = new Feed({ read, ...options }, this.#outside);
+    const read = (query, signal) => this.readLines(step, query, signal);
+    const feed = new LogFeed({ read, ...options }, this.#outside);
     this.#logs.set(step, feed);
     if (this.#mayAsk) feed.start();
   }
@@ -194,11 +182,7 @@ export class JobSync {
   }
 
   /** Fetches a page of a step's lines once, as the API gives it. Rejects when it can't. */
-  readLines(step, query) {
-    return this.#readLines(step, query, AbortSignal.timeout(10_000));
-  }
-
-  async #readLines(step, query, signal) {
+  async readLines(step, query, signal = AbortSignal.timeout(10_000)) {
     if (this.#isGone) throw new Error("the job was deleted");
     const parameters = new URLSearchParams({ step, ...query });
     const answer = await this.#read(`${this.#url}/logs?${parameters}`, { signal });
@@ -252,7 +236,7 @@ export class JobSync {
     this.#shownAt = this.#outside.clock.now();
     this.#handlers.onStructure(body);
     for (const fragment of this.#fragments) fragment.follow(body, this.#mayAsk);
-    for (const step of body.steps) this.#logs.get(step.name)?.grew(step.log_count, step.levels);
+    for (const step of body.steps) this.#logs.get(step.name)?.grew(step);
     return true;
   }
 
