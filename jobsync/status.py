@@ -99,8 +99,8 @@ def count_done(steps, done=TERMINAL):
     """Return the DoneCount of `steps`: `(status, children)` of each, where `children` counts by
     status.
 
-    done: the statuses in which a step or a child counts: TERMINAL for what has ended, `(COMPLETED,)`
-    for what has completed.
+    done: the statuses in which a step or a child counts. TERMINAL counts what has ended,
+    `(COMPLETED,)` what has completed.
     """
     number = finished = children = all_children = 0
     share = 0.0

@@ -37,6 +37,12 @@ def test_a_script_is_sent_without_its_comments_and_is_still_a_script(client, tmp
     )
 
 
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_line_of_a_script_is_longer_than_120_columns(name):
+    lines = (STATIC / "js" / name).read_text().splitlines()
+    assert [line for line in lines if len(line) > 120] == []
+
+
 def test_the_texts_of_a_script_stay_as_they_are(tmp_path):
     source = (
         'const a = `one  ${b} // two`;\nconst c = "/* three  */ four"; // five\n'

@@ -44,7 +44,7 @@ def test_the_latest_500_lines_are_there_and_all_earlier_ones_a_click_away(site, 
     wait_for(lambda: tab.lines("talk") == stored[-LATEST:], 5, "the last lines again")
 
 
-# The rows of a log as they follow each other: the number of a line, or what the control of a gap says
+# The rows of a log in order: the number of a line, or what the control of a gap says
 ROWS = (
     """rows => rows.map((row) => row.dataset.line ? Number(row.dataset.line) : row.textContent)"""
 )
@@ -246,7 +246,8 @@ FAST = """async (frames) => {
   window.fast.grow = async (frames) => {
     for (let turn = 0; turn < frames; turn += 1) {
       const lines = Array.from({ length: 7 }, () => ({
-        line: (last += 1), place: last, level: "info", at: new Date().toISOString(), message: `line ${last}`
+        line: (last += 1), place: last, level: "info", at: new Date().toISOString(),
+        message: `line ${last}`
       }));
       view.add(lines, last);
       await frame();

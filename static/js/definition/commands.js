@@ -1,4 +1,5 @@
-// What a form will send, as commands for a terminal; the server makes the same of what it serves (jobsync/web/commands.py).
+// What a form will send, as commands for a terminal; the server makes the same of what it serves
+// (jobsync/web/commands.py).
 
 const NUMBER = /^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?$/;
 
@@ -19,12 +20,16 @@ export function given(pairs, types) {
   return pairs.filter(([name, value]) => value.trim() || (types[name] ?? "string") === "string");
 }
 
-/** Returns a `curl` call. host: scheme, name and port of the server. pairs: as `given` returns them. types: those of the parameters by name. */
+/**
+ * Returns a `curl` call. host: scheme, name and port of the server. pairs: as `given` returns them. types: those of the
+ * parameters by name.
+ */
 export function curl(host, definition, pairs, types, rerunOf) {
   const params = pairs.map(([name, value]) => `${JSON.stringify(name)}: ${literal(value, types[name])}`).join(", ");
   const start = rerunOf ? "" : `"definition": ${JSON.stringify(definition)}, `;
   const path = rerunOf ? `/api/jobs/${rerunOf}/rerun` : "/api/jobs";
-  return `curl ${quote(host + path)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${quote(`{${start}"params": {${params}}}`)}`;
+  const body = quote(`{${start}"params": {${params}}}`);
+  return `curl ${quote(host + path)} \\\n  -H 'Content-Type: application/json' \\\n  -d ${body}`;
 }
 
 /** Returns the call of jobsync's own command. */

@@ -12,7 +12,10 @@ const commands = document.querySelector("[data-part='commands']");
 const fields = form.querySelectorAll("[data-type]");
 const types = Object.fromEntries([...fields].map((field) => [field.name.slice(PREFIX.length), field.dataset.type]));
 
-/** Returns [name, text] of the parameters; of two with a name the later counts, as on the server: a box that isn't ticked is a hidden "false". */
+/**
+ * Returns [name, text] of the parameters; of two with a name the later counts, as on the server: a box that isn't
+ * ticked is a hidden "false".
+ */
 function pairs() {
   const sent = [...new FormData(form)].filter(([name]) => name.startsWith(PREFIX));
   return [...new Map(sent.map(([name, value]) => [name.slice(PREFIX.length), value]))];
@@ -48,5 +51,7 @@ for (const button of form.querySelectorAll("[data-fill]")) {
   button.disabled = false;
   button.addEventListener("click", () => fill(button));
 }
-for (const button of commands.querySelectorAll("[data-copy]")) showCopy(button, () => part(commands, button.dataset.copy).textContent, part(commands, "copied"));
+for (const button of commands.querySelectorAll("[data-copy]")) {
+  showCopy(button, () => part(commands, button.dataset.copy).textContent, part(commands, "copied"));
+}
 localizeTimes(document);

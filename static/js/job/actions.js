@@ -33,7 +33,8 @@ export class Actions {
     dialog.addEventListener("close", () => {
       if (dialog.returnValue === "yes") this.#run("delete");
     });
-    addEventListener("pageshow", ({ persisted }) => persisted && this.#setBusy(false)); // back from where a rerun had led
+    // Back from where a rerun had led
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#setBusy(false));
   }
 
   /** Shows the buttons that make sense for a job of that status, and takes back what isn't true any more. */

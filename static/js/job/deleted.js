@@ -2,10 +2,15 @@
 
 import { part, setAttribute, setHidden, setText } from "../lib/show.js";
 
-/** Says that the job of a page is deleted, or with `isReplaced` that the database was replaced by an older one, and takes its actions away. */
+/**
+ * Says that the job of a page is deleted, or with `isReplaced` that the database was replaced by an older one, and
+ * takes its actions away.
+ */
 export function showDeleted(root, isReplaced) {
   const note = part(root, "deleted");
-  const reason = isReplaced ? "The database was replaced by an older one: reload the page for what it says." : "This job was deleted.";
+  const reason = isReplaced
+    ? "The database was replaced by an older one: reload the page for what it says."
+    : "This job was deleted.";
   setText(note, `${reason} What you see is the last that was known of it.`);
   setHidden(note, false);
   const actions = part(root, "actions");

@@ -1,5 +1,5 @@
-// What failed in a job, as the server rendered it: in the panel, and in each step's place. Its counts stay those of the structure that is
-// shown. Loaded only where something fails.
+// What failed in a job, as the server rendered it: in the panel, and in each step's place. Its counts stay those of the
+// structure that is shown. Loaded only where something fails.
 
 import { number, patch, setText } from "../lib/show.js";
 
@@ -17,7 +17,10 @@ export class Failures {
   show(html, structure) {
     const newer = document.createElement("div");
     newer.innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
-    const lists = new Map([...newer.querySelectorAll("[data-failure]")].map((node) => [node.dataset.failure, node.querySelector(".failed-children")]));
+    const lists = new Map();
+    for (const node of newer.querySelectorAll("[data-failure]")) {
+      lists.set(node.dataset.failure, node.querySelector(".failed-children"));
+    }
     for (const [name, place] of this.#places) replace(place, lists.get(name)?.cloneNode(true) ?? "");
     replace(this.#panel, ...newer.childNodes);
     this.#panel.classList.toggle("says-why", this.#panel.querySelector("[data-says-why]") !== null);

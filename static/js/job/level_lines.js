@@ -3,7 +3,11 @@
 import { number } from "../lib/show.js";
 
 const LEVELS = ["debug", "info", "warning", "error"];
-const WORDS = { info: "Showing all but debug lines", warning: "Showing warnings and errors only", error: "Showing errors only" };
+const WORDS = {
+  info: "Showing all but debug lines",
+  warning: "Showing warnings and errors only",
+  error: "Showing errors only",
+};
 
 /** See ALL_LINES of sync/log_feed.js. */
 export class LevelLines {

@@ -1,6 +1,6 @@
-// Shows a step's lines from a source: all of them, or those of a level and above; see sync/log_feed.js. They are in order, none twice.
-// While the viewer is at the end it holds the latest 500. While they read further up nothing moves under their eyes, and what isn't held
-// can be had by a click.
+// Shows a step's lines from a source: all of them, or those of a level and above; see sync/log_feed.js. They are in
+// order, none twice. While the viewer is at the end it holds the latest 500. While they read further up nothing moves
+// under their eyes, and what isn't held can be had by a click.
 
 import { rangesOf } from "../lib/ranges.js";
 import { part, plain, setHidden, setText, showTime } from "../lib/show.js";
@@ -37,7 +37,9 @@ export class LogView {
     this.#read = read;
     this.#rowOf = (line) => rowOf(line, step, pattern);
     this.#logCount = logCount;
-    [this.#box, this.#rows, this.#earlier, this.#later, this.#said] = ["log", "rows", "earlier", "later", "log-said"].map((name) => part(body, name));
+    const find = (name) => part(body, name);
+    [this.#box, this.#rows, this.#earlier, this.#later] = ["log", "rows", "earlier", "later"].map(find);
+    this.#said = find("log-said");
     if (!source.query.level) this.#adopt(this.#rows.children);
     this.#listen(this.#box, "scroll", () => this.#notePlace());
     this.#listen(this.#box, "focusin", () => this.#notePlace());
@@ -46,7 +48,10 @@ export class LogView {
     this.#change(() => {});
   }
 
-  /** Takes over the lines as served. Those of a level are replaced by the first that are fetched: their places aren't known. */
+  /**
+   * Takes over the lines as served. Those of a level are replaced by the first that are fetched: their places aren't
+   * known.
+   */
   #adopt(rows) {
     for (const row of rows) this.#lines.set(Number(row.dataset.line), row);
     if (rows.length > 0 && this.#last < this.#logCount) this.#hold(); // the address asked for earlier ones
@@ -103,8 +108,8 @@ export class LogView {
   }
 
   /**
-   * Goes to a line by its number, where all lines are shown, fetching those around it. Says so when there is none yet, and goes there when
-   * it comes. Of two calls the later one counts.
+   * Goes to a line by its number, where all lines are shown, fetching those around it. Says so when there is none yet,
+   * and goes there when it comes. Of two calls the later one counts.
    */
   async goTo(number) {
     this.#target = number;
@@ -152,9 +157,10 @@ export class LogView {
   }
 
   /**
-   * Fetches lines and shows them too. near: the place of the line that the query names. Where that makes too many, those around `target` are
-   * kept, by default around what is in view.
-   * Returns whether they are shown: not when they can't be had, nor when the viewer has gone on to another target meanwhile.
+   * Fetches lines and shows them too. near: the place of the line that the query names. Where that makes too many,
+   * those around `target` are kept, by default around what is in view.
+   * Returns whether they are shown: not when they can't be had, nor when the viewer has gone on to another target
+   * meanwhile.
    */
   async #showMore(query, near, target = null) {
     this.#say("");
@@ -181,7 +187,9 @@ export class LogView {
 
   // The document
 
-  /** Changes the lines, by `growth` more at most, mends what stands between them, and leaves in view what was in view. */
+  /**
+   * Changes the lines, by `growth` more at most, mends what stands between them, and leaves in view what was in view.
+   */
   #change(action, growth = 0) {
     const offerEarlier = () => setHidden(this.#earlier, this.#first <= 1);
     const changeAll = () => {

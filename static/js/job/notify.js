@@ -8,12 +8,14 @@ import { TERMINAL } from "../lib/status.js";
  */
 export async function askToNotify(button, actions) {
   const isAllowed = (await Notification.requestPermission()) === "granted";
-  const words = isAllowed ? "You will be told when it ends." : "The browser's settings forbid notifications of this page.";
+  const refusal = "The browser's settings forbid notifications of this page.";
+  const words = isAllowed ? "You will be told when it ends." : refusal;
   actions.say(words, { isTrueIn: (status) => !TERMINAL.has(status) });
   button.disabled = isAllowed;
   if (!isAllowed) return null;
   return (name, status) => {
-    const note = new Notification(`${name}: ${status}`, { icon: `/static/favicons/${status}.svg`, tag: location.pathname });
+    const options = { icon: `/static/favicons/${status}.svg`, tag: location.pathname };
+    const note = new Notification(`${name}: ${status}`, options);
     note.onclick = () => {
       focus();
       note.close();

@@ -7,7 +7,17 @@ import { keepRunning, outside } from "../sync/live.js";
 import { loaded } from "../lib/load.js";
 import { Memory } from "../lib/memory.js";
 import { progress } from "./progress.js";
-import { elapsed, localizeTimes, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "../lib/show.js";
+import {
+  elapsed,
+  localizeTimes,
+  part,
+  setAttribute,
+  setHidden,
+  setText,
+  showNote,
+  showStatus,
+  showTime,
+} from "../lib/show.js";
 import { TERMINAL } from "../lib/status.js";
 import { StepView } from "./step_view.js";
 import { JobSync } from "../sync/sync.js";
@@ -42,7 +52,9 @@ class JobPage {
     };
     const lines = { pattern: document.querySelector("#line-pattern"), sync: () => this.#sync };
     this.#shown = JSON.parse(root.dataset.served);
-    for (const step of this.#shown.steps) this.#steps.set(step.name, new StepView(document.getElementById(`step-${step.name}`), step, lines));
+    for (const step of this.#shown.steps) {
+      this.#steps.set(step.name, new StepView(document.getElementById(`step-${step.name}`), step, lines));
+    }
     this.#again = new Set([...this.#steps.values()].filter((step) => step.isAgain).map((step) => step.name));
     this.#sync = new JobSync({ jobId, served: this.#shown, ...handlers }, outside(this.#clock));
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
@@ -86,7 +98,8 @@ class JobPage {
   /** Goes to a step or a line of this page without loading it anew, even by a link that does that without scripts. */
   #follow(event) {
     const link = event.target.closest("a[href*='#']");
-    if (!link || event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || link.pathname !== location.pathname) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (link?.pathname !== location.pathname) return;
     event.preventDefault();
     if (location.hash === link.hash) this.#goToHash();
     else location.hash = link.hash;
@@ -146,9 +159,12 @@ class JobPage {
 
   /** Tells screen readers of changes of status, and of nothing else. */
   #announce({ status, steps }) {
-    const news = steps.filter((step) => step.status !== this.#steps.get(step.name).shown.status).map((step) => `${step.name} ${step.status}`);
+    const news = steps
+      .filter((step) => step.status !== this.#steps.get(step.name).shown.status)
+      .map((step) => `${step.name} ${step.status}`);
     if (status !== this.#shown.status) news.push(`the job ${status}`);
-    if (news.length > 0) setText(part(this.#root, "news"), news.length > MOST_NEWS ? `${news.slice(-MOST_NEWS).join(", ")} and more` : news.join(", "));
+    if (news.length === 0) return;
+    setText(part(this.#root, "news"), news.slice(-MOST_NEWS).join(", ") + (news.length > MOST_NEWS ? " and more" : ""));
   }
 
   #showTimes({ started_at: started, finished_at: finished }) {
@@ -178,7 +194,8 @@ class JobPage {
   }
 
   #showResult(html) {
-    part(this.#root, "result").innerHTML = html; // made by the server as for the page itself: it escapes what it fills in
+    // Made by the server as for the page itself: it escapes what it fills in
+    part(this.#root, "result").innerHTML = html;
     this.#addButtons();
   }
 
@@ -188,7 +205,10 @@ class JobPage {
 
   async #showFailures(html) {
     const { Failures } = await loaded(() => import("./failures.js"));
-    this.#failures ??= new Failures(part(this.#root, "failures"), new Map([...this.#steps].map(([name, step]) => [name, step.failedChildren])));
+    this.#failures ??= new Failures(
+      part(this.#root, "failures"),
+      new Map([...this.#steps].map(([name, step]) => [name, step.failedChildren])),
+    );
     if (html === null) this.#failures.count(this.#shown);
     else this.#failures.show(html, this.#shown);
   }

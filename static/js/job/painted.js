@@ -1,5 +1,5 @@
-// Reports how long changes of status took to be painted, on those pages that the server picked for it (JOBSYNC_PAINT_SAMPLING).
-// It only looks at the page: page.js and sync.js know nothing of it.
+// Reports how long changes of status took to be painted, on those pages that the server picked for it
+// (JOBSYNC_PAINT_SAMPLING). It only looks at the page: page.js and sync.js know nothing of it.
 
 const EVERY = 5000; // ms between two reports
 const MOST = 100; // paints of one report
@@ -28,7 +28,8 @@ function look() {
 function report() {
   if (paints.length === 0) return;
   const now = performance.now();
-  const body = { paints: paints.map(({ updatedAt, paintedAt }) => ({ updated_at: updatedAt, age_ms: Math.round(now - paintedAt) })) };
+  const ageOf = ({ updatedAt, paintedAt }) => ({ updated_at: updatedAt, age_ms: Math.round(now - paintedAt) });
+  const body = { paints: paints.map(ageOf) };
   paints = [];
   navigator.sendBeacon("/metrics/painted", new Blob([JSON.stringify(body)], { type: "application/json" }));
 }

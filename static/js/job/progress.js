@@ -6,8 +6,8 @@ const LEAST_ENDED = 5; // children, before their rate means something
 const LEAST_RUNNING = 5000; // ms
 
 /**
- * Returns `{ share, words }`: how much is done (0 to 1), and what is left. Done is what has ended; of a job that is over, what has completed.
- * now: ms. again: names of steps that kept children of an earlier try.
+ * Returns `{ share, words }`: how much is done (0 to 1), and what is left. Done is what has ended; of a job that is
+ * over, what has completed. now: ms. again: names of steps that kept children of an earlier try.
  */
 export function progress({ status, steps }, now, again) {
   const isOver = TERMINAL.has(status);
@@ -17,12 +17,14 @@ export function progress({ status, steps }, now, again) {
 }
 
 /**
- * Returns the ms that the running steps need by the rate of their ended children, null where that would mean nothing: it does when no step is
- * still to begin, at least 5 children have ended and 5 s have passed. Children kept of an earlier try have no rate.
+ * Returns the ms that the running steps need by the rate of their ended children, null where that would mean nothing:
+ * it does when no step is still to begin, at least 5 children have ended and 5 s have passed. Children kept of an
+ * earlier try have no rate.
  */
 export function timeLeft(steps, now, again = new Set()) {
   const running = steps.filter(({ status }) => status === "running");
-  if (!running.length || steps.some(({ status }) => status === "pending") || running.some(({ name }) => again.has(name))) return null;
+  if (!running.length || steps.some(({ status }) => status === "pending")) return null;
+  if (running.some(({ name }) => again.has(name))) return null;
   const ran = now - Math.min(...running.map((step) => Date.parse(step.started_at)));
   const done = countDone(running, TERMINAL).children;
   const left = sum(running, ({ children }) => children.pending + children.running);

@@ -3,7 +3,8 @@
 const AT_END = 24; // pixels from the end that still count as the end
 
 const ending = new Map(); // boxes that are scrolled to their ends in the next frame → isWanted()
-const ends = new WeakMap(); // boxes → where their ends are; what has grown since doesn't count until it is scrolled to
+// Boxes → where their ends are. What has grown since doesn't count until it is scrolled to
+const ends = new WeakMap();
 
 function endOf(box) {
   if (!ending.has(box)) ends.set(box, box.scrollHeight);
@@ -27,7 +28,10 @@ export function leaveEnd(box) {
   ending.delete(box);
 }
 
-/** Returns whether a box is scrolled to its end. What has come since the last frame doesn't count: nobody has scrolled up then. */
+/**
+ * Returns whether a box is scrolled to its end. What has come since the last frame doesn't count: nobody has scrolled
+ * up then.
+ */
 export function isAtEnd(box) {
   return endOf(box) - box.scrollTop - box.clientHeight <= AT_END;
 }
@@ -53,9 +57,9 @@ export function stayInPlace(box, rows, change) {
 }
 
 /**
- * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed: whether rows may go
- * away above. Their height is kept until that is painted, and what `change()` returns to be done above waits as well. Else the rows
- * wouldn't be scrolled but would move, which browsers count as unstable (CLS).
+ * Changes the rows of a box that is scrolled to its end, and scrolls there again if that `isWanted` still. isTrimmed:
+ * whether rows may go away above. Their height is kept until that is painted, and what `change()` returns to be done
+ * above waits as well. Else the rows wouldn't be scrolled but would move, which browsers count as unstable (CLS).
  */
 export function stayAtEnd(box, rows, change, isTrimmed, isWanted) {
   const last = isTrimmed && rows.lastElementChild;

@@ -10,7 +10,10 @@ export const DONE = {
   retry: { words: "It runs again: what had completed is kept.", isTrueIn: (status) => !TERMINAL.has(status) },
 };
 
-/** action: "cancel", "retry", "rerun" or "delete". Returns the answer's body, null for none. Rejects with a message for people. */
+/**
+ * action: "cancel", "retry", "rerun" or "delete". Returns the answer's body, null for none. Rejects with a message for
+ * people.
+ */
 export async function sendAction(jobId, action) {
   const url = `/api/jobs/${encodeURIComponent(jobId)}`;
   const options = { method: action === "delete" ? "DELETE" : "POST", signal: AbortSignal.timeout(WITHIN) };

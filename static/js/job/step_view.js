@@ -4,7 +4,17 @@ import { loaded } from "../lib/load.js";
 import { ALL_LINES } from "../sync/log_feed.js";
 import { LogView } from "./log_view.js";
 import { empty } from "./scrolling.js";
-import { elapsed, number, part, setAttribute, setHidden, setText, showNote, showStatus, showTime } from "../lib/show.js";
+import {
+  elapsed,
+  number,
+  part,
+  setAttribute,
+  setHidden,
+  setText,
+  showNote,
+  showStatus,
+  showTime,
+} from "../lib/show.js";
 
 const BAR = ["completed", "failed", "cancelled", "running"];
 const ALL = "debug"; // the lowest level
@@ -21,7 +31,10 @@ export class StepView {
   #text = "";
   #isKept = false;
 
-  /** node: the step's element as served. shown: the step as `structure` had it then. pattern: a <template> of a log line. sync(): gives the JobSync. */
+  /**
+   * node: the step's element as served. shown: the step as `structure` had it then. pattern: a <template> of a log
+   * line. sync(): gives the JobSync.
+   */
   constructor(node, shown, { pattern, sync }) {
     this.#node = node;
     this.#pattern = pattern;
@@ -29,7 +42,8 @@ export class StepView {
     this.#shown = shown;
     this.#level = this.#find("filter").querySelector("[aria-current=true]")?.dataset.levelOf ?? ALL;
     this.#onPress((level) => this.#filter(level));
-    for (const link of this.#find("rows").querySelectorAll("a")) link.tabIndex = -1; // as served it is a stop; with scripts see line_keys.js
+    // As served it is a stop; with scripts see line_keys.js
+    for (const link of this.#find("rows").querySelectorAll("a")) link.tabIndex = -1;
     this.#find("log").addEventListener("focusin", () => this.#listenToKeys(), { once: true });
   }
 
@@ -67,7 +81,10 @@ export class StepView {
     return this.#parts.get(selector);
   }
 
-  /** Calls `action(isOpen)` when the viewer opens or closes the step, by the control or by the browser's own search in the page. */
+  /**
+   * Calls `action(isOpen)` when the viewer opens or closes the step, by the control or by the browser's own search in
+   * the page.
+   */
   onToggle(action) {
     this.#node.querySelector("[data-toggle-step]").addEventListener("click", (event) => {
       event.preventDefault();
@@ -116,7 +133,8 @@ export class StepView {
   async goTo(line) {
     if (this.#level !== ALL) this.#filter(ALL);
     this.expand(true);
-    if (this.#level === ALL) await this.#log?.goTo(line); // once the job is deleted there may be none, or one of a level
+    // Once the job is deleted there may be none, or one of a level
+    if (this.#level === ALL) await this.#log?.goTo(line);
   }
 
   /** Shows the step as `structure` has it. Returns whether it has just started or failed. */
@@ -208,11 +226,17 @@ export class StepView {
       this.#source = new LevelLines(level);
       this.#showFilter();
     }
-    const [{ name }, source, shown, sync] = [this, this.#source, this.#shown, this.#sync()];
-    const read = (query) => sync.readLines(name, query);
-    this.#log = new LogView(this.#node, { step: name, pattern: this.#pattern, source, read, logCount: shown.log_count });
-    const onLines = (lines, logCount) => this.#log.add(lines, logCount);
-    sync.follow(name, { source, known: source.countOf(shown), onLines, ...this.#log.last });
+    const [step, source, sync] = [this.name, this.#source, this.#sync()];
+    const log = new LogView(this.#node, {
+      step,
+      pattern: this.#pattern,
+      source,
+      read: (query) => sync.readLines(step, query),
+      logCount: this.#shown.log_count,
+    });
+    this.#log = log;
+    const onLines = (lines, logCount) => log.add(lines, logCount);
+    sync.follow(step, { source, known: source.countOf(this.#shown), onLines, ...log.last });
   }
 
   #closeLog() {

@@ -1,4 +1,5 @@
-// A bar for each step on one axis of time, as the server drew it (jobsync/web/timeline.py has the same geometry), brought along.
+// A bar for each step on one axis of time, as the server drew it (jobsync/web/timeline.py has the same geometry),
+// brought along.
 
 import { clock, lasting, part, setAttribute, setText, showStatus, took } from "../lib/show.js";
 
@@ -22,9 +23,9 @@ function labelOf(at, tick) {
 }
 
 /**
- * Returns `{ ticks: [[place, label]], now, rows: [[wait, run, waited]] }` of a structure at `now` (ms): places in percent, bars `[place, width]` or
- * null, `waited` in ms. depends: for each step the names of those it waits for. The axis of a job that runs ends at the next tick, so that
- * bars grow instead of everything shrinking each second.
+ * Returns `{ ticks: [[place, label]], now, rows: [[wait, run, waited]] }` of a structure at `now` (ms): places in
+ * percent, bars `[place, width]` or null, `waited` in ms. depends: for each step the names of those it waits for. The
+ * axis of a job that runs ends at the next tick, so that bars grow instead of everything shrinking each second.
  */
 export function layOut({ started_at: startedAt, finished_at: finishedAt, steps }, depends, now) {
   const start = Date.parse(startedAt);
@@ -39,7 +40,11 @@ export function layOut({ started_at: startedAt, finished_at: finishedAt, steps }
     const [begun, ended] = [Date.parse(begunAt), endedAt ? Date.parse(endedAt) : until];
     const waitsUntil = begunAt ? begun : status === "pending" && !finishedAt ? until : NaN;
     const ready = Math.max(start, ...depends[which].map((name) => ends.get(name)));
-    return [waitsUntil > ready ? bar(ready, waitsUntil) : null, begunAt && ended >= start ? bar(begun, ended) : null, waitsUntil - ready || 0];
+    return [
+      waitsUntil > ready ? bar(ready, waitsUntil) : null,
+      begunAt && ended >= start ? bar(begun, ended) : null,
+      waitsUntil - ready || 0,
+    ];
   });
   const ticks = [];
   for (let at = 0; at <= span; at += tick) ticks.push([percent(at, span), labelOf(at, tick)]);
@@ -59,13 +64,18 @@ export class Timeline {
 
   /** root: as served. */
   constructor(root) {
-    [this.#said, this.#axis, this.#grid, this.#line] = ["time-said", "axis", "grid", "now"].map((name) => part(root, name));
+    [this.#said, this.#axis, this.#grid, this.#line] = ["time-said", "axis", "grid", "now"].map((name) =>
+      part(root, name),
+    );
     this.#rest = this.#said.textContent;
     this.#rows = [...root.querySelectorAll("[data-row]")];
     this.#depends = this.#rows.map((row) => row.dataset.depends.split(" ").filter(Boolean));
     const trouble = root.querySelector(".is-failed, .is-running");
-    if (trouble) this.#axis.parentNode.parentNode.scrollTop = trouble.offsetTop - 60; // where there are more rows than fit
-    for (const type of ["pointerover", "focusin"]) root.addEventListener(type, (event) => this.#say(event.target.closest("[data-row]")));
+    // Where there are more rows than fit
+    if (trouble) this.#axis.parentNode.parentNode.scrollTop = trouble.offsetTop - 60;
+    for (const type of ["pointerover", "focusin"]) {
+      root.addEventListener(type, (event) => this.#say(event.target.closest("[data-row]")));
+    }
     for (const type of ["pointerleave", "focusout"]) root.addEventListener(type, () => this.#say(null));
   }
 
@@ -99,7 +109,10 @@ export class Timeline {
     if (String(ticks) === this.#scale) return;
     this.#scale = String(ticks);
     this.#axis.replaceChildren(...ticks.map(([place, label]) => svg("text", { x: `${place}%`, y: 12 }, label)));
-    this.#grid.replaceChildren(...ticks.map(([place]) => svg("line", { x1: `${place}%`, x2: `${place}%`, y2: "100%" })), this.#line);
+    this.#grid.replaceChildren(
+      ...ticks.map(([place]) => svg("line", { x1: `${place}%`, x2: `${place}%`, y2: "100%" })),
+      this.#line,
+    );
   }
 
   #say(row) {

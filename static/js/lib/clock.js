@@ -7,7 +7,10 @@ export class ServerClock {
   #offset; // ms from this page's stopwatch to the server's clock
   #stopwatch;
 
-  /** servedAt: the server's time in ms when it made the page, which began to arrive at `arrivedAt` ms of the page's stopwatch. */
+  /**
+   * servedAt: the server's time in ms when it made the page, which began to arrive at `arrivedAt` ms of the page's
+   * stopwatch.
+   */
   constructor(servedAt, arrivedAt, stopwatch = () => performance.now()) {
     this.#offset = servedAt - arrivedAt;
     this.#stopwatch = stopwatch;
@@ -18,7 +21,10 @@ export class ServerClock {
     return this.#stopwatch() + this.#offset;
   }
 
-  /** Compares with the `Date` header of an answer that has just come: the stopwatch stands still while the machine sleeps. */
+  /**
+   * Compares with the `Date` header of an answer that has just come: the stopwatch stands still while the machine
+   * sleeps.
+   */
   note(date) {
     const told = Date.parse(date ?? "") + 500;
     if (Math.abs(told - this.now()) > OFF_BY) this.#offset = told - this.#stopwatch();

@@ -4,7 +4,10 @@ import { setHidden, setText } from "./show.js";
 
 const SAID = 2000; // ms
 
-/** Shows a button that copies what `textOf()` returns, and says so on it and in `status`, an element that screen readers hear. */
+/**
+ * Shows a button that copies what `textOf()` returns, and says so on it and in `status`, an element that screen readers
+ * hear.
+ */
 export function showCopy(button, textOf, status) {
   const word = button.firstChild; // what follows it is for screen readers
   const say = (short, long = short) => {

@@ -29,7 +29,9 @@ function startThemes(button) {
 /** Moves the focus to the next (1) or previous (-1) of the page's stops: rows of the list, steps of a job. */
 function step(direction) {
   const stops = [...document.querySelectorAll("[data-stop]")].filter((stop) => stop.getClientRects().length > 0);
-  const at = stops.findIndex((stop) => stop === document.activeElement || stop.parentElement.contains(document.activeElement));
+  const at = stops.findIndex(
+    (stop) => stop === document.activeElement || stop.parentElement.contains(document.activeElement),
+  );
   const next = stops[at === -1 ? (direction === 1 ? 0 : stops.length - 1) : at + direction];
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });

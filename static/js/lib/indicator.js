@@ -18,7 +18,10 @@ export class Indicator {
   #sync;
   #state = "reconnecting";
 
-  /** node: as served. serverClock: a ServerClock. sync: what has `confirmedFor` (ms since the store was last known to agree) and `revision`. */
+  /**
+   * node: as served. serverClock: a ServerClock. sync: what has `confirmedFor` (ms since the store was last known to
+   * agree) and `revision`.
+   */
   constructor(node, serverClock, sync) {
     this.#node = node;
     this.#serverClock = serverClock;
@@ -46,9 +49,14 @@ export class Indicator {
   tick() {
     const { confirmedFor, revision } = this.#sync;
     const isKnown = Number.isFinite(confirmedFor);
-    setText(part(this.#node, "connection"), isKnown || this.#state !== "reconnecting" ? WORDS[this.#state] : "Connecting");
+    setText(
+      part(this.#node, "connection"),
+      isKnown || this.#state !== "reconnecting" ? WORDS[this.#state] : "Connecting",
+    );
     setText(part(this.#node, "as-of"), this.isCurrent || !isKnown ? "" : `, as of ${ago(confirmedFor)} ago`);
-    const at = isKnown ? `confirmed ${clock(new Date(this.#serverClock.now() - confirmedFor).toISOString())}` : "not confirmed yet";
+    const at = isKnown
+      ? `confirmed ${clock(new Date(this.#serverClock.now() - confirmedFor).toISOString())}`
+      : "not confirmed yet";
     setAttribute(this.#node, "title", revision === undefined ? at : `Revision ${revision}, ${at}`);
   }
 }

@@ -1,10 +1,10 @@
-// Moving what is on the page calmly: things glide to their new places instead of jumping there.
+// Moving what is on the page smoothly: things glide to their new places instead of jumping there.
 
 const MOVE = { duration: 250, easing: "ease-out" }; // ms
 const APPEAR = [{ opacity: 0 }, { opacity: 1 }];
 
 /** Makes a change of the page. What `find()` gives before and after it glides, what is there only after it appears. */
-export function moveCalmly(find, change) {
+export function moveSmoothly(find, change) {
   const before = new Map([...find()].map((node) => [node, node.getBoundingClientRect().top]));
   change();
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;

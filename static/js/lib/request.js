@@ -28,8 +28,9 @@ export class Request {
 
   /**
    * send(signal): asks, and resolves to the answer, read whole; rejects where there is none.
-   * take(answer): uses it; returns whether it brought anything new. isWanted(): says whether something newer is known to be there.
-   * onEnd(ok): is told how each request ended. spacing: least ms from one sending to the next. outside: its clock and random are used.
+   * take(answer): uses it; returns whether it brought anything new. isWanted(): says whether something newer is known
+   * to be there. onEnd(ok): is told how each request ended. spacing: least ms from one sending to the next. outside:
+   * its clock and random are used.
    */
   constructor({ send, take, isWanted = () => false, onEnd = () => {}, spacing = 0 }, { clock, random }) {
     this.#ask = send;
@@ -41,7 +42,10 @@ export class Request {
     this.#random = random;
   }
 
-  /** Asks, unless that is under way or about to be. What is under way is followed by another if it doesn't bring what is wanted. */
+  /**
+   * Asks, unless that is under way or about to be. What is under way is followed by another if it doesn't bring what is
+   * wanted.
+   */
   ask() {
     if (!this.#flight && this.#timer === null) this.#sendIn(this.#rest());
   }
@@ -120,7 +124,9 @@ export class Request {
     flight.controller.abort();
   }
 
-  /** Returns whether the flight is still the one that counts, and ends it. A late answer of a dropped one is nobody's. */
+  /**
+   * Returns whether the flight is still the one that counts, and ends it. A late answer of a dropped one is nobody's.
+   */
   #land(flight) {
     if (flight !== this.#flight) return false;
     this.#flight = null;
@@ -142,13 +148,17 @@ export class Request {
     this.#isDropped = false;
     this.#onEnd(true);
     const isNews = this.#take(answer);
-    if (this.#isDropped || this.#flight || this.#timer !== null) return; // taking it has ended all, or made somebody ask
+    // Taking it has ended all, or made somebody ask
+    if (this.#isDropped || this.#flight || this.#timer !== null) return;
     if (isNews || !this.#isWanted()) this.#failures = 0;
     if (again !== null) this.#sendIn(this.#rest(again));
     else if (this.#isWanted()) isNews ? this.#sendIn(this.#rest()) : this.#retry();
   }
 
-  /** Asks again after a pause. Who has waited for an answer in vain has paused long enough: with a long pause more it would be over 5 s. */
+  /**
+   * Asks again after a pause. Who has waited for an answer in vain has paused long enough: with a long pause more it
+   * would be over 5 s.
+   */
   #retry() {
     if (this.#flight || this.#timer !== null) return;
     const hasWaited = this.#clock.now() - this.#sentAt >= TIME_OUT;

@@ -1,5 +1,5 @@
-// How values look on a page, and changing only what differs, so that focus, selection and scrolling stay where they are.
-// The server shows the same values in the same way (jobsync/web/filters.py, templates/_macros.html).
+// How values look on a page, and changing only what differs, so that focus, selection and scrolling stay where they
+// are. The server shows the same values in the same way (jobsync/web/filters.py, templates/_macros.html).
 
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
@@ -31,7 +31,9 @@ export function number(value) {
 
 /** Shows a status by class, icon and word. `word` is the element for the word. */
 export function showStatus(node, status, word = node.lastElementChild) {
-  for (const name of [...node.classList]) if (name.startsWith("is-") && name !== `is-${status}`) node.classList.remove(name);
+  for (const name of [...node.classList]) {
+    if (name.startsWith("is-") && name !== `is-${status}`) node.classList.remove(name);
+  }
   node.classList.add(`is-${status}`);
   setAttribute(node.querySelector("use"), "href", `#i-${status}`);
   setText(word, status);
@@ -50,7 +52,10 @@ export function moment(iso) {
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clockOf(date)}`;
 }
 
-/** Returns `22 Nov, 13:00` for an ISO time, in the viewer's time zone, with the year if it isn't that in which the page was made. */
+/**
+ * Returns `22 Nov, 13:00` for an ISO time, in the viewer's time zone, with the year if it isn't that in which the page
+ * was made.
+ */
 function dayTime(iso) {
   const date = new Date(iso);
   const isThisYear = date.getFullYear() === new Date(Number(document.documentElement.dataset.now)).getFullYear();
@@ -75,7 +80,10 @@ export function showTime(node, iso) {
   }
   node.dateTime = iso;
   node.title = iso;
-  setText(node, (node.classList.contains("line-time") ? clock : node.classList.contains("day-time") ? dayTime : moment)(iso));
+  setText(
+    node,
+    (node.classList.contains("line-time") ? clock : node.classList.contains("day-time") ? dayTime : moment)(iso),
+  );
 }
 
 /** Puts the viewer's time zone into all times within `node` as the server wrote them. */
@@ -88,7 +96,10 @@ export function took(start, end) {
   return start && end ? lasting(Date.parse(end) - Date.parse(start)) : "";
 }
 
-/** Returns a duration: `0.3 s`, `2 min 05 s`, `3 h 02 min`. A rough one is in whole seconds: what ticks would flicker otherwise. */
+/**
+ * Returns a duration: `0.3 s`, `2 min 05 s`, `3 h 02 min`. A rough one is in whole seconds: what ticks would flicker
+ * otherwise.
+ */
 export function lasting(ms, isRough = false) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const minutes = Math.floor(seconds / 60);
@@ -107,7 +118,9 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/g;
 
 /** Returns a log line's text without terminal escapes; other control characters become their pictures. */
 export function plain(text) {
-  return text.replace(CONTROL_SEQUENCE, "").replace(CONTROL, (sign) => (sign === "\x7f" ? "\u2421" : String.fromCharCode(0x2400 + sign.charCodeAt(0))));
+  return text
+    .replace(CONTROL_SEQUENCE, "")
+    .replace(CONTROL, (sign) => (sign === "\x7f" ? "\u2421" : String.fromCharCode(0x2400 + sign.charCodeAt(0))));
 }
 
 /** Makes an element like a newer one of the same form, changing only what differs. */

@@ -1,4 +1,5 @@
-// What follows from a status. The server has the same rules (jobsync/status.py); tests/js/status.json has cases for both.
+// What follows from a status. The server has the same rules (jobsync/status.py); tests/js/status.json has cases for
+// both.
 
 import { number } from "./show.js";
 
@@ -14,9 +15,9 @@ export function actions(status) {
 export const sum = (items, count) => items.reduce((total, item) => total + count(item), 0);
 
 /**
- * Counts what is done of steps as `structure` has them. done: the statuses that count, TERMINAL for what has ended, COMPLETED for what has
- * completed. Returns `{ children, share, words }`: the children that are done; how much of the whole, 0 to 1, each step counting the same;
- * and `2 of 4 steps · 37 of 1,200 children`.
+ * Counts what is done of steps as `structure` has them. done: the statuses that count, TERMINAL for what has ended,
+ * COMPLETED for what has completed. Returns `{ children, share, words }`: the children that are done; how much of the
+ * whole, 0 to 1, each step counting the same; and `2 of 4 steps · 37 of 1,200 children`.
  */
 export function countDone(steps, done) {
   const isDone = ({ status }) => done.has(status);

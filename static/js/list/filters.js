@@ -1,7 +1,8 @@
 // The form that limits the list: what is chosen is sent at once, and what is left empty stays out of the address.
 
 const KEY = "jobsync.filter"; // the field that was chosen in, which has the focus again on the next page
-const CHANGING = /^(Arrow|Page|Home|End|.$)/; // keys that go through values; what they pass isn't meant yet, and Enter sends it
+// Keys that go through values; what they pass isn't meant yet, and Enter sends it
+const CHANGING = /^(Arrow|Page|Home|End|.$)/;
 
 /** Calls `action` with what this tab keeps, if the browser lets it. */
 function withMemory(action) {
@@ -16,7 +17,8 @@ export function startFilters(form) {
   let isPassing = false;
   form.addEventListener("keydown", ({ key, target }) => {
     isPassing = CHANGING.test(key) && key !== " ";
-    if (key === "Enter" && target.matches("select") && [...target.options].some((option) => option.selected !== option.defaultSelected)) form.requestSubmit();
+    if (key !== "Enter" || !target.matches("select")) return;
+    if ([...target.options].some((option) => option.selected !== option.defaultSelected)) form.requestSubmit();
   });
   form.addEventListener("pointerdown", () => (isPassing = false));
   form.addEventListener("change", ({ target }) => {

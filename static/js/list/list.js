@@ -1,15 +1,26 @@
 // The list of jobs: shows what FeedSync brings. Rows are patched in place; new ones come from the list's own page.
 //
-// Nothing moves under a pointer or a focus: while the list is pointed at, focused or scrolled, another page of it waits, behind a button if
-// it has new jobs. Statuses in place and the numbers are kept current all the time.
+// Nothing moves under a pointer or a focus: while the list is pointed at, focused or scrolled, another page of it
+// waits, behind a button if it has new jobs. Statuses in place and the numbers are kept current all the time.
 
 import { everySecond, pageClock } from "../lib/clock.js";
 import { FeedSync } from "../sync/feed_sync.js";
 import { startFilters } from "./filters.js";
 import { Indicator } from "../lib/indicator.js";
 import { keepRunning, outside } from "../sync/live.js";
-import { moveCalmly } from "../lib/motion.js";
-import { elapsed, localizeTimes, number, part, patch, setAttribute, setHidden, setText, showNote, showStatus } from "../lib/show.js";
+import { moveSmoothly } from "../lib/motion.js";
+import {
+  elapsed,
+  localizeTimes,
+  number,
+  part,
+  patch,
+  setAttribute,
+  setHidden,
+  setText,
+  showNote,
+  showStatus,
+} from "../lib/show.js";
 import { COMPLETED, TERMINAL, countDone } from "../lib/status.js";
 
 class ListPage {
@@ -47,7 +58,8 @@ class ListPage {
     everySecond(() => this.#tick());
     part(this.#root, "fresh").addEventListener("click", () => this.#showFresh());
     this.#root.addEventListener("pointerleave", () => this.#settle());
-    this.#root.addEventListener("focusout", () => setTimeout(() => this.#settle())); // only then is it known where the focus went
+    // Only then is it known where the focus went
+    this.#root.addEventListener("focusout", () => setTimeout(() => this.#settle()));
     addEventListener("scroll", () => this.#settle(), { passive: true });
     keepRunning(this.#sync);
   }
@@ -81,8 +93,8 @@ class ListPage {
   // The list's own page
 
   /**
-   * Takes over another page of the list, or has it wait. A page of an earlier change than what was known when it was asked for is of another
-   * database: nothing stays.
+   * Takes over another page of the list, or has it wait. A page of an earlier change than what was known when it was
+   * asked for is of another database: nothing stays.
    */
   #takePage(html, deleted, isAfterCounts) {
     const page = new DOMParser().parseFromString(html, "text/html");
@@ -100,7 +112,10 @@ class ListPage {
     return { jobs: this.#shown, isOlder };
   }
 
-  /** Shows the rows of another page. A row that is present stays as it is where it is newer, and where nothing has changed. */
+  /**
+   * Shows the rows of another page. A row that is present stays as it is where it is newer, and where nothing has
+   * changed.
+   */
   #place(list, rows, deleted = new Set()) {
     const present = new Map(rows.map((row) => [row.dataset.jobId, row]));
     const wanted = rowsOf(list).filter((row) => !deleted.has(row.dataset.jobId));
@@ -113,7 +128,7 @@ class ListPage {
   }
 
   #move(change) {
-    moveCalmly(() => document.querySelectorAll("[data-job-id], .pager, .column-side"), change);
+    moveSmoothly(() => document.querySelectorAll("[data-job-id], .pager, .column-side"), change);
   }
 
   // Waiting
@@ -131,9 +146,10 @@ class ListPage {
     this.#waiting = { list, deleted };
     const present = new Map(this.#rows.map((row) => [row.dataset.jobId, row]));
     const wanted = rowsOf(list);
-    for (const row of wanted) if (present.has(row.dataset.jobId)) newest(present.get(row.dataset.jobId), row.cloneNode(true));
-    const last = wanted.findLastIndex((row) => present.has(row.dataset.jobId));
-    const fresh = wanted.slice(0, last === -1 ? wanted.length : last).filter((row) => !present.has(row.dataset.jobId)).length;
+    const isPresent = (row) => present.has(row.dataset.jobId);
+    for (const row of wanted) if (isPresent(row)) newest(present.get(row.dataset.jobId), row.cloneNode(true));
+    const last = wanted.findLastIndex(isPresent);
+    const fresh = wanted.slice(0, last === -1 ? wanted.length : last).filter((row) => !isPresent(row)).length;
     const button = part(this.#root, "fresh");
     setText(button, `${number(fresh)} new ${fresh === 1 ? "job" : "jobs"} ↑`);
     setHidden(button, fresh === 0);
@@ -180,7 +196,8 @@ class ListPage {
       setAttribute(segment, "title", `${step.name}: ${step.status}`);
     }
     setText(part(row, "done"), countDone(structure.steps, COMPLETED).words);
-    setAttribute(part(row, "bar").firstElementChild, "width", structure.status === "running" ? Math.round(countDone(structure.steps, TERMINAL).share * 1000) : 0);
+    const share = structure.status === "running" ? countDone(structure.steps, TERMINAL).share : 0;
+    setAttribute(part(row, "bar").firstElementChild, "width", Math.round(share * 1000));
     setAttribute(part(row, "took"), "data-started", structure.started_at ?? "");
     setAttribute(part(row, "took"), "data-finished", structure.finished_at ?? "");
     this.#showTook(row);
@@ -204,11 +221,15 @@ const rowsOf = (list) => [...list.querySelectorAll("[data-job-id]")];
 
 function jobOf(row) {
   const segments = [...row.querySelectorAll("[data-segment]")];
-  const steps = Object.fromEntries(segments.map((segment) => [segment.dataset.segment, part(segment, "word").textContent]));
+  const statusOf = (segment) => [segment.dataset.segment, part(segment, "word").textContent];
+  const steps = Object.fromEntries(segments.map(statusOf));
   return { id: row.dataset.jobId, revision: Number(row.dataset.revision), status: row.dataset.status, steps };
 }
 
-/** Returns the row that is present, brought up to the served one if that is newer, or the served one where there is none. */
+/**
+ * Returns the row that is present, brought up to the served one if that is newer, or the served one where there is
+ * none.
+ */
 function newest(present, served) {
   if (!present) return document.adoptNode(served);
   if (Number(served.dataset.revision) > Number(present.dataset.revision)) patch(present, served);

@@ -3,15 +3,16 @@
 import { pauseAfter } from "../lib/request.js";
 
 export const LIVE_FOR = 4800; // ms that a hint proves the connection: a page must say within 5 s that it is cut off
-export const REOPEN_WITHIN = 800; // ms that a closed connection gets to be open again: a page must say within 1 s that it isn't
+// The ms that a closed connection gets to be open again: a page must say within 1 s that it isn't
+export const REOPEN_WITHIN = 800;
 export const OFFLINE_AFTER = 30000; // ms without hint or answer
-export const SUSPECT_AFTER = 3500; // ms: the server gives a hint at least every 2 s, so by now one was lost
+export const SILENT_AFTER = 3500; // ms: the server gives a hint at least every 2 s, so by now one was lost
 export const POLL_EVERY = 3000; // ms between two looks while hints don't come
-const SUSPECT_SPREAD = 500; // ms: many viewers that are cut off at once don't ask at once
+const SILENT_SPREAD = 500; // ms: many viewers that are cut off at once don't ask at once
 const ACK_WITHIN = 4000; // ms
 const TICK = 250; // ms
-const PATIENCE = 5000; // ms that a connection gets to bring its first hint or its next
-const MOST_PATIENCE = 10000;
+const GIVE_UP_AFTER = 5000; // ms that a connection gets to bring its first hint or its next
+const LONGEST_GIVE_UP = 10000; // ms that it gets after several of them
 const SPREAD = 1500; // ms over which many viewers that lose one server at once come back to it
 const TRANSPORTS = ["websocket", "polling"];
 
@@ -32,8 +33,8 @@ export class Connection {
   #state = "reconnecting";
   #transports = TRANSPORTS;
   #failures = 0;
-  #patience = PATIENCE;
-  #suspicion = SUSPECT_AFTER;
+  #giveUpAfter = GIVE_UP_AFTER;
+  #silentAfter = SILENT_AFTER;
   #isSilent = false;
   #heardAt = -Infinity; // the last hint
   #askedAt = -Infinity; // the last time that a socket was opened
@@ -44,8 +45,8 @@ export class Connection {
   #openTimer = null;
 
   /**
-   * onAck(jobId, ack, askedAt), onHint(hint), onState(state): as they come. onSilence(): there is no hint where one should have been; until
-   * `isSilent` is false again, ask otherwise. outside: see `outside` in live.js.
+   * onAck(jobId, ack, askedAt), onHint(hint), onState(state): as they come. onSilence(): there is no hint where one
+   * should have been; until `isSilent` is false again, ask otherwise. outside: see `outside` in live.js.
    */
   constructor({ onAck, onHint, onState, onSilence }, { connect, isOnline, clock, random }) {
     this.#onAck = onAck;
@@ -96,13 +97,13 @@ export class Connection {
 
   /** Notes that hints come, or what is as good as one. */
   heard() {
-    const spread = SUSPECT_SPREAD * this.#random();
+    const spread = SILENT_SPREAD * this.#random();
     this.#heardAt = this.#clock.now();
     this.#closedAt = Infinity;
     this.#failures = 0;
     this.#isSilent = false;
-    this.#suspicion = SUSPECT_AFTER + spread;
-    this.#patience = PATIENCE + spread;
+    this.#silentAfter = SILENT_AFTER + spread;
+    this.#giveUpAfter = GIVE_UP_AFTER + spread;
     this.#showState();
   }
 
@@ -154,14 +155,16 @@ export class Connection {
     socket.disconnect();
   }
 
-  /** Has a connection that hung, or opened and brought nothing, be followed by one that tries the other transport first. */
-  #doubtTransport() {
+  /**
+   * Has a connection that hung, or opened and brought nothing, be followed by one that tries the other transport first.
+   */
+  #switchTransport() {
     if (this.#heardAt < this.#askedAt) this.#transports = [...this.#transports].reverse();
   }
 
-  /** Connects again after a pause. A refusal is no reason to doubt the transport: the other was refused too. */
+  /** Connects again after a pause. A refusal is no reason to switch the transport: the other was refused too. */
   #reopen() {
-    if (this.#isConnected) this.#doubtTransport();
+    if (this.#isConnected) this.#switchTransport();
     this.#close();
     const pause = this.#failures === 0 ? SPREAD * this.#random() : pauseAfter(this.#failures + 1, this.#random);
     this.#failures += 1;
@@ -191,31 +194,38 @@ export class Connection {
 
   #tick() {
     const now = this.#clock.now();
-    // Reckoned as in #stateAt: times have fractions, and a look that comes a rounding error early would be followed by one that is late
-    const ends = [LIVE_FOR - (now - this.#heardAt), LIVE_FOR - (now - this.#answeredAt), REOPEN_WITHIN - (now - this.#closedAt)];
+    // Reckoned as in #stateAt: times have fractions, and a look that comes a rounding error early would be followed by
+    // one that is late
+    const ends = [
+      LIVE_FOR - (now - this.#heardAt),
+      LIVE_FOR - (now - this.#answeredAt),
+      REOPEN_WITHIN - (now - this.#closedAt),
+    ];
     const left = ends.map(Math.ceil).filter((ms) => ms > 0);
     this.#tickTimer = this.#clock.setTimeout(() => this.#tick(), Math.min(TICK, ...left));
     const heardAt = Math.max(this.#heardAt, this.#startedAt);
-    if (!this.#isSilent && now - heardAt >= this.#suspicion) {
+    if (!this.#isSilent && now - heardAt >= this.#silentAfter) {
       this.#isSilent = true;
       this.#onSilence();
     }
     if (!this.#isActive) return;
-    if (this.#socket && now - Math.max(heardAt, this.#askedAt) >= this.#patience) this.#giveUp();
+    if (this.#socket && now - Math.max(heardAt, this.#askedAt) >= this.#giveUpAfter) this.#giveUp();
     this.#askUnacked(now);
     this.#showState();
   }
 
   #giveUp() {
-    this.#patience = Math.min(MOST_PATIENCE, this.#patience * 1.5) + SUSPECT_SPREAD * this.#random();
-    this.#doubtTransport();
+    this.#giveUpAfter = Math.min(LONGEST_GIVE_UP, this.#giveUpAfter * 1.5) + SILENT_SPREAD * this.#random();
+    this.#switchTransport();
     this.#close();
     this.#open();
   }
 
   #askUnacked(now) {
     if (!this.#isConnected) return;
-    for (const [jobId, room] of this.#rooms) if (!room.isAcked && now - room.askedAt >= ACK_WITHIN) this.#subscribe(jobId);
+    for (const [jobId, room] of this.#rooms) {
+      if (!room.isAcked && now - room.askedAt >= ACK_WITHIN) this.#subscribe(jobId);
+    }
   }
 
   #showState() {
@@ -230,10 +240,12 @@ export class Connection {
     if (!this.#isOnline()) return "offline";
     const isClosed = now - this.#closedAt >= REOPEN_WITHIN;
     if (now - this.#heardAt < LIVE_FOR && !isClosed) return "live";
-    const lostAt = Math.min(Math.max(this.#heardAt, this.#startedAt) + SUSPECT_AFTER, this.#closedAt + REOPEN_WITHIN);
+    const lostAt = Math.min(Math.max(this.#heardAt, this.#startedAt) + SILENT_AFTER, this.#closedAt + REOPEN_WITHIN);
     const isAnswering = this.#answeredAt >= lostAt && now - this.#answeredAt < LIVE_FOR && !this.#hasFailed;
     if (isAnswering) return "polling";
-    return now - Math.max(this.#heardAt, this.#answeredAt, this.#startedAt) < OFFLINE_AFTER ? "reconnecting" : "offline";
+    return now - Math.max(this.#heardAt, this.#answeredAt, this.#startedAt) < OFFLINE_AFTER
+      ? "reconnecting"
+      : "offline";
   }
 }
 

@@ -1,6 +1,6 @@
-// Keeps the list of jobs in step with the store: by the feed of all jobs, by the rooms of the shown jobs that may still change, and by
-// asking for the list's own page when a hint names a job that it should show and doesn't, and for its numbers when a job's status changes.
-// Like sync.js it never touches the page.
+// Keeps the list of jobs in step with the store: by the feed of all jobs, by the rooms of the shown jobs that may still
+// change, and by asking for the list's own page when a hint names a job that it should show and doesn't, and for its
+// numbers when a job's status changes. Like sync.js it never touches the page.
 
 import { Connection, POLL_EVERY } from "./connection.js";
 import { Request, read } from "../lib/request.js";
@@ -34,11 +34,13 @@ export class FeedSync {
   #timers = new Map();
 
   /**
-   * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page. countsUrl: of its
-   * numbers. statuses: those it is limited to, [] for all. handlers: onPage(html, deleted, isAfterCounts): another page, asked for after the
-   * last numbers had come or not; returns { jobs, isOlder }: the jobs that are shown then, and whether the page is of an earlier change than
-   * what was known when it was asked for, so of a database that was replaced.
-   * onCounts({ change, counts, total }). onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state). outside: see `outside` in live.js.
+   * jobs: what the page shows as served, [{ id, revision, status, steps: { name: status } }]. url, etag: of that page.
+   * countsUrl: of its numbers. statuses: those it is limited to, [] for all. handlers: onPage(html, deleted,
+   * isAfterCounts): another page, asked for after the last numbers had come or not; returns { jobs, isOlder }: the jobs
+   * that are shown then, and whether the page is of an earlier change than what was known when it was asked for, so of
+   * a database that was replaced.
+   * onCounts({ change, counts, total }). onStructure(structure): of a shown job. onDeleted(jobId). onConnection(state).
+   * outside: see `outside` in live.js.
    */
   constructor({ jobs, url, etag, countsUrl, statuses, ...handlers }, outside) {
     this.#etag = etag;
@@ -201,10 +203,14 @@ export class FeedSync {
     const job = this.#jobs.get(hint.job_id);
     if (hint.status === "deleted") this.#forget(hint.job_id);
     else if (job) this.#want(job, hint.revision, this.#isNewStatus(job, hint));
-    else if (this.#isNews(hint) && this.#mayAsk) (this.#mayBelong(hint) ? this.#page : this.#counts).askAgain(); // a page has its numbers
+    // A page has its numbers
+    else if (this.#isNews(hint) && this.#mayAsk) (this.#mayBelong(hint) ? this.#page : this.#counts).askAgain();
   }
 
-  /** Looks at the list when the feed has carried more news than came here: of a job that isn't shown, or of a deletion, nothing else tells. */
+  /**
+   * Looks at the list when the feed has carried more news than came here: of a job that isn't shown, or of a deletion,
+   * nothing else tells.
+   */
   #countNews({ news, refresh_logs: hasGrown, status }) {
     if (!Number.isInteger(news)) return; // it isn't the feed's
     const isNews = hasGrown || status === "deleted";
@@ -261,7 +267,8 @@ export class FeedSync {
     if (status === 304 || body.revision <= job.revision) return false;
     const steps = Object.fromEntries(body.steps.map((step) => [step.name, step.status]));
     const isNew = body.status !== job.status;
-    Object.assign(job, { revision: body.revision, shownAt: this.#outside.clock.now(), status: body.status, steps, etag });
+    const shownAt = this.#outside.clock.now();
+    Object.assign(job, { revision: body.revision, shownAt, status: body.status, steps, etag });
     this.#handlers.onStructure(body);
     this.#follow(id, job);
     if (isNew) (this.#mayBelong(body) ? this.#counts : this.#page).askAgain();

@@ -1,4 +1,5 @@
-// A part of the page that the server renders: fetched when its key, which is made from `structure`, changes; gone when that is "".
+// A part of the page that the server renders: fetched when its key, which is made from `structure`, changes; gone when
+// that is "".
 
 import { Request } from "../lib/request.js";
 
@@ -12,8 +13,9 @@ export class Fragment {
   #shown;
 
   /**
-   * keyOf(structure); served: the structure that the page was served with. read(signal): fetches it. onHtml(html): takes it.
-   * spacing: least ms between two requests, for one that changes often: what is in the air then is taken all the same, and followed by another.
+   * keyOf(structure); served: the structure that the page was served with. read(signal): fetches it. onHtml(html):
+   * takes it. spacing: least ms between two requests, for one that changes often: what is in the air then is taken all
+   * the same, and followed by another.
    */
   constructor({ keyOf, served, read, onHtml, spacing = 0 }, outside) {
     this.#keyOf = keyOf;
@@ -24,7 +26,10 @@ export class Fragment {
       this.#asked = this.#wanted;
       return read(signal);
     };
-    this.#request = new Request({ send, take: (answer) => this.#take(answer), isWanted: () => this.#wanted !== this.#shown, spacing }, outside);
+    this.#request = new Request(
+      { send, take: (answer) => this.#take(answer), isWanted: () => this.#wanted !== this.#shown, spacing },
+      outside,
+    );
   }
 
   /** Is told of the structure that is shown now. mayAsk: whether it may be fetched at once; if not, `start` does it. */

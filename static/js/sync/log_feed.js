@@ -1,4 +1,5 @@
-// The lines of one expanded step: fetched after the last one that is shown, at most one request in the air and one a second.
+// The lines of one expanded step: fetched after the last one that is shown, at most one request in the air and one a
+// second.
 
 import { Request } from "../lib/request.js";
 
@@ -7,10 +8,12 @@ export const JUMP = 500; // lines; further behind than that, the latest are fetc
 const MOST = 1000; // lines of one request
 
 /**
- * A source of lines: all lines of a step. job/level_lines.js has another. Each line has a place in its source: 1, 2, 3 …
+ * A source of lines: all lines of a step. job/level_lines.js has another. In its source each line has a place: 1, 2, 3.
+ * Here that is its number.
+ *
  * query: what is asked besides the place. countOf(step): how many lines there are, by `structure`.
  * place(page, query, near): gives the lines of a page their places, and returns how many lines there are by then.
- * near: the place of the line that `query` names. Here a line's place is its number.
+ * near: the place of the line that `query` names.
  */
 export const ALL_LINES = {
   query: {},
@@ -33,9 +36,11 @@ export class LogFeed {
 
   /**
    * read(query, signal): fetches a page of the step's lines (the API's query, without `step`).
-   * onLines(lines, logCount): takes new lines with their places, ascending. They begin right after the last ones unless the feed
-   * was too far behind.
-   * last: the number of the highest line that is shown, place: its place in the source. known: how many lines the source is known to have.
+   * onLines(lines, logCount): takes new lines with their places, ascending. They begin right after the last ones unless
+   * the feed was too far behind.
+   *
+   * last: the number of the highest line that is shown, place: its place in the source. known: how many lines the
+   * source is known to have.
    */
   constructor({ read, onLines, last, known, place = last, source = ALL_LINES }, outside) {
     this.#read = read;
@@ -44,8 +49,15 @@ export class LogFeed {
     this.#last = last;
     this.#place = place;
     this.#known = known;
-    const send = (signal) => this.#send(signal);
-    this.#request = new Request({ send, take: (page) => this.#take(page), isWanted: () => this.#isBehind(), spacing: SPACING }, outside);
+    this.#request = new Request(
+      {
+        send: (signal) => this.#send(signal),
+        take: (page) => this.#take(page),
+        isWanted: () => this.#isBehind(),
+        spacing: SPACING,
+      },
+      outside,
+    );
   }
 
   /** Fetches what is missing, if anything is. */
@@ -59,7 +71,9 @@ export class LogFeed {
     this.start();
   }
 
-  /** Is told that there are new lines, but neither how many nor of which level: where that matters, `structure` tells. */
+  /**
+   * Is told that there are new lines, but neither how many nor of which level: where that matters, `structure` tells.
+   */
   hint() {
     this.#isHinted = this.#source === ALL_LINES;
     this.start();

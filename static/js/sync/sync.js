@@ -1,7 +1,9 @@
-// Keeps one job's page in step with the store: owns the socket, the revisions and the fetching, and never touches the page.
+// Keeps one job's page in step with the store: owns the socket, the revisions and the fetching, and never touches the
+// page.
 //
-// A hint, an ack or a long silence says when to look; only an answer of `structure` is ever shown, and never one that is older than
-// what is shown already. Everything from outside (network, clock, chance) is handed in, so this runs anywhere.
+// A hint, an ack or a long silence says when to look; only an answer of `structure` is ever shown, and never one that
+// is older than what is shown already. Everything from outside (network, clock, random numbers) is handed in, so this
+// runs anywhere.
 
 import { Connection, POLL_EVERY } from "./connection.js";
 import { Fragment } from "./fragment.js";
@@ -17,7 +19,10 @@ const FRAGMENTS = {
 
 function failuresOf({ error, steps }) {
   const failed = steps.filter(({ status, children }) => status === "failed" || children.failed > 0);
-  return failed.map((step) => [step.name, step.status, step.children.failed, step.started_at]).concat(error ?? []).join();
+  return failed
+    .map((step) => [step.name, step.status, step.children.failed, step.started_at])
+    .concat(error ?? [])
+    .join();
 }
 
 export class JobSync {
@@ -40,9 +45,10 @@ export class JobSync {
   #pollTimer = null;
 
   /**
-   * jobId; served: the structure that the page shows as served. handlers: onStructure(structure): a newer one, to be shown at once.
-   * onFragment(name, html): "result" or "failures", as the structure that is shown asks for it; "" for none.
-   * onConnection(state). onDeleted(isReplaced): the job is gone; nothing is asked any more. outside: see `outside` in live.js.
+   * jobId; served: the structure that the page shows as served. handlers: onStructure(structure): a newer one, to be
+   * shown at once. onFragment(name, html): "result" or "failures", as the structure that is shown asks for it; "" for
+   * none. onConnection(state). onDeleted(isReplaced): the job is gone; nothing is asked any more. outside: see
+   * `outside` in live.js.
    */
   constructor({ jobId, served, ...handlers }, outside) {
     this.#jobId = jobId;
@@ -196,7 +202,10 @@ export class JobSync {
     return this.#isActive && !this.#isResting;
   }
 
-  /** An ack is of a moment after it was asked for. One that is older than what was shown by then is of another past: a restored backup. */
+  /**
+   * An ack is of a moment after it was asked for. One that is older than what was shown by then is of another past: a
+   * restored backup.
+   */
   #takeAck(ack, askedAt) {
     if (ack.ok && ack.revision < this.#shown && this.#shownAt < askedAt) this.end(true);
     else if (ack.ok) this.#want(ack.revision);
@@ -211,7 +220,9 @@ export class JobSync {
     }
     this.#stopPolling();
     this.#want(hint.revision);
-    if (this.#isAwaited && this.#isResting && hint.context === "job" && TERMINAL.has(hint.status) && this.#wanted > this.#shown) this.#structure.ask();
+    if (this.#isAwaited && this.#isResting && hint.context === "job" && TERMINAL.has(hint.status)) {
+      if (this.#wanted > this.#shown) this.#structure.ask();
+    }
     if (hint.context === "job_step" && hint.refresh_logs && this.#mayAsk) this.#logs.get(hint.step_name)?.hint();
   }
 
@@ -247,7 +258,10 @@ export class JobSync {
     this.#stopPolling();
     if (!this.#connection.isSilent || !this.#mayAsk) return;
     this.#structure.ask();
-    this.#pollTimer = this.#outside.clock.setTimeout(() => this.#poll(), POLL_EVERY * (0.9 + 0.1 * this.#outside.random()));
+    this.#pollTimer = this.#outside.clock.setTimeout(
+      () => this.#poll(),
+      POLL_EVERY * (0.9 + 0.1 * this.#outside.random()),
+    );
   }
 
   #stopPolling() {
