@@ -1,5 +1,5 @@
-"""What a job's page does to stay right, without a page: `static/js/request.js`, `connection.js` and
-`sync.js` once more, for viewers by the hundred.
+"""What a job's page does to stay right, without a page: `lib/request.js`, `sync/connection.js` and
+`sync/sync.js` of `static/js` once more, for viewers by the hundred.
 
 It does what the server can notice: connects, subscribes, asks and waits as they do. What they only
 show is left out, and so is the waking up.
@@ -16,14 +16,13 @@ TIME_OUT = 4.0
 LONGEST_PAUSE = 3.0
 FIRST_PAUSE = 0.25
 # connection.js
-SUSPECT_AFTER = 3.5
-SUSPECT_SPREAD = 0.5
+SILENT_AFTER = 3.5
+SILENT_SPREAD = 0.5
 ACK_WITHIN = 4.0
 TICK = 0.25
-PATIENCE = 5.0
-MOST_PATIENCE = 10.0
+GIVE_UP_AFTER = 5.0
+LONGEST_GIVE_UP = 10.0
 SPREAD = 1.5
-# sync.js
 POLL_EVERY = 3.0
 
 LONG_AGO = float("-inf")
@@ -115,7 +114,7 @@ class Connection:
         self._transports = ["websocket", "polling"]
         self._socket = self._opening = self._ticking = None
         self._failures = 0
-        self._patience, self._suspicion = PATIENCE, SUSPECT_AFTER
+        self._give_up_after, self._silent_after = GIVE_UP_AFTER, SILENT_AFTER
         self._heard_at = self._asked_at = LONG_AGO
         self._subscribed_at = None  # while it is connected
         self.is_acked = False
@@ -180,12 +179,12 @@ class Connection:
         self._on_ack(ack)
 
     def _hear(self, _, hint):
-        spread = SUSPECT_SPREAD * self._random.random()
+        spread = SILENT_SPREAD * self._random.random()
         self._heard_at = self._loop.time()
         self._failures = 0
         self.is_silent = False
-        self._suspicion = SUSPECT_AFTER + spread
-        self._patience = PATIENCE + spread
+        self._silent_after = SILENT_AFTER + spread
+        self._give_up_after = GIVE_UP_AFTER + spread
         self._on_hint(hint)
 
     def _tick(self):
@@ -194,10 +193,10 @@ class Connection:
         if not self.minds_silence:
             return
         heard_at = max(self._heard_at, self._started_at)
-        if not self.is_silent and now - heard_at >= self._suspicion:
+        if not self.is_silent and now - heard_at >= self._silent_after:
             self.is_silent = True
             self._on_silence()
-        if self._socket and now - max(heard_at, self._asked_at) >= self._patience:
+        if self._socket and now - max(heard_at, self._asked_at) >= self._give_up_after:
             self._give_up()
         if (
             self._subscribed_at is not None
@@ -207,8 +206,8 @@ class Connection:
             self._subscribe()
 
     def _give_up(self):
-        self._patience = (
-            min(MOST_PATIENCE, self._patience * 1.5) + SUSPECT_SPREAD * self._random.random()
+        self._give_up_after = (
+            min(LONGEST_GIVE_UP, self._give_up_after * 1.5) + SILENT_SPREAD * self._random.random()
         )
         if self._heard_at < self._asked_at:
             self._transports.reverse()

@@ -8,7 +8,7 @@ from datetime import date
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from jobsync.base.clock import milliseconds
-from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
+from jobsync.status import ACTIONS, CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
 
 
 class Strict(Schema):
@@ -194,6 +194,10 @@ class JobListed(Shown):
 
 class Job(JobListed):
     result = fields.Dict(allow_none=True)
+    actions = fields.List(
+        fields.String(validate=validate.OneOf(ACTIONS)),
+        metadata={"description": "What a job of that status allows"},
+    )
 
 
 class _Page(Shown):

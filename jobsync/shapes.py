@@ -73,9 +73,10 @@ class ListedJob(TypedDict):
 
 
 class ShownJob(ListedJob):
-    """A job by itself."""
+    """A job by itself. `actions`: what may be done to it."""
 
     result: dict[str, Any] | None
+    actions: list[str]
 
 
 class JobPage(TypedDict):

@@ -4,7 +4,7 @@ The rules are those of the contract's section 1. Nothing else in the system deci
 job ends.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ STEP_STATUSES = (*JOB_STATUSES, SKIPPED)
 TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, SKIPPED})
 UNFINISHED = (PENDING, RUNNING)
 RETRYABLE = (FAILED, CANCELLED)
+ACTIONS = ("cancel", "retry", "rerun", "delete")
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -63,6 +64,66 @@ TRANSITIONS = {
 def allowed(kind: str, old: str, new: str) -> bool:
     """Say whether a `kind` ("job", "step", "child") may go from status `old` to `new`."""
     return new in TRANSITIONS[kind].get(old, ())
+
+
+def actions(status: str) -> list[str]:
+    """Return which of ACTIONS a job of that status allows, in their order."""
+    allowed = {
+        "cancel": status not in TERMINAL,
+        "retry": status in RETRYABLE,
+        "rerun": True,
+        "delete": status in TERMINAL,
+    }
+    return [action for action in ACTIONS if allowed[action]]
+
+
+@dataclass(frozen=True)
+class DoneCount:
+    """How much of some steps is done.
+
+    `share` is how much of the whole, 0 to 1: each step counts the same, one that isn't done by its
+    children.
+    """
+
+    steps: int
+    all_steps: int
+    children: int
+    all_children: int
+    share: float
+
+    @property
+    def words(self) -> str:
+        """`2 of 4 steps · 37 of 1,200 children`."""
+        words = f"{self.steps:,} of {_amount(self.all_steps, 'step', 'steps')}"
+        if not self.all_children:
+            return words
+        return f"{words} · {self.children:,} of {_amount(self.all_children, 'child', 'children')}"
+
+
+def count_done(
+    steps: Iterable[tuple[str, Mapping[str, int]]], done: Collection[str] = TERMINAL
+) -> DoneCount:
+    """Return the DoneCount of `steps`: `(status, children)` of each, where `children` counts by
+    status.
+
+    done: the statuses in which a step or a child counts. TERMINAL counts what has ended,
+    `(COMPLETED,)` what has completed.
+    """
+    number = finished = children = all_children = 0
+    share = 0.0
+    for status, counts in steps:
+        mine = sum(counts[each] for each in CHILD_STATUSES if each in done)
+        whole = sum(counts[each] for each in CHILD_STATUSES)
+        number += 1
+        finished += status in done
+        children += mine
+        all_children += whole
+        share += 1 if status in done else mine / (whole or 1)
+    return DoneCount(finished, number, children, all_children, share / (number or 1))
+
+
+def _amount(count: int, noun: str, plural: str) -> str:
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from jobsync.db.models import LogLine, Step
 from jobsync.db.transactions import write
 from jobsync.lifecycle import work
 from jobsync.monitor import Monitor
-from jobsync.status import LEVELS
+from jobsync.status import ACTIONS, LEVELS
 from jobsync.store import logs
 
 MIB = 1024 * 1024
@@ -212,7 +212,7 @@ def test_a_submitted_job_is_answered_with_202_and_has_the_fields_of_the_contract
     job = ok(
         client.post("/api/jobs", json={"definition": "typed", "params": {"text": "café"}}), 202
     )
-    assert set(job) == JOB | {"result"}
+    assert set(job) == JOB | {"result", "actions"}
     assert job["params"] == {"text": "café", "whole": 1, "number": 0.5, "flag": False}
     assert (job["definition"], job["name"], job["status"], job["revision"], job["tags"]) == (
         "typed",
@@ -516,12 +516,16 @@ def test_what_a_status_does_not_allow_is_409(client, hand):
         for status in statuses:
             path = f"/api/jobs/{jobs[status]}"
             before = ok(client.get(path))
-            assert before["status"] == status
+            assert before["status"] == status and action not in before["actions"]
             shown = problem(
                 client.delete(path) if action == "delete" else client.post(f"{path}/{action}"), 409
             )
             assert status in shown["message"]
             assert ok(client.get(path)) == before
+    for status, job_id in jobs.items():
+        forbidden = {action for action, statuses in refused.items() if status in statuses}
+        allowed = ok(client.get(f"/api/jobs/{job_id}"))["actions"]
+        assert allowed == [action for action in ACTIONS if action not in forbidden]
 
 
 # What no call takes
@@ -1344,8 +1348,8 @@ def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own
         assert f'id="shape-{name}"' in page
     assert 'href="/api/openapi.json"' in page
     assert set(re.findall(r"<script[^>]*>", page)) <= {
-        '<script src="/static/js/theme.js">',
-        '<script type="module" src="/static/js/frame.js">',
+        '<script src="/static/js/lib/theme.js">',
+        '<script type="module" src="/static/js/lib/frame.js">',
     }
     assert (
         "style=" not in page

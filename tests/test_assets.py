@@ -10,7 +10,7 @@ from werkzeug.exceptions import NotFound
 from jobsync.web.assets import Assets
 
 STATIC = Path(__file__).resolve().parents[1] / "static"
-SCRIPTS = sorted(path.name for path in (STATIC / "js").glob("*.js"))
+SCRIPTS = sorted(str(path.relative_to(STATIC / "js")) for path in (STATIC / "js").rglob("*.js"))
 
 
 def get(client, path, **headers):
@@ -35,6 +35,12 @@ def test_a_script_is_sent_without_its_comments_and_is_still_a_script(client, tmp
         ).stderr
         == ""
     )
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_line_of_a_script_is_longer_than_120_columns(name):
+    lines = (STATIC / "js" / name).read_text().splitlines()
+    assert [line for line in lines if len(line) > 120] == []
 
 
 def test_the_texts_of_a_script_stay_as_they_are(tmp_path):
@@ -68,8 +74,8 @@ def test_a_text_is_gzipped_for_those_who_take_it(client):
 
 def test_an_unchanged_file_is_304(client):
     for accepted in ("gzip", "identity"):
-        etag = get(client, "js/page.js", Accept_Encoding=accepted).headers["ETag"]
-        again = get(client, "js/page.js", Accept_Encoding=accepted, If_None_Match=etag)
+        etag = get(client, "js/job/page.js", Accept_Encoding=accepted).headers["ETag"]
+        again = get(client, "js/job/page.js", Accept_Encoding=accepted, If_None_Match=etag)
         assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", etag)
 
 
@@ -88,7 +94,8 @@ def test_a_changed_file_is_made_anew_and_a_missing_one_is_not_found(tmp_path):
 
 def test_in_debug_mode_the_sources_are_sent_as_they_are(app):
     app.debug = True
-    assert get(app.test_client(), "js/page.js").data == (STATIC / "js" / "page.js").read_bytes()
+    name = "js/job/page.js"
+    assert get(app.test_client(), name).data == (STATIC / name).read_bytes()
 
 
 def test_a_page_is_gzipped_for_those_who_take_it_and_still_known_by_its_etag(client):

@@ -165,17 +165,17 @@ def test_the_bare_script_counts_a_folder(tmp_path):
 # Viewers by the hundred
 
 CONSTANTS = {
-    "request.js": ("TIME_OUT", "LONGEST_PAUSE", "FIRST_PAUSE"),
-    "connection.js": (
-        "SUSPECT_AFTER",
-        "SUSPECT_SPREAD",
+    "lib/request.js": ("TIME_OUT", "LONGEST_PAUSE", "FIRST_PAUSE"),
+    "sync/connection.js": (
+        "SILENT_AFTER",
+        "SILENT_SPREAD",
         "ACK_WITHIN",
         "TICK",
-        "PATIENCE",
-        "MOST_PATIENCE",
+        "GIVE_UP_AFTER",
+        "LONGEST_GIVE_UP",
         "SPREAD",
+        "POLL_EVERY",
     ),
-    "sync.js": ("POLL_EVERY",),
 }
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, define, make_app, wait_for
 from helpers.ask import ask
+from jobsync.engine.outbox import Outbox
 from rich.console import Console
 from rich.live import Live
 from sqlalchemy import func, update
@@ -37,7 +38,6 @@ from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step, Worker
 from jobsync.db.transactions import write
 from jobsync.engine import runner
-from jobsync.engine.outbox import Outbox
 from jobsync.lifecycle import moves, work
 from jobsync.status import (
     CHILD_STATUSES,

@@ -13,6 +13,7 @@ import pytest
 from by_hand import hand_on, messages, recount
 from conftest import make_app, wait_for
 from helpers.ask import ask
+from jobsync.engine.outbox import MOST_LINES, Outbox
 from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, registry, store
@@ -21,7 +22,6 @@ from jobsync.base.errors import StepFailed, StoreBusy
 from jobsync.db.extensions import db
 from jobsync.engine import outbox as outbox_module
 from jobsync.engine import runner, worker
-from jobsync.engine.outbox import MOST_LINES, Outbox
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
 from jobsync.lifecycle import work

@@ -2,9 +2,11 @@
 over random jobs.
 """
 
+import json
 from collections import Counter
 from dataclasses import replace
 from itertools import combinations_with_replacement, product
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -30,7 +32,9 @@ from jobsync.status import (
     WAITING,
     Move,
     StepFacts,
+    actions,
     allowed,
+    count_done,
     derive_job,
     derive_moves,
     derive_step,
@@ -85,6 +89,33 @@ def test_no_transition_leads_to_a_status_that_the_kind_does_not_have_or_to_itsel
         for old, targets in table.items():
             assert {old, *targets} <= set(STATUSES_OF[kind])
             assert old not in targets
+
+
+# The same cases are given to the scripts by tests/js/status.test.mjs.
+CASES = json.loads((Path(__file__).parent / "js" / "status.json").read_text())
+
+
+def test_what_a_job_allows_follows_from_its_status():
+    assert set(CASES["actions"]) == set(JOB_STATUSES)
+    assert {status: actions(status) for status in JOB_STATUSES} == CASES["actions"]
+
+
+def test_the_terminal_statuses_are_those_of_the_scripts():
+    assert set(CASES["terminal"]) == set(STEP_STATUSES)
+    assert {status: status in TERMINAL for status in STEP_STATUSES} == CASES["terminal"]
+
+
+@pytest.mark.parametrize("case", CASES["done"], ids=[case["says"] for case in CASES["done"]])
+@pytest.mark.parametrize(("name", "done"), [("ended", TERMINAL), ("completed", (COMPLETED,))])
+def test_what_is_done_of_steps_is_counted_as_scripts_count_it(case, name, done):
+    steps = [
+        (status, dict.fromkeys(CHILD_STATUSES, 0) | children) for status, children in case["steps"]
+    ]
+    counted = count_done(steps, done)
+    assert {"words": counted.words, "children": counted.children} == {
+        key: case[name][key] for key in ("words", "children")
+    }
+    assert counted.share == pytest.approx(case[name]["share"])
 
 
 def test_an_unknown_status_may_go_nowhere():

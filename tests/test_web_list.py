@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from helpers.ask import ask
+from jobsync.web.rows import Row, shortened
 from sqlalchemy import update
 from test_web import browser, folder, hand, web_app  # noqa: F401 - fixtures are found by their names
 
@@ -19,7 +20,6 @@ from jobsync.store.answers import cursor_of
 from jobsync.store.listing import Run
 from jobsync.web import rows
 from jobsync.web.filters import day_time
-from jobsync.web.rows import Row, shortened
 from jobsync.web.runs import Runs
 
 PARAMS = """[params.text]

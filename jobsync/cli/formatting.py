@@ -11,7 +11,16 @@ from rich.text import Text
 
 from jobsync.base.clock import EPOCH
 from jobsync.base.text import printable
-from jobsync.status import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SKIPPED, TERMINAL
+from jobsync.status import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    TERMINAL,
+    count_done,
+)
 
 ICONS = {COMPLETED: "✓", FAILED: "✗", CANCELLED: "■", RUNNING: "●", PENDING: "○", SKIPPED: "–"}
 STYLES = {
@@ -83,8 +92,8 @@ def elapsed(thing, moment):
 
 def children_done(step):
     """Return `3/8`: children that have ended of all; "" where there are none."""
-    done = sum(number for status, number in step["children"].items() if status in TERMINAL)
-    return f"{done}/{step['child_count']}" if step["child_count"] else ""
+    done = count_done([(step["status"], step["children"])])
+    return f"{done.children}/{done.all_children}" if done.all_children else ""
 
 
 def step_line(step, moment):
@@ -182,15 +191,14 @@ def job_table(jobs, strips, moment, wide):
         "id", "status", "~definition", "created", ">time", ">steps", *(["~error"] if wide else [])
     )
     for job in jobs:
-        steps = strips[job["id"]]
-        done = f"{sum(step['status'] in TERMINAL for step in steps)}/{len(steps)}"
+        done = count_done((step["status"], step) for step in strips[job["id"]])
         cells = [
             job["id"],
             status_text(job["status"]),
             _cut(job["definition"]),
             day_time(job["created_at"]),
             elapsed(job, moment),
-            done,
+            f"{done.steps}/{done.all_steps}",
         ]
         table.add_row(*cells, *([_cut(job["error"] or "", "red")] if wide else []))
     return table

@@ -17,7 +17,7 @@ from jobsync.cli.follow import Follower, follow_lines
 from jobsync.cli.formatting import duration, ms_of
 from jobsync.cli.screens import open_screen
 from jobsync.db.transactions import read
-from jobsync.status import COMPLETED, JOB_STATUSES, LEVELS, TERMINAL
+from jobsync.status import COMPLETED, JOB_STATUSES, LEVELS, actions
 from jobsync.store import listing
 from jobsync.store.listing import Wanted
 
@@ -27,7 +27,7 @@ PAGE = 500  # jobs read at a time
 DAY = 24 * 3600 * 1000  # ms
 OLD = 30 * DAY  # age in ms at which jobs are pruned where nothing else is said
 PAUSE = 0.01  # seconds between two transactions that clear away, for other writers
-ENDED = tuple(status for status in JOB_STATUSES if status in TERMINAL)
+DELETABLE = tuple(status for status in JOB_STATUSES if "delete" in actions(status))
 
 JOB = click.argument("job_id", metavar="ID", type=Name())
 PARAMS = click.option(
@@ -231,7 +231,10 @@ def rerun(job_id, params, wait, as_json):
 )
 @click.option("--keep", type=click.IntRange(0), help="Keep so many of them, the newest.")
 @click.option(
-    "--status", type=Statuses(ENDED), default=ENDED, help=f"Only these: {', '.join(ENDED)}."
+    "--status",
+    type=Statuses(DELETABLE),
+    default=DELETABLE,
+    help=f"Only these: {', '.join(DELETABLE)}.",
 )
 @click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
 @click.option("--yes", is_flag=True, help="Don't ask.")

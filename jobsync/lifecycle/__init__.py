@@ -4,6 +4,24 @@
 monitor's alone).
 """
 
-from jobsync.lifecycle.jobs import cancel, clear_deleted, delete, rerun, retry, submit, time_out
+from jobsync.lifecycle.jobs import (
+    cancel,
+    check_allowed,
+    clear_deleted,
+    delete,
+    rerun,
+    retry,
+    submit,
+    time_out,
+)
 
-__all__ = ["cancel", "clear_deleted", "delete", "rerun", "retry", "submit", "time_out"]
+__all__ = [
+    "cancel",
+    "check_allowed",
+    "clear_deleted",
+    "delete",
+    "rerun",
+    "retry",
+    "submit",
+    "time_out",
+]

@@ -22,13 +22,18 @@ from jobsync.status import (
     COMPLETED,
     FAILED,
     PENDING,
-    RETRYABLE,
     SKIPPED,
     TERMINAL,
     UNFINISHED,
     WAITING,
+    actions,
 )
 
+REFUSALS = {
+    "cancel": "The job is already {status}.",
+    "retry": "Only a failed or cancelled job can be retried; this one is {status}.",
+    "delete": "Only a job that has ended can be deleted; this one is {status}.",
+}
 AGAIN = (FAILED, CANCELLED, SKIPPED)  # the statuses of steps that a retry runs again
 # lines of a deleted job cleared away in one transaction: other writers wait for some 20 ms
 CLEARED = 5000
@@ -36,6 +41,12 @@ CLEARED_BYTES = 1024 * 1024  # of lines, where they are long
 CLEARED_CHILDREN = 200  # the same of children, whose results may be large
 
 STEPS, CHILDREN, LINES = Step.__table__, Child.__table__, LogLine.__table__
+
+
+def check_allowed(action: str, status: str) -> None:
+    """Raise WrongState unless a job of that status allows the action."""
+    if action not in actions(status):
+        raise WrongState(REFUSALS[action].format(status=status))
 
 
 def submit(
@@ -106,8 +117,7 @@ def cancel(job_id: str) -> None:
     """
     with write() as session:
         job = _job(session, job_id)
-        if job.status in TERMINAL:
-            raise WrongState(f"The job is already {job.status}.")
+        check_allowed("cancel", job.status)
         _stop(session, job, CANCELLED, None)
 
 
@@ -137,10 +147,7 @@ def retry(job_id: str) -> None:
     """
     with write() as session:
         job = _job(session, job_id)
-        if job.status not in RETRYABLE:
-            raise WrongState(
-                f"Only a failed or cancelled job can be retried; this one is {job.status}."
-            )
+        check_allowed("retry", job.status)
         revision = rows.touch(session, job_id)
         rows.retry_children(session, _steps_in(job_id, AGAIN))
         rows.move_all_steps(
@@ -171,8 +178,7 @@ def delete(job_id: str) -> None:
     """
     with write() as session:
         job = _job(session, job_id)
-        if job.status not in TERMINAL:
-            raise WrongState(f"Only a job that has ended can be deleted; this one is {job.status}.")
+        check_allowed("delete", job.status)
         session.execute(
             insert(Deletion).values(
                 change=rows.next_change(session), job_id=job_id, revision=job.revision + 1

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from jobsync.db.models import Counter, Deletion, Job
 from jobsync.shapes import ShownJob
-from jobsync.status import UNFINISHED
+from jobsync.status import UNFINISHED, actions
 from jobsync.store.answers import found, with_times
 
 JOB_TABLE = Job.__table__
@@ -35,9 +35,10 @@ JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 
 
 def get(session: Session, job_id: str) -> ShownJob:
-    """Return a job as the contract shows it. Raises NotFound."""
+    """Return a job as the contract shows it, with its `actions`. Raises NotFound."""
     row = session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
-    return with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+    shown = with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+    return {**shown, "actions": actions(shown["status"])}
 
 
 HEAD = select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id"))

@@ -8,7 +8,6 @@ from flask import Blueprint, current_app, redirect, render_template, request, ur
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.transactions import read
-from jobsync.status import TERMINAL
 
 blueprint = Blueprint("actions", __name__)
 
@@ -47,10 +46,7 @@ def delete_job(job_id):
     if request.form.get("sure") != "yes":
         with read() as session:
             job = store.jobs.get(session, job_id)
-        if job["status"] not in TERMINAL:
-            raise WrongState(
-                f"Only a job that has ended can be deleted; this one is {job['status']}."
-            )
+        lifecycle.check_allowed("delete", job["status"])
         return render_template("jobs/delete.html", job=job)
     lifecycle.delete(job_id)
     return redirect(url_for("pages.list_jobs"), 303)

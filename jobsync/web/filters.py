@@ -1,6 +1,6 @@
 """How values look on a page.
 
-`static/js/show.js` shows the same values in the same way when they change.
+`static/js/lib/show.js` shows the same values in the same way when they change.
 """
 
 from datetime import UTC, datetime

@@ -1,6 +1,6 @@
 """A row of the list of jobs, in words.
 
-`static/js/list.js` says the same in the same way as the job goes on.
+`static/js/list/list.js` does the same as the job goes on.
 """
 
 from dataclasses import dataclass
@@ -9,8 +9,7 @@ from itertools import islice
 
 from jobsync.definitions import Definition
 from jobsync.definitions.placeholders import as_text
-from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, TERMINAL, UNFINISHED
-from jobsync.web.filters import number
+from jobsync.status import COMPLETED, RUNNING, TERMINAL, count_done
 
 MOST_DIFFERING = 3  # parameters
 LONGEST = 24  # characters of a value
@@ -63,30 +62,17 @@ class Row:
 
         What failed or was cancelled isn't done.
         """
-        children = sum(map(_children, self.steps))
-        words = (
-            f"{_sum(self.steps, lambda step: step['status'] == COMPLETED)} "
-            f"of {_amount(len(self.steps), 'step', 'steps')}"
-        )
-        return (
-            (
-                f"{words} · {_sum(self.steps, lambda step: step[COMPLETED])} of "
-                f"{_amount(children, 'child', 'children')}"
-            )
-            if children
-            else words
-        )
+        return self._count((COMPLETED,)).words
 
     @property
     def share(self):
         """How far the job has come, 0 to 1: each step counts the same, a running one by its
         children.
         """
-        shares = [
-            1 if step["status"] in TERMINAL else _ended(step) / (_children(step) or 1)
-            for step in self.steps
-        ]
-        return sum(shares) / (len(shares) or 1)
+        return self._count(TERMINAL).share
+
+    def _count(self, done):
+        return count_done(((step["status"], step) for step in self.steps), done)
 
 
 def shortened(text):
@@ -97,19 +83,3 @@ def shortened(text):
     return (
         text if len(text) <= LONGEST else f"{text[: LONGEST // 3]}…{text[-LONGEST * 2 // 3 + 1 :]}"
     )
-
-
-def _sum(steps, count):
-    return number(sum(map(count, steps)))
-
-
-def _amount(count, noun, plural):
-    return f"{number(count)} {noun if count == 1 else plural}"
-
-
-def _children(step):
-    return sum(step[status] for status in CHILD_STATUSES)
-
-
-def _ended(step):
-    return _children(step) - sum(step[status] for status in UNFINISHED)

@@ -7,7 +7,7 @@ from flask import Blueprint, current_app, request
 
 from jobsync import store
 from jobsync.db.transactions import read
-from jobsync.status import TERMINAL
+from jobsync.status import TERMINAL, actions
 from jobsync.store import listing
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
@@ -54,7 +54,7 @@ def show_job(job_id):
         reruns=reruns,
         neighbours=neighbours,
         result=_sections(job) if job["status"] in TERMINAL else None,
-        terminal=TERMINAL,
+        actions=actions(structure["status"]),
         reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
     )
 

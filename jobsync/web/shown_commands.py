@@ -1,6 +1,6 @@
 """What a form will send, as commands for a terminal.
 
-`static/js/commands.js` makes the same when fields change.
+`static/js/definition/commands.js` makes the same when fields change.
 """
 
 import json

@@ -10,7 +10,7 @@ from flask import Blueprint, current_app, render_template
 
 from jobsync.base.clock import iso, milliseconds
 from jobsync.definitions.params import Param
-from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL
+from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL, actions
 from jobsync.store.listing import Run
 from jobsync.web import graph
 from jobsync.web.failures import FailedChild, Failure, Failures
@@ -57,7 +57,7 @@ def show():
         counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
         runs=_runs(),
         now=lambda: moment,
-        terminal=TERMINAL,
+        actions=actions(structure["status"]),
         job=jobs[1],
         structure=structure,
         neighbours=(jobs[0]["id"], jobs[2]["id"]),

@@ -1,6 +1,6 @@
 """Where the bars of a job's timeline lie.
 
-`static/js/timeline.js` has the same geometry, for when it goes on.
+`static/js/job/timeline.js` has the same geometry, for when it goes on.
 """
 
 from dataclasses import dataclass

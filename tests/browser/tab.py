@@ -311,10 +311,13 @@ def check_view(view):
     assert view["open"] or view["lines"] == 0, view
 
 
-def stored_lines(server, job_id, step):
-    """Return all lines of a step, at most 5,000, as `Tab.lines` has those of the document."""
+def stored_lines(server, job_id, step, level="debug"):
+    """Return all lines of a step of a level and above, at most 5,000, as `Tab.lines` has those of
+    the document.
+    """
     items = server.get(
-        f"/api/jobs/{job_id}/logs", params={"step": step, "after": 0, "limit": 5000}
+        f"/api/jobs/{job_id}/logs",
+        params={"step": step, "after": 0, "limit": 5000, "level": level},
     ).json()["items"]
     return [(line["line"], line["level"], line["message"]) for line in items]
 

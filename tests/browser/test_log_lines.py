@@ -44,6 +44,73 @@ def test_the_latest_500_lines_are_there_and_all_earlier_ones_a_click_away(site, 
     wait_for(lambda: tab.lines("talk") == stored[-LATEST:], 5, "the last lines again")
 
 
+# The rows of a log in order: the number of a line, or what the control of a gap says
+ROWS = (
+    """rows => rows.map((row) => row.dataset.line ? Number(row.dataset.line) : row.textContent)"""
+)
+
+
+def gaps_of(tab, step, numbers):
+    """Return the gaps of a log, `(control, left out)`. Assert that everywhere else each of
+    `numbers` is followed by the next.
+    """
+    rows = tab.find(f'[data-step="{step}"] [data-part=rows] > li').evaluate_all(ROWS)
+    place = {number: index for index, number in enumerate(numbers)}
+    gaps = []
+    for before, row, after in zip(rows[:-1], rows[1:], [*rows[2:], None], strict=True):
+        if isinstance(row, str):
+            gaps.append((row, place[after] - place[before] - 1))
+        elif not isinstance(before, str):
+            assert place[row] == place[before] + 1, (before, row)
+    return gaps
+
+
+def test_a_level_is_gone_back_in_to_its_first_line_with_gaps_only_where_lines_of_it_are_left_out(
+    site, tabs
+):
+    job_id = site.submit("wordy", lines=14_000)
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open_job(job_id, "?open=talk&level=warning")
+    stored = stored_lines(site, job_id, "talk", "warning")
+    numbers = [number for number, *_ in stored]
+    assert len(stored) > 2500
+    wait_for(lambda: tab.lines("talk") == stored[-LATEST:], 5, "the last lines of the level")
+    step, seen = tab.step("talk"), len(stored) - LATEST
+    while seen > 0:
+        assert gaps_of(tab, "talk", numbers) == [] or seen < len(stored) - 2000
+        step.get_by_text("Show earlier lines").click()
+        wait_for_earlier(tab, "talk", numbers[seen])
+        held = tab.lines("talk")
+        assert held[0] == stored[max(seen - LATEST, 0)] and set(held) <= set(stored)
+        seen = stored.index(held[0])
+    expect(step.get_by_text("Show earlier lines")).to_be_hidden()
+    ((control, left_out),) = gaps_of(tab, "talk", numbers)
+    assert f": {left_out} are left out here" in control
+    gap = step.locator(".log-gap button")
+    gap.click()
+    expect(gap).not_to_have_text(control)
+    assert len(gaps_of(tab, "talk", numbers)) >= 1
+    step.get_by_text("Show the last lines").click()
+    wait_for(lambda: tab.lines("talk") == stored[-LATEST:], 5, "the last lines again")
+    tab.check_shown()
+
+
+def test_lines_of_a_level_that_come_while_earlier_ones_are_read_follow_the_last(site, tabs):
+    job_id = site.submit("test_job", delay_ms=5, lines=1000)
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("prepare", status="running", expanded="true")
+    tab.step("prepare").locator("[data-level-of=warning]").click()
+    wait_for(lambda: len(tab.lines("prepare")) > 40, 20, "more warnings than are in view")
+    tab.find('[data-step="prepare"] [data-part=log]').evaluate("box => { box.scrollTop = 0; }")
+    first, count = tab.lines("prepare")[0], len(tab.lines("prepare"))
+    wait_for(lambda: len(tab.lines("prepare")) > count + 20, 20, "more warnings")
+    held = tab.lines("prepare")
+    assert held == stored_lines(site, job_id, "prepare", "warning")[: len(held)]
+    assert held[0] == first
+    expect(tab.find(f'[data-step="prepare"] [data-line="{first[0]}"]')).to_be_in_viewport()
+    site.post(f"/api/jobs/{job_id}/cancel")
+
+
 def test_a_collapsed_step_holds_no_lines_and_fetches_none_until_it_is_opened(site, tabs):
     job_id = site.submit("endless")
     tab = tabs.new(site).open_job(job_id)
@@ -146,7 +213,9 @@ def test_what_is_said_of_a_line_is_true(site, tabs):
 # Shows lines in a log of its own, more of them after each frame: between a frame's scrolling and
 # the event that tells of it
 FAST = """async (frames) => {
-  const { LogView, empty } = await import("/static/js/log_view.js");
+  const { LogView } = await import("/static/js/job/log_view.js");
+  const { empty } = await import("/static/js/job/scrolling.js");
+  const { ALL_LINES } = await import("/static/js/sync/log_feed.js");
   const body = document.getElementById("step-talk").cloneNode(true);
   body.querySelector("[data-part=rows]").replaceChildren();
   body.open = true;
@@ -154,6 +223,7 @@ FAST = """async (frames) => {
   const open = () => new LogView(body, {
     step: "fast",
     pattern: document.querySelector("#line-pattern"),
+    source: ALL_LINES,
     read: async () => ({ items: [] }),
     logCount: 0
   });
@@ -176,7 +246,8 @@ FAST = """async (frames) => {
   window.fast.grow = async (frames) => {
     for (let turn = 0; turn < frames; turn += 1) {
       const lines = Array.from({ length: 7 }, () => ({
-        line: (last += 1), level: "info", at: new Date().toISOString(), message: `line ${last}`
+        line: (last += 1), place: last, level: "info", at: new Date().toISOString(),
+        message: `line ${last}`
       }));
       view.add(lines, last);
       await frame();

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 
 import { io } from "socket.io-client";
 
-import { JobSync } from "../../static/js/sync.js";
+import { JobSync } from "../../static/js/sync/sync.js";
 
 const url = process.argv[2];
 const viewers = new Map();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { cli, curl, given } from "../../static/js/commands.js";
+import { cli, curl, given } from "../../static/js/definition/commands.js";
 
 const CASES = JSON.parse(readFileSync(new URL("commands.json", import.meta.url)));
 

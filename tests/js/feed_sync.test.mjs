@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { FeedSync } from "../../static/js/feed_sync.js";
+import { FeedSync } from "../../static/js/sync/feed_sync.js";
 import { FakeWorld, hint as anyHint, structure as anyStructure } from "./fakes.mjs";
 
 const RUNNING = { id: "r", revision: 5, status: "running", steps: { build: "running" } };

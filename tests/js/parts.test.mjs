@@ -2,29 +2,14 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { Memory } from "../../static/js/memory.js";
-import { Ranges } from "../../static/js/ranges.js";
-import { plain, took } from "../../static/js/show.js";
+import { Memory } from "../../static/js/lib/memory.js";
+import { rangesOf } from "../../static/js/lib/ranges.js";
+import { plain, took } from "../../static/js/lib/show.js";
 
-function ranges(...pairs) {
-  const made = new Ranges();
-  for (const [first, last] of pairs) made.add(first, last);
-  return made;
-}
-
-test("ranges that touch or overlap become one, others stay apart in order", () => {
-  assert.deepEqual(ranges([10, 20], [21, 30]).all, [[10, 30]]);
-  assert.deepEqual(ranges([10, 20], [30, 40], [1, 3]).all, [[1, 3], [10, 20], [30, 40]]);
-  assert.deepEqual(ranges([10, 20], [30, 40], [15, 29]).all, [[10, 40]]);
-});
-
-test("keeping cuts ranges and counts what is left", () => {
-  const made = ranges([1, 1000], [2001, 3000]);
-  made.keep([[400, 600], [2501, 3000]]);
-  assert.deepEqual(made.all, [[400, 600], [2501, 3000]]);
-  assert.deepEqual([made.size, made.first, made.last, made.has(400), made.has(601)], [701, 400, 3000, true, false]);
-  made.keep([]);
-  assert.deepEqual([made.size, made.first, made.last], [0, 0, 0]);
+test("numbers that follow each other are one range, others stay apart in order", () => {
+  assert.deepEqual(rangesOf([]), []);
+  assert.deepEqual(rangesOf([7]), [[7, 7]]);
+  assert.deepEqual(rangesOf([1, 2, 3, 10, 30, 31].values()), [[1, 3], [10, 10], [30, 31]]);
 });
 
 class FakeStorage {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { JobSync } from "../../static/js/sync.js";
+import { JobSync } from "../../static/js/sync/sync.js";
 import { FakeWorld, hint, settle, structure } from "./fakes.mjs";
 
 function begin({ revision = 5, finishedAt = null, random } = {}) {

@@ -4,7 +4,7 @@
 
 import { createInterface } from "node:readline";
 
-import { JobSync } from "../../static/js/sync.js";
+import { JobSync } from "../../static/js/sync/sync.js";
 import { FakeSocket, FakeWorld, settle } from "../js/fakes.mjs";
 
 let pages = new Map();

@@ -1,7 +1,7 @@
 // A page of one's own that follows a job: follow.html?job=ID. It uses the module that jobsync's own page uses, and only draws.
 
-import { outside } from "/static/js/live.js";
-import { JobSync } from "/static/js/sync.js";
+import { outside } from "/static/js/sync/live.js";
+import { JobSync } from "/static/js/sync/sync.js";
 
 const jobId = new URLSearchParams(location.search).get("job");
 
