@@ -5,6 +5,7 @@ making one anew, through the classes, takes five times as long as its answer.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
@@ -37,8 +38,9 @@ JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 def get(session: Session, job_id: str) -> ShownJob:
     """Return a job as the contract shows it, with its `actions`. Raises NotFound."""
     row = session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
-    shown = with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
-    return {**shown, "actions": actions(shown["status"])}
+    shown: Any = with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+    shown["actions"] = actions(shown["status"])
+    return shown
 
 
 HEAD = select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id"))
