@@ -1,4 +1,4 @@
-"""What the README shows works: a step type of one's own, the API by curl, following a job from
+"""What the docs show works: a step type of one's own, the API by curl, following a job from
 a Node program and from one's own page.
 """
 
@@ -52,10 +52,9 @@ def test_a_step_type_of_ones_own_is_found_through_its_entry_point_and_runs(serve
     assert {line["message"] for line in lines} == {"one.txt: 3 words", "two.txt: 2 words"}
 
 
-def test_the_commands_for_curl_work_as_the_readme_gives_them(shared_server):
-    block = re.search(
-        r"## API.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
-    ).group(1)
+def test_the_commands_for_curl_work_as_the_docs_give_them(shared_server):
+    text = (ROOT / "docs" / "api.md").read_text()
+    block = re.search(r"```sh\n(.*?)```", text, re.DOTALL).group(1)
     submit, *rest = [line for line in block.splitlines() if line.startswith("curl")]
 
     def run(command, **variables):

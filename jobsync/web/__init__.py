@@ -3,7 +3,17 @@
 Scripts only keep it current, and everything works without them.
 """
 
-from jobsync.web import actions, assets, filters, job_list, parts, start_form, styleguide, tables
+from jobsync.web import (
+    actions,
+    assets,
+    docs,
+    filters,
+    job_list,
+    parts,
+    start_form,
+    styleguide,
+    tables,
+)
 from jobsync.web.error_page import show_error
 
 __all__ = ["init_app", "show_error"]
@@ -14,7 +24,7 @@ def init_app(app):
     filters.init_app(app)
     parts.init_app(app)
     assets.init_app(app)
-    for module in (job_list, start_form, actions, tables):
+    for module in (job_list, start_form, actions, tables, docs):
         app.register_blueprint(module.blueprint)
     if app.debug:
         app.register_blueprint(styleguide.blueprint)
