@@ -263,7 +263,7 @@ def test_headings_have_the_ids_that_links_between_files_use():
 
 def test_a_table_scrolls_in_a_frame_and_has_no_styles_of_its_own():
     html = html_of("| a | b |\n|---|--:|\n| 1 | 2 |\n")
-    assert html.startswith('<div class="table-frame"><table>')
+    assert html.startswith('<div class="table-frame" tabindex="0"><table>')
     assert html.rstrip().endswith("</table></div>")
     assert "style" not in html
 

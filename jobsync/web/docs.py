@@ -115,7 +115,9 @@ def document_of(text, base):
         if token.type == "inline":
             links += _lead_links(token.children, base)
     html = markdown.renderer.render(tokens, markdown.options, {})
-    html = html.replace("<table>", '<div class="table-frame"><table>')
+    # What scrolls sideways is reached by the Tab key. All markup of a text itself is escaped by now
+    html = html.replace("<pre>", '<pre tabindex="0">')
+    html = html.replace("<table>", '<div class="table-frame" tabindex="0"><table>')
     html = html.replace("</table>", "</table></div>")
     return Document(headings[0] if headings else "Document", Markup(html), tuple(links))
 
