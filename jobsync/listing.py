@@ -249,7 +249,8 @@ def _walks(wanted, lane, place):
             yield _matching(wanted, _walk(way, size))
             if place := next(iter(_ask(wanted, _walk(way, 1).offset(size - 1))), None):
                 break
-        socketio.sleep(0)
+        if place:  # else it is over: to wait for a turn takes long where hundreds of viewers have theirs
+            socketio.sleep(0)
 
 
 def _matching(wanted, walk):
