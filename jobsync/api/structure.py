@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict, defaultdict
 
 from flask import Response, current_app, request
+from werkzeug.http import http_date
 
 from jobsync import schemas, store
 from jobsync.api.resource import Resource
@@ -111,25 +112,35 @@ class FastPath:
         self._cache = cache
 
     def __call__(self, environ, start_response):
-        answer = self._answer(environ) or self._wsgi_app
-        return answer(environ, start_response)
-
-    def _answer(self, environ):
         path = PATH.fullmatch(environ["PATH_INFO"])
-        if (
-            not path
-            or environ["REQUEST_METHOD"] != "GET"
-            or any(
-                environ.get(name)
-                for name in ("QUERY_STRING", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
-            )
+        fresh = self._fresh(path[1], environ) if path else None
+        if fresh is None:
+            return self._wsgi_app(environ, start_response)
+        (revision, body), asked = fresh, environ.get("HTTP_IF_NONE_MATCH")
+        etag = _etag(path[1], revision)
+        if asked not in (None, f'"{etag}"'):  # several, or a weak one
+            return _response(etag, body).make_conditional(environ)(environ, start_response)
+        headers = [("Cache-Control", "no-cache"), ("Date", http_date()), ("ETag", f'"{etag}"')]
+        if asked:
+            start_response("304 NOT MODIFIED", headers)
+            return []
+        start_response(
+            "200 OK",
+            [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers],
+        )
+        return [body]
+
+    def _fresh(self, job_id, environ):
+        """Return what `Cache.get_fresh` does, None for a request out of the ordinary."""
+        if environ["REQUEST_METHOD"] != "GET" or any(
+            environ.get(name)
+            for name in ("QUERY_STRING", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING")
         ):
             return None
         try:
-            fresh = self._cache.get_fresh(path[1])
+            return self._cache.get_fresh(job_id)
         except StoreUnreadable:  # Flask will stumble too, and say so as it says everything
             return None
-        return fresh and _response(path[1], *fresh).make_conditional(environ)
 
 
 @blueprint.get("/<job_id>/structure")
@@ -142,10 +153,15 @@ def get_structure(job_id):
 
     The ETag is made from the revision. The Date header has the server's clock.
     """
-    return _response(job_id, *current_app.extensions[KEY].get(job_id)).make_conditional(request)
+    revision, body = current_app.extensions[KEY].get(job_id)
+    return _response(_etag(job_id, revision), body).make_conditional(request)
 
 
-def _response(job_id, revision, body):
+def _etag(job_id, revision):
+    return f"{SHAPE}-{job_id}-{revision}"
+
+
+def _response(etag, body):
     response = Response(body, mimetype="application/json", headers={"Cache-Control": "no-cache"})
-    response.set_etag(f"{SHAPE}-{job_id}-{revision}")
+    response.set_etag(etag)
     return response

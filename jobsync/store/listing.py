@@ -339,7 +339,9 @@ def _scans(ask: Asker, wanted: Wanted, prefix: Conditions, place: Place | None) 
             yield _matching(wanted, _scan(conditions, size))
             if place := next(iter(ask(_scan(conditions, 1).offset(size - 1))), None):
                 break
-        time.sleep(0)  # green in the web process
+        # Else it is over: to wait for a turn takes long where hundreds of viewers have theirs
+        if place:
+            time.sleep(0)  # green in the web process
 
 
 def _matching(wanted: Wanted, scan: Any) -> Select:
