@@ -9,8 +9,9 @@ from functools import lru_cache
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 DAY = 86_400_000  # ms
+# The first and the last time that a calendar has
 FIRST, LAST = (
-    (datetime(*day, tzinfo=UTC) - EPOCH) // MILLISECOND for day in ((1, 1, 1), (9999, 12, 31))
+    (moment.replace(tzinfo=UTC) - EPOCH) // MILLISECOND for moment in (datetime.min, datetime.max)
 )
 
 
