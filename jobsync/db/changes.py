@@ -20,11 +20,11 @@ from jobsync.db.file_watch import FileWatch
 
 # seconds to the next looks after a writing: its commit may take a moment yet
 SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
-# seconds between two looks while the store keeps changing, without a file watch; a look itself costs a
-# few microseconds
+# seconds between two looks while the store keeps changing, without a file watch; a look itself
+# costs a few microseconds
 POLL = 0.02
-# the same when nothing has changed for QUIET seconds, and with a file watch, lest it be missed: waking
-# up is what costs an idle server
+# the same when nothing has changed for QUIET seconds, and with a file watch, lest it be missed:
+# waking up is what costs an idle server
 REST = 0.05
 QUIET = 2.0
 

@@ -24,9 +24,11 @@ from jobsync.db.models import Probe
 
 PATIENCE = 10.0  # seconds that a writer waits for other writers
 BRIEFLY = 0.25  # the same for the monitor, who has viewers waiting and comes again
-# the same for who only wants to know: a writer that has no processor for a while isn't a trouble yet
+# the same for who only wants to know: a writer that has no processor for a while isn't a trouble
+# yet
 PROBED = 1.0
-# more than a usual transaction writes: of a nearly full disk one page may be free, and a job not fit
+# more than a usual transaction writes: of a nearly full disk one page may be free, and a job not
+# fit
 PROBE_BYTES = 64 * 1024
 PROBE_REST = 1.0  # seconds between two probes, however many ask
 

@@ -26,7 +26,6 @@ from jobsync import store
 from jobsync.base import processes
 from jobsync.base.errors import JobsyncError
 from jobsync.base.trouble import Trouble
-from jobsync.db.changes import changes
 from jobsync.db.transactions import read
 from jobsync.lifecycle import work
 
@@ -63,7 +62,7 @@ class Supervisor:
         self._app = app
         self._number = number
         self._open_files = open_files
-        self._wake = changes.subscribe()
+        self._wake = app.extensions["jobsync.changes"].subscribe()
         self._workers = []
         self._stopping = False
         self._beats_at = 0.0

@@ -136,6 +136,9 @@ def completed_inputs(step_pk):
 
 
 def result(session, pk, key=None):
-    """Return the result of a child, or what it has under a key: the rest isn't even decoded then."""
+    """Return the result of a child, or what it has under a key.
+
+    The rest isn't even decoded then.
+    """
     wanted = Child.result if key is None else Child.result[key]
     return session.execute(select(wanted).where(Child.pk == pk)).scalar()

@@ -49,8 +49,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class StepView:
-    """A step as the page shows it: `shown` as in structure, `about` as in `store.steps.details`, and
-    its lines if it is expanded.
+    """A step as the page shows it: `shown` as in structure, `about` as in `store.steps.details`,
+    and its lines if it is expanded.
 
     `level` is the lowest level of these lines, `usual` how long it takes in words,
     `is_taken_up_again` as in the store. `is_cut`: there are more lines of that level than the page
