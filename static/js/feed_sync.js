@@ -28,7 +28,7 @@ export class FeedSync {
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
   #elsewhere = new Map(); // id → the last status that was heard of it, of jobs that aren't shown
   #deleted = new Set();
-  #news = null; // the feed's count of them
+  #news = null; // the change up to which the feed has told of them
   #confirmedAt = -Infinity;
   #isActive = false;
   #isResting = false;
@@ -205,12 +205,11 @@ export class FeedSync {
     else if (this.#isNews(hint) && this.#mayAsk) (this.#mayBelong(hint) ? this.#page : this.#counts).askAgain(); // a page has its numbers
   }
 
-  /** Looks at the list when the feed has carried more news than came here: of a job that isn't shown, or of a deletion, nothing else tells. */
-  #countNews({ news, refresh_logs: hasGrown, status }) {
-    if (!Number.isInteger(news)) return; // it isn't the feed's
-    const isNews = hasGrown || status === "deleted";
-    const isNext = news === this.#news || (isNews && news === this.#news + 1);
-    this.#news = news;
+  /** Looks at the list when the message of the feed before this one was lost: of a job that isn't shown, or of a deletion, nothing else tells. */
+  #countNews({ change, since }) {
+    if (!Number.isInteger(change)) return; // it isn't the feed's
+    const isNext = since === this.#news;
+    this.#news = change;
     if (!isNext && this.#mayAsk) this.#page.askAgain();
   }
 
