@@ -23,13 +23,12 @@ import secrets
 import time
 from collections import deque
 
-from helpers.ask import ask
-
 import config
 import jobsync
 from benchmarks._helper import answer, questions
 from jobsync import store
 from jobsync.base.clock import now
+from jobsync.db.transactions import read
 from jobsync.lifecycle import work
 from jobsync.store.logs import Line
 
@@ -102,7 +101,8 @@ class Hand:
             lane.lines += 1
             work.record(lane.plan, [self._line(lane)])
             at = time.time()
-            revisions.append([ask(store.jobs.head, self._job_id).revision, at])
+            with read() as session:
+                revisions.append([store.jobs.head(session, self._job_id).revision, at])
         return {"revisions": revisions}
 
     # Taking work

@@ -17,7 +17,6 @@ import runpy
 import time
 
 import jobsync
-from jobsync.db.extensions import socketio
 
 TICK = 0.001  # seconds
 
@@ -32,7 +31,7 @@ class Watch:
         """Watch for ever."""
         while True:
             due, used = time.monotonic() + TICK, time.thread_time()
-            socketio.sleep(TICK)
+            time.sleep(TICK)  # green
             self._longest = max(self._longest, time.monotonic() - due)
             self._busiest = max(self._busiest, time.thread_time() - used)
 
@@ -50,7 +49,7 @@ def main():
     def with_more_routes(*arguments, **options):
         app = create_app(*arguments, **options)
         watch = Watch()
-        socketio.start_background_task(watch.run)
+        app.extensions["socketio"].start_background_task(watch.run)
         app.add_url_rule("/empty", "empty", dict)
         app.add_url_rule("/held", "held", watch.take)
         return app

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from benchmarks._fill import fill_jobs
 from benchmarks._helper import Helper
 from benchmarks._server import CORES, Server, a_folder, cpu_seconds, make_store
-from jobsync.monitor import SWEEP, Monitor
+from jobsync.monitor import Monitor
+from jobsync.monitor.scheduler import SWEEP
 
 SETTLE = 4  # seconds until a server is at rest
 SECONDS = 20

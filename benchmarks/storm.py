@@ -10,13 +10,12 @@ import time
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from helpers.ask import ask
-
 from benchmarks._report import percentile
 from benchmarks._server import Server, a_folder, make_store, wait_for
 from benchmarks.structure import touch
 from benchmarks.viewers import beside, crowd
 from jobsync import store
+from jobsync.db.transactions import read
 
 SETTLE = 3.0  # seconds between two storms
 GOAL = 5  # seconds after the server can be reached
@@ -123,8 +122,8 @@ def kill(viewers, revived, job_id, size):
 def new_revision(app, job_id):
     """Give a job its next revision, and return it."""
     touch(app, job_id)
-    with app.app_context():
-        return ask(store.jobs.head, job_id).revision
+    with app.app_context(), read() as session:
+        return store.jobs.head(session, job_id).revision
 
 
 def weather(viewers, revision, at, size):

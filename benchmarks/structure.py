@@ -9,9 +9,8 @@ import statistics
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlsplit
-
-from helpers.ask import ask
 
 from benchmarks._fill import fill_job
 from benchmarks._helper import Helper
@@ -19,9 +18,9 @@ from benchmarks._jobs import COMPUTE, busy_workers, write_sources
 from benchmarks._load import Connection
 from benchmarks._report import median_ratio
 from benchmarks._server import CORES, Server, a_folder, cpu_seconds, make_store
-from jobsync import store
-from jobsync.db.transactions import write
+from jobsync.db.transactions import read, write
 from jobsync.lifecycle import rows
+from jobsync.store.structure import structure_of
 
 JOB = "filled"
 FEW, MANY = 10, 1_000_000
@@ -216,12 +215,12 @@ def ask_after_changes(apps, connections):
 
 
 def read_in_turns(apps):
-    """Return the seconds of `store.structure.structure_of`, a list for each app."""
+    """Return the seconds of the query of `structure`, a list for each app."""
     times = [[] for _ in apps]
     for _ in range(COSTS):
         for app, values in zip(apps, times, strict=True):
-            with app.app_context():
-                values.append(timed(lambda: ask(store.structure.structure_of, JOB)))
+            with app.app_context(), read() as session:
+                values.append(timed(partial(structure_of, session, JOB)))
     return times
 
 

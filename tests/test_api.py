@@ -14,11 +14,13 @@ import pytest
 import requests
 from by_hand import Hand, line
 from conftest import define, make_app
+from helpers.ask import ask
 from sqlalchemy import insert, select
 
 from jobsync import lifecycle, store
 from jobsync.base.clock import now
 from jobsync.base.text import plain
+from jobsync.db.extensions import db
 from jobsync.db.models import LogLine, Step
 from jobsync.db.transactions import write
 from jobsync.lifecycle import work
@@ -140,9 +142,9 @@ def still(tmp_path_factory):
 @contextmanager
 def nothing_changes(client):
     """Insist that what is done inside starts no job and changes none."""
-    before = client.hand.do(store.jobs.last_change)
+    before = client.hand.do(ask, store.jobs.last_change)
     yield
-    assert client.hand.do(store.jobs.last_change) == before
+    assert client.hand.do(ask, store.jobs.last_change) == before
 
 
 def ok(response, code=200):
@@ -1323,7 +1325,6 @@ def test_health_is_always_good_and_readiness_names_what_is_missing(app, client, 
 
 def test_readiness_tells_of_a_database_that_can_not_be_read(app, client, hand):
     app.extensions["jobsync.monitor"] = Monitor(app)
-    hand.do(lambda: store.db.session.execute(store.db.text("DROP TABLE workers")))
     hand.do(drop_workers)
     shown = ok(client.get("/readyz"), 503)
     assert shown["reasons"] == ["The database can't be read: no such table: workers"]
@@ -1332,7 +1333,7 @@ def test_readiness_tells_of_a_database_that_can_not_be_read(app, client, hand):
 
 def drop_workers():
     with write() as session:
-        session.execute(store.db.text("DROP TABLE workers"))
+        session.execute(db.text("DROP TABLE workers"))
 
 
 def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own_and_no_other_host(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, define, make_app, wait_for
-from helpers.ask import ask
+from helpers.ask import ask, jobs_page
 from jobsync.engine.outbox import Outbox
 from rich.console import Console
 from rich.live import Live
@@ -48,7 +48,6 @@ from jobsync.status import (
     derive_job,
     derive_step,
 )
-from jobsync.store import listing
 
 TWO_STEPS = """
 id = "two_steps"
@@ -125,9 +124,15 @@ def started(flask):
     return start
 
 
-def read_store(app, read, *args):
+def read_store(app, query, *args):
     with app.app_context():
-        return read(*args)
+        return ask(query, *args)
+
+
+def call(app, function, *args):
+    """Call what opens its transactions itself."""
+    with app.app_context():
+        return function(*args)
 
 
 class Engine(threading.Thread):
@@ -245,7 +250,7 @@ def test_each_bad_parameter_is_a_line_of_its_own(app, flask):
         "Error: lines: must be a whole number",
         "Error: strange: there is no such parameter; there are: lines, failure_rate, note",
     ]
-    assert read_store(app, listing.jobs)["total"] == 0
+    assert call(app, jobs_page)["total"] == 0
 
 
 @pytest.mark.parametrize("given", [["lines"], ["=3"], ["lines=1", "-p", "lines=2"]])
@@ -253,7 +258,7 @@ def test_a_parameter_in_another_form_is_a_usage_error(app, flask, given):
     result = flask("jobs", "run", "two_steps", "-p", *given)
     assert result.exit_code == 2
     assert "Usage: " in result.stderr and "Invalid value for '-p'" in result.stderr
-    assert read_store(app, listing.jobs)["total"] == 0
+    assert call(app, jobs_page)["total"] == 0
 
 
 def test_names_that_are_not_unicode_are_no_traceback(flask):
@@ -354,9 +359,12 @@ def test_each_failed_child_is_shown_with_its_last_lines_and_no_more_than_a_few(
 def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
     assert server_address.find(tmp_path) is None
     with server_address.announced(tmp_path, "http://127.0.0.1:5000/"):
-        ask = f"from jobsync import address; print(server_address.find({str(tmp_path)!r}))"
+        find = (
+            "from jobsync.base import server_address; "
+            f"print(server_address.find({str(tmp_path)!r}))"
+        )
         found = subprocess.run(
-            [sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", find], cwd=ROOT, capture_output=True, text=True, timeout=60
         )
         assert found.stdout == "http://127.0.0.1:5000/\n", found.stderr
     assert server_address.find(tmp_path) is None
@@ -369,10 +377,8 @@ def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
 
 def test_it_exits_1_when_the_job_was_cancelled_meanwhile(app, flask):
     def cancel_when_it_runs():
-        job = wait_for(
-            lambda: next(iter(read_store(app, listing.jobs, ["running"])["items"]), None)
-        )
-        read_store(app, lifecycle.cancel, job["id"])
+        job = wait_for(lambda: next(iter(call(app, jobs_page, ["running"])["items"]), None))
+        call(app, lifecycle.cancel, job["id"])
 
     canceller = threading.Thread(target=cancel_when_it_runs)
     canceller.start()
@@ -431,7 +437,7 @@ def test_it_says_when_workers_have_come(app, started):
         if text == NO_WORKER:
             thread.start()
         else:
-            read_store(app, lifecycle.cancel, job_id)
+            call(app, lifecycle.cancel, job_id)
 
     screen = FakeScreen(answer)
     with app.app_context():
@@ -454,16 +460,16 @@ def test_following_never_shows_an_older_revision_and_ends_with_the_last(app, sta
 
 def test_following_survives_a_database_that_is_locked_for_a_moment(app, started, monkeypatch):
     job_id = started("two_steps")
-    read_store(app, lifecycle.cancel, job_id)
+    call(app, lifecycle.cancel, job_id)
     answers = [OperationalError("SELECT", {}, sqlite3.OperationalError("database is locked"))]
     structure = store.structure.structure_of
 
-    def locked_at_first(asked):
+    def locked_at_first(session, asked):
         if answers:
             raise answers.pop()
-        return structure(asked)
+        return structure(session, asked)
 
-    monkeypatch.setattr(store, "structure", locked_at_first)
+    monkeypatch.setattr(store.structure, "structure_of", locked_at_first)
     with app.app_context():
         assert Follower(job_id, FakeScreen()).run() == "cancelled"
     assert not answers
@@ -474,15 +480,15 @@ def test_a_job_that_is_deleted_while_it_is_followed_is_one_line(app, flask, star
 
     def retried_then_deleted():
         wait_for(lambda: read_store(app, store.jobs.get, job_id)["status"] == "pending")
-        read_store(app, lifecycle.cancel, job_id)
-        read_store(app, lifecycle.delete, job_id)
+        call(app, lifecycle.cancel, job_id)
+        call(app, lifecycle.delete, job_id)
 
     class Deleting(FakeScreen):
         def show(self, structure, trouble):
             if structure["status"] == "pending":
                 retried_then_deleted()
 
-    read_store(app, lifecycle.retry, job_id)
+    call(app, lifecycle.retry, job_id)
     with app.app_context(), pytest.raises(Exception, match=f"There is no job '{job_id}'"):
         Follower(job_id, Deleting()).run()
 
@@ -600,7 +606,7 @@ def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
 
 def test_a_job_that_failed_as_a_whole_says_why(app, flask, started):
     job_id = started("two_steps")
-    read_store(app, lifecycle.time_out, job_id, "timed out after 4 s")
+    call(app, lifecycle.time_out, job_id, "timed out after 4 s")
     assert flask("jobs", "show", job_id).stdout.endswith("\nThe job failed: timed out after 4 s\n")
 
 
@@ -682,7 +688,7 @@ def old_jobs(app, flask, started):
 
 
 def left(app):
-    return {job["id"] for job in read_store(app, listing.jobs)["items"]}
+    return {job["id"] for job in call(app, jobs_page)["items"]}
 
 
 @pytest.mark.parametrize(
@@ -1174,8 +1180,8 @@ def seeded_app(tmp_path_factory):
     other = app.test_cli_runner().invoke(args=["jobs", "run", "two_steps"]).stdout.strip()
     finished(app, other)  # so that nothing has the same keys here as where the history was played
     app.seeded = seed(app)
-    read_store(app, lifecycle.delete, other)
-    while read_store(app, lifecycle.clear_deleted):
+    call(app, lifecycle.delete, other)
+    while call(app, lifecycle.clear_deleted):
         pass
     return app
 
@@ -1186,7 +1192,7 @@ def rows_of(app, table, *conditions):
 
 
 def test_seeding_gives_a_job_for_each_way_to_end_and_a_long_one_that_waits(seeded_app):
-    jobs = read_store(seeded_app, listing.jobs)["items"]
+    jobs = call(seeded_app, jobs_page)["items"]
     assert [job["id"] for job in jobs] == seeded_app.seeded[::-1]
     assert {job["status"] for job in jobs} == {"completed", "failed", "cancelled", "pending"}
     assert (jobs[0]["status"], jobs[0]["definition"]) == ("pending", "test_job")
@@ -1221,7 +1227,7 @@ def test_the_seeded_jobs_keep_the_invariants_and_their_counts(seeded_app):
             {derive_job(RUNNING, facts.values())} if job["status"] != "cancelled" else {"cancelled"}
         )
         assert ends == {job["status"]}
-        assert not read_store(seeded_app, moves.advance, job_id)
+        assert not call(seeded_app, moves.advance, job_id)
         for step in steps:
             children = rows_of(seeded_app, Child, Child.step_pk == step.pk)
             lines = sorted(
@@ -1278,14 +1284,14 @@ def test_a_seeded_job_has_a_report_worth_looking_at(seeded_app):
 def test_seeding_twice_adds_nothing(seeded_app):
     result = seeded_app.test_cli_runner().invoke(args=["seed"])
     assert (result.exit_code, result.stdout) == (0, "The jobs are there already.\n")
-    assert read_store(seeded_app, listing.jobs)["total"] == len(seeded_app.seeded)
+    assert call(seeded_app, jobs_page)["total"] == len(seeded_app.seeded)
 
 
 def test_seeding_again_brings_back_what_was_deleted(app):
     ids = seed(app)
-    read_store(app, lifecycle.cancel, ids[-1])
-    read_store(app, lifecycle.delete, ids[-1])
-    read_store(app, lifecycle.delete, ids[1])
+    call(app, lifecycle.cancel, ids[-1])
+    call(app, lifecycle.delete, ids[-1])
+    call(app, lifecycle.delete, ids[1])
     brought_back = seed(app)
     assert brought_back[0] == ids[1] and brought_back[1:] not in ([], ids[-1:])
     assert {job.id for job in rows_of(app, Job)} == {*ids[:-1], brought_back[-1]}
@@ -1314,7 +1320,7 @@ def test_workers_at_work_leave_the_seeded_history_alone(app, flask):
         result = flask("seed")
         *history, long_job = [line.split()[:2] for line in result.stdout.splitlines()]
         wait_for(lambda: read_store(app, store.jobs.get, long_job[0])["status"] == "running")
-        read_store(app, lifecycle.cancel, long_job[0])
+        call(app, lifecycle.cancel, long_job[0])
     for job_id, status in history:
         assert read_store(app, store.jobs.get, job_id)["status"] == status
     assert {worker.id for worker in rows_of(app, Worker)} == {"engine"}
@@ -1330,7 +1336,7 @@ def test_the_real_long_job_runs_for_a_minute_or_so(seeded_app):
 
 def test_a_seeded_job_can_be_run_again(app, flask):
     ids = seed(app)
-    read_store(app, lifecycle.cancel, ids[-1])
+    call(app, lifecycle.cancel, ids[-1])
     with engine(app):
         result = flask("jobs", "retry", ids[2], "--wait")
     assert result.exit_code == 0, result.output

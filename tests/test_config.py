@@ -16,8 +16,7 @@ from sqlalchemy import create_engine, make_url
 
 import config
 from jobsync.base.errors import SettingsError
-from jobsync.db import migrate
-from jobsync.db.extensions import prepare_engine
+from jobsync.db import sqlite
 
 
 def load(folder, **variables):
@@ -261,8 +260,8 @@ def modes_below(folder):
 def test_the_data_folder_and_all_in_it_are_their_owner_s_alone_whatever_the_umask(tmp_path, umask):
     folder = tmp_path / "data"
     settings = load(folder)
-    with migrate.locked(folder / "upgrade.lock"):
-        prepare_engine(engine := create_engine(settings.database_url))
+    with sqlite.upgrade_lock(folder):
+        sqlite.prepare(engine := create_engine(settings.database_url))
         with engine.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE t (n INTEGER)")
             found = modes_below(folder)

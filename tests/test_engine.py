@@ -403,9 +403,12 @@ import eventlet
 eventlet.monkey_patch()
 import sys
 sys.path.insert(0, {root!r})
+from types import SimpleNamespace
+from jobsync.db.changes import Changes
 from jobsync.engine import embedded
 sys.executable = {program!r}
-supervisor = embedded.Supervisor(None, 1)
+app = SimpleNamespace(extensions={{"jobsync.changes": Changes(None)}})
+supervisor = embedded.Supervisor(app, 1)
 supervisor._fill_up()
 (worker,) = supervisor._workers
 if {dead}:

@@ -1,6 +1,7 @@
 """Which workers live, told by their heartbeats and the looking process's own time."""
 
 import pytest
+from helpers.ask import ask
 
 from jobsync.base import clock
 from jobsync.lifecycle import work
@@ -18,7 +19,7 @@ class Watch:
 
     def look(self, seconds=0.0, **how):
         self.moment += seconds
-        return self.heartbeats.look(**how)
+        return ask(self.heartbeats.look, **how)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from helpers.ask import ask
 from sqlalchemy import event, text, update
 
 from jobsync import lifecycle, store
+from jobsync.api import structure
 from jobsync.api.structure import Cache
 from jobsync.base import loop
 from jobsync.db.extensions import db
@@ -160,7 +161,7 @@ def revisions_watched():
 
     def look(session):
         for job in session.execute(text("SELECT id, status, revision FROM jobs")).all():
-            facts = (job.status, ask(store.steps.facts, job.id))
+            facts = (job.status, store.steps.facts(session, job.id))
             if job.id in known and known[job.id][0] == job.revision:
                 assert known[job.id][1] == facts
             known[job.id] = (job.revision, facts)
@@ -261,37 +262,40 @@ def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_
 def test_a_structure_made_while_others_run_is_not_taken_for_fresh_after_their_changes(
     hand, monkeypatch
 ):
-    job_id, cache, real = hand.begin(), Cache(), store.structure.structure_of
+    own_changes = hand.app.extensions["jobsync.changes"]
+    job_id, cache, query = hand.begin(), Cache(own_changes), structure.structure_of
 
-    def structure_then_change(job_id):
-        found = real(job_id)
-        monkeypatch.setattr(store, "structure", real)
-        lifecycle.cancel(job_id)
-        cache.get_fresh(job_id)  # as another viewer asks meanwhile
+    def structure_then_change(session, job_id):
+        found = query(session, job_id)
+        monkeypatch.setattr(structure, "structure_of", query)
+        with hand.app.app_context():
+            lifecycle.cancel(job_id)
+            cache.get_fresh(job_id)  # as another viewer asks meanwhile
         return found
 
-    monkeypatch.setattr(store, "structure", structure_then_change)
+    monkeypatch.setattr(structure, "structure_of", structure_then_change)
     first, _ = cache.get(job_id)
     second, body = cache.get(job_id)
     assert second == ask(store.jobs.head, job_id).revision > first and b'"cancelled"' in body
 
 
 def test_a_structure_that_many_ask_for_at_once_is_made_once(hand, monkeypatch):
-    job_id, cache, real, made = hand.begin(), Cache(), store.structure.structure_of, []
+    own_changes = hand.app.extensions["jobsync.changes"]
+    job_id, cache, query, made = hand.begin(), Cache(own_changes), structure.structure_of, []
     barrier = threading.Barrier(5)
 
-    def slow_structure(job_id):
+    def slow_structure(session, job_id):
         made.append(job_id)
         time.sleep(0.05)  # the others come meanwhile
-        return real(job_id)
+        return query(session, job_id)
 
-    def ask():
+    def get():
         with hand.app.app_context():
             barrier.wait()
             cache.get(job_id)
 
-    monkeypatch.setattr(store, "structure", slow_structure)
-    threads = [threading.Thread(target=ask) for _ in range(5)]
+    monkeypatch.setattr(structure, "structure_of", slow_structure)
+    threads = [threading.Thread(target=get) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -331,15 +335,15 @@ def test_others_are_served_while_100_000_children_are_cancelled_and_retried(tmp_
         ):
             seen = served_during(server.url, job_id, action)
             assert len(seen) >= 5, f"only {len(seen)} requests were served during the {action}"
-            for structure in seen:  # all or nothing
-                (step,) = structure["steps"]
+            for seen_structure in seen:  # all or nothing
+                (step,) = seen_structure["steps"]
                 whole = {status for status, number in step["children"].items() if number}
                 assert (
                     whole == {"pending"}
-                    if structure["status"] in ("pending", "running")
+                    if seen_structure["status"] in ("pending", "running")
                     else whole == {"cancelled"}
                 )
-                assert structure["status"] in (
+                assert seen_structure["status"] in (
                     before,
                     *([after] if isinstance(after, str) else after),
                 )

@@ -16,7 +16,8 @@ from jobsync.steps.codebase.code_map import code_map
 from jobsync.steps.codebase.local_dir import local_dir
 
 MODULES = {
-    step_type: sys.modules[f"jobsync.steps.{step_type.name}"] for step_type in (local_dir, code_map)
+    step_type: sys.modules[f"jobsync.steps.codebase.{step_type.name}"]
+    for step_type in (local_dir, code_map)
 }
 
 MANY = {

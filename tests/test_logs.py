@@ -4,6 +4,7 @@ by words.
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 from by_hand import line, messages, recount, statements
@@ -13,6 +14,7 @@ from sqlalchemy import select
 
 from jobsync import store
 from jobsync.base.errors import NotFound
+from jobsync.db import transactions
 from jobsync.db.extensions import db
 from jobsync.db.models import Step
 from jobsync.lifecycle import work
@@ -183,11 +185,11 @@ def test_a_step_without_lines_has_an_empty_page(write):
 
 
 def test_the_lines_of_an_unknown_step_or_job_are_not_found(write):
-    for ask in (logs.page, logs.everything):
+    for find in (lines_page, logs.everything):
         with pytest.raises(NotFound):
-            ask(write.job_id, "z")
+            find(write.job_id, "z")
         with pytest.raises(NotFound):
-            ask("nope", "a")
+            find("nope", "a")
 
 
 # Limits in bytes
@@ -437,7 +439,9 @@ def test_a_search_looks_at_a_bounded_amount_of_text_between_two_moments_for_othe
         return real(text)
 
     monkeypatch.setattr(logs, "plain", plain)
-    monkeypatch.setattr(logs.socketio, "sleep", lambda seconds: looked.append(0))
+    pausing = SimpleNamespace(sleep=lambda seconds: looked.append(0), monotonic=time.monotonic)
+    for module in (logs, transactions):
+        monkeypatch.setattr(module, "time", pausing)
     got = page(write, q="a" * 199 + "b")
     assert (got["items"], got["total"]) == ([], 0)
     assert sum(looked) > 2_900_000 and max(looked) <= logs.CHUNK_TEXT + 2 * 30_000
@@ -453,7 +457,7 @@ def test_counting_what_matches_is_given_up_when_it_takes_too_long(mixed, monkeyp
 def test_lines_that_come_while_a_page_is_made_are_of_a_later_one(write):
     write("x1", "x2", "x3")
     step = ask(store.steps.get, write.job_id, "a")
-    search = logs.Search(step.pk, step.log_count, 0, "x")
+    search = logs.Scan(step.pk, step.log_count, "debug", "x")
     write("x4")
     assert (
         [row.line for row in search.forward(0, 99, 99)]

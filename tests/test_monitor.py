@@ -2,6 +2,8 @@
 
 import logging
 import threading
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from by_hand import line, recount, statements
@@ -11,12 +13,15 @@ from sqlalchemy import insert, update
 
 from jobsync import lifecycle, monitor, store
 from jobsync.base.clock import now
+from jobsync.base.errors import StoreBusy
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Step
 from jobsync.db.transactions import write
 from jobsync.lifecycle import work
 from jobsync.live import broadcast
-from jobsync.monitor import GROWTH, HEARTBEAT, LOOK, MEMORY, SWEEP, Monitor
+from jobsync.monitor import LOOK, Monitor, notifier, scheduler
+from jobsync.monitor.notifier import GROWTH, HEARTBEAT, MEMORY, Notifier
+from jobsync.monitor.scheduler import DELETIONS_KEPT, SWEEP
 
 
 class Recorder:
@@ -112,9 +117,11 @@ def write_lines(task, number=1):
 
 
 def test_a_tick_moves_a_job_on_and_tells_it_with_the_revision_in_the_store(stage):
+    before = ask(store.jobs.last_change)
     job_id = stage.hand.submit('[step.a]\n[step.b]\ndepends = "a"')
     messages = stage.tick()
     revision = ask(store.structure.structure_of, job_id)["revision"]
+    change = ask(store.jobs.last_change)
     assert stage.hand.statuses(job_id) == {"a": "running", "b": "pending"}
     assert stage.to_job(job_id, messages) == [
         {
@@ -140,13 +147,14 @@ def test_a_tick_moves_a_job_on_and_tells_it_with_the_revision_in_the_store(stage
             "status": "running",
             "refresh_logs": True,
             "revision": revision,
-            "news": 1,
+            "change": change,
+            "since": before,
         }
     ]
 
 
 def test_a_new_job_is_told_though_it_does_not_move(stage, monkeypatch):
-    monkeypatch.setattr(monitor.moves, "advance", lambda job_id: False)
+    monkeypatch.setattr(scheduler.moves, "advance", lambda job_id: False)
     job_id = stage.hand.submit()
     messages = stage.tick()
     assert [message["status"] for message in stage.to_job(job_id, messages)] == ["pending"]
@@ -182,7 +190,7 @@ def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and
     stage, monkeypatch
 ):
     """Between two times a step that was told of, one that wasn't, and the job change."""
-    monkeypatch.setattr(monitor, "SOME", 4)
+    monkeypatch.setattr(notifier, "CHUNK", 4)
     job_id = stage.hand.submit("\n".join(f"[step.s{place}]" for place in range(10)))
     stage.tick()
     happenings = iter([lambda: stage.hand.claim("w", 1) and None, lambda: lifecycle.retry(job_id)])
@@ -193,7 +201,7 @@ def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and
 
     lifecycle.cancel(job_id)
     statuses[ask(store.jobs.head, job_id).revision] = "cancelled"
-    monkeypatch.setattr(monitor.socketio, "sleep", others)
+    monkeypatch.setattr(notifier, "time", SimpleNamespace(sleep=others))
     told = stage.to_job(job_id, stage.tick())
     revisions = [message["revision"] for message in told]
     assert revisions == sorted(revisions)
@@ -208,14 +216,14 @@ def test_many_steps_that_change_at_once_are_told_of_some_at_a_time_each_once_and
         "s3",
         "s7",
     }
-    monkeypatch.setattr(monitor.socketio, "sleep", lambda seconds: None)
+    monkeypatch.setattr(notifier, "time", SimpleNamespace(sleep=lambda seconds: None))
     told = stage.to_job(job_id, stage.tick())  # it began again meanwhile
     assert {message["status"] for message in told} == {"running"}
     assert not stage.tick()
 
 
 def test_growth_of_many_steps_is_told_some_at_a_time(stage, monkeypatch):
-    monkeypatch.setattr(monitor, "SOME", 4)
+    monkeypatch.setattr(notifier, "CHUNK", 4)
     job_id = stage.hand.submit("\n".join(f"[step.s{place}]" for place in range(10)))
     stage.tick()
     stage.tick(2 * GROWTH)
@@ -246,11 +254,11 @@ def test_what_a_worker_says_in_the_middle_of_a_tick_is_followed_up_by_the_next_n
     (task,) = stage.hand.claim()
     stage.tick()
     stage.hand.submit()
-    advance = monitor.moves.advance
+    advance = scheduler.moves.advance
     # after this tick has looked which jobs changed, and before it tells of what changed
     with monkeypatch.context() as patch:
         patch.setattr(
-            monitor.moves, "advance", lambda other: stage.hand.complete(task) or advance(other)
+            scheduler.moves, "advance", lambda other: stage.hand.complete(task) or advance(other)
         )
         stage.tick()
     assert stage.steps(job_id, stage.tick(0.001)) == [("a", "completed", True)]
@@ -418,20 +426,70 @@ def test_the_feed_is_hinted_at_with_the_job_that_changed_last(stage):
     assert message["revision"] == ask(store.structure.structure_of, first)["revision"] and second
 
 
-def test_the_feed_counts_its_news_and_hints_at_rest_repeat_the_count(stage):
+def test_each_message_of_the_feed_says_which_change_the_one_before_has_told_and_hints_repeat_it(
+    stage,
+):
     stage.recorder.watch(feed=True)
-    ended, _ = running(stage), running(stage)
-    messages = []
-    for act in (lifecycle.cancel, lifecycle.delete):
-        act(ended)
+    ended, grows = running(stage), running(stage)
+    tasks = stage.hand.claim(number=2)
+    messages = stage.to_feed(stage.tick(GROWTH))
+    for act in (
+        lambda: lifecycle.cancel(ended),
+        lambda: lifecycle.delete(ended),
+        lambda: write_lines(tasks[-1]),
+        lambda: lifecycle.cancel(grows),
+    ):
+        act()
         messages += [message for _ in range(8) for message in stage.to_feed(stage.tick(1))]
-    expected = 0
-    for message in messages:
-        expected += message["refresh_logs"] or message["status"] == broadcast.DELETED
-        assert message["news"] == expected or message is messages[0]
-        expected = message["news"]
+    for before, message in pairwise(messages):
+        assert message["since"] == before["change"]
+        is_new_status = message["refresh_logs"] and message["status"] == "cancelled"
+        if is_new_status or message["status"] == broadcast.DELETED:
+            assert message["change"] > message["since"]
+        else:  # a hint at rest, or that a job has grown
+            assert message["change"] == message["since"]
     assert {message["refresh_logs"] for message in messages} == {True, False}
     assert broadcast.DELETED in {message["status"] for message in messages}
+    assert messages[-1]["change"] == ask(store.jobs.last_change)
+
+
+def test_the_feed_hears_of_jobs_and_deletions_in_the_order_of_their_changes(stage):
+    """Else one that is lost could be told by a `change` that another has told already."""
+    first, deleted, last = (running(stage) for _ in range(3))
+    lifecycle.cancel(deleted)
+    stage.tick()
+    lifecycle.cancel(first)
+    lifecycle.delete(deleted)
+    lifecycle.cancel(last)
+    told = stage.to_feed(stage.tick())
+    assert [message["job_id"] for message in told] == [first, deleted, last]
+    changes = [message["change"] for message in told]
+    assert changes == sorted(set(changes))
+    assert [message["since"] for message in told[1:]] == changes[:-1]
+
+
+def test_a_job_and_a_deletion_that_come_between_two_reads_are_told_in_their_order_as_well(
+    stage, monkeypatch
+):
+    job_id, deleted = running(stage), running(stage)
+    lifecycle.cancel(deleted)
+    stage.tick()
+    happenings = iter([lambda: lifecycle.cancel(job_id), lambda: lifecycle.delete(deleted)])
+    find = store.jobs.changed_since
+
+    def find_and_let_others(session, change):
+        found = find(session, change)
+        with stage.hand.app.app_context():
+            for happen in happenings:
+                happen()
+        return found
+
+    monkeypatch.setattr(store.jobs, "changed_since", find_and_let_others)
+    for _ in range(2):
+        stage.monitor.notifier.tick()
+    told = stage.to_feed(stage.recorder.take())
+    assert [message["job_id"] for message in told] == [job_id, deleted]
+    assert told[0]["since"] < told[0]["change"] == told[1]["since"] < told[1]["change"]
 
 
 def test_one_who_joins_a_quiet_room_is_greeted_soon_and_a_crowd_that_joins_is_greeted_together(
@@ -541,6 +599,82 @@ def test_a_deletion_is_told_once_to_the_room_and_the_feed(stage):
         ]
 
 
+def kept_deletions():
+    return [deletion.job_id for deletion in ask(store.jobs.deletions_since, 0)]
+
+
+def delete_running(stage):
+    job_id = running(stage)
+    lifecycle.cancel(job_id)
+    stage.tick()
+    lifecycle.delete(job_id)
+    return job_id
+
+
+def test_a_deletion_is_kept_for_a_while_and_then_forgotten(stage):
+    first = delete_running(stage)
+    stage.tick()
+    stage.tick(DELETIONS_KEPT / 2)
+    second = delete_running(stage)
+    stage.tick()
+    assert kept_deletions() == [first, second]
+    stage.tick(DELETIONS_KEPT / 2)
+    assert kept_deletions() == [second]
+    stage.tick(DELETIONS_KEPT)
+    assert kept_deletions() == []
+    assert stage.monitor.scheduler._deletions == {}
+    third = delete_running(stage)
+    stage.tick()
+    assert kept_deletions() == [third]
+
+
+def test_a_scheduler_that_starts_keeps_the_deletions_that_it_finds_for_as_long(stage):
+    job_id = delete_running(stage)
+    stage.tick()
+    stage.time += DELETIONS_KEPT - 1
+    stage.monitor = stage.new_monitor()
+    stage.tick()
+    stage.tick(DELETIONS_KEPT - 1)
+    assert kept_deletions() == [job_id]
+    stage.tick(1)
+    assert kept_deletions() == []
+
+
+def test_deletions_that_can_not_be_forgotten_now_are_forgotten_by_a_later_tick(stage, monkeypatch):
+    delete_running(stage)
+    stage.tick()
+
+    def refuse(changes):
+        raise StoreBusy
+
+    with monkeypatch.context() as patch, pytest.raises(StoreBusy):
+        patch.setattr(scheduler.moves, "forget_deletions", refuse)
+        stage.tick(DELETIONS_KEPT)
+    stage.tick()
+    assert kept_deletions() == []
+
+
+def test_each_notifier_tells_a_deletion_once_and_one_that_starts_later_does_too(stage):
+    def deleted(messages):
+        return [message["job_id"] for _, message in messages if message["status"] == "deleted"]
+
+    def told_by(notifier):
+        notifier.tick()
+        return deleted(stage.recorder.take())
+
+    other = Notifier(lambda: stage.time)
+    assert told_by(other) == []
+    job_id = delete_running(stage)
+    assert deleted(stage.tick()) == [job_id, job_id], "its room and the feed"
+    assert told_by(other) == [job_id, job_id]
+    stage.tick(DELETIONS_KEPT / 2)
+    late = Notifier(lambda: stage.time)
+    assert told_by(late) == [job_id, job_id]
+    assert [told_by(notifier) for notifier in (other, late)] == [[], []]
+    assert deleted(stage.tick(DELETIONS_KEPT)) == []
+    assert told_by(Notifier(lambda: stage.time)) == []
+
+
 def test_what_a_deleted_job_has_left_is_cleared_away(stage, monkeypatch):
     monkeypatch.setattr("jobsync.lifecycle.jobs.CLEARED", 2)
     job_id = running(stage, children=5)
@@ -561,6 +695,7 @@ def test_what_a_deleted_job_has_left_is_cleared_away(stage, monkeypatch):
 def timed(stage, seconds=10):
     job_id = stage.hand.submit("[step.a]", head=f'timeout = "{seconds}s"')
     stage.tick()
+    stage.tick()  # the commit of the first, by which the job began, wakes the monitor at once
     return job_id
 
 
@@ -580,11 +715,11 @@ def test_a_job_past_its_time_fails_with_the_reason(stage):
 
 def test_a_jump_of_the_wall_clock_ends_nothing_and_keeps_nothing_alive(stage, monkeypatch):
     late, early = timed(stage), timed(stage)
-    monkeypatch.setattr(monitor, "now", lambda: now() + 10**10)
+    monkeypatch.setattr(scheduler, "now", lambda: now() + 10**10)
     stage.tick(SWEEP)
     db.session.rollback()
     assert ask(store.jobs.get, late)["status"] == "running"
-    monkeypatch.setattr(monitor, "now", lambda: now() - 10**10)
+    monkeypatch.setattr(scheduler, "now", lambda: now() - 10**10)
     stage.tick(SWEEP + 1)
     db.session.rollback()
     assert {ask(store.jobs.get, late)["status"], ask(store.jobs.get, early)["status"]} == {"failed"}
@@ -624,9 +759,9 @@ def test_a_job_that_was_deleted_before_its_time_was_over_leaves_the_monitor_in_p
 def test_the_monitor_looks_in_time_for_what_is_due(stage):
     timed(stage, 1)
     stage.time += 0.9
-    assert 0.05 < stage.monitor._until_due() < 0.2
+    assert 0.05 < stage.monitor.until_due() < 0.2
     stage.time += 5
-    assert stage.monitor._until_due() == 0.001
+    assert stage.monitor.until_due() == 0.001
 
 
 # When things go wrong
@@ -719,7 +854,7 @@ def test_a_monitor_that_breaks_while_it_moves_a_job_leaves_it_whole_for_the_next
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patch:
-        patch.setattr(monitor.moves.rows, target, break_down)
+        patch.setattr(scheduler.moves.rows, target, break_down)
         stage.tick()
         assert stage.hand.statuses(job_id) == {"a": "pending", "b": "pending"}
     stage.monitor = stage.new_monitor()
@@ -758,7 +893,7 @@ def test_viewers_get_their_hints_while_another_process_keeps_the_database_locked
     stage.hand.complete(stage.hand.claim()[0])
     stage.recorder.watch(job_id, feed=True)
     with Lock(stage.hand.app):
-        with pytest.raises(store.StoreBusy):
+        with pytest.raises(StoreBusy):
             stage.tick(HEARTBEAT)
         told = stage.recorder.take()
         assert stage.to_job(job_id, told) and stage.to_feed(told)
@@ -779,8 +914,8 @@ def test_the_loop_goes_on_after_any_error_and_says_what_is_wrong(stage, monkeypa
             raise happening
 
     monkeypatch.setattr(stage.monitor, "tick", tick)
-    monkeypatch.setattr(stage.monitor, "_until_due", lambda: 0)
-    monkeypatch.setattr(monitor.socketio, "sleep", lambda seconds: None)
+    monkeypatch.setattr(stage.monitor, "until_due", lambda: 0)
+    monkeypatch.setattr(monitor, "time", SimpleNamespace(sleep=lambda seconds: None))
     with pytest.raises(Enough):
         stage.monitor.run()
     assert troubles == [None, "odd", "OSError", "gone", None]
@@ -800,10 +935,10 @@ def test_waiting_a_moment_for_other_writers_is_no_trouble_and_waiting_for_long_i
         if len(troubles) == 9:
             raise Enough
         if len(troubles) != 3:
-            raise store.StoreBusy
+            raise StoreBusy
 
     monkeypatch.setattr(stage.monitor, "tick", tick)
-    monkeypatch.setattr(stage.monitor, "_until_due", lambda: 0)
+    monkeypatch.setattr(stage.monitor, "until_due", lambda: 0)
     with pytest.raises(Enough):
         stage.monitor.run()
     busy = "The database is locked by another process."
@@ -832,10 +967,10 @@ def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_
         return sent
 
     stage.tick(MEMORY + 1)
-    few = cost()
+    few, job = cost(), ask(store.jobs.get, job_id)
     with write() as session:
         row = {
-            **ask(store.jobs.get, job_id),
+            **job,
             "params": {},
             "tags": [],
             "source": "api",
@@ -858,5 +993,6 @@ def test_what_it_remembers_of_jobs_at_rest_is_forgotten(stage):
     stage.recorder.watch()
     stage.tick(MEMORY + 1)
     stage.tick(1)
-    assert (stage.monitor._told, stage.monitor._deadlines) == ({}, {})
-    assert broadcast.room_of(job_id) not in stage.monitor._messages_at
+    notifier, scheduler = stage.monitor.notifier, stage.monitor.scheduler
+    assert (notifier._viewers, scheduler._deadlines) == ({}, {})
+    assert broadcast.room_of(job_id) not in notifier._messages_at

@@ -22,7 +22,6 @@ from helpers.ask import ask
 from sqlalchemy import insert, select, text
 
 from jobsync import lifecycle, store
-from jobsync.db.extensions import socketio as server_socketio
 from jobsync.db.models import Job, Step
 from jobsync.db.transactions import write
 from jobsync.live import broadcast
@@ -32,6 +31,7 @@ HEARTBEAT = 2.0  # seconds, of the contract
 LATE = 0.5  # seconds that a loaded machine may add to any of its times
 STEP_KEYS = {"context", "job_id", "step_name", "status", "refresh_logs", "revision"}
 JOB_KEYS = STEP_KEYS - {"step_name"}
+NUMBERS = {"revision", "change", "since"}
 FEED = {}
 
 
@@ -436,27 +436,30 @@ def test_a_subscription_that_the_database_refuses_is_acked_and_leaves_the_room(a
         job_id = Hand(app, tmp_path).submit()
         with write() as session:
             session.execute(text("ALTER TABLE jobs RENAME TO gone"))
-    client = server_socketio.test_client(app)
+    client = app.extensions["socketio"].test_client(app)
     ack = client.emit("subscribe", {"job_id": job_id}, callback=True)
     assert ack == {"ok": False, "error": "The database can't be read at the moment."}
-    assert broadcast.watched_jobs() == []
-    with app.app_context(), write() as session:
-        session.execute(text("ALTER TABLE gone RENAME TO jobs"))
+    with app.app_context():
+        assert broadcast.watched_jobs() == []
+        with write() as session:
+            session.execute(text("ALTER TABLE gone RENAME TO jobs"))
     assert client.emit("subscribe", {"job_id": job_id}, callback=True)["ok"] is True
-    assert broadcast.watched_jobs() == [job_id]
+    with app.app_context():
+        assert broadcast.watched_jobs() == [job_id]
     client.disconnect()
 
 
 def test_a_handler_that_breaks_is_acked_all_the_same(app, monkeypatch, caplog):
-    def break_down(job_id):
+    def break_down(session, job_id):
         raise RuntimeError("never thought of")
 
-    monkeypatch.setattr(store, "job_head", break_down)
-    client = server_socketio.test_client(app)
+    monkeypatch.setattr(store.jobs, "head", break_down)
+    client = app.extensions["socketio"].test_client(app)
     ack = client.emit("subscribe", {"job_id": "x"}, callback=True)
     assert ack["ok"] is False and "never thought of" not in ack["error"]
     assert "never thought of" in caplog.text
-    assert broadcast.watched_jobs() == []
+    with app.app_context():
+        assert broadcast.watched_jobs() == []
     client.disconnect()
 
 
@@ -529,12 +532,16 @@ def test_messages_have_just_the_fields_of_the_contract(connect, worker):
     worker.complete(job_id, lines=[line("x")])
     viewer.wait_for(context="job", status="completed")
     feed.wait_for(context="job", status="completed", job_id=job_id)
-    told = viewer.messages(context="job_step") + viewer.messages(context="job") + feed.messages()
-    for message in told:
-        assert set(message) - {"news"} == (
-            STEP_KEYS if message["context"] == "job_step" else JOB_KEYS
-        )
-        assert type(message["refresh_logs"]) is bool and type(message["revision"]) is int
+    for keys, messages in (
+        (STEP_KEYS, viewer.messages(context="job_step")),
+        (JOB_KEYS, viewer.messages(context="job")),
+        (JOB_KEYS | {"change", "since"}, feed.messages()),
+    ):
+        assert messages
+        for message in messages:
+            assert set(message) == keys
+            assert type(message["refresh_logs"]) is bool
+            assert {type(message[key]) for key in keys & NUMBERS} == {int}
     assert {message["step_name"] for message in viewer.messages(context="job_step")} == {"a"}
 
 
@@ -691,7 +698,8 @@ def test_a_room_at_rest_gets_a_hint_every_two_seconds_and_so_does_the_feed(conne
         **hint,
         "job_id": still,
         "revision": worker.revision(still),
-        "news": last["news"],
+        "change": last["change"],
+        "since": last["change"],
     }
 
 
@@ -720,13 +728,13 @@ def test_a_deleted_job_is_told_once_to_its_room_and_the_feed(connect, worker):
     worker.delete(job_id)
     for hearing in (viewer, feed):
         told = hearing.wait_for(job_id=job_id, status="deleted")
-        told.pop("news", None)  # the feed's has it
         assert told == {
             "context": "job",
             "job_id": job_id,
             "status": "deleted",
             "refresh_logs": False,
             "revision": told["revision"],
+            **({name: told[name] for name in ("change", "since")} if hearing is feed else {}),
         }
         assert told["revision"] >= revision
     heard = len(other.heard)

@@ -7,8 +7,10 @@ import sqlite3
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from by_hand import line, recount, statements
@@ -17,12 +19,13 @@ from helpers.ask import ask, jobs_page, lines_page
 from sqlalchemy import insert, select, update
 
 from jobsync import lifecycle, store
-from jobsync.base.errors import BadInput, NotFound
+from jobsync.base.errors import BadInput, NotFound, StoreUnreadable
+from jobsync.db import transactions
 from jobsync.db.changes import Changes, changes
-from jobsync.db.extensions import db, socketio
+from jobsync.db.extensions import db
 from jobsync.db.file_watch import FileWatch
 from jobsync.db.models import Child, Job, LogLine, Step
-from jobsync.db.transactions import PATIENCE, read, write
+from jobsync.db.transactions import PATIENCE, chunked_read, read, write
 from jobsync.lifecycle import work
 from jobsync.status import COMPLETED
 from jobsync.store import listing
@@ -32,11 +35,11 @@ from jobsync.store.listing import Wanted
 STEP_BYTES = 600  # the contract's section 2
 
 
-def pages_of(ask, limit):
+def pages_of(get_page, limit):
     """Return the items of all pages and the totals that they said."""
     items, totals, cursor = [], set(), None
     while True:
-        page = ask(limit=limit, cursor=cursor)
+        page = get_page(limit=limit, cursor=cursor)
         assert len(page["items"]) <= limit
         items += page["items"]
         totals.add(page["total"])
@@ -51,7 +54,7 @@ def pages_of(ask, limit):
 def test_jobs_are_listed_newest_first_each_once_at_any_page_size(hand):
     ids = [hand.submit() for _ in range(7)]
     for limit in (1, 2, 3, 7, 8):
-        items, totals = pages_of(listing.jobs, limit)
+        items, totals = pages_of(jobs_page, limit)
         assert ([job["id"] for job in items], totals) == (ids[::-1], {7})
 
 
@@ -109,9 +112,9 @@ def test_a_cursor_that_is_none_is_bad_input(hand, cursor):
 
 def test_what_is_not_there_is_told_by_its_name(hand):
     job_id = hand.submit()
-    for ask in (store.jobs.get, store.structure.structure_of, store.jobs.require):
+    for query in (store.jobs.get, store.structure.structure_of, store.jobs.require):
         with pytest.raises(NotFound, match="'nope'"):
-            ask("nope")
+            ask(query, "nope")
     with pytest.raises(NotFound, match="step 'z'"):
         ask(store.children.page, job_id, "z")
     with pytest.raises(NotFound, match="job 'nope'"):
@@ -249,12 +252,12 @@ def test_the_reruns_of_a_job_are_found_without_looking_at_all_jobs(hand):
     assert "ix_jobs_rerun_of" in str(plan.all())
 
 
-@pytest.mark.parametrize("ask", ["structure", "job", "head", "lines", "last lines", "errors"])
-def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(hand, ask):
+@pytest.mark.parametrize("asked", ["structure", "job", "head", "lines", "last lines", "errors"])
+def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(hand, asked):
     asks = {
-        "structure": store.structure.structure_of,
-        "job": store.jobs.get,
-        "head": store.jobs.head,
+        "structure": partial(ask, store.structure.structure_of),
+        "job": partial(ask, store.jobs.get),
+        "head": partial(ask, store.jobs.head),
         "lines": lambda job_id: lines_page(job_id, "a", after=0, limit=10),
         "last lines": lambda job_id: lines_page(job_id, "a", limit=10),
         "errors": lambda job_id: lines_page(job_id, "a", limit=10, level="error"),
@@ -264,7 +267,7 @@ def test_the_same_statements_are_sent_whatever_the_number_of_children_and_lines(
         job_id = hand.begin(number=0)
         fill(ask(store.steps.get, job_id, "a").pk, children, lines)
         with statements() as seen:
-            asks[ask](job_id)
+            asks[asked](job_id)
         sent.append(seen)
     few, many = sent
     assert few == many
@@ -473,8 +476,7 @@ def test_the_version_of_the_database_differs_after_another_connection_has_commit
 ):
     first = changes.version()
     assert changes.version() == first
-    with read():
-        ask(store.jobs.head, "x")
+    ask(store.jobs.head, "x")
     assert changes.version() == first
     hand.submit()
     assert changes.version() != first
@@ -484,59 +486,61 @@ def test_the_watch_over_the_database_goes_on_after_an_error_and_wakes_everybody_
     class Enough(BaseException):
         """Ends the watch."""
 
-    watch, woken = Changes(), []
+    class Watcher:
+        folder = "of the database"
+
+        def version(self):
+            found = next(versions)
+            if isinstance(found, BaseException):
+                raise found
+            return found
+
+    watch, woken = Changes(Watcher()), []
     event = watch.subscribe()
     versions = iter(
         [
             1,
-            sqlite3.OperationalError("disk I/O error"),
-            sqlite3.OperationalError("disk I/O error"),
+            StoreUnreadable("disk I/O error"),
+            StoreUnreadable("disk I/O error"),
             1,
             1,
             Enough(),
         ]
     )
 
-    def version():
-        found = next(versions)
-        if isinstance(found, BaseException):
-            raise found
-        return found
-
     def sleep(seconds):
         woken.append(event.is_set())
         event.clear()
 
-    monkeypatch.setattr(watch, "version", version)
-
-    def no_alarm(folder):
+    def no_file_watch(folder):
         raise OSError("there is none")
 
-    monkeypatch.setattr(sys.modules["jobsync.db.changes"], "Alarm", no_alarm)
-    monkeypatch.setattr(socketio, "sleep", sleep)
+    module = sys.modules["jobsync.db.changes"]
+    monkeypatch.setattr(module, "FileWatch", no_file_watch)
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
     with pytest.raises(Enough):
         watch.watch()
     assert woken == [True, True, False, True, False]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells of writings")
-def test_an_alarm_tells_of_what_another_connection_writes_and_of_nothing_else(hand):
+def test_a_file_watch_tells_of_what_another_connection_writes_and_of_nothing_else(hand):
     folder = Path(hand.app.config["DATA_DIR"])
-    alarm = FileWatch(folder)
+    files = FileWatch(folder)
     try:
-        assert not alarm.wait(0)
+        assert not files.wait(0)
         ask(store.structure.structure_of, hand.submit())
-        assert alarm.wait(5) and not alarm.wait(0)
+        assert files.wait(5) and not files.wait(0)
         changes.version()
-        assert not alarm.wait(0), "reading writes nothing"
+        assert not files.wait(0), "reading writes nothing"
         with closing(sqlite3.connect(folder / "jobsync.db", isolation_level=None)) as other:
             other.execute("UPDATE jobs SET name = 'other'")
-            assert alarm.wait(5)
+            assert files.wait(5)
     finally:
-        alarm.close()
+        files.close()
 
 
-def test_without_inotify_there_is_no_alarm(monkeypatch):
+def test_without_inotify_there_is_no_file_watch(monkeypatch):
     monkeypatch.setattr("jobsync.db.file_watch.ctypes.CDLL", lambda *_, **__: object())
     with pytest.raises(OSError):
         FileWatch("/tmp")
@@ -584,11 +588,11 @@ def test_a_writer_inside_a_writer_is_an_error_through_another_session_too(hand):
 def test_a_writer_in_another_thread_is_no_nested_one_and_waits_for_its_turn(hand):
     done = threading.Event()
 
-    def write():
+    def write_too():
         with hand.app.app_context(), write():
             done.set()
 
-    thread = threading.Thread(target=write)
+    thread = threading.Thread(target=write_too)
     with write():
         thread.start()
         assert not done.wait(0.1)
@@ -602,6 +606,115 @@ def test_who_raises_inside_a_transaction_leaves_none_open(hand):
             raise ZeroDivisionError
         with transaction():
             pass
+
+
+# Long scans
+
+
+def read_two_jobs(session, place):
+    """Read two jobs from a place on: their numbers in the order of the store."""
+    query = select(Job.number).where(Job.number > place).order_by(Job.number).limit(2)
+    numbers = list(session.execute(query).scalars())
+    return numbers, numbers[-1] if len(numbers) == 2 else None
+
+
+def numbers_of_jobs():
+    with read() as session:
+        return list(session.execute(select(Job.number).order_by(Job.number)).scalars())
+
+
+def submit_elsewhere(hand):
+    """Submit a job as another process would."""
+    with hand.app.app_context():
+        hand.submit()
+
+
+def test_a_long_scan_finds_all_with_and_without_a_session(hand):
+    for number in range(6):
+        expected = numbers_of_jobs()
+        assert len(expected) == number
+        assert list(chunked_read(read_two_jobs, 0)) == expected
+        with read() as session:
+            assert list(chunked_read(read_two_jobs, 0, session)) == expected
+        hand.submit()
+
+
+def test_a_scan_without_a_session_has_no_transaction_open_while_its_items_are_used(hand):
+    for _ in range(4):
+        hand.submit()
+    expected, found = numbers_of_jobs(), []
+    for number in chunked_read(read_two_jobs, 0):
+        found.append(number)
+        assert db.engine.pool.checkedout() == 0
+        with write() as session:  # who uses an item may write
+            session.execute(update(Job).where(Job.number == number).values(name="seen"))
+        if number == expected[2]:
+            submit_elsewhere(hand)
+    assert found == numbers_of_jobs(), "it finds what comes while it goes on"
+    assert len(found) == len(expected) + 1
+
+
+def test_a_scan_with_a_session_is_of_one_moment_and_in_its_transaction(hand):
+    for _ in range(4):
+        hand.submit()
+    expected, found = numbers_of_jobs(), []
+    with read() as session:
+
+        def read_chunk(present, place):
+            assert present is session
+            return read_two_jobs(present, place)
+
+        for number in chunked_read(read_chunk, 0, session):
+            found.append(number)
+            submit_elsewhere(hand)
+            with pytest.raises(RuntimeError, match="don't nest"), write():
+                pass
+        assert session.execute(select(Job.number)).scalars().all() == expected
+    assert found == expected
+
+
+@pytest.mark.parametrize("has_session", [False, True])
+def test_a_scan_lets_others_run_between_its_chunks(hand, monkeypatch, has_session):
+    for _ in range(5):
+        hand.submit()
+    pauses = []
+    pausing = SimpleNamespace(
+        sleep=lambda seconds: pauses.append(len(found)), monotonic=time.monotonic
+    )
+    monkeypatch.setattr(transactions, "time", pausing)
+    found = []
+    with read() if has_session else nullcontext() as session:
+        for number in chunked_read(read_two_jobs, 0, session):
+            found.append(number)
+    assert pauses == [2, 4]
+
+
+def test_a_scan_that_has_no_place_to_begin_at_reads_nothing(hand):
+    with statements() as sent:
+        assert list(chunked_read(read_two_jobs, None)) == []
+    assert sent == []
+
+
+def test_a_scan_that_is_given_up_or_fails_leaves_no_transaction_open(hand):
+    for _ in range(5):
+        hand.submit()
+    scan = chunked_read(read_two_jobs, 0)
+    next(scan)
+    scan.close()
+
+    def fail(session, place):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(chunked_read(fail, 0))
+    with write():
+        pass
+    assert db.engine.pool.checkedout() == 0
+
+
+def test_a_scan_without_a_session_inside_a_transaction_is_an_error(hand):
+    with read(), pytest.raises(RuntimeError, match="don't nest"):
+        list(chunked_read(read_two_jobs, 0))
 
 
 # Large rows
@@ -685,13 +798,13 @@ def test_a_hundred_who_ask_for_the_numbers_at_once_have_them_counted_once_and_ho
         go_on.wait(30)
         return real(wanted, statuses)
 
-    def ask():
+    def get():
         with hand.app.app_context():
             taken.append(kept.get(Wanted()))
 
     monkeypatch.setattr(listing, "counts", count)
     db.session.rollback()
-    threads = [threading.Thread(target=ask) for _ in range(100)]
+    threads = [threading.Thread(target=get) for _ in range(100)]
     for thread in threads:
         thread.start()
     wait_for(lambda: counted, 10)
@@ -713,16 +826,16 @@ def test_who_asks_for_the_numbers_after_a_change_gets_none_of_before(hand, monke
         go_on.wait(30)
         return found
 
-    def ask(into):
+    def get(into):
         with hand.app.app_context():
             into.append(kept.get(Wanted())[1]["pending"])
 
     monkeypatch.setattr(listing, "counts", count)
-    threads = [threading.Thread(target=ask, args=(first,))]
+    threads = [threading.Thread(target=get, args=(first,))]
     threads[0].start()
     assert begun.wait(10)
     hand.submit()  # while it is being counted
-    threads.append(threading.Thread(target=ask, args=(second,)))
+    threads.append(threading.Thread(target=get, args=(second,)))
     threads[1].start()
     go_on.set()
     for thread in threads:

@@ -9,7 +9,9 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
+from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from by_hand import hand_on
@@ -18,6 +20,7 @@ from faults.faulty import readiness
 from faults.test_monitor_faults import fill, small_disk  # noqa: F401 - a fixture
 from helpers.ask import ask
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, store
 from jobsync.base.errors import StoreBusy, StoreUnwritable
@@ -227,25 +230,34 @@ def test_what_a_writer_raises_is_a_busy_store_that_names_the_reason(hand, troubl
 
 
 def test_any_other_error_of_the_database_stays_what_it_is(hand):
-    with pytest.raises(store.OperationalError, match="no such table"), write() as session:
-        session.execute(store.db.text("SELECT * FROM no_table"))
+    with pytest.raises(OperationalError, match="no such table"), write() as session:
+        session.execute(db.text("SELECT * FROM no_table"))
 
 
 def test_a_store_that_can_not_be_read_is_503_with_the_reason_too(hand, monkeypatch):
-    job_id = hand.submit()
+    job_id, client = hand.submit(), hand.app.test_client()
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
-    for raised in (error, store.OperationalError("SELECT", {}, error)):
 
-        def fail(*_, raised=raised):
-            raise raised
+    def fail(*_):
+        raise OperationalError("SELECT", {}, error)
 
-        monkeypatch.setattr(store, "job", fail)
-        for path in (f"/api/jobs/{job_id}", f"/jobs/{job_id}"):
-            answer = hand.app.test_client().get(path)
-            assert answer.status_code == 503 and "be read: disk I/O error." in answer.get_data(
-                as_text=True
-            )
+    def fail_in_sqlite(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.jobs, "get", fail)
+        assert_unreadable(client, f"/api/jobs/{job_id}", f"/jobs/{job_id}")
+    watcher = hand.app.extensions["jobsync.changes"]._watcher
+    monkeypatch.setattr(watcher, "_connection", SimpleNamespace(execute=fail_in_sqlite))
+    assert_unreadable(client, f"/api/jobs/{job_id}/structure")
+
+
+def assert_unreadable(client, *paths):
+    for path in paths:
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert "The database can't be read: disk I/O error." in unescape(answer.text)
 
 
 # The probe

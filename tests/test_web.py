@@ -358,12 +358,13 @@ def test_lines_and_counts_of_a_page_are_of_one_moment(hand, browser, monkeypatch
     job_id = hand.begin(number=2)
     write_lines(hand, job_id, 5)
 
-    def structure_then_more_lines(wanted, read=store.structure.structure_of):
-        found = read(wanted)
-        write_lines(hand, job_id, 4)
+    def structure_then_more_lines(session, wanted, query=store.structure.structure_of):
+        found = query(session, wanted)
+        with hand.app.app_context():  # another process
+            write_lines(hand, job_id, 4)
         return found
 
-    monkeypatch.setattr(store, "structure", structure_then_more_lines)
+    monkeypatch.setattr(store.structure, "structure_of", structure_then_more_lines)
     page = browser.get(f"/jobs/{job_id}")
     assert (page.one(data_step="a")["data-log-count"], numbers(page)) == ("5", [1, 2, 3, 4, 5])
 

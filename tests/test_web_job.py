@@ -104,17 +104,23 @@ def test_a_job_in_which_nothing_failed_has_no_panel(hand, browser):
     browser.get("/jobs/nope/failures", 404)
 
 
-def test_a_job_that_is_deleted_while_its_failures_are_read_is_not_found(hand, browser, monkeypatch):
+@pytest.mark.parametrize("path", ["", "/failures"])
+def test_a_job_that_is_deleted_while_it_is_read_is_shown_as_it_was_and_then_is_not_found(
+    hand, browser, monkeypatch, path
+):
     job_id = hand.begin()
     fail_some(hand, job_id, 1)
-    read = store.steps.details
+    hand.advance(job_id)
+    details = store.steps.details
 
-    def read_too_late(job_id):
-        lifecycle.delete(job_id)
-        return read(job_id)
+    def details_after_a_deletion(session, job_id):
+        with hand.app.app_context():  # another process
+            lifecycle.delete(job_id)
+        return details(session, job_id)
 
-    monkeypatch.setattr(store, "step_details", read_too_late)
-    browser.get(f"/jobs/{job_id}/failures", 404)
+    monkeypatch.setattr(store.steps, "details", details_after_a_deletion)
+    assert browser.get(f"/jobs/{job_id}{path}").one(data_failure="a")
+    browser.get(f"/jobs/{job_id}{path}", 404)
 
 
 def test_of_many_failed_children_the_first_five_are_told_and_how_many_there_are(hand, browser):
@@ -154,7 +160,8 @@ def test_what_fails_after_structure_was_read_is_left_out(hand):
     fail_some(hand, job_id, 2)
     structure = ask(store.structure.structure_of, job_id)
     fail_some(hand, job_id, 3)
-    (failure,) = find_failures(structure, ask(store.steps.details, job_id)).items
+    details = ask(store.steps.details, job_id)
+    (failure,) = ask(find_failures, structure, details).items
     assert ([child.name for child in failure.children], failure.more) == (["c1", "c2"], 0)
 
 

@@ -22,6 +22,7 @@ from jobsync.base.clock import now
 from jobsync.base.private_files import locked
 from jobsync.cli.commands import StoreCommand
 from jobsync.cli.sample import write_sample
+from jobsync.db import changes, transactions
 from jobsync.db.engine import dialect_of, engine_options
 from jobsync.db.extensions import db
 from jobsync.db.migrate import MIGRATIONS
@@ -167,6 +168,8 @@ def _store_aside():
         db.init_app(app)
         with app.app_context():
             dialect_of(db.engine).prepare(db.engine)
+            transactions.init_app(app)
+            changes.init_app(app)
             db.create_all()
             with write() as session:
                 session.execute(insert(Counter).values(name="change", value=0))

@@ -6,6 +6,7 @@ after a restart it may tell something again, which a hint may be, but can't leav
 
 import time
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from jobsync import store
 from jobsync.base.clock import now
@@ -65,7 +66,6 @@ class Notifier:
         self._tell_changes()
         self._tell_growth()
         self._tell_quiet_rooms()
-        self._tell_deletions()
 
     @property
     def due(self):
@@ -79,13 +79,27 @@ class Notifier:
     # Changes
 
     def _tell_changes(self):
+        """Tell which jobs have changed and which were deleted, in the order of these changes."""
         with read() as session:
             if self._change is None:
                 self._change = self._feed_change = store.jobs.last_change(session)
             changed = store.jobs.changed_since(session, self._change)
-        for job in in_turns(changed):
-            self._tell_job(job)
-            self._change = job.change
+            deletions = store.jobs.deletions_since(session, self._deletion)
+        to_tell = [(job.change, self._tell_changed, job) for job in changed]
+        to_tell += [(deletion.change, self._tell_deleted, deletion) for deletion in deletions]
+        for _, tell, row in in_turns(sorted(to_tell, key=itemgetter(0))):
+            tell(row)
+
+    def _tell_changed(self, job):
+        self._tell_job(job)
+        self._change = job.change
+
+    def _tell_deleted(self, deletion):
+        job_id, revision = deletion.job_id, deletion.revision
+        self._send_job(job_id, broadcast.DELETED, revision, False)
+        self._send_feed(job_id, broadcast.DELETED, revision, False, deletion.change)
+        self._viewers.pop(job_id, None)
+        self._deletion = deletion.change
 
     def _tell_job(self, job):
         """Tell what changed in one job, CHUNK steps at a time.
@@ -186,18 +200,6 @@ class Notifier:
         for room in self._messages_at.keys() - watched:
             del self._messages_at[room]
         self._newcomers &= watched
-
-    # Deletions
-
-    def _tell_deletions(self):
-        with read() as session:
-            deletions = store.jobs.deletions_since(session, self._deletion)
-        for deletion in deletions:
-            job_id, revision = deletion.job_id, deletion.revision
-            self._send_job(job_id, broadcast.DELETED, revision, False)
-            self._send_feed(job_id, broadcast.DELETED, revision, False, deletion.change)
-            self._viewers.pop(job_id, None)
-            self._deletion = deletion.change
 
     # Sending
 

@@ -150,8 +150,9 @@ def completed_inputs(step_pk: int) -> Iterator[Row]:
 
 
 def result(session: Session, pk: int, key: Any = None) -> Any:
-    """Return the result of a child, or what it has under a key: the rest isn't even decoded
-    then.
+    """Return the result of a child, or what it has under a key.
+
+    The rest isn't even decoded then.
     """
     wanted = Child.result if key is None else Child.result[key]
     return session.execute(select(wanted).where(Child.pk == pk)).scalar()

@@ -199,16 +199,16 @@ def search(
     level: str = "debug",
     room: int = ANSWER_BYTES,
 ) -> LogPage:
-    """Return a page of the lines that contain `q`, as `page` does; `total` is None if counting
-    takes too long.
+    """Return a page of the lines that contain `q`, as `page` does.
 
-    A long scan, with transactions of its own.
+    `total` is None if counting takes too long. A long scan, with transactions of its own.
     """
     with read() as session:
         step = steps.get(session, job_id, step_name)
         last = _last_line(session, step)
     scan = Scan(step.pk, last, level, q)
     answer = _page(step_name, step, scan, after, before, limit, room, None)
+    time.sleep(0)  # green in the web process
     return {**answer, "total": scan.count()}
 
 
@@ -329,9 +329,9 @@ class Scan:
     """Goes through a step's lines of a level and above that contain `q`, a slice at a time.
 
     last: the last line that counts: what comes later is of a later page. q: looked for in what
-    pages
-    show of a line, whatever the case: colours don't come between. One with control characters,
-    which no page shows, is looked for in the line as it was written. session: see `chunked_read`.
+    pages show of a line, whatever the case: colours don't come between. One with control
+    characters, which no page shows, is looked for in the line as it was written. session: see
+    `chunked_read`.
     """
 
     def __init__(

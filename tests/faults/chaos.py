@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser.tab import Tab, as_shown  # noqa: E402
 from by_hand import recount  # noqa: E402
 from conftest import make_app, wait_for  # noqa: E402
-from helpers.ask import ask
+from helpers.ask import ask  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 

@@ -724,5 +724,5 @@ def test_sigusr1_writes_what_everything_is_doing_into_the_log(small):
     os.kill(small.process.pid, signal.SIGUSR1)
     wait_for(lambda: "greenlets and threads are doing" in small.log.read_text(), 5, "the stacks")
     log = small.log.read_text()
-    assert "in _accept" in log and "monitor.py" in log
+    assert "in _accept" in log and "monitor/__init__.py" in log
     assert small.get("/healthz").status_code == 200

@@ -32,7 +32,8 @@ from jobsync import lifecycle, store
 from jobsync.db.models import Job, Step
 from jobsync.db.transactions import write
 from jobsync.lifecycle import moves
-from jobsync.monitor import SWEEP, Monitor
+from jobsync.monitor import Monitor
+from jobsync.monitor.scheduler import SWEEP
 
 FAULTS = Path(__file__).parent
 SOON = 5.0  # seconds within which readiness must tell, and pages must be right after a start

@@ -215,7 +215,7 @@ def test_a_worker_that_stands_still_for_longer_than_its_lease_is_taken_for_dead(
         owner = session.execute(
             select(Child.worker_id).where(Child.status == "running")
         ).scalar_one()
-        pid = {row.id: row.pid for row in ask(store.workers.heartbeats)}[owner]
+        pid = {row.id: row.pid for row in store.workers.heartbeats(session)}[owner]
     os.kill(pid, signal.SIGSTOP)
     assert server.wait_for_end(job_id, 90)["status"] == "completed"
     assert not is_alive(pid)
@@ -327,7 +327,7 @@ def test_a_process_that_has_a_dead_worker_s_number_by_now_is_left_alone(server):
         server.start()
         with make_app(server.folder).app_context():
             wait_for(
-                lambda: "long-gone" not in {row.id for row in _rows()},
+                lambda: "long-gone" not in {row.id for row in ask(store.workers.heartbeats)},
                 at_this_load(embedded.ORPHANS),
                 "its being forgotten",
             )
@@ -335,8 +335,3 @@ def test_a_process_that_has_a_dead_worker_s_number_by_now_is_left_alone(server):
     finally:
         stranger.kill()
         stranger.wait()
-
-
-def _rows():
-    with read():
-        return ask(store.workers.heartbeats)

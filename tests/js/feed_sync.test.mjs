@@ -188,24 +188,48 @@ test("numbers that can't be had are asked for again", async () => {
   assert.equal(world.inAir("/counts").length, 1);
 });
 
-test("when the feed has carried more news than came here, it looks at the list", async () => {
+test("when a message of the feed was lost, it looks at the list", async () => {
   const { world } = await connected();
-  const heard = async (news, others) => {
+  const heard = async (since, change, others) => {
     const before = pagesAsked(world);
-    await world.socket.hear("job_update", hint("d", 9, { status: "completed", refresh_logs: true, news, ...others }));
+    const about = { status: "completed", refresh_logs: true, change, since };
+    await world.socket.hear("job_update", hint("d", 9, { ...about, ...others }));
     await world.clock.advance(500);
     if (world.inAir("/?status=x").length > 0) await world.request.answer(304);
     return pagesAsked(world) - before;
   };
   const rest = { refresh_logs: false };
-  assert.equal(await heard(7), 1, "what came before isn't known");
-  assert.equal(await heard(7, rest), 0, "a hint at rest");
-  assert.equal(await heard(8), 0, "the next");
-  assert.equal(await heard(8), 0, "the same again");
-  assert.equal(await heard(9, rest), 1, "the last was lost");
-  assert.equal(await heard(11), 1, "one before was lost");
-  assert.equal(await heard(12, { job_id: "gone", status: "deleted", refresh_logs: false }), 0, "a deletion is news");
-  assert.equal(await heard(1), 1, "another start of the server");
+  assert.equal(await heard(3, 7), 1, "what came before isn't known");
+  assert.equal(await heard(7, 7, rest), 0, "a hint at rest");
+  assert.equal(await heard(7, 8), 0, "the next");
+  assert.equal(await heard(8, 8), 0, "one of the same change, as of a job that has grown");
+  assert.equal(await heard(8, 40), 0, "the next by many changes that the feed isn't told of");
+  assert.equal(await heard(41, 41, rest), 1, "the last was lost");
+  assert.equal(await heard(41, 41, rest), 0, "that is known now");
+  assert.equal(await heard(42, 43), 1, "one before was lost");
+  assert.equal(await heard(43, 44, { job_id: "gone", status: "deleted", refresh_logs: false }), 0, "a deletion");
+  assert.equal(await heard(46, 47, { job_id: "lost", status: "deleted", refresh_logs: false }), 1, "before a deletion");
+  assert.equal(await heard(1, 1, rest), 1, "another database");
+  assert.equal(await heard(undefined, undefined, rest), 0, "a message of a job's room says nothing of the feed");
+  assert.equal(await heard(1, 2), 0, "nor changes what is known");
+});
+
+test("while it is hidden it knows what the feed has told, and looks at the list when it is seen again", async () => {
+  const { world, sync } = await connected();
+  await world.socket.hear("job_update", hint("d", 9, { status: "completed", change: 7, since: 7 }));
+  await world.clock.advance(500);
+  for (const request of world.inAir("/?status=x")) await request.answer(304);
+  sync.rest(true);
+  const before = pagesAsked(world);
+  await world.socket.hear("job_update", hint("d", 9, { status: "completed", change: 9, since: 8 }));
+  assert.equal(pagesAsked(world), before);
+  sync.rest(false);
+  for (const request of world.inAir("/?status=x")) await request.answer(304);
+  await world.clock.advance(1000);
+  assert.equal(pagesAsked(world), before + 1);
+  await world.socket.hear("job_update", hint("d", 9, { status: "completed", change: 10, since: 9 }));
+  await world.clock.advance(1000);
+  assert.equal(pagesAsked(world), before + 1);
 });
 
 test("a deleted job leaves the list at once and is not asked for again", async () => {

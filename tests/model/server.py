@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from flask_socketio import SocketIOTestClient
 from sqlalchemy import event
 
-from jobsync.db.changes import changes
-from jobsync.db.extensions import db, socketio
+from jobsync.db.extensions import db
 from jobsync.monitor import Monitor
 
 NOTICED = 20  # ms until the commit of another process is noticed (changes.POLL)
@@ -28,8 +27,9 @@ class QuietMonitor(Monitor):
     repeated.
     """
 
-    def clear_deleted(self):
-        self._clear_deleted()
+    def __init__(self, app, clock):
+        super().__init__(app, clock)
+        self.scheduler.clear_deleted = self.scheduler._clear_deleted
 
 
 class Server:
@@ -37,6 +37,7 @@ class Server:
 
     def __init__(self, app, clock, truth):
         self._app, self._clock, self._truth = app, clock, truth
+        self._socketio = app.extensions["socketio"]
         self._web = app.test_client()
         with app.app_context():
             self._engine = db.engine
@@ -54,8 +55,9 @@ class Server:
     @contextmanager
     def watched(self):
         """Take notice of commits, of messages and of the points between them."""
-        emit, notify = socketio.emit, changes.notify
-        socketio.emit = lambda name, message, to: self._emit(emit, name, message, to)
+        sockets, changes = self._socketio, self._app.extensions["jobsync.changes"]
+        emit, notify = sockets.emit, changes.notify
+        sockets.emit = lambda name, message, to: self._emit(emit, name, message, to)
         changes.notify = lambda: (notify(), self._note_commit())
         listeners = [("begin", self._before_begin), ("commit", self._before_commit)]
         for name, listener in listeners:
@@ -67,7 +69,7 @@ class Server:
             self.kill()
             for name, listener in listeners:
                 event.remove(self._engine, name, listener)
-            del socketio.emit, changes.notify
+            del sockets.emit, changes.notify
 
     def _note_commit(self):
         self._dirty_at = min(self._dirty_at, self._clock.now)
@@ -146,7 +148,7 @@ class Server:
         if not self.is_up:
             return
         self.is_up = self._is_dying = False
-        changes.unsubscribe(self._monitor._wake)
+        self._monitor.close()
         for client in list(self.clients):
             self.disconnect(client)
 
@@ -180,7 +182,7 @@ class Server:
         self._dirty_at = float("inf")
         with self._interrupted(plan):
             self._monitor.tick()
-            self._due_at = self._clock.now + 1000 * self._monitor._until_due()
+            self._due_at = self._clock.now + 1000 * self._monitor.until_due()
         assert not self._wrong, f"it told what the store had not come to: {self._wrong}"
 
     # Its doors
@@ -195,7 +197,7 @@ class Server:
 
     def connect(self):
         """Return a new client."""
-        client = SocketIOTestClient(self._app, socketio)
+        client = SocketIOTestClient(self._app, self._socketio)
         self.clients.append(client)
         self._told[client] = 0
         return client
@@ -206,7 +208,7 @@ class Server:
             return
         self.clients.remove(client)
         del self._told[client]
-        socketio.server._handle_eio_disconnect(client.eio_sid, "transport close")
+        self._socketio.server._handle_eio_disconnect(client.eio_sid, "transport close")
         del SocketIOTestClient.clients[client.eio_sid]
 
     def hear(self, client, name, payload, plan=None):

@@ -27,7 +27,7 @@ export class FeedSync {
   #jobs = new Map(); // id → { revision, wanted, status, steps, etag, request }
   #elsewhere = new Map(); // id → the last status that was heard of it, of jobs that aren't shown
   #deleted = new Set();
-  #news = null; // the feed's count of them
+  #change = null; // the change up to which the feed has told of them
   #confirmedAt = -Infinity;
   #isActive = false;
   #isResting = false;
@@ -199,7 +199,7 @@ export class FeedSync {
   #takeHint(hint) {
     this.#confirmedAt = this.#outside.clock.now();
     this.#stopTimer("poll");
-    this.#countNews(hint);
+    this.#noteChange(hint);
     const job = this.#jobs.get(hint.job_id);
     if (hint.status === "deleted") this.#forget(hint.job_id);
     else if (job) this.#want(job, hint.revision, this.#isNewStatus(job, hint));
@@ -208,14 +208,13 @@ export class FeedSync {
   }
 
   /**
-   * Looks at the list when the feed has carried more news than came here: of a job that isn't shown, or of a deletion,
-   * nothing else tells.
+   * Looks at the list when the message of the feed before this one was lost: of a job that isn't shown, or of a
+   * deletion, nothing else tells.
    */
-  #countNews({ news, refresh_logs: hasGrown, status }) {
-    if (!Number.isInteger(news)) return; // it isn't the feed's
-    const isNews = hasGrown || status === "deleted";
-    const isNext = news === this.#news || (isNews && news === this.#news + 1);
-    this.#news = news;
+  #noteChange({ change, since }) {
+    if (!Number.isInteger(change)) return; // it isn't the feed's
+    const isNext = since === this.#change;
+    this.#change = change;
     if (!isNext && this.#mayAsk) this.#page.askAgain();
   }
 
