@@ -29,7 +29,7 @@ from benchmarks._helper import answer, questions
 from jobsync import store
 from jobsync.base.clock import now
 from jobsync.db.transactions import read
-from jobsync.lifecycle import work
+from jobsync.lifecycle import claims, results, tasks
 from jobsync.store.logs import Line
 
 LOOK = 0.002  # seconds between two looks for work
@@ -99,7 +99,7 @@ class Hand:
             self._wait_until(started + number / rate)
             lane = self._lanes[number % len(self._lanes)]
             lane.lines += 1
-            work.record(lane.plan, [self._line(lane)])
+            results.record(lane.plan, [self._line(lane)])
             at = time.time()
             with read() as session:
                 revisions.append([store.jobs.head(session, self._job_id).revision, at])
@@ -120,22 +120,22 @@ class Hand:
         """Take what is to be done, if anything is, and return whether there was. A plan is done at
         once.
 
-        Of a step in hand no children are taken again: those that are put by for this worker would
+        Of a step in hand no children are taken again: those that are reserved for this worker would
         be given out anew.
         """
         in_hand = {lane.plan.step_pk for lane in self._lanes if lane.has_children}
-        tasks = work.claim(self._id, lambda step_pk: 0 if step_pk in in_hand else self._children)
+        tasks = claims.claim(self._id, lambda step_pk: 0 if step_pk in in_hand else self._children)
         for task in tasks:
             if task.kind == "plan":
                 self._lanes.append(Lane(task))
-                work.add_planned(
+                results.add_planned(
                     task,
                     [
-                        work.NewChild(str(number), f"part {number}", {})
+                        tasks.NewChild(str(number), f"part {number}", {})
                         for number in range(1, self._children + 1)
                     ],
                 )
-                work.finish_plan(task)
+                results.finish_plan(task)
             elif task.kind == "child":
                 lane = self._lane_of(task)
                 lane.tasks.append(task)
@@ -166,18 +166,18 @@ class Hand:
         """
         lane.lines += 1
         if lane.lines % of_child:
-            work.record(lane.tasks[0], [self._line(lane)])
+            results.record(lane.tasks[0], [self._line(lane)])
         else:
             task = lane.tasks.popleft()
-            ended = [work.End(task, "completed", {}, None, now())]
-            work.record(
+            ended = [tasks.End(task, "completed", {}, None, now())]
+            results.record(
                 task, [self._line(lane)], ended=ended, begin=lane.tasks[0] if lane.tasks else None
             )
         return [time.time(), lane.name, lane.lines]
 
     def _end(self, lane):
         self._lanes.remove(lane)
-        work.finish_summary(lane.summary, {})
+        results.finish_summary(lane.summary, {})
         return {"step": lane.name, "at": time.time()}
 
     def _line(self, lane):

@@ -4,7 +4,7 @@ each step.
 It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It
 is told `{"job", "pause": [low, high]}` to begin (seconds that each step's child takes) and
 `{"forget": job}`; it says `{"job", "step", "at"}` right after the commit by which that step follows
-to be completed. While a child runs it writes log lines as often as a worker's outbox does.
+to be completed. While a child runs it writes log lines as often as a worker's buffer does.
 """
 
 import os
@@ -19,7 +19,7 @@ import config
 import jobsync
 from benchmarks._helper import answer, questions
 from jobsync.base.clock import now
-from jobsync.lifecycle import work
+from jobsync.lifecycle import claims, results, tasks, workers
 from jobsync.store.logs import Line
 
 BEAT = 2.0  # seconds between heartbeats
@@ -32,7 +32,7 @@ LOOK = 0.005  # seconds between two looks for work
 class Running:
     """A child that is under way."""
 
-    task: work.Task
+    task: tasks.Task
     ends: float
     flushes: float
 
@@ -51,7 +51,7 @@ class Writer:
 
     def run(self):
         """Work until standard input ends. Needs an app context."""
-        work.register_worker(self._id, os.getpid())
+        workers.register(self._id, os.getpid())
         threading.Thread(target=self._listen, daemon=True).start()
         answer({"ready": True})
         while not self._ended:
@@ -59,7 +59,7 @@ class Writer:
             self._obey()
             if not (self._take_work() or self._do_due()):
                 time.sleep(LOOK)
-        work.release(self._id)
+        workers.release(self._id)
 
     def _listen(self):
         for message in questions():
@@ -69,7 +69,7 @@ class Writer:
     def _beat(self):
         if time.monotonic() - self._beat_at >= BEAT:
             self._beat_at = time.monotonic()
-            work.beat(self._id)
+            workers.beat(self._id)
 
     def _obey(self):
         while not self._told.empty():
@@ -97,7 +97,7 @@ class Writer:
             self._held.remove(held[0])
             self._start(held[0])
             return True
-        tasks = work.claim(self._id, lambda _: 1)
+        tasks = claims.claim(self._id, lambda _: 1)
         for task in tasks:
             if task.job_id in self._pauses:
                 self._start(task)
@@ -107,8 +107,8 @@ class Writer:
 
     def _start(self, task):
         if task.kind == "plan":
-            work.add_planned(task, [work.NewChild("1", "work", {})])
-            work.finish_plan(task)
+            results.add_planned(task, [tasks.NewChild("1", "work", {})])
+            results.finish_plan(task)
         elif task.kind == "child":
             moment = time.monotonic()
             self._running[task.job_id] = Running(
@@ -117,7 +117,7 @@ class Writer:
                 moment + random.uniform(0, FLUSH),
             )
         else:
-            work.finish_summary(task, {})
+            results.finish_summary(task, {})
             answer({"job": task.job_id, "step": task.step_name, "at": time.time()})
 
     def _do_due(self):
@@ -126,11 +126,13 @@ class Writer:
         for job_id, child in self._running.items():
             if moment >= child.ends:
                 del self._running[job_id]
-                work.record(child.task, ended=[work.End(child.task, "completed", {}, None, now())])
+                results.record(
+                    child.task, ended=[tasks.End(child.task, "completed", {}, None, now())]
+                )
                 return True
             if moment >= child.flushes:
                 child.flushes = max(child.flushes + FLUSH, moment)
-                work.record(
+                results.record(
                     child.task,
                     [
                         Line(now(), "info", f"line {number} of {LINES} at {moment:.3f}")

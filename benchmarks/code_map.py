@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks._report import median_ratio, percentile
 from benchmarks._server import Server, a_folder, cpu_seconds
-from jobsync.engine.worker import step_back
+from jobsync.engine.worker import lower_priority
 
 NOT_OURS = shutil.ignore_patterns("site-packages", "dist-packages", "__pycache__")
 TURNS = 3
@@ -84,7 +84,7 @@ def run_cloc(tree):
         capture_output=True,
         text=True,
         start_new_session=True,
-        preexec_fn=step_back,
+        preexec_fn=lower_priority,
     )
     total = json.loads(done.stdout)["SUM"]
     lines = total["code"] + total["comment"] + total["blank"]

@@ -16,7 +16,7 @@ import requests
 from benchmarks._fill import fill_step
 from benchmarks._helper import Helper
 from benchmarks._server import Server, a_folder, make_store, wait_for
-from jobsync.lifecycle import work
+from jobsync.lifecycle import claims, results
 
 MOST = 20  # ms that a call may hold the loop
 LAYER = 20  # steps side by side in the layered shape
@@ -186,7 +186,7 @@ def measure_steps(held, shape, number):
         call("cancel", "POST", f"{job}/cancel")
         call("retry", "POST", f"{job}/retry")
         with held.noted(f"a step fails, {number:,} steps", shape):
-            work.break_unit(work.claim("benchmark", lambda step_pk: 1)[0], "it broke")
+            results.break_unit(claims.claim("benchmark", lambda step_pk: 1)[0], "it broke")
         held.server.cancel(job_id)  # fan-in and layers: others still run
         call("job page of what failed or was cancelled", "GET", f"/jobs/{job_id}")
         other = call("rerun", "POST", f"{job}/rerun", {"params": {}}).json()["id"]
@@ -231,6 +231,6 @@ def plan(server, job_id, number):
     wait_for(
         lambda: server.structure(job_id)["status"] == "running", LONGEST, "the job's beginning"
     )
-    task = work.claim("benchmark", lambda step_pk: 1)[0]
+    task = claims.claim("benchmark", lambda step_pk: 1)[0]
     fill_step(job_id, number)
-    work.finish_plan(task)
+    results.finish_plan(task)

@@ -13,7 +13,7 @@ from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.db.transactions import read, write
-from jobsync.lifecycle import moves, submit, work
+from jobsync.lifecycle import claims, moves, results, submit, tasks
 from jobsync.registry import NoOptions, step
 from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
 from jobsync.store.logs import Line
@@ -68,21 +68,21 @@ class Hand:
             pass
 
     def claim(self, worker="w1", number=1):
-        return work.claim(worker, lambda step_pk: number)
+        return claims.claim(worker, lambda step_pk: number)
 
     def plan(self, job_id, number, worker="w1", lines=()):
         """Claim a planning, find `number` children, end it, and return their names."""
         (task,) = self.claim(worker)
         assert task.kind == "plan", task
-        assert work.add_planned(
+        assert results.add_planned(
             task,
             [
-                work.NewChild(str(place), f"c{place}", {"n": place})
+                tasks.NewChild(str(place), f"c{place}", {"n": place})
                 for place in range(1, number + 1)
             ],
             lines,
         )
-        work.finish_plan(task)
+        results.finish_plan(task)
         self.advance(job_id)
         return task
 
@@ -94,10 +94,10 @@ class Hand:
         return job_id
 
     def complete(self, task, result=None, lines=()):
-        work.record(task, lines, [work.End(task, COMPLETED, result, None, now())])
+        results.record(task, lines, [tasks.End(task, COMPLETED, result, None, now())])
 
     def fail(self, task, error="it broke", lines=()):
-        work.record(task, lines, [work.End(task, FAILED, None, error, now())])
+        results.record(task, lines, [tasks.End(task, FAILED, None, error, now())])
 
     def run_out(self, job_id, outcome="complete"):
         """Do everything that is left of a job in the plainest way: one child a step, all with
@@ -107,10 +107,10 @@ class Hand:
         while tasks := self.claim():
             for task in tasks:
                 if task.kind == "plan":
-                    work.add_planned(task, [work.NewChild("1", "c1", {})])
-                    work.finish_plan(task)
+                    results.add_planned(task, [tasks.NewChild("1", "c1", {})])
+                    results.finish_plan(task)
                 elif task.kind == "summary":
-                    work.finish_summary(task, {"of": task.step_name})
+                    results.finish_summary(task, {"of": task.step_name})
                 else:
                     getattr(self, outcome)(task)
             self.advance(job_id)

@@ -23,7 +23,7 @@ from jobsync.base.text import plain
 from jobsync.db.extensions import db
 from jobsync.db.models import LogLine, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results, workers
 from jobsync.monitor import Monitor
 from jobsync.status import ACTIONS, LEVELS
 from jobsync.store import logs
@@ -900,7 +900,7 @@ def test_a_step_takes_at_most_600_bytes(client, hand):
     error = 'Ä"\\\u2028\U0001f600' * 100
 
     for task in iter(lambda: next(iter(hand.claim()), None), None):
-        hand.do(work.break_unit, task, error)
+        hand.do(results.break_unit, task, error)
     hand.advance(job_id)
     hand.do(widen_counters)
     steps = ok(client.get(f"/api/jobs/{job_id}/structure"))["steps"]
@@ -1316,7 +1316,7 @@ def test_health_is_always_good_and_readiness_names_what_is_missing(app, client, 
     assert ok(client.get("/healthz")) == {"status": "ok"}
     shown = ok(client.get("/readyz"), 503)
     assert shown["ready"] is False and len(shown["reasons"]) == 2
-    hand.do(work.register_worker, "w1", 1)
+    hand.do(workers.register, "w1", 1)
     monitor = app.extensions["jobsync.monitor"] = Monitor(app)
     assert ok(client.get("/readyz")) == {"ready": True, "reasons": []}
     monitor.trouble.note("disk full")

@@ -20,7 +20,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, define, make_app, wait_for
 from helpers.ask import ask, jobs_page
-from jobsync.engine.outbox import Outbox
 from rich.console import Console
 from rich.live import Live
 from sqlalchemy import func, update
@@ -31,14 +30,15 @@ from jobsync import lifecycle, store
 from jobsync.base import server_address
 from jobsync.base.clock import iso, now
 from jobsync.base.errors import StoreBusy
-from jobsync.cli import look, screens
+from jobsync.cli import formatting, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step, Worker
 from jobsync.db.transactions import write
 from jobsync.engine import runner
-from jobsync.lifecycle import moves, work
+from jobsync.engine.write_buffer import WriteBuffer
+from jobsync.lifecycle import claims, moves, workers
 from jobsync.status import (
     CHILD_STATUSES,
     LEVELS,
@@ -145,27 +145,27 @@ class Engine(threading.Thread):
         self.context = None
 
     def run(self):
-        outbox = Outbox(self._app)
+        buffer = WriteBuffer(self._app)
         with self._app.app_context():
-            work.register_worker("engine", os.getpid())
+            workers.register("engine", os.getpid())
         while not self._stop_now.is_set():
             with self._app.app_context(), suppress(StoreBusy):  # the monitor too comes again then
                 for job in ask(store.jobs.unfinished):
                     moves.advance(job.id)
-                tasks = work.claim("engine", lambda step_pk: 1)
+                tasks = claims.claim("engine", lambda step_pk: 1)
                 if tasks:
-                    self._do(tasks[0], outbox)
+                    self._do(tasks[0], buffer)
                 else:
                     self._stop_now.wait(0.02)
 
-    def _do(self, task, outbox):
-        outbox.take_up(task, begun=True)
-        self.context = runner.TaskContext(task, outbox)
+    def _do(self, task, buffer):
+        buffer.begin_task(task, begun=True)
+        self.context = runner.TaskContext(task, buffer)
         run = {"plan": runner.run_plan, "summary": runner.run_summary, "child": runner.run_child}[
             task.kind
         ]
-        run(self.context, outbox)
-        outbox.flush()
+        run(self.context, buffer)
+        buffer.flush()
 
     def finish(self):
         self._stop_now.set()
@@ -925,7 +925,7 @@ def test_markup_in_names_and_messages_is_only_text():
     ],
 )
 def test_durations_are_short(ms, text):
-    assert look.duration(ms) == text
+    assert formatting.duration(ms) == text
 
 
 # As users have it: real processes, a real terminal
@@ -1173,7 +1173,7 @@ def seed(app):
 
 @pytest.fixture(scope="module")
 def seeded_app(tmp_path_factory):
-    """An app on a store that was seeded, for tests that only look."""
+    """An app on a store that was seeded, for tests that only formatting."""
     folder = tmp_path_factory.mktemp("seeded")
     app = make_app(folder)
     define(folder, TWO_STEPS)

@@ -7,11 +7,11 @@ import copy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jobsync.definitions.problem import nearest
 
 from jobsync import registry
 from jobsync.base.errors import BadInput
 from jobsync.definitions import read_table
+from jobsync.definitions.mistakes import nearest
 from jobsync.steps import BUILT_IN
 
 GOOD = {

@@ -23,8 +23,8 @@ from jobsync import store
 from jobsync.base import processes
 from jobsync.db.models import Child, LogLine, Step
 from jobsync.db.transactions import read
-from jobsync.engine import embedded
-from jobsync.lifecycle import work
+from jobsync.engine import supervisor
+from jobsync.lifecycle import workers
 from jobsync.steps.command.process import GRACE
 from jobsync.store.workers import Heartbeats
 
@@ -405,17 +405,17 @@ import sys
 sys.path.insert(0, {root!r})
 from types import SimpleNamespace
 from jobsync.db.changes import Changes
-from jobsync.engine import embedded
+from jobsync.engine import supervisor
 sys.executable = {program!r}
 app = SimpleNamespace(extensions={{"jobsync.changes": Changes(None)}})
-supervisor = embedded.Supervisor(app, 1)
+supervisor = supervisor.Supervisor(app, 1)
 supervisor._fill_up()
 (worker,) = supervisor._workers
 if {dead}:
     worker.process.wait()
 with eventlet.Timeout(10):
     for _ in range(3 if {dead} else 100_000):
-        supervisor._ring()
+        supervisor._wake_workers()
 worker.process.kill()
 """
 
@@ -461,13 +461,13 @@ def watched(app, monkeypatch):
     clock = Time()
     monkeypatch.setattr(embedded, "time", clock)
     app.extensions["jobsync.heartbeats"] = Heartbeats(clock.monotonic)
-    supervisor = embedded.Supervisor(app, 1)
+    supervisor = supervisor.Supervisor(app, 1)
     process = Process()
     with app.app_context():
-        work.register_worker("w1", 1)
-    supervisor._workers.append(embedded.Employed("w1", process, None, clock.moment))
+        workers.register("w1", 1)
+    supervisor._workers.append(supervisor.WorkerProcess("w1", process, None, clock.moment))
 
-    def watch(seconds, step=embedded.BEATS):
+    def watch(seconds, step=supervisor.BEATS):
         for _ in range(int(seconds / step)):
             clock.moment += step
             supervisor._watch_beats()
@@ -477,14 +477,14 @@ def watched(app, monkeypatch):
 
 
 def test_a_worker_that_gives_no_sign_of_life_is_taken_for_dead(watched):
-    watched(embedded.LEASE)
+    watched(supervisor.LEASE)
     assert not watched.process.killed
-    watched(3 * embedded.BEATS)
+    watched(3 * supervisor.BEATS)
     assert watched.process.killed
 
 
 def test_a_worker_is_not_taken_for_dead_when_the_looks_at_it_come_late(watched):
-    watched(5 * embedded.LEASE, step=embedded.LEASE)
+    watched(5 * supervisor.LEASE, step=supervisor.LEASE)
     assert not watched.process.killed
 
 
@@ -493,7 +493,7 @@ def test_a_worker_is_not_taken_for_dead_while_the_database_is_locked_and_it_coul
 ):
     other = sqlite3.connect(Path(app.config["DATA_DIR"]) / "jobsync.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    watched(2 * embedded.LEASE)
+    watched(2 * supervisor.LEASE)
     other.close()
     assert not watched.process.killed
 
@@ -507,18 +507,18 @@ def test_who_watches_the_beats_writes_only_when_one_is_overdue_and_until_all_is_
     )
     with app.app_context():
         for _ in range(20):
-            work.beat("w1")
-            watched(embedded.BEATS)
+            workers.beat("w1")
+            watched(supervisor.BEATS)
         assert asked == []
-        watched(2 * embedded.LEASE)
+        watched(2 * supervisor.LEASE)
         assert len(asked) > 5 and not watched.process.killed
         found = None
         for _ in range(3):
-            work.beat("w1")
-            watched(embedded.BEATS)
+            workers.beat("w1")
+            watched(supervisor.BEATS)
         asked.clear()
-        work.beat("w1")
-        watched(embedded.BEATS)
+        workers.beat("w1")
+        watched(supervisor.BEATS)
         assert asked == []
 
 

@@ -63,9 +63,9 @@ FLOORS = [
         "jobsync.lifecycle",
     ],
     [
-        {"jobsync.monitor.scheduler", "jobsync.monitor.notifier", "jobsync.engine.outbox"},
+        {"jobsync.monitor.scheduler", "jobsync.monitor.notifier", "jobsync.engine.write_buffer"},
         {"jobsync.monitor", "jobsync.engine.runner"},
-        {"jobsync.engine.worker", "jobsync.engine.embedded"},
+        {"jobsync.engine.worker", "jobsync.engine.supervisor"},
         "jobsync.engine",
     ],
     [{"jobsync.api", "jobsync.live.realtime", "jobsync.web", "jobsync.cli"}],
@@ -167,7 +167,7 @@ def test_the_rules_refuse_what_they_are_there_to_refuse():
     assert complaint("jobsync.lifecycle.work", "jobsync.lifecycle.moves")
     assert complaint("jobsync.cli.jobs", "jobsync")
     assert not complaint("jobsync.monitor", "jobsync.lifecycle.moves")
-    assert not complaint("jobsync.api.jobs", "jobsync.api.problem")
+    assert not complaint("jobsync.api.jobs", "jobsync.api.resource")
 
 
 def test_no_imports_go_round_in_a_circle():

@@ -4,7 +4,7 @@ import pytest
 from helpers.ask import ask
 
 from jobsync.base import clock
-from jobsync.lifecycle import work
+from jobsync.lifecycle import workers
 from jobsync.store.workers import STALE, Heartbeats
 
 HOUR = 3_600_000  # ms
@@ -24,16 +24,16 @@ class Watch:
 
 @pytest.fixture
 def watch(hand):
-    work.register_worker("w1", 123)
+    workers.register("w1", 123)
     return Watch()
 
 
 def test_a_worker_lives_while_its_heart_beats_and_until_it_was_released(watch):
     assert watch.look() == 1
     for _ in range(3):
-        work.beat("w1")
+        workers.beat("w1")
         assert watch.look(STALE - 1) == 1
-    work.release("w1", "the worker was killed")
+    workers.release("w1", "the worker was killed")
     assert watch.look() == 0
 
 
@@ -41,7 +41,7 @@ def test_a_worker_whose_heart_stands_still_is_no_live_one_and_is_one_again_when_
     watch.look()
     assert watch.look(STALE + 1) == 0
     assert watch.heartbeats.silence("w1") == STALE + 1
-    work.beat("w1")
+    workers.beat("w1")
     assert watch.look(1) == 1
     assert watch.heartbeats.silence("w1") == 0
 
@@ -64,7 +64,7 @@ def test_a_jump_of_the_wall_clock_makes_no_living_worker_dead_and_no_dead_one_al
     present = clock.time.time_ns
     monkeypatch.setattr(clock.time, "time_ns", lambda: present() + jump * 1_000_000)
     assert watch.look(1) == 1
-    work.beat("w1")
+    workers.beat("w1")
     assert watch.look(1) == 1
     assert watch.look(STALE + 1) == 0
 
@@ -77,5 +77,5 @@ def test_one_that_seems_to_have_died_long_ago_is_no_live_one_until_its_heart_bea
     monkeypatch.setattr(clock.time, "time_ns", lambda: present() + age * 1_000_000)
     assert watch.look() == 0
     assert watch.heartbeats.silence("w1") == 0, "nor is it one to be killed at once"
-    work.beat("w1")
+    workers.beat("w1")
     assert watch.look(1) == 1

@@ -20,7 +20,7 @@ from jobsync.base import loop
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Step
 from jobsync.db.transactions import execute_long, write
-from jobsync.lifecycle import moves, rows, work
+from jobsync.lifecycle import moves, results, rows, workers
 
 SHAPES = {
     "chain": lambda place, last: [place - 1] if place else [],
@@ -184,15 +184,15 @@ def test_all_that_anything_follows_from_makes_the_revision_grow(hand):
             )
         broken = hand.submit()
         hand.advance(broken)
-        work.break_unit(hand.claim()[0], "no")
+        results.break_unit(hand.claim()[0], "no")
         lost = hand.begin("[step.a]\nretries = 1\n[step.b]", number=2)
         # each dies: children are lost, and the planning of b too often
         for worker in ("w2", "w3", "w4", "w5"):
             hand.claim(worker)
-            work.release(worker, "died")
+            workers.release(worker, "died")
             hand.advance(lost)
         hand.claim("w6")
-        work.release("w6")
+        workers.release("w6")
         lifecycle.cancel(hand.begin())
         hand.advance(broken)
         lifecycle.retry(broken)

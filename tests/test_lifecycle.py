@@ -14,7 +14,7 @@ from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import moves, rows, work
+from jobsync.lifecycle import moves, results, rows, tasks
 from jobsync.status import (
     CHILD_STATUSES,
     JOB_STATUSES,
@@ -128,13 +128,13 @@ def test_one_failure_more_than_tolerated_fails_the_step_while_it_is_still_being_
     job_id = hand.submit("[step.a]\nmax_child_failures = 1")
     hand.advance(job_id)
     (plan,) = hand.claim("planner")
-    assert work.add_planned(plan, [work.NewChild(str(n), f"c{n}", {}) for n in (1, 2, 3)])
+    assert results.add_planned(plan, [tasks.NewChild(str(n), f"c{n}", {}) for n in (1, 2, 3)])
     for _ in range(2):
         hand.fail(hand.claim()[0])
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "failed"
-    assert not work.is_current(plan)
-    assert not work.add_planned(plan, [work.NewChild("4", "c4", {})])
+    assert not results.is_current(plan)
+    assert not results.add_planned(plan, [tasks.NewChild("4", "c4", {})])
     assert hand.step(job_id)["child_count"] == 3
     recount(job_id)
 
@@ -142,7 +142,7 @@ def test_one_failure_more_than_tolerated_fails_the_step_while_it_is_still_being_
 def test_a_broken_planning_fails_the_step(hand):
     job_id = hand.submit()
     hand.advance(job_id)
-    work.break_unit(hand.claim()[0], "planning failed: no such folder")
+    results.break_unit(hand.claim()[0], "planning failed: no such folder")
     hand.advance(job_id)
     assert hand.step(job_id)["error"] == "planning failed: no such folder"
     assert job_of(job_id)["error"] == "a: planning failed: no such folder"
@@ -166,7 +166,7 @@ def test_a_step_that_always_runs_does_so_after_a_failure_and_the_job_still_fails
 def test_steps_that_do_not_depend_on_a_failed_one_run_to_their_end_before_the_job_fails(hand):
     job_id = hand.submit("[step.a]\n[step.b]\n[step.c]\ndepends = 'b'")
     hand.advance(job_id)
-    work.break_unit(hand.claim()[0], "broken")
+    results.break_unit(hand.claim()[0], "broken")
     hand.advance(job_id)
     assert job_of(job_id)["status"] == "running"
     assert hand.run_out(job_id) == "failed"
@@ -328,13 +328,15 @@ def test_a_retry_of_a_cancelled_planning_goes_on_where_it_was(hand):
     job_id = hand.submit()
     hand.advance(job_id)
     (task,) = hand.claim()
-    work.add_planned(task, [work.NewChild("1", "c1", {"n": 1}), work.NewChild("2", "c2", {"n": 2})])
+    results.add_planned(
+        task, [tasks.NewChild("1", "c1", {"n": 1}), tasks.NewChild("2", "c2", {"n": 2})]
+    )
     lifecycle.cancel(job_id)
     lifecycle.retry(job_id)
     hand.advance(job_id)
     (again,) = hand.claim()
     assert (again.kind, again.attempt) == ("plan", task.attempt + 1)
-    assert work.planned_so_far(again.step_pk) == (2, {"n": 2})
+    assert results.planned_so_far(again.step_pk) == (2, {"n": 2})
 
 
 def test_a_retry_gives_children_their_tries_back(hand):
@@ -452,15 +454,15 @@ def test_a_worker_of_a_deleted_job_writes_nothing_and_nowhere(hand):
     (task,) = hand.claim()
     lifecycle.cancel(job_id)
     lifecycle.delete(job_id)
-    assert not work.is_current(task)
-    assert not work.record(
+    assert not results.is_current(task)
+    assert not results.record(
         task,
         [line("too late")],
-        [work.End(task, "completed", None, None, 0)],
-        [(task, work.NewChild("1.1", "c", {}))],
+        [tasks.End(task, "completed", None, None, 0)],
+        [(task, tasks.NewChild("1.1", "c", {}))],
         task,
     )
-    assert not work.add_planned(task, [work.NewChild("9", "c9", {})], [line("too late")])
+    assert not results.add_planned(task, [tasks.NewChild("9", "c9", {})], [line("too late")])
     while lifecycle.clear_deleted():
         pass
     # under keys of its own, where a late worker of the deleted job can't meet it
@@ -632,7 +634,7 @@ def test_many_writers_lose_nothing(hand):
     job_id = hand.begin(number=1)
     (task,) = hand.claim()
     before = job_of(job_id)["revision"]
-    at_once(hand.app, *[lambda: [work.record(task, [line("x")]) for _ in range(10)]] * 6)
+    at_once(hand.app, *[lambda: [results.record(task, [line("x")]) for _ in range(10)]] * 6)
     assert hand.step(job_id)["log_count"] == 60
     assert job_of(job_id)["revision"] == before + 60
     recount(job_id)
@@ -695,9 +697,9 @@ def result_of(hand, results):
     while tasks := hand.claim():
         for task in tasks:
             if task.kind == "summary":
-                work.finish_summary(task, dict(zip(names, results, strict=True))[task.step_name])
+                results.finish_summary(task, dict(zip(names, results, strict=True))[task.step_name])
             else:
-                work.finish_plan(task)
+                results.finish_plan(task)
         hand.advance(job_id)
     return ask(store.jobs.get, job_id)["result"]
 

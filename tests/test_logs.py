@@ -17,7 +17,7 @@ from jobsync.base.errors import NotFound
 from jobsync.db import transactions
 from jobsync.db.extensions import db
 from jobsync.db.models import Step
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results
 from jobsync.status import LEVELS
 from jobsync.store import logs
 from jobsync.store.answers import ANSWER_BYTES
@@ -40,7 +40,7 @@ def write(hand):
     (task,) = hand.claim()
 
     def write(*lines):
-        work.record(
+        results.record(
             task, [line(*given) if isinstance(given, tuple) else line(given) for given in lines]
         )
 
@@ -87,7 +87,7 @@ def test_lines_are_numbered_from_one_without_gaps_over_many_writes(write):
 
 
 def test_a_line_is_shown_as_the_contract_says(write):
-    work.record(write.task, [line("hello", "warning", write.task.child_pk), line("no child's")])
+    results.record(write.task, [line("hello", "warning", write.task.child_pk), line("no child's")])
     first, second = page(write)["items"]
     assert first == {
         "line": 1,
@@ -153,7 +153,7 @@ def test_a_very_long_line_goes_on_in_the_next_ones_and_loses_nothing(extra):
 
 
 def test_what_no_database_can_hold_is_replaced_and_the_rest_of_the_text_stays(write):
-    work.record(write.task, lines_of("a\x00b\ud800c \x1b[31mrot\x1b[0m", "info", 5))
+    results.record(write.task, lines_of("a\x00b\ud800c \x1b[31mrot\x1b[0m", "info", 5))
     assert messages(write.job_id) == ["a\ufffdb\ufffdc \x1b[31mrot\x1b[0m"]
 
 
@@ -275,7 +275,7 @@ def test_one_line_is_a_page_however_little_room_there_is(long_lines):
 def test_the_last_lines_of_a_child_are_found_among_others_long_ones(hand, write, monkeypatch):
     monkeypatch.setattr(logs, "NEAR_CHUNK", 3)
     mine = write.task.child_pk
-    work.record(
+    results.record(
         write.task,
         [
             line("theirs"),
@@ -371,7 +371,7 @@ def test_words_are_found_as_they_are_and_whatever_their_case(write, q, found):
         ("link \x1b]8;;http://x.example\x07here\x1b]8;;\x07 end", "link here end"),
         ("\x1b[2K\x1b[1Gprogress done", "progress done"),
         ("f\x1b[1mail\x1b[0med\x1b(B: 3", "failed: 3"),
-        ("bell \x07 and \x7f", "bell \u2407 and \u2421"),
+        ("wakeup \x07 and \x7f", "wakeup \u2407 and \u2421"),
         ("a\ttab", "a\ttab"),
         ("STRASSE", "straße"),
     ],

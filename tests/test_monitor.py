@@ -17,7 +17,7 @@ from jobsync.base.errors import StoreBusy
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results
 from jobsync.live import broadcast
 from jobsync.monitor import LOOK, Monitor, notifier, scheduler
 from jobsync.monitor.notifier import GROWTH, HEARTBEAT, MEMORY, Notifier
@@ -110,7 +110,7 @@ def running(stage, steps="[step.a]", children=1):
 
 
 def write_lines(task, number=1):
-    work.record(task, [line("x") for _ in range(number)])
+    results.record(task, [line("x") for _ in range(number)])
 
 
 # Moving on and telling it
@@ -166,7 +166,7 @@ def test_every_change_of_status_is_told_at_once_however_fast_they_come(stage):
     told = []
     for _ in range(9):
         for task in stage.hand.claim():
-            work.finish_plan(task)
+            results.finish_plan(task)
         told += stage.steps(job_id, stage.tick(0.001))
     assert [(name, status) for name, status, _ in told] == [
         ("b", "completed"),
@@ -230,7 +230,7 @@ def test_growth_of_many_steps_is_told_some_at_a_time(stage, monkeypatch):
     tasks = [stage.hand.claim(f"w{place}")[0] for place in range(10)]
     for _ in range(2):
         for task in tasks:
-            work.add_planned(task, [], [line("x")])
+            results.add_planned(task, [], [line("x")])
         told = stage.steps(job_id, stage.tick(2 * GROWTH))
         assert sorted(told) == [(f"s{place}", "running", True) for place in range(10)]
 
@@ -314,7 +314,7 @@ def test_growth_of_each_step_is_coalesced_by_itself(stage):
     stage.tick(5)
     told = []
     for task in (tasks[0], tasks[0], tasks[1], tasks[0]):
-        work.add_planned(task, [], [line("x")])
+        results.add_planned(task, [], [line("x")])
         told.append([name for name, *_ in stage.steps(job_id, stage.tick(0.1))])
     assert told == [["a"], [], ["b"], []]
 
@@ -416,7 +416,7 @@ def test_a_job_at_rest_is_hinted_at_in_every_terminal_status(stage):
 def test_the_feed_is_hinted_at_with_the_job_that_changed_last(stage):
     stage.recorder.watch(feed=True)
     first, second = running(stage), running(stage)
-    work.record(stage.hand.claim()[0], [line("x")])
+    results.record(stage.hand.claim()[0], [line("x")])
     stage.tick(5)
     stage.tick(5)
     assert gaps(stage, broadcast.FEED, 10) <= 2
@@ -544,7 +544,7 @@ def test_what_a_viewer_hears_of_a_job_never_falls(stage):
         tasks = stage.hand.claim(f"w{number % 2}")
         for task in tasks:
             if task.kind == "plan":
-                work.finish_plan(task)
+                results.finish_plan(task)
             elif number % 3 == 0:
                 stage.hand.fail(task)
             else:
@@ -574,7 +574,7 @@ def test_the_status_in_a_message_is_the_one_in_the_store_at_its_revision(stage):
                 structure["revision"],
             )
         for task in stage.hand.claim():
-            work.finish_plan(task)
+            results.finish_plan(task)
     assert structure["status"] == "completed"
 
 

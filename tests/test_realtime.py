@@ -176,11 +176,11 @@ class Worker:
         task = self.claim("plan", job_id)
         with self.at_the_store():
             units = [
-                lifecycle.work.NewChild(str(place), f"c{place}", {})
+                lifecycle.tasks.NewChild(str(place), f"c{place}", {})
                 for place in range(1, children + 1)
             ]
-            assert lifecycle.work.add_planned(task, units)
-            lifecycle.work.finish_plan(task)
+            assert lifecycle.results.add_planned(task, units)
+            lifecycle.results.finish_plan(task)
 
     def complete(self, job_id, **options):
         task = self.claim("child", job_id)

@@ -1,4 +1,4 @@
-"""The runner and the outbox, in this process: what step types do and misdo, and that what is
+"""The runner and the buffer, in this process: what step types do and misdo, and that what is
 gathered is stored, once and in order.
 """
 
@@ -13,18 +13,18 @@ import pytest
 from by_hand import hand_on, messages, recount
 from conftest import make_app, wait_for
 from helpers.ask import ask
-from jobsync.engine.outbox import MOST_LINES, Outbox
 from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, registry, store
 from jobsync.base.clock import milliseconds
 from jobsync.base.errors import StepFailed, StoreBusy
 from jobsync.db.extensions import db
-from jobsync.engine import outbox as outbox_module
 from jobsync.engine import runner, worker
+from jobsync.engine import write_buffer as outbox_module
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
-from jobsync.lifecycle import work
+from jobsync.engine.write_buffer import MOST_LINES, WriteBuffer
+from jobsync.lifecycle import results, tasks, workers
 from jobsync.registry import Unit, step
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,39 +75,39 @@ def hand(core, folder):
 
 
 @pytest.fixture
-def outbox(core):
-    return Outbox(core)
+def buffer(core):
+    return WriteBuffer(core)
 
 
-def do(hand, outbox, job_id, stop=None):
+def do(hand, buffer, job_id, stop=None):
     """Claim one unit of work, do it as a worker does, and have the job moved on.
 
     Returns its context.
     """
     (task,) = hand.claim()
-    outbox.take_up(task, begun=True)
-    context = TaskContext(task, outbox)
+    buffer.begin_task(task, begun=True)
+    context = TaskContext(task, buffer)
     if stop:
         context.stop(stop)
     {"plan": runner.run_plan, "child": runner.run_child, "summary": runner.run_summary}[task.kind](
-        context, outbox
+        context, buffer
     )
-    outbox.flush()
+    buffer.flush()
     hand.advance(job_id)
     return context
 
 
-def start(hand, outbox, text=ODD):
+def start(hand, buffer, text=ODD):
     job_id = hand.submit(text)
     hand.advance(job_id)
-    do(hand, outbox, job_id)
+    do(hand, buffer, job_id)
     return job_id
 
 
 # Children
 
 
-def test_a_child_runs_and_its_result_and_lines_are_stored(hand, outbox):
+def test_a_child_runs_and_its_result_and_lines_are_stored(hand, buffer):
     behaviour.plan = lambda context: [Unit("first", {"n": 1})]
 
     def run(context, unit):
@@ -115,12 +115,12 @@ def test_a_child_runs_and_its_result_and_lines_are_stored(hand, outbox):
         return {"got": unit}
 
     behaviour.run = run
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
     (child,) = hand.children(job_id)
     assert (child["name"], child["result"]) == ("first", {"got": {"n": 1}})
     assert messages(job_id) == ["hello", "world"]
-    do(hand, outbox, job_id)
+    do(hand, buffer, job_id)
     assert ask(store.jobs.get, job_id)["result"] == {"results": [{"got": {"n": 1}}]}
 
 
@@ -136,44 +136,44 @@ def raising(error):
     [ValueError("bad"), SystemExit(0), KeyboardInterrupt(), RecursionError(), MemoryError()],
 )
 def test_whatever_a_step_type_raises_fails_its_child_with_the_traceback_in_the_log(
-    hand, outbox, error
+    hand, buffer, error
 ):
     behaviour.run = raising(error)
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
     (child,) = hand.children(job_id)
     assert child["status"] == "failed" and child["error"].startswith(type(error).__name__)
     assert messages(job_id)[0] == "Traceback (most recent call last):"
     assert hand.step(job_id)["levels"]["error"] == len(messages(job_id))
 
 
-def test_a_failure_that_a_step_type_tells_of_has_no_traceback(hand, outbox):
+def test_a_failure_that_a_step_type_tells_of_has_no_traceback(hand, buffer):
     behaviour.run = raising(StepFailed("no such folder"))
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
     assert (hand.children(job_id)[0]["error"], messages(job_id)) == ("no such folder", [])
 
 
 @pytest.mark.parametrize(
     "result", [{"path": Path("/")}, {"n": float("nan")}, {1, 2}, object(), b"bytes"]
 )
-def test_a_result_that_json_can_not_say_fails_the_child(hand, outbox, result):
+def test_a_result_that_json_can_not_say_fails_the_child(hand, buffer, result):
     behaviour.run = lambda context, unit: result
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
     assert hand.children(job_id)[0]["status"] == "failed"
     recount(job_id)
 
 
 @pytest.mark.parametrize("level", ["INFO", "", None, 7])
-def test_a_level_that_is_none_fails_the_child_with_those_there_are(hand, outbox, level):
+def test_a_level_that_is_none_fails_the_child_with_those_there_are(hand, buffer, level):
     behaviour.run = lambda context, unit: context.log("x", level)
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
     assert "debug, info, warning, error" in hand.children(job_id)[0]["error"]
 
 
-def test_what_an_attempt_spawns_again_is_the_same_child(hand, outbox):
+def test_what_an_attempt_spawns_again_is_the_same_child(hand, buffer):
     outcomes = iter([StepFailed("once"), None, None, None])
 
     def run(context, unit):
@@ -185,40 +185,40 @@ def test_what_an_attempt_spawns_again_is_the_same_child(hand, outbox):
             raise outcome
 
     behaviour.run = run
-    job_id = start(hand, outbox, ODD + "\nretries = 1")
+    job_id = start(hand, buffer, ODD + "\nretries = 1")
     for _ in range(4):
-        do(hand, outbox, job_id)
+        do(hand, buffer, job_id)
     assert [(child["name"], child["status"]) for child in hand.children(job_id)] == [
         (name, "completed") for name in ("c1", "x", "y")
     ]
     recount(job_id)
 
 
-def test_a_child_that_is_asked_to_stop_has_no_end(hand, outbox):
+def test_a_child_that_is_asked_to_stop_has_no_end(hand, buffer):
     behaviour.run = lambda context, unit: context.check()
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id, stop=runner.SHUTDOWN)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id, stop=runner.SHUTDOWN)
     assert hand.children(job_id)[0]["status"] == "running"
 
 
-def test_a_child_that_ends_well_though_it_was_asked_to_stop_has_no_end_either(hand, outbox):
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id, stop=runner.CANCELLED)
+def test_a_child_that_ends_well_though_it_was_asked_to_stop_has_no_end_either(hand, buffer):
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id, stop=runner.CANCELLED)
     assert hand.children(job_id)[0]["status"] == "running"
 
 
-def test_a_child_that_is_out_of_time_fails_with_that(hand, outbox):
+def test_a_child_that_is_out_of_time_fails_with_that(hand, buffer):
     behaviour.run = lambda context, unit: context.check()
-    job_id = start(hand, outbox, ODD + '\ntimeout = "90s"')
-    do(hand, outbox, job_id, stop=runner.LATE)
+    job_id = start(hand, buffer, ODD + '\ntimeout = "90s"')
+    do(hand, buffer, job_id, stop=runner.LATE)
     assert hand.children(job_id)[0]["error"] == "timed out after 90 s"
 
 
-def test_callbacks_are_called_once_at_the_stop_or_at_once_after_it(hand, outbox):
+def test_callbacks_are_called_once_at_the_stop_or_at_once_after_it(hand, buffer):
     calls = []
     behaviour.run = lambda context, unit: context.on_stop(lambda: calls.append("late"))
-    job_id = start(hand, outbox)
-    context = do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    context = do(hand, buffer, job_id)
     context.stop(runner.CANCELLED)
     context.stop(runner.LATE)
     context.on_stop(lambda: calls.append("at once"))
@@ -226,7 +226,7 @@ def test_callbacks_are_called_once_at_the_stop_or_at_once_after_it(hand, outbox)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), SystemExit(2), OSError("closed")])
-def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, outbox, error):
+def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, buffer, error):
     calls = []
 
     def fail():
@@ -239,9 +239,9 @@ def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, outbox, er
         context.on_stop(fail)
 
     behaviour.run = run
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
-    outbox.flush()
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
+    buffer.flush()
     assert calls == ["next"]
     assert (
         len(
@@ -261,7 +261,7 @@ def test_a_watching_thread_that_fails_ends_its_worker(hand, stubborn):
     assert process.wait(10) == 4
 
 
-def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbox):
+def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, buffer):
     seen = {}
 
     def run(context, unit):
@@ -277,7 +277,7 @@ def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbo
     )
     hand.advance(job_id)
     for _ in range(5):
-        do(hand, outbox, job_id)
+        do(hand, buffer, job_id)
     assert hand.children(job_id, "b")[0]["status"] == "completed"
     assert (seen["results"], seen["of the step"], seen["type"]) == (
         [{"n": 1}],
@@ -289,7 +289,7 @@ def test_what_a_child_asks_of_other_steps_leaves_no_transaction_open(hand, outbo
 
 
 def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by_another_job(
-    hand, outbox
+    hand, buffer
 ):
     found = []
     behaviour.plan = lambda context: [Unit("c1", {"n": 1}), Unit("c2", {"n": 2})]
@@ -316,7 +316,7 @@ def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by
         job_id = hand.submit(text)
         hand.advance(job_id)
         for _ in range(4):
-            do(hand, outbox, job_id)
+            do(hand, buffer, job_id)
         assert hand.statuses(job_id) == {"a": "completed"}
         return job_id, *found[:2]
 
@@ -331,7 +331,7 @@ def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by
     behaviour.run = lambda context, unit: {} if unit["n"] == 1 else 1 / 0
     hand.advance(failing)
     for _ in range(4):
-        do(hand, outbox, failing)
+        do(hand, buffer, failing)
     assert hand.statuses(failing) == {"a": "completed"}, "with a child that failed"
     third, about, _ = look_back()
     assert about[0] == second
@@ -339,20 +339,20 @@ def test_the_last_run_is_the_latest_of_the_same_options_that_was_done_in_full_by
     assert look_back()[1][0] == second, "a deleted job is none"
 
 
-def test_a_summary_may_want_one_part_of_each_result_only(hand, outbox, monkeypatch):
+def test_a_summary_may_want_one_part_of_each_result_only(hand, buffer, monkeypatch):
     monkeypatch.setattr(odd, "sums", "small")
     behaviour.run = lambda context, unit: {"small": {"n": 1}, "large": "x"}
-    job_id = start(hand, outbox)
+    job_id = start(hand, buffer)
     for _ in range(2):
-        do(hand, outbox, job_id)
+        do(hand, buffer, job_id)
     assert ask(store.jobs.get, job_id)["result"] == {"results": [{"n": 1}]}
 
 
-def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, outbox, monkeypatch):
+def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, buffer, monkeypatch):
     job_id = hand.submit(ODD)
     hand.advance(job_id)
     monkeypatch.setattr(runner.registry, "find", lambda name: None)
-    do(hand, outbox, job_id)
+    do(hand, buffer, job_id)
     assert hand.step(job_id)["error"] == "planning failed: This worker knows no step type 'odd'."
 
 
@@ -369,37 +369,37 @@ def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, ou
         [Unit("ok"), Unit("x", {"s": {1}})],
     ],
 )
-def test_units_that_can_not_be_stored_break_the_planning_and_not_the_worker(hand, outbox, units):
+def test_units_that_can_not_be_stored_break_the_planning_and_not_the_worker(hand, buffer, units):
     behaviour.plan = lambda context: units
-    job_id = start(hand, outbox)
+    job_id = start(hand, buffer)
     assert hand.step(job_id)["status"] == "failed"
     assert hand.step(job_id)["error"].startswith("planning failed: ")
     recount(job_id)
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "\ud800", "two\nlines", 7, None, "x" * 5000, ""])
-def test_a_child_may_have_any_name(hand, outbox, name):
+def test_a_child_may_have_any_name(hand, buffer, name):
     behaviour.plan = lambda context: [Unit(name)]
-    job_id = start(hand, outbox)
+    job_id = start(hand, buffer)
     (child,) = hand.children(job_id)
     assert "\n" not in child["name"] and len(child["name"]) <= 1000
 
 
-def test_a_unit_that_can_not_be_stored_fails_the_child_that_spawned_it(hand, outbox):
+def test_a_unit_that_can_not_be_stored_fails_the_child_that_spawned_it(hand, buffer):
     behaviour.run = lambda context, unit: context.spawn(Unit("x", {"path": Path("/")}))
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
     assert [child["status"] for child in hand.children(job_id)] == ["failed"]
 
 
-def test_a_planning_that_raises_keeps_the_children_that_it_had_found_in_the_count(hand, outbox):
+def test_a_planning_that_raises_keeps_the_children_that_it_had_found_in_the_count(hand, buffer):
     def plan(context):
         yield Unit("one")
         context.log("looking")
         raise StepFailed("no more")
 
     behaviour.plan = plan
-    job_id = start(hand, outbox)
+    job_id = start(hand, buffer)
     assert (hand.step(job_id)["error"], hand.step(job_id)["children"]["cancelled"]) == (
         "planning failed: no more",
         1,
@@ -407,7 +407,7 @@ def test_a_planning_that_raises_keeps_the_children_that_it_had_found_in_the_coun
     assert messages(job_id) == ["looking"]
 
 
-def test_an_interrupted_planning_goes_on_after_what_it_had_stored(hand, outbox):
+def test_an_interrupted_planning_goes_on_after_what_it_had_stored(hand, buffer):
     def plan(context):
         for number in range(1, 6):
             if number == 4 and context.last_input is None:
@@ -415,14 +415,14 @@ def test_an_interrupted_planning_goes_on_after_what_it_had_stored(hand, outbox):
             yield Unit(f"c{number}", {"n": number})
 
     behaviour.plan = plan
-    job_id = start(hand, outbox)
+    job_id = start(hand, buffer)
     assert (hand.step(job_id)["status"], hand.step(job_id)["child_count"]) == ("running", 3)
-    work.release("w1")
-    do(hand, outbox, job_id)
+    workers.release("w1")
+    do(hand, buffer, job_id)
     assert [child["name"] for child in hand.children(job_id)] == ["c1", "c2", "c3", "c4", "c5"]
 
 
-def test_a_planning_stores_children_before_it_has_ended(hand, outbox):
+def test_a_planning_stores_children_before_it_has_ended(hand, buffer):
     seen = []
 
     def plan(context):
@@ -433,17 +433,17 @@ def test_a_planning_stores_children_before_it_has_ended(hand, outbox):
     behaviour.plan = plan
     job_id = hand.submit(ODD)
     hand.advance(job_id)
-    do(hand, outbox, job_id)
+    do(hand, buffer, job_id)
     assert seen == [MOST_LINES]
     assert hand.step(job_id)["child_count"] == MOST_LINES + 1
 
 
 @pytest.mark.parametrize("summary", [None, [], 7, {"p": Path("/")}])
-def test_a_summary_that_is_no_table_fails_the_step_with_the_reason(hand, outbox, summary):
+def test_a_summary_that_is_no_table_fails_the_step_with_the_reason(hand, buffer, summary):
     behaviour.sum_up = lambda context, results: summary
-    job_id = start(hand, outbox)
-    do(hand, outbox, job_id)
-    do(hand, outbox, job_id)
+    job_id = start(hand, buffer)
+    do(hand, buffer, job_id)
+    do(hand, buffer, job_id)
     assert hand.step(job_id)["error"].startswith("summing up failed: ")
 
 
@@ -451,7 +451,7 @@ def test_a_summary_that_is_no_table_fails_the_step_with_the_reason(hand, outbox,
     "error", [StoreBusy(), OperationalError("", {}, Exception("database is locked"))]
 )
 @pytest.mark.parametrize("word", ["planned_so_far", "finish_plan", "break_unit", "finish_summary"])
-def test_a_word_that_meets_a_locked_database_is_said_again(hand, outbox, monkeypatch, word, error):
+def test_a_word_that_meets_a_locked_database_is_said_again(hand, buffer, monkeypatch, word, error):
     monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
     real, errors = getattr(work, word), [error, error]
 
@@ -463,9 +463,9 @@ def test_a_word_that_meets_a_locked_database_is_said_again(hand, outbox, monkeyp
     monkeypatch.setattr(work, word, say)
     if word == "break_unit":
         behaviour.plan = raising_generator
-    job_id = start(hand, outbox)
+    job_id = start(hand, buffer)
     for _ in range(0 if word == "break_unit" else 2):
-        do(hand, outbox, job_id)
+        do(hand, buffer, job_id)
     assert not errors
     assert ask(store.jobs.get, job_id)["status"] == (
         "failed" if word == "break_unit" else "completed"
@@ -477,51 +477,51 @@ def raising_generator(context):
     yield
 
 
-# The outbox
+# The buffer
 
 
-def running_task(hand, outbox, number=1):
+def running_task(hand, buffer, number=1):
     hand.begin(number=number)
     (task, *others) = hand.claim(number=number)
-    outbox.take_up(task, begun=True)
+    buffer.begin_task(task, begun=True)
     return (task, *others) if others else task
 
 
-def test_the_five_hundredth_line_stores_them_all(hand, outbox):
-    task = running_task(hand, outbox)
-    context = TaskContext(task, outbox)
+def test_the_five_hundredth_line_stores_them_all(hand, buffer):
+    task = running_task(hand, buffer)
+    context = TaskContext(task, buffer)
     for number in range(MOST_LINES - 1):
         context.log(f"{number}")
     assert messages(task.job_id) == []
     context.log("last")
     assert len(messages(task.job_id)) == MOST_LINES
-    assert outbox.age() == 0
+    assert buffer.age() == 0
 
 
-def test_an_attempt_that_is_given_up_as_late_began_when_it_began(hand, outbox, monkeypatch):
-    task = running_task(hand, outbox)
-    context, moment = TaskContext(task, outbox), time.time_ns()
+def test_an_attempt_that_is_given_up_as_late_began_when_it_began(hand, buffer, monkeypatch):
+    task = running_task(hand, buffer)
+    context, moment = TaskContext(task, buffer), time.time_ns()
     monkeypatch.setattr("jobsync.base.clock.time.time_ns", lambda: moment + 60 * 10**9)
-    outbox.add_end(runner.late_end(context))
-    outbox.flush()
+    buffer.add_end(runner.late_end(context))
+    buffer.flush()
     (child,) = hand.children(task.job_id)
     assert milliseconds(child["started_at"]) == context.started_at
     assert 59_000 < milliseconds(child["finished_at"]) - context.started_at <= 60_000
 
 
-def test_lines_are_stored_with_or_before_the_end_of_their_child(hand, outbox):
-    task = running_task(hand, outbox)
-    TaskContext(task, outbox).log("my only line")
-    outbox.add_end(work.End(task, "completed", None, None, 0))
-    outbox.flush()
+def test_lines_are_stored_with_or_before_the_end_of_their_child(hand, buffer):
+    task = running_task(hand, buffer)
+    TaskContext(task, buffer).log("my only line")
+    buffer.add_end(tasks.End(task, "completed", None, None, 0))
+    buffer.flush()
     assert (
         hand.step(task.job_id)["log_count"] == hand.step(task.job_id)["children"]["completed"] == 1
     )
 
 
-def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, outbox, monkeypatch):
-    task = running_task(hand, outbox)
-    real, errors = work.record, [StoreBusy(), StoreBusy()]
+def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, buffer, monkeypatch):
+    task = running_task(hand, buffer)
+    real, errors = results.record, [StoreBusy(), StoreBusy()]
 
     def record(*args):
         if errors:
@@ -530,30 +530,30 @@ def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, outbox, monkey
 
     monkeypatch.setattr(work, "record", record)
     monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
-    TaskContext(task, outbox).log("once")
-    outbox.flush()
-    outbox.flush()
+    TaskContext(task, buffer).log("once")
+    buffer.flush()
+    buffer.flush()
     assert messages(task.job_id) == ["once"]
 
 
 def test_who_must_not_wait_keeps_what_can_not_be_stored_and_leaves_the_outbox_to_who_is_at_it(
-    hand, outbox, monkeypatch
+    hand, buffer, monkeypatch
 ):
-    task = running_task(hand, outbox)
-    TaskContext(task, outbox).log("once")
-    outbox.take_up(task, begun=False)
+    task = running_task(hand, buffer)
+    TaskContext(task, buffer).log("once")
+    buffer.begin_task(task, begun=False)
     with monkeypatch.context() as patches:
         patches.setattr(work, "record", raise_busy)
-        for look in (outbox.try_flush, outbox.begin_current):
+        for look in (buffer.try_flush, buffer.begin_current):
             with pytest.raises(StoreBusy):
                 look()
-    with outbox._lock:
-        thread = threading.Thread(target=lambda: (outbox.try_flush(), outbox.begin_current()))
+    with buffer._lock:
+        thread = threading.Thread(target=lambda: (buffer.try_flush(), buffer.begin_current()))
         thread.start()
         thread.join(10)
-        assert not thread.is_alive() and outbox.age() and not outbox.begun
-    outbox.try_flush()
-    outbox.try_flush()
+        assert not thread.is_alive() and buffer.age() and not buffer.begun
+    buffer.try_flush()
+    buffer.try_flush()
     db.session.rollback()
     assert messages(task.job_id) == ["once"]
 
@@ -562,13 +562,13 @@ def raise_busy(*args):
     raise StoreBusy()
 
 
-def test_two_threads_that_use_the_outbox_lose_and_double_nothing(hand, outbox):
-    task = running_task(hand, outbox)
-    context, done = TaskContext(task, outbox), threading.Event()
+def test_two_threads_that_use_the_outbox_lose_and_double_nothing(hand, buffer):
+    task = running_task(hand, buffer)
+    context, done = TaskContext(task, buffer), threading.Event()
 
     def watch():
         while not done.is_set():
-            outbox.flush()
+            buffer.flush()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -576,25 +576,25 @@ def test_two_threads_that_use_the_outbox_lose_and_double_nothing(hand, outbox):
         context.log(str(number))
     done.set()
     thread.join()
-    outbox.flush()
+    buffer.flush()
     db.session.rollback()
     assert messages(task.job_id) == [str(number) for number in range(1500)]
 
 
-def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(hand, outbox):
-    first, second = running_task(hand, outbox, 2)
-    outbox.add_end(work.End(first, "completed", None, None, 0))
-    outbox.take_up(second, begun=False)
-    outbox.begin_current()
-    outbox.begin_current()
+def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(hand, buffer):
+    first, second = running_task(hand, buffer, 2)
+    buffer.add_end(tasks.End(first, "completed", None, None, 0))
+    buffer.begin_task(second, begun=False)
+    buffer.begin_current()
+    buffer.begin_current()
     assert [child["status"] for child in hand.children(first.job_id)] == ["completed", "running"]
     recount(first.job_id)
 
 
-def test_an_empty_outbox_writes_nothing(hand, outbox):
-    task = running_task(hand, outbox)
+def test_an_empty_outbox_writes_nothing(hand, buffer):
+    task = running_task(hand, buffer)
     before = ask(store.structure.structure_of, task.job_id)
-    assert outbox.flush() is False
+    assert buffer.flush() is False
     assert ask(store.structure.structure_of, task.job_id) == before
 
 
@@ -661,10 +661,10 @@ def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, st
 
 
 def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(
-    hand, outbox, core, monkeypatch
+    hand, buffer, core, monkeypatch
 ):
     """Stored before, it would let the next attempt begin beside that."""
-    job_id = start(hand, outbox, ODD + '\ntimeout = "100ms"\nretries = 1')
+    job_id = start(hand, buffer, ODD + '\ntimeout = "100ms"\nretries = 1')
     (task,) = hand.claim("w")
     order = []
     late = worker.Worker(core, "w")
@@ -672,7 +672,7 @@ def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(
     monkeypatch.setattr(
         late,
         "_end_own",
-        lambda: order.append((hand.children(job_id)[0]["status"], list(late._outbox._ended))),
+        lambda: order.append((hand.children(job_id)[0]["status"], list(late._buffer._ended))),
     )
     monkeypatch.setattr(worker.os, "_exit", order.append)
     context.started -= 10
@@ -701,7 +701,7 @@ def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubb
 
 def test_a_worker_that_was_taken_for_dead_ends_and_changes_nothing(hand, stubborn):
     job_id, process = stubborn(ODD + "\nretries = 1")
-    work.release("stubborn0", "no sign of life")
+    workers.release("stubborn0", "no sign of life")
     assert process.wait(10) != 0
     assert hand.children(job_id)[0]["status"] == "pending"
     recount(job_id)
@@ -724,7 +724,7 @@ def test_a_worker_that_is_alone_begins_with_children_before_planning_has_ended(c
     job_id = hand.submit(ODD)
     hand.advance(job_id)
     alone = Worker(core, "alone")
-    work.register_worker("alone", os.getpid())
+    workers.register("alone", os.getpid())
     alone._work_once()
     assert ended.is_set()
     (was_run, planned) = seen[0]

@@ -14,7 +14,7 @@ from schemathesis.checks import load_all_checks
 from schemathesis.generation import GenerationMode
 
 from jobsync import lifecycle
-from jobsync.lifecycle import work
+from jobsync.lifecycle import workers
 from jobsync.monitor import Monitor
 
 EXAMPLES = 20  # made up for each call and mode, besides those that try the limits of each field
@@ -51,7 +51,7 @@ def api(tmp_path_factory):
     app.extensions["jobsync.monitor"] = Monitor(app)
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
     with app.app_context():
-        work.register_worker("w1", 1)
+        workers.register("w1", 1)
         schema.hand = Hand(app, folder)
     load_all_checks()
     return schema
@@ -62,7 +62,7 @@ def jobs_in_every_status(hand):
     with lines and children.
     """
     with hand.app.app_context():
-        work.beat("w1")  # so that readiness has no reason to be refused
+        workers.beat("w1")  # so that readiness has no reason to be refused
         running = hand.begin(STEPS, number=3, head=HEAD)
         hand.complete(*hand.claim(), lines=[line("café <b>\x1b[31m"), line("oh", "error")])
         completed, failed, cancelled = (hand.submit(STEPS, HEAD) for _ in range(3))

@@ -26,7 +26,7 @@ from jobsync.db.extensions import db
 from jobsync.db.file_watch import FileWatch
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.db.transactions import PATIENCE, chunked_read, read, write
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results, tasks, workers
 from jobsync.status import COMPLETED
 from jobsync.store import listing
 from jobsync.store.answers import ANSWER_BYTES, bounded
@@ -330,7 +330,7 @@ def test_a_step_takes_600_bytes_at_most_whatever_its_error_and_numbers(hand, err
 def test_a_broken_step_keeps_its_error_short_as_well(hand):
     job_id = hand.submit()
     hand.advance(job_id)
-    work.break_unit(hand.claim()[0], "planning failed: " + "\U0001f600\n" * 900)
+    results.break_unit(hand.claim()[0], "planning failed: " + "\U0001f600\n" * 900)
     hand.advance(job_id)
     assert len(json.dumps(hand.step(job_id), ensure_ascii=False).encode()) <= STEP_BYTES
     assert (
@@ -356,18 +356,18 @@ def test_every_commit_that_changes_structure_makes_the_revision_grow(hand):
     happenings = [
         lambda: hand.advance(job_id),
         claim,
-        lambda: work.add_planned(
-            tasks[0], [work.NewChild("1", "c1", {}), work.NewChild("2", "c2", {})]
+        lambda: results.add_planned(
+            tasks[0], [tasks.NewChild("1", "c1", {}), tasks.NewChild("2", "c2", {})]
         ),
-        lambda: work.add_planned(tasks[0], [], [line("planning")]),
-        lambda: work.finish_plan(tasks[0]),
+        lambda: results.add_planned(tasks[0], [], [line("planning")]),
+        lambda: results.finish_plan(tasks[0]),
         claim,
-        lambda: work.record(tasks[0], [line("hello", "error")]),
+        lambda: results.record(tasks[0], [line("hello", "error")]),
         lambda: hand.fail(tasks[0]),
         claim,
-        lambda: work.release("w1", "the worker was killed"),
+        lambda: workers.release("w1", "the worker was killed"),
         claim,
-        lambda: work.release("w1"),
+        lambda: workers.release("w1"),
         lambda: lifecycle.cancel(job_id),
         lambda: lifecycle.retry(job_id),
         lambda: hand.advance(job_id),
@@ -396,7 +396,7 @@ def test_a_reader_sees_one_moment_while_a_writer_is_busy(hand):
             for number in range(300):
                 if enough.is_set():
                     return
-                work.record(task, [line("x") for _ in range(number % 3 + 1)])
+                results.record(task, [line("x") for _ in range(number % 3 + 1)])
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -432,11 +432,11 @@ def test_jobs_that_changed_are_found_in_the_order_of_their_changes(hand):
 def test_steps_that_changed_are_found_and_those_whose_status_did_are_told_apart(hand):
     job_id = hand.begin("[step.a]\n[step.b]")
     (task,) = [task for task in hand.claim("p") if task.kind == "plan"]
-    work.finish_plan(task)
+    results.finish_plan(task)
     (child,) = hand.claim()
     revision = ask(store.structure.structure_of, job_id)["revision"]
     hand.advance(job_id)
-    work.record(child, [line("x")])
+    results.record(child, [line("x")])
     changed = {
         step.name: step.status_revision > revision
         for step in ask(store.steps.changed_since, job_id, revision)
@@ -452,8 +452,8 @@ def test_work_is_waiting_only_when_a_claim_would_find_some(hand):
     assert ask(store.steps.is_work_waiting)
     (plan,) = hand.claim()
     assert not ask(store.steps.is_work_waiting)
-    work.add_planned(plan, [work.NewChild("1", "c1", {})])
-    work.finish_plan(plan)
+    results.add_planned(plan, [tasks.NewChild("1", "c1", {})])
+    results.finish_plan(plan)
     assert ask(store.steps.is_work_waiting)
     hand.claim()
     assert not ask(store.steps.is_work_waiting)
@@ -723,7 +723,7 @@ def test_a_scan_without_a_session_inside_a_transaction_is_an_error(hand):
 def test_a_page_of_large_children_ends_early_and_its_cursor_leads_through_all_of_them(hand):
     job_id = hand.begin(number=30)
     for task in hand.claim(number=30):
-        work.record(task, ended=[work.End(task, COMPLETED, {"text": "é" * 100_000}, None, 1)])
+        results.record(task, ended=[tasks.End(task, COMPLETED, {"text": "é" * 100_000}, None, 1)])
     names, cursor, sizes = [], None, []
     while True:
         page = ask(store.children.page, job_id, "a", limit=1000, cursor=cursor)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from jobsync.base.errors import StoreBusy
-from jobsync.base.trouble import Trouble, reason
+from jobsync.base.trouble import OngoingError, reason
 
 FULL = OperationalError(
     "UPDATE jobs SET updated_at = ?", (1,), sqlite3.OperationalError("database or disk is full")
@@ -17,7 +17,7 @@ FULL = OperationalError(
 @pytest.fixture
 def trouble(caplog):
     caplog.set_level(logging.INFO)
-    return Trouble(logging.getLogger("test"), "It can't work")
+    return OngoingError(logging.getLogger("test"), "It can't work")
 
 
 def test_the_same_trouble_is_logged_once_and_its_end_too(trouble, caplog):

@@ -375,7 +375,7 @@ def test_many_expanded_steps_do_not_make_a_page_without_end(hand, browser):
     for task in [hand.claim() for _ in range(25)]:
         hand.complete(task[0], lines=[line("x")]) if task[
             0
-        ].kind == "child" else lifecycle.work.add_planned(task[0], [], [line("x")])
+        ].kind == "child" else lifecycle.results.add_planned(task[0], [], [line("x")])
     page = browser.get(f"/jobs/{job_id}")
     assert len(page.all(data_line=True)) == 20
     assert [step["data-expanded"] for step in page.all(data_step=True)] == ["true"] * 25

@@ -14,7 +14,7 @@ from test_web import ROOT, browser, folder, hand, hooks, numbers, web_app  # noq
 
 from jobsync import lifecycle, store
 from jobsync.base.clock import milliseconds, now
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results
 from jobsync.store import listing, logs
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
@@ -147,8 +147,8 @@ def test_a_step_that_failed_without_children_is_told_with_its_own_lines(hand, br
     job_id = hand.submit()
     hand.advance(job_id)
     (task,) = hand.claim()
-    work.add_planned(task, [], [line("looking"), line("no such folder", "error")])
-    work.break_unit(task, "there is no folder")
+    results.add_planned(task, [], [line("looking"), line("no such folder", "error")])
+    results.break_unit(task, "there is no folder")
     hand.advance(job_id)
     failure = browser.get(f"/jobs/{job_id}").one(data_failure="a")
     assert "there is no folder" in failure.text
@@ -182,7 +182,7 @@ def test_the_last_lines_of_a_child_are_found_in_a_long_log(hand):
     (other,) = hand.claim("w2")
 
     def write(number):
-        work.record(other, [line("other", child_pk=other.child_pk)] * number)
+        results.record(other, [line("other", child_pk=other.child_pk)] * number)
 
     write(5000)
     hand.fail(task, "no", [line("last", child_pk=task.child_pk)])

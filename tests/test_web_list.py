@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import pytest
 from helpers.ask import ask
-from jobsync.web.rows import Row, shortened
 from sqlalchemy import update
 from test_web import browser, folder, hand, web_app  # noqa: F401 - fixtures are found by their names
 
@@ -18,8 +17,9 @@ from jobsync.db.models import Job
 from jobsync.db.transactions import write
 from jobsync.store.answers import cursor_of
 from jobsync.store.listing import Run
-from jobsync.web import rows
+from jobsync.web import job_row
 from jobsync.web.filters import day_time
+from jobsync.web.job_row import Row, shortened
 from jobsync.web.runs import Runs
 
 PARAMS = """[params.text]
@@ -230,7 +230,7 @@ def test_a_row_of_a_definition_that_is_gone_shows_its_first_parameters(row_of, b
 def test_a_long_value_keeps_its_ends():
     assert shortened("short\n  and  plain") == "short and plain"
     cut = shortened("/home/someone/projects/bookshop/orders")
-    assert cut == "/home/so…bookshop/orders" and len(cut) <= rows.LONGEST
+    assert cut == "/home/so…bookshop/orders" and len(cut) <= job_row.LONGEST
 
 
 def step(status, **children):
@@ -333,7 +333,7 @@ def test_a_definition_that_never_ran_says_so(hand, browser):
 def test_of_very_many_steps_the_first_are_shown_one_by_one_and_all_are_counted(
     hand, browser, monkeypatch
 ):
-    monkeypatch.setattr(rows, "MOST_SEGMENTS", 3)
+    monkeypatch.setattr(job_row, "MOST_SEGMENTS", 3)
     job_id = hand.submit("\n".join(f"[step.s{place}]" for place in range(5)))
     row = browser.get("/").one(data_job_id=job_id)
     *shown, more = row.one(class_="strip").all("li")

@@ -10,7 +10,7 @@ from conftest import make_app
 from test_web import Browser, Reader
 
 from jobsync import lifecycle
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results
 from jobsync.web import charts, result, tables
 
 LANGUAGES = {
@@ -55,7 +55,7 @@ def finish(hand, value):
     job_id = hand.begin("[step.a] #\ntype = 'by_hand_summed'")
     while tasks := hand.claim():
         for task in tasks:
-            work.finish_summary(task, value) if task.kind == "summary" else hand.complete(task)
+            results.finish_summary(task, value) if task.kind == "summary" else hand.complete(task)
         hand.advance(job_id)
     return job_id
 

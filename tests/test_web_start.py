@@ -15,7 +15,7 @@ from helpers.ask import ask
 from test_web import Browser
 
 from jobsync import lifecycle, store
-from jobsync.web import commands, graph
+from jobsync.web import graph, shown_commands
 
 CASES = json.loads((Path(__file__).parent / "js" / "commands.json").read_text())
 COUNT = (
@@ -211,14 +211,14 @@ def test_a_definition_that_has_not_run_says_so(hand, browser):
 
 @pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
 def test_the_commands_are_right(case):
-    values = commands.given(dict(case["values"]), case["types"])
+    values = shown_commands.given(dict(case["values"]), case["types"])
     assert (
-        commands.curl(
+        shown_commands.curl(
             "http://127.0.0.1:5000", case["definition"], values, case["types"], case["rerun_of"]
         )
         == case["curl"]
     )
-    assert commands.cli(case["definition"], values, case["rerun_of"]) == case["cli"]
+    assert shown_commands.cli(case["definition"], values, case["rerun_of"]) == case["cli"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])

@@ -15,7 +15,7 @@ from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results, tasks, workers
 from jobsync.store.logs import lines_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +26,7 @@ def keys(tasks):
 
 
 def end_of(task, status="completed", result=None, error=None):
-    return work.End(task, status, result, error, now())
+    return tasks.End(task, status, result, error, now())
 
 
 # Claiming
@@ -58,7 +58,7 @@ def test_children_start_before_planning_has_ended(hand):
     job_id = hand.submit()
     hand.advance(job_id)
     (plan,) = hand.claim("planner")
-    work.add_planned(plan, [work.NewChild("1", "c1", {})])
+    results.add_planned(plan, [tasks.NewChild("1", "c1", {})])
     assert keys(hand.claim("w2")) == ["1"]
 
 
@@ -82,13 +82,13 @@ def test_a_child_that_is_put_by_is_begun_by_record_or_ended_without_ever_being_s
 ):
     job_id = hand.begin(number=3)
     first, second, third = hand.claim(number=3)
-    assert work.record(first, [], [end_of(first)], begin=second)
+    assert results.record(first, [], [end_of(first)], begin=second)
     assert [child["status"] for child in hand.children(job_id)] == [
         "completed",
         "running",
         "pending",
     ]
-    assert not work.record(second, [], [end_of(second), end_of(third, result={"n": 3})])
+    assert not results.record(second, [], [end_of(second), end_of(third, result={"n": 3})])
     assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [
         ("completed", 1)
     ] * 3
@@ -99,11 +99,11 @@ def test_a_child_that_is_put_by_is_begun_by_record_or_ended_without_ever_being_s
 def test_what_is_put_back_is_there_for_others_and_the_first_one_stays(hand):
     job_id = hand.begin(number=3)
     first, second, _ = hand.claim("slow", number=3)
-    work.put_back("slow")
+    workers.return_reserved("slow")
     assert keys(hand.claim("quick", number=3)) == ["2", "3"]
-    assert work.is_current(first) and not work.is_current(second)
-    assert not work.record(first, [], [end_of(first)], begin=second)
-    work.record(first, [], [end_of(second, result={"from": "slow"})])
+    assert results.is_current(first) and not results.is_current(second)
+    assert not results.record(first, [], [end_of(first)], begin=second)
+    results.record(first, [], [end_of(second, result={"from": "slow"})])
     assert hand.children(job_id)[1]["status"] == "running"
     recount(job_id)
 
@@ -167,19 +167,19 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from conftest import make_app
 from jobsync.base.clock import now
-from jobsync.lifecycle import work
+from jobsync.lifecycle import claims, results, tasks, workers
 from jobsync.store.logs import lines_of
 app = make_app(Path({folder!r}))
 with app.app_context():
-    work.register_worker({name!r}, 1)
+    workers.register({name!r}, 1)
     print("ready", flush=True)
     sys.stdin.readline()
     done = []
-    while tasks := work.claim({name!r}, lambda step_pk: 3):
+    while tasks := claims.claim({name!r}, lambda step_pk: 3):
         for task, following in zip(tasks, [*tasks[1:], None]):
             done.append(task.key)
-            end = work.End(task, "completed", {{"by": {name!r}}}, None, now())
-            work.record(task, [], [end], begin=following)
+            end = tasks.End(task, "completed", {{"by": {name!r}}}, None, now())
+            results.record(task, [], [end], begin=following)
     print(*done)
 """
 
@@ -216,7 +216,7 @@ def test_lines_counters_and_revision_are_of_one_commit(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
     before = ask(store.structure.structure_of, job_id)["revision"]
-    work.record(
+    results.record(
         task, [line("one"), line("two", "error", task.child_pk)], [end_of(task, result={"x": 1})]
     )
     structure = ask(store.structure.structure_of, job_id)
@@ -229,8 +229,8 @@ def test_lines_counters_and_revision_are_of_one_commit(hand):
 def test_the_end_of_an_attempt_counts_once(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
-    work.record(task, [], [end_of(task, result={"n": 1}), end_of(task, "failed", error="no")])
-    work.record(task, [], [end_of(task, "failed", error="no")])
+    results.record(task, [], [end_of(task, result={"n": 1}), end_of(task, "failed", error="no")])
+    results.record(task, [], [end_of(task, "failed", error="no")])
     assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [
         ("completed", {"n": 1})
     ]
@@ -241,12 +241,12 @@ def test_a_result_after_a_cancel_is_refused_and_the_lines_are_kept(hand):
     job_id = hand.begin(number=2)
     first, second = hand.claim(number=2)
     lifecycle.cancel(job_id)
-    assert not work.is_current(first) and not work.is_current(second)
-    assert not work.record(
+    assert not results.is_current(first) and not results.is_current(second)
+    assert not results.record(
         first,
         [line("my last words")],
         [end_of(first, result={"x": 1})],
-        [(first, work.NewChild("1.1", "s", {}))],
+        [(first, tasks.NewChild("1.1", "s", {}))],
         second,
     )
     assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [
@@ -261,7 +261,7 @@ def test_lines_that_come_after_the_end_let_the_revision_grow(hand):
     (task,) = hand.claim()
     lifecycle.cancel(job_id)
     before = ask(store.structure.structure_of, job_id)["revision"]
-    work.record(task, [line("my last words")])
+    results.record(task, [line("my last words")])
     assert ask(store.structure.structure_of, job_id)["revision"] > before
 
 
@@ -270,12 +270,12 @@ def test_children_that_a_planning_or_an_attempt_adds_twice_are_there_once(hand):
     hand.advance(job_id)
     (plan,) = hand.claim()
     for names in (("1", "2"), ("2", "3"), ("1", "2", "3")):
-        work.add_planned(plan, [work.NewChild(name, f"c{name}", {}) for name in names])
-    work.finish_plan(plan)
+        results.add_planned(plan, [tasks.NewChild(name, f"c{name}", {}) for name in names])
+    results.finish_plan(plan)
     hand.advance(job_id)
     (task,) = hand.claim()
     for _ in range(2):
-        work.record(task, spawned=[(task, work.NewChild("1.1", "spawned", {}))])
+        results.record(task, spawned=[(task, tasks.NewChild("1.1", "spawned", {}))])
     assert [child["name"] for child in hand.children(job_id)] == ["c1", "c2", "c3", "spawned"]
     recount(job_id)
 
@@ -283,7 +283,7 @@ def test_children_that_a_planning_or_an_attempt_adds_twice_are_there_once(hand):
 def test_what_a_child_spawns_keeps_the_step_open(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
-    work.record(task, [], [end_of(task)], [(task, work.NewChild("1.1", "grandchild", {}))])
+    results.record(task, [], [end_of(task)], [(task, tasks.NewChild("1.1", "grandchild", {}))])
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "running"
     (spawned,) = hand.claim()
@@ -298,9 +298,9 @@ def test_a_worker_of_an_earlier_attempt_is_refused_even_if_it_is_the_same_worker
     hand.fail(old)
     (new,) = hand.claim("w1")
     assert new.attempt == old.attempt + 1
-    work.record(old, [], [end_of(old, result={"of": "old"})])
+    results.record(old, [], [end_of(old, result={"of": "old"})])
     assert hand.children(job_id)[0]["status"] == "running"
-    work.record(new, [], [end_of(new, result={"of": "new"})])
+    results.record(new, [], [end_of(new, result={"of": "new"})])
     assert hand.children(job_id)[0]["result"] == {"of": "new"}
     recount(job_id)
 
@@ -343,7 +343,7 @@ def test_a_later_attempt_that_succeeds_leaves_no_error(hand):
 def test_a_short_child_that_was_never_shown_as_running_can_fail_and_be_tried_again(hand):
     job_id = hand.begin("[step.a]\nretries = 1", number=2)
     first, second = hand.claim(number=2)
-    work.record(first, [], [end_of(first), end_of(second, "failed", error="no")])
+    results.record(first, [], [end_of(first), end_of(second, "failed", error="no")])
     assert [(child["status"], child["attempt"]) for child in hand.children(job_id)] == [
         ("completed", 1),
         ("pending", 1),
@@ -365,31 +365,31 @@ def test_an_interrupted_planning_is_taken_up_where_it_was(hand):
     job_id = hand.submit()
     hand.advance(job_id)
     (plan,) = hand.claim("w1")
-    assert work.planned_so_far(plan.step_pk) == (0, None)
-    work.add_planned(plan, [work.NewChild(str(n), f"c{n}", {"n": n}) for n in range(1, 13)])
+    assert results.planned_so_far(plan.step_pk) == (0, None)
+    results.add_planned(plan, [tasks.NewChild(str(n), f"c{n}", {"n": n}) for n in range(1, 13)])
     (task,) = hand.claim("w2")
-    work.record(task, spawned=[(task, work.NewChild("1.1", "spawned", {"n": 99}))])
-    assert work.planned_so_far(plan.step_pk) == (12, {"n": 12})
+    results.record(task, spawned=[(task, tasks.NewChild("1.1", "spawned", {"n": 99}))])
+    assert results.planned_so_far(plan.step_pk) == (12, {"n": 12})
 
 
 def test_only_the_worker_that_plans_can_say_that_it_has_ended(hand):
     job_id = hand.submit()
     hand.advance(job_id)
     (old,) = hand.claim("w1")
-    work.release("w1", "the worker was killed")
+    workers.release("w1", "the worker was killed")
     (new,) = hand.claim("w2")
     assert new.attempt == old.attempt + 1
-    work.finish_plan(old)
-    work.break_unit(old, "no")
-    work.finish_summary(old, {"no": 1})
-    assert not work.add_planned(old, [work.NewChild("1", "c1", {})], [line("kept")])
+    results.finish_plan(old)
+    results.break_unit(old, "no")
+    results.finish_summary(old, {"no": 1})
+    assert not results.add_planned(old, [tasks.NewChild("1", "c1", {})], [line("kept")])
     hand.advance(job_id)
     assert (
         hand.step(job_id)["status"],
         hand.step(job_id)["child_count"],
         hand.step(job_id)["log_count"],
     ) == ("running", 0, 1)
-    work.finish_plan(new)
+    results.finish_plan(new)
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "completed"
 
@@ -405,7 +405,7 @@ def test_a_summary_is_claimed_when_all_children_have_ended_and_its_result_comple
     (summary,) = hand.claim()
     assert summary.kind == "summary"
     assert hand.step(job_id)["status"] == "running"
-    work.finish_summary(summary, {"n": 1})
+    results.finish_summary(summary, {"n": 1})
     hand.advance(job_id)
     assert ask(store.jobs.get, job_id)["result"] == {"n": 1}
 
@@ -414,7 +414,7 @@ def test_a_broken_summary_fails_the_step_though_its_children_completed(hand):
     job_id = hand.submit('[step.a] #\ntype = "by_hand_summed"')
     hand.advance(job_id)
     hand.plan(job_id, 0)
-    work.break_unit(hand.claim()[0], "summing up failed: no")
+    results.break_unit(hand.claim()[0], "summing up failed: no")
     hand.advance(job_id)
     assert (hand.step(job_id)["status"], hand.step(job_id)["error"]) == (
         "failed",
@@ -429,11 +429,11 @@ def test_a_planning_that_the_same_worker_began_earlier_is_not_its_any_more(hand)
     job_id = hand.submit()
     hand.advance(job_id)
     (old,) = hand.claim("w1")
-    work.release("w1")
+    workers.release("w1")
     (new,) = hand.claim("w1")
-    assert not work.is_current(old) and work.is_current(new)
-    assert not work.add_planned(old, [work.NewChild("1", "c1", {})])
-    work.finish_plan(old)
+    assert not results.is_current(old) and results.is_current(new)
+    assert not results.add_planned(old, [tasks.NewChild("1", "c1", {})])
+    results.finish_plan(old)
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "running"
 
@@ -444,7 +444,7 @@ def test_a_planning_that_the_same_worker_began_earlier_is_not_its_any_more(hand)
 def test_what_a_killed_worker_was_doing_fails_with_the_reason(hand):
     job_id = hand.begin("[step.a]\nmax_child_failures = 1", number=3)
     hand.claim("w1", number=2)
-    work.release("w1", "the worker was killed by SIGKILL")
+    workers.release("w1", "the worker was killed by SIGKILL")
     children = hand.children(job_id)
     assert [child["status"] for child in children] == ["failed", "pending", "pending"]
     assert children[0]["error"] == "the worker was killed by SIGKILL"
@@ -456,7 +456,7 @@ def test_what_a_killed_worker_was_doing_fails_with_the_reason(hand):
 def test_what_a_killed_worker_was_doing_runs_again_while_there_are_retries(hand):
     job_id = hand.begin("[step.a]\nretries = 1")
     hand.claim("w1")
-    work.release("w1", "the worker was killed")
+    workers.release("w1", "the worker was killed")
     assert hand.children(job_id)[0]["status"] == "pending"
     (again,) = hand.claim("w2")
     assert again.attempt == 2
@@ -469,7 +469,7 @@ def test_what_a_killed_worker_was_doing_runs_again_while_there_are_retries(hand)
 def test_what_a_worker_gives_back_in_good_order_runs_again_and_uses_no_retry_up(hand):
     job_id = hand.begin(number=2)
     (old, _) = hand.claim("w1", number=2)
-    work.release("w1")
+    workers.release("w1")
     assert [(child["status"], child["started_at"]) for child in hand.children(job_id)] == [
         ("pending", None)
     ] * 2
@@ -487,7 +487,7 @@ def test_a_planning_whose_worker_dies_is_begun_again_twice_and_then_fails_the_st
     for _ in range(3):
         assert hand.step(job_id)["status"] == "running"
         assert hand.claim("w1")[0].kind == "plan"
-        work.release("w1", "the worker was killed")
+        workers.release("w1", "the worker was killed")
         hand.advance(job_id)
     assert hand.step(job_id)["error"] == "planning was lost 3 times: the worker was killed"
     assert ask(store.jobs.get, job_id)["status"] == "failed"
@@ -498,7 +498,7 @@ def test_a_planning_that_is_given_back_in_good_order_can_be_so_for_ever(hand):
     hand.advance(job_id)
     for _ in range(5):
         assert hand.claim("w1")[0].kind == "plan"
-        work.release("w1")
+        workers.release("w1")
         hand.advance(job_id)
     assert hand.step(job_id)["status"] == "running"
 
@@ -508,18 +508,18 @@ def test_releasing_a_worker_of_a_cancelled_job_changes_nothing(hand):
     hand.claim("w1", number=2)
     lifecycle.cancel(job_id)
     before = ask(store.structure.structure_of, job_id)
-    work.release("w1", "the worker was killed")
+    workers.release("w1", "the worker was killed")
     assert ask(store.structure.structure_of, job_id) == before
 
 
 def test_a_worker_beats_until_it_was_released(hand):
-    work.register_worker("w1", 123)
-    assert work.beat("w1") and work.beat("w1")
+    workers.register("w1", 123)
+    assert workers.beat("w1") and workers.beat("w1")
     assert [(row.id, row.pid, row.beat) for row in ask(store.workers.heartbeats)] == [
         ("w1", 123, 2)
     ]
-    work.release("w1", "the worker was killed")
-    assert not work.beat("w1")
+    workers.release("w1", "the worker was killed")
+    assert not workers.beat("w1")
     assert ask(store.workers.heartbeats) == []
 
 
@@ -531,12 +531,12 @@ def test_names_errors_and_results_of_any_text_can_be_stored(hand):
     hand.advance(job_id)
     (plan,) = hand.claim()
     nasty = "a\x00b\ud800 \U0001f600\r\n\x1b[31m"
-    work.add_planned(
+    results.add_planned(
         plan,
-        [work.NewChild("1", nasty, {nasty: nasty}), work.NewChild("2", nasty, {})],
+        [tasks.NewChild("1", nasty, {nasty: nasty}), tasks.NewChild("2", nasty, {})],
         lines_of(nasty, "info", now()),
     )
-    work.finish_plan(plan)
+    results.finish_plan(plan)
     hand.advance(job_id)
     hand.complete(hand.claim()[0], {nasty: nasty})
     hand.fail(hand.claim()[0], nasty)
@@ -563,10 +563,10 @@ def test_when_the_tolerance_is_exceeded_nothing_more_counts_and_nothing_more_beg
     job_id = hand.begin("[step.a]\nmax_child_failures = 2", number=40)
     tasks = hand.claim(number=20)
     ends = [
-        work.End(task, "failed" if place < 10 else "completed", None, "it broke", 0)
+        tasks.End(task, "failed" if place < 10 else "completed", None, "it broke", 0)
         for place, task in enumerate(tasks)
     ]
-    work.record(tasks[0], ended=ends[:8], begin=tasks[8])
+    results.record(tasks[0], ended=ends[:8], begin=tasks[8])
     assert hand.step(job_id)["children"] == {
         "pending": 37,
         "running": 0,
@@ -574,8 +574,8 @@ def test_when_the_tolerance_is_exceeded_nothing_more_counts_and_nothing_more_beg
         "failed": 3,
         "cancelled": 0,
     }
-    work.record(tasks[0], ended=ends[8:])
-    assert not any(work.is_current(task) for task in tasks)
+    results.record(tasks[0], ended=ends[8:])
+    assert not any(results.is_current(task) for task in tasks)
     assert hand.claim("w2") == []
     hand.advance(job_id)
     assert hand.step(job_id)["children"] == {
@@ -593,7 +593,7 @@ def test_a_worker_that_dies_beyond_the_tolerance_costs_no_more_failures(hand):
     job_id = hand.begin(number=3)
     (one,), _ = hand.claim("w1"), hand.claim("w2")
     hand.fail(one)
-    work.release("w2", "the worker was killed")
+    workers.release("w2", "the worker was killed")
     hand.advance(job_id)
     assert hand.step(job_id)["children"] == {
         "pending": 0,

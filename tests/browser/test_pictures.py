@@ -23,7 +23,7 @@ from PIL import Image, ImageChops
 from browser.tab import LOOKS
 from jobsync import lifecycle, store
 from jobsync.base import clock
-from jobsync.lifecycle import work
+from jobsync.lifecycle import results
 
 pytestmark = pytest.mark.browser
 
@@ -93,13 +93,13 @@ def fail(hand):
     while tasks := hand.claim():
         for task in tasks:
             if task.kind == "plan":
-                work.add_planned(
+                results.add_planned(
                     task,
-                    [work.NewChild(str(place), f"target {place}", {}) for place in range(1, 4)],
+                    [tasks.NewChild(str(place), f"target {place}", {}) for place in range(1, 4)],
                 )
-                work.finish_plan(task)
+                results.finish_plan(task)
             elif task.kind == "summary":
-                work.finish_summary(task, {"targets": 3})
+                results.finish_summary(task, {"targets": 3})
             elif task.step_name == "build":
                 hand.fail(
                     task,

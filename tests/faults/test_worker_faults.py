@@ -17,8 +17,8 @@ from jobsync import store
 from jobsync.base.processes import WORKER_MARK as MARK
 from jobsync.db.models import Child
 from jobsync.db.transactions import read
-from jobsync.engine import embedded
-from jobsync.lifecycle import work
+from jobsync.engine import supervisor
+from jobsync.lifecycle import workers
 
 NOTICED = 5.0  # seconds within which the death of a worker is noticed
 
@@ -197,7 +197,7 @@ def test_a_worker_that_only_stands_still_for_a_while_is_left_alone_and_goes_on(s
     (worker,) = workers_of(server)
     os.kill(worker, signal.SIGSTOP)
     try:
-        time.sleep(embedded.LEASE / 2)  # the standing still itself: there is nothing to wait for
+        time.sleep(supervisor.LEASE / 2)  # the standing still itself: there is nothing to wait for
     finally:
         os.kill(worker, signal.SIGCONT)
     assert server.wait_for_end(job_id)["status"] == "completed"
@@ -261,7 +261,7 @@ def test_one_that_was_taken_for_dead_and_comes_back_can_not_write_over_its_succe
         "the old one's first lines",
     )
     old.send_signal(signal.SIGSTOP)
-    work.release("old", "the worker gave no sign of life")
+    workers.release("old", "the worker gave no sign of life")
     (task,) = hand.claim("new")
     assert task.attempt == 2
     hand.complete(task, {"by": "new"})
@@ -305,7 +305,7 @@ def test_what_workers_of_a_killed_server_have_left_running_is_ended_by_the_next_
     server.start()
     wait_for(
         lambda: not any(map(is_alive, (worker, *commands))),
-        at_this_load(embedded.ORPHANS + NOTICED),
+        at_this_load(supervisor.ORPHANS + NOTICED),
         "the end of all that was left",
     )
     assert server.wait_for_end(job_id)["status"] == "completed"
@@ -323,12 +323,12 @@ def test_a_process_that_has_a_dead_worker_s_number_by_now_is_left_alone(server):
     stranger = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     try:
         with make_app(server.folder).app_context():
-            work.register_worker("long-gone", stranger.pid)
+            workers.register("long-gone", stranger.pid)
         server.start()
         with make_app(server.folder).app_context():
             wait_for(
                 lambda: "long-gone" not in {row.id for row in ask(store.workers.heartbeats)},
-                at_this_load(embedded.ORPHANS),
+                at_this_load(supervisor.ORPHANS),
                 "its being forgotten",
             )
         assert stranger.poll() is None

@@ -8,7 +8,7 @@ from helpers.ask import ask
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.extensions import db
-from jobsync.lifecycle import submit, work
+from jobsync.lifecycle import results, submit, tasks, workers
 from jobsync.status import RETRYABLE
 
 DEFINITIONS = (
@@ -91,18 +91,18 @@ class Workers:
     def _claim(self):
         for task in self._hand.claim(WORKER, 2):
             if task.kind == "plan":
-                work.add_planned(
+                results.add_planned(
                     task,
                     [
-                        work.NewChild(str(place), f"c{place}", {})
+                        tasks.NewChild(str(place), f"c{place}", {})
                         for place in range(1, CHILDREN + 1)
                     ],
                     self._lines(),
                 )
-                work.finish_plan(task)
+                results.finish_plan(task)
             elif task.kind == "summary":
                 self._count += 1
-                work.finish_summary(task, {"count": self._count})
+                results.finish_summary(task, {"count": self._count})
             else:
                 self._tasks.append(task)
 
@@ -116,10 +116,10 @@ class Workers:
 
     def _log(self):
         if self._tasks:
-            work.record(self._tasks[0], self._lines())
+            results.record(self._tasks[0], self._lines())
 
     def _die(self):
-        work.release(WORKER, "it was killed")  # what it had in hand it may still try to hand in
+        workers.release(WORKER, "it was killed")  # what it had in hand it may still try to hand in
 
     def _cancel(self):
         lifecycle.cancel(self.job_id)
