@@ -15,7 +15,7 @@ from jobsync import lifecycle, monitor, store
 from jobsync.base.clock import now
 from jobsync.base.errors import StoreBusy
 from jobsync.db.extensions import db
-from jobsync.db.models import Job, Step
+from jobsync.db.models import Deletion, Job, Step
 from jobsync.db.transactions import write
 from jobsync.lifecycle import results
 from jobsync.live import broadcast
@@ -640,11 +640,26 @@ def test_a_scheduler_that_starts_keeps_the_deletions_that_it_finds_for_as_long(s
     assert kept_deletions() == []
 
 
+def test_many_deletions_are_forgotten_by_the_same_statement_as_one(stage):
+    """It names none of them: a statement can't have a parameter for each of 100,000."""
+    forgotten = []
+    for changes in ([1], range(2, 500)):
+        rows = [{"change": change, "job_id": "j", "revision": 1} for change in changes]
+        with write() as session:
+            session.execute(insert(Deletion), rows)
+        stage.tick()
+        with statements() as sent:
+            stage.tick(DELETIONS_KEPT)
+        forgotten += [statement for statement in sent if statement.startswith("DELETE")]
+        assert kept_deletions() == []
+    assert len(forgotten) == 2 and len(set(forgotten)) == 1
+
+
 def test_deletions_that_can_not_be_forgotten_now_are_forgotten_by_a_later_tick(stage, monkeypatch):
     delete_running(stage)
     stage.tick()
 
-    def refuse(changes):
+    def refuse(last):
         raise StoreBusy
 
     with monkeypatch.context() as patch, pytest.raises(StoreBusy):

@@ -181,7 +181,10 @@ class Worker(db.Model):
 
 
 class Deletion(db.Model):
-    """A deleted job that the monitor has still to tell of."""
+    """A deleted job.
+
+    It is kept for a minute, so that the notifier of each web process can tell its viewers.
+    """
 
     __tablename__ = "deletions"
     change: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

@@ -137,7 +137,7 @@ def _move_job(session: Session, job_id: str, old: Any, new: str) -> None:
     rows.move_job(session, job_id, old, new, **values)
 
 
-def forget_deletions(changes: Iterable[int]) -> None:
-    """Forget deletions (by their `change`) that every web process has told its viewers of."""
+def forget_deletions(last: int) -> None:
+    """Forget the deletions up to the change `last`: every web process has told its viewers."""
     with write(BRIEFLY) as session:
-        session.execute(delete(Deletion).where(Deletion.change.in_(changes)))
+        session.execute(delete(Deletion).where(Deletion.change <= last))

@@ -150,7 +150,7 @@ class Scheduler:
             self.clear_deleted()
         old = [change for change, at in self._deletions.items() if moment - at >= DELETIONS_KEPT]
         if old:
-            moves.forget_deletions(old)
+            moves.forget_deletions(max(old))  # they are seen in the order of their changes
         for change in old:
             del self._deletions[change]
 
