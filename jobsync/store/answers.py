@@ -96,6 +96,3 @@ def bounded(rows, limit, size_of, room=ANSWER_BYTES):
             return taken, True
         taken.append(row)
     return taken, False
-
-
-# Children
