@@ -4,7 +4,7 @@ import pytest
 from marshmallow import Schema, ValidationError
 
 from jobsync.definitions.fields import TrueOrFalse, WholeNumber
-from jobsync.steps.codebase import local_dir
+from jobsync.steps.codebase.local_dir import local_dir
 
 
 class Options(Schema):

@@ -478,7 +478,7 @@ def test_a_deletion_is_there_to_be_told_until_it_was(hand):
     lifecycle.delete(job_id)
     ((change, deleted, later),) = ask(store.jobs.deletions_since, 0)
     assert (deleted, later > revision) == (job_id, True)
-    moves.forget_deletions([change])
+    moves.forget_deletions(change)
     assert ask(store.jobs.deletions_since, 0) == []
     assert db.session.execute(select(func.count()).select_from(Deletion)).scalar() == 0
 

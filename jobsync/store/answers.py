@@ -108,6 +108,3 @@ def bounded(
             return taken, True
         taken.append(row)
     return taken, False
-
-
-# Children

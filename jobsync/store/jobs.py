@@ -73,9 +73,6 @@ def reruns_of(session: Session, job_id: str) -> list[str]:
     )
 
 
-# Steps
-
-
 LAST_CHANGE = select(Counter.__table__.c.value).where(Counter.__table__.c.name == "change")
 MONITORED = select(
     JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout
