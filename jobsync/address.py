@@ -1,6 +1,7 @@
 """Where the server of a data folder can be reached, for those who have the folder only: it writes its address into a file, locked while it lives."""
 
 import fcntl
+import logging
 import os
 import time
 from contextlib import contextmanager
@@ -12,17 +13,31 @@ NAME = "server.address"
 MOST = 1000  # bytes
 TRIES = 50  # to lock the file, 20 ms apart: who looks at it holds it for a moment
 
+_log = logging.getLogger(__name__)
+
 
 @contextmanager
 def announced(data_dir, url):
     """Have `find` return this address while in here. The lock of a server that was killed is free at once."""
-    path = Path(data_dir) / NAME
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
-        _lock(file)
-        file.truncate(0)
-        file.write(url)
-        file.flush()
+    file = _announce(Path(data_dir) / NAME, url)
+    try:
         yield
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def _announce(path, url):
+    """Return the locked file with the address in it, None where that can't be written, as on a full disk: the server serves all the same."""
+    file = None
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        _lock(file)
+        os.truncate(file, 0)
+        os.write(file, url.encode())
+    except OSError as error:
+        _log.warning("The server's address can't be noted for the command line: %s", error)
+    return file
 
 
 def _lock(file):

@@ -7,8 +7,10 @@ from contextlib import closing
 import pytest
 from by_hand import hand_on, line
 from sqlalchemy import JSON, Boolean, Integer, make_url
+from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle, sound, store
+from jobsync.errors import NotFound
 from jobsync.extensions import db
 from jobsync.models import Child, Job, LogLine, Step
 from jobsync.web import parts
@@ -214,3 +216,12 @@ def test_a_relative_default_is_the_same_on_both_pages(default, hand):
     [param] = definition.params
     assert definition.differences({"folder": param.default_value()}) == {}
     assert definition.differences({"folder": "/other", "gone": 1}) == {"folder": "/other", "gone": 1}
+
+
+@pytest.mark.parametrize("error", [NotFound("gone"), OperationalError("", {}, Exception("disk I/O error"))])
+def test_what_is_wrong_with_the_whole_is_no_broken_part(error):
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)):
+        parts.contained("A part", fail)

@@ -229,7 +229,7 @@ def open_session(url):
     return f"{url}{SOCKET}polling&sid={json.loads(answer.text[1:])['sid']}"
 
 
-MALFORMED = ["4x", "4", "x", "9", "0", "42", "42[]", "45-[", "4" + "[" * 30_000, "42\x1e", "\x1e", "b!", "d=4x", "40\x1e4x", b"\xff\xfe", "40\x1e" * 40, "40\x1e451000000-[]"]
+MALFORMED = ["4x", "4", "x", "9", "0", "42", "42[]", "45-[", "4" + "[" * 30_000, "42\x1e", "\x1e", "b!", "d=4x", "40\x1e4x", b"\xff\xfe", "40\x1e" * 40, "40\x1e451000000-[]", "41x" * 5]
 
 
 @pytest.mark.parametrize("body", MALFORMED, ids=[repr(body[:12]) for body in MALFORMED])
