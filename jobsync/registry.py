@@ -7,14 +7,16 @@ A step type is a function with up to two more beside it:
         context.log(f"Hello {unit['name']}")
         return {"greeted": unit["name"]}
 
-    @greet.plan                          # yields the children as it finds them; without one there
-    is a single child def plan_greetings(context):
+    @greet.plan                          # yields the children as it finds them
+    def plan_greetings(context):
         for name in context.options["names"]:
             yield Unit(name, {"name": name})
 
-    @greet.summarize                     # makes the step's result of its completed children's;
-    without one it has none def sum_up(context, results):
+    @greet.summarize                     # makes the step's result of its completed children's
+    def sum_up(context, results):
         return {"greeted": sum(1 for _ in results)}
+
+Without `plan` there is a single child, without `summarize` no result.
 
 Making one registers nothing: `create_app` fills its Registry from `jobsync.steps` and from the
 entry-point group `jobsync.steps`.

@@ -8,7 +8,7 @@ from definition_files import define
 from helpers.ask import ask
 from sqlalchemy import event, func, select
 
-from jobsync import registry, store
+from jobsync import store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
@@ -42,7 +42,7 @@ class Hand:
     """
 
     def __init__(self, app, folder):
-        registry.register(by_hand, by_hand_summed)
+        app.extensions["jobsync.registry"].register(by_hand, by_hand_summed)
         self.app, self.folder = app, folder
 
     def define(self, text):

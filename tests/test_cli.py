@@ -375,6 +375,16 @@ def test_the_address_of_a_page_is_that_of_a_server_that_lives(tmp_path, flask):
         {os.mkdir: os.rmdir, os.mkfifo: os.unlink}[odd](tmp_path / "server.address")
 
 
+def test_an_address_that_can_not_be_written_is_no_reason_not_to_serve(tmp_path, caplog):
+    (tmp_path / "server.address").symlink_to("/dev/full")
+    with server_address.announced(tmp_path, "http://127.0.0.1:5000/"):
+        assert "can't be noted" in caplog.text
+    (tmp_path / "server.address").unlink()
+    (tmp_path / "server.address").mkdir()
+    with server_address.announced(tmp_path, "http://127.0.0.1:5000/"):
+        assert "Is a directory" in caplog.text
+
+
 def test_it_exits_1_when_the_job_was_cancelled_meanwhile(app, flask):
     def cancel_when_it_runs():
         job = wait_for(lambda: next(iter(call(app, jobs_page, ["running"])["items"]), None))

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from jobsync import registry
 from jobsync.base import processes
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.definitions import Definitions
+from jobsync.registry import Registry
+from jobsync.steps import BUILT_IN
 from jobsync.steps.command import pipes, process
 from jobsync.steps.command.lines import PIECE, LineSplitter, level_of
 from jobsync.steps.command.step import CommandOptions, command
@@ -1490,10 +1491,9 @@ def test_commands_are_not_repeated_without_being_asked():
 
 
 def test_the_demo_greets_and_counts(monkeypatch):
-    registry.register(command)
     monkeypatch.chdir(DEFINITIONS.parent)
     bound = (
-        Definitions(DEFINITIONS)
+        Definitions(DEFINITIONS, Registry(*BUILT_IN))
         .find("hello_commands")
         .bind({"name": "$(id); {rounds}", "rounds": 2})
     )

@@ -9,8 +9,10 @@ from contextlib import closing
 import pytest
 from by_hand import hand_on, line
 from sqlalchemy import JSON, Boolean, Integer, make_url
+from sqlalchemy.exc import OperationalError
 
 from jobsync import lifecycle
+from jobsync.base.errors import NotFound
 from jobsync.db import damage
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
@@ -74,9 +76,9 @@ def client(core, hand):
 
 
 @pytest.fixture(autouse=True)
-def nothing_told_yet():
-    damage._told.clear()
-    parts._told.clear()
+def nothing_told_yet(core):
+    core.extensions.pop(damage.KEY, None)
+    core.extensions.pop(parts.KEY, None)
 
 
 @pytest.fixture(scope="module")
@@ -308,3 +310,14 @@ def test_a_relative_default_is_the_same_on_both_pages(default, hand):
         "folder": "/other",
         "gone": 1,
     }
+
+
+@pytest.mark.parametrize(
+    "error", [NotFound("gone"), OperationalError("", {}, Exception("disk I/O error"))]
+)
+def test_what_is_wrong_with_the_whole_is_no_broken_part(error):
+    def fail():
+        raise error
+
+    with pytest.raises(type(error)):
+        parts.contained("A part", fail)

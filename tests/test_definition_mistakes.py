@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobsync import registry
 from jobsync.base.errors import BadInput
 from jobsync.definitions import read_table
 from jobsync.definitions.mistakes import nearest
+from jobsync.registry import Registry
 from jobsync.steps import BUILT_IN
 
 GOOD = {
@@ -114,9 +114,7 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def step_types():
-    registry.register(*BUILT_IN)
+TYPES = Registry(*BUILT_IN)
 
 
 def problems(*mistakes):
@@ -127,7 +125,7 @@ def problems(*mistakes):
         for key in path:
             inner = inner[key]
         inner[last] = value
-    definition, found = read_table(table, "d.toml")
+    definition, found = read_table(table, "d.toml", TYPES)
     assert (definition is None) == bool(found)
     keys = {}
     for problem in found:
@@ -163,7 +161,9 @@ def test_all_at_once():
 
 def step_problems(table):
     definition, found = read_table(
-        {"id": "d", "step": {"a": table, "first": {"type": "command", "run": ["true"]}}}, "d.toml"
+        {"id": "d", "step": {"a": table, "first": {"type": "command", "run": ["true"]}}},
+        "d.toml",
+        TYPES,
     )
     assert definition is None
     return {problem.key.removeprefix("step.a."): problem.reason for problem in found}
@@ -192,7 +192,7 @@ def test_the_options_of_a_type_that_is_not_installed_are_its_own():
 
 
 def test_a_parameter_that_is_mistyped_at_the_start_is_told_likewise():
-    definition, _ = read_table(copy.deepcopy(GOOD), "d.toml")
+    definition, _ = read_table(copy.deepcopy(GOOD), "d.toml", TYPES)
     with pytest.raises(BadInput) as error:
         definition.bind({"foldr": ".", "colour": "yelow"})
     assert error.value.errors["params"]["foldr"][0].startswith("did you mean folder?")

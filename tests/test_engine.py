@@ -459,18 +459,18 @@ def watched(app, monkeypatch):
     `watched.process`, that never beats again.
     """
     clock = Time()
-    monkeypatch.setattr(embedded, "time", clock)
+    monkeypatch.setattr(supervisor, "time", clock)
     app.extensions["jobsync.heartbeats"] = Heartbeats(clock.monotonic)
-    supervisor = supervisor.Supervisor(app, 1)
+    watching = supervisor.Supervisor(app, 1)
     process = Process()
     with app.app_context():
         workers.register("w1", 1)
-    supervisor._workers.append(supervisor.WorkerProcess("w1", process, None, clock.moment))
+    watching._workers.append(supervisor.WorkerProcess("w1", process, None, clock.moment))
 
     def watch(seconds, step=supervisor.BEATS):
         for _ in range(int(seconds / step)):
             clock.moment += step
-            supervisor._watch_beats()
+            watching._watch_beats()
 
     watch.process = process
     return watch

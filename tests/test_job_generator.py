@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from jobsync import registry
 from jobsync.base.errors import BadInput, StepFailed, Stopped
 from jobsync.definitions import Definitions
-from jobsync.registry import Unit
+from jobsync.registry import Registry, Unit
+from jobsync.steps import BUILT_IN
 from jobsync.steps.test_job_generator import GeneratorOptions, count_all
 from jobsync.steps.test_job_generator import test_job_generator as generator
 
@@ -282,8 +282,7 @@ def test_it_can_be_done_several_at_a_time():
 
 @pytest.fixture
 def demo():
-    registry.register(generator)
-    return Definitions(DEFINITIONS).find("test_job")
+    return Definitions(DEFINITIONS, Registry(*BUILT_IN)).find("test_job")
 
 
 def test_the_demo_writes_4500_lines_in_four_steps(demo):

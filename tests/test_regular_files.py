@@ -16,6 +16,7 @@ from jobsync.base import regular_files
 from jobsync.base.errors import SettingsError
 from jobsync.base.regular_files import Unfit, open_regular, read_regular
 from jobsync.definitions import Definitions
+from jobsync.registry import Registry
 from jobsync.steps.codebase.rules import BadRules, load_rules
 from jobsync.web.assets import Assets, NotFound
 
@@ -156,7 +157,7 @@ def test_no_descriptor_is_left_open(tmp_path, exchange):
 
 
 def read_definition(path):
-    return [str(problem) for problem in Definitions(path.parent).problems()]
+    return [str(problem) for problem in Definitions(path.parent, Registry()).problems()]
 
 
 def read_rules(path):

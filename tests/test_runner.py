@@ -15,12 +15,11 @@ from conftest import make_app, wait_for
 from helpers.ask import ask
 from sqlalchemy.exc import OperationalError
 
-from jobsync import lifecycle, registry, store
+from jobsync import lifecycle, store
 from jobsync.base.clock import milliseconds
 from jobsync.base.errors import StepFailed, StoreBusy
 from jobsync.db.extensions import db
-from jobsync.engine import runner, worker
-from jobsync.engine import write_buffer as outbox_module
+from jobsync.engine import runner, worker, write_buffer
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
 from jobsync.engine.write_buffer import MOST_LINES, WriteBuffer
@@ -63,8 +62,9 @@ def sum_up(context, results):
 
 @pytest.fixture(scope="module")
 def core(folder):
-    registry.register(odd)
-    return make_app(folder)
+    app = make_app(folder)
+    app.extensions["jobsync.registry"].register(odd)
+    return app
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, buffer, er
 
 def test_a_watching_thread_that_fails_ends_its_worker(hand, stubborn):
     """Without it there were no heartbeats, and nobody would notice that the server has ended."""
-    job_id, process = stubborn(watch="worker.work.is_current = lambda task: 1 / 0")
+    job_id, process = stubborn(watch="worker.results.is_current = lambda task: 1 / 0")
     assert process.wait(10) == 4
 
 
@@ -351,7 +351,7 @@ def test_a_summary_may_want_one_part_of_each_result_only(hand, buffer, monkeypat
 def test_a_step_type_that_this_worker_does_not_know_fails_with_its_name(hand, buffer, monkeypatch):
     job_id = hand.submit(ODD)
     hand.advance(job_id)
-    monkeypatch.setattr(runner.registry, "find", lambda name: None)
+    monkeypatch.setattr(hand.app.extensions["jobsync.registry"], "find", lambda name: None)
     do(hand, buffer, job_id)
     assert hand.step(job_id)["error"] == "planning failed: This worker knows no step type 'odd'."
 
@@ -452,15 +452,15 @@ def test_a_summary_that_is_no_table_fails_the_step_with_the_reason(hand, buffer,
 )
 @pytest.mark.parametrize("word", ["planned_so_far", "finish_plan", "break_unit", "finish_summary"])
 def test_a_word_that_meets_a_locked_database_is_said_again(hand, buffer, monkeypatch, word, error):
-    monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
-    real, errors = getattr(work, word), [error, error]
+    monkeypatch.setattr(write_buffer.time, "sleep", lambda seconds: None)
+    real, errors = getattr(results, word), [error, error]
 
     def say(*args):
         if errors:
             raise errors.pop()
         return real(*args)
 
-    monkeypatch.setattr(work, word, say)
+    monkeypatch.setattr(results, word, say)
     if word == "break_unit":
         behaviour.plan = raising_generator
     job_id = start(hand, buffer)
@@ -528,22 +528,22 @@ def test_what_can_not_be_stored_now_is_kept_and_stored_once(hand, buffer, monkey
             raise errors.pop()
         return real(*args)
 
-    monkeypatch.setattr(work, "record", record)
-    monkeypatch.setattr(outbox_module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(results, "record", record)
+    monkeypatch.setattr(write_buffer.time, "sleep", lambda seconds: None)
     TaskContext(task, buffer).log("once")
     buffer.flush()
     buffer.flush()
     assert messages(task.job_id) == ["once"]
 
 
-def test_who_must_not_wait_keeps_what_can_not_be_stored_and_leaves_the_outbox_to_who_is_at_it(
+def test_who_must_not_wait_keeps_what_can_not_be_stored_and_leaves_the_buffer_to_who_is_at_it(
     hand, buffer, monkeypatch
 ):
     task = running_task(hand, buffer)
     TaskContext(task, buffer).log("once")
     buffer.begin_task(task, begun=False)
     with monkeypatch.context() as patches:
-        patches.setattr(work, "record", raise_busy)
+        patches.setattr(results, "record", raise_busy)
         for look in (buffer.try_flush, buffer.begin_current):
             with pytest.raises(StoreBusy):
                 look()
@@ -562,7 +562,7 @@ def raise_busy(*args):
     raise StoreBusy()
 
 
-def test_two_threads_that_use_the_outbox_lose_and_double_nothing(hand, buffer):
+def test_two_threads_that_use_the_buffer_lose_and_double_nothing(hand, buffer):
     task = running_task(hand, buffer)
     context, done = TaskContext(task, buffer), threading.Event()
 
@@ -591,7 +591,7 @@ def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(h
     recount(first.job_id)
 
 
-def test_an_empty_outbox_writes_nothing(hand, buffer):
+def test_an_empty_buffer_writes_nothing(hand, buffer):
     task = running_task(hand, buffer)
     before = ask(store.structure.structure_of, task.job_id)
     assert buffer.flush() is False
@@ -606,14 +606,13 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 import test_runner
 from conftest import make_app
-from jobsync import registry
 from jobsync.engine import worker
 worker.GRACE, worker.SHUTDOWN_GRACE = 0.2, 0.2
 {watch}
-registry.register(test_runner.odd)
 test_runner.behaviour.run = lambda context, unit: [context.log("busy")] + \
 [time.sleep(0.1) for _ in range(300)]
 app = make_app(Path({folder!r}))
+app.extensions["jobsync.registry"].register(test_runner.odd)
 worker.Worker(app, {name!r}).run()
 """
 

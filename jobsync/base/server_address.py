@@ -3,6 +3,7 @@ writes its address into a file, locked while it lives.
 """
 
 import fcntl
+import logging
 import os
 import time
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ NAME = "server.address"
 MOST = 1000  # bytes
 TRIES = 50  # to lock the file, 20 ms apart: who looks at it holds it for a moment
 
+_log = logging.getLogger(__name__)
+
 
 @contextmanager
 def announced(data_dir, url):
@@ -21,13 +24,28 @@ def announced(data_dir, url):
 
     The lock of a server that was killed is free at once.
     """
-    path = Path(data_dir) / NAME
-    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
-        _lock(file)
-        file.truncate(0)
-        file.write(url)
-        file.flush()
+    file = _announce(Path(data_dir) / NAME, url)
+    try:
         yield
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+def _announce(path, url):
+    """Return the locked file with the address in it.
+
+    None where that can't be written, as on a full disk: the server serves all the same.
+    """
+    file = None
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+        _lock(file)
+        os.truncate(file, 0)
+        os.write(file, url.encode())
+    except OSError as error:
+        _log.warning("The server's address can't be noted for the command line: %s", error)
+    return file
 
 
 def _lock(file):

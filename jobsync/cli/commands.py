@@ -18,7 +18,7 @@ from jobsync.db.migrate import bring_up_to_date
 from jobsync.definitions import read_duration
 
 
-class Told:
+class WithPlainErrors:
     """What our commands and groups share: output that can't be written, as on a full disk, is
     told in a line, that of `--help` too.
     """
@@ -32,7 +32,7 @@ class Told:
             raise Mistakes(_lines_of(error)) from error
 
 
-class StoreCommand(Told, click.Command):
+class StoreCommand(WithPlainErrors, click.Command):
     """A command on the store, in an app context.
 
     What goes wrong is told on stderr, a line for each mistake, and the exit code is 1.
@@ -51,7 +51,7 @@ class StoreCommand(Told, click.Command):
             raise Mistakes(_lines_of(error)) from error
 
 
-class StoreGroup(Told, click.Group):
+class StoreGroup(WithPlainErrors, click.Group):
     """A group of such commands."""
 
     command_class = StoreCommand

@@ -20,7 +20,7 @@ from jobsync.serving.websocket import PROTOCOL, WebSocket, WebSocketWSGI, fault_
 
 # What a client may say: a message of Socket.IO, or Engine.IO's own words. Engine.IO would stumble
 # over anything else
-PACKET = re.compile(r"4[0-6]|[1-6](?:probe)?\Z")
+PACKET = re.compile(r"4[02-6]|41(?:/[^,]*,?)?\Z|[1-6](?:probe)?\Z")
 SEPARATOR = "\x1e"  # between the packets of one body of long-polling
 MOST_ATTACHED = 8
 

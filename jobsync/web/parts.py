@@ -8,7 +8,9 @@ import traceback
 from flask import current_app
 from jinja2 import pass_context
 from markupsafe import Markup
+from sqlalchemy.exc import OperationalError
 
+from jobsync.base.errors import JobsyncError
 from jobsync.base.loop import in_turns
 from jobsync.base.trouble import Once
 
@@ -40,9 +42,14 @@ def part(context, template, what, broken="_broken.html", **values):
 def contained(what, function, instead=None):
     """Return what `function()` returns, or `instead` where it fails; the failure is logged, the
     same one (at the same place) once.
+
+    What is wrong with the whole (the job is gone, the database can't be read) is raised: the page
+    can't be shown then.
     """
     try:
         return function()
+    except (JobsyncError, OperationalError):
+        raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the rest of the page is right without it
         place = traceback.extract_tb(error.__traceback__)[-1]
         failure = (what, type(error), place.filename, place.lineno)
