@@ -29,7 +29,8 @@ from benchmarks._helper import answer, questions
 from jobsync import store
 from jobsync.base.clock import now
 from jobsync.db.transactions import read
-from jobsync.lifecycle import claims, results, tasks
+from jobsync.lifecycle import claims, results
+from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.store.logs import Line
 
 LOOK = 0.002  # seconds between two looks for work
@@ -124,14 +125,16 @@ class Hand:
         be given out anew.
         """
         in_hand = {lane.plan.step_pk for lane in self._lanes if lane.has_children}
-        tasks = claims.claim(self._id, lambda step_pk: 0 if step_pk in in_hand else self._children)
-        for task in tasks:
+        claimed = claims.claim(
+            self._id, lambda step_pk: 0 if step_pk in in_hand else self._children
+        )
+        for task in claimed:
             if task.kind == "plan":
                 self._lanes.append(Lane(task))
                 results.add_planned(
                     task,
                     [
-                        tasks.NewChild(str(number), f"part {number}", {})
+                        NewChild(str(number), f"part {number}", {})
                         for number in range(1, self._children + 1)
                     ],
                 )
@@ -142,7 +145,7 @@ class Hand:
                 lane.has_children = True
             else:
                 self._lane_of(task).summary = task
-        return bool(tasks)
+        return bool(claimed)
 
     def _lane_of(self, task):
         return next(lane for lane in self._lanes if lane.name == task.step_name)
@@ -169,7 +172,7 @@ class Hand:
             results.record(lane.tasks[0], [self._line(lane)])
         else:
             task = lane.tasks.popleft()
-            ended = [tasks.End(task, "completed", {}, None, now())]
+            ended = [End(task, "completed", {}, None, now())]
             results.record(
                 task, [self._line(lane)], ended=ended, begin=lane.tasks[0] if lane.tasks else None
             )

@@ -19,7 +19,8 @@ import config
 import jobsync
 from benchmarks._helper import answer, questions
 from jobsync.base.clock import now
-from jobsync.lifecycle import claims, results, tasks, workers
+from jobsync.lifecycle import claims, results, workers
+from jobsync.lifecycle.tasks import End, NewChild, Task
 from jobsync.store.logs import Line
 
 BEAT = 2.0  # seconds between heartbeats
@@ -32,7 +33,7 @@ LOOK = 0.005  # seconds between two looks for work
 class Running:
     """A child that is under way."""
 
-    task: tasks.Task
+    task: Task
     ends: float
     flushes: float
 
@@ -107,7 +108,7 @@ class Writer:
 
     def _start(self, task):
         if task.kind == "plan":
-            results.add_planned(task, [tasks.NewChild("1", "work", {})])
+            results.add_planned(task, [NewChild("1", "work", {})])
             results.finish_plan(task)
         elif task.kind == "child":
             moment = time.monotonic()
@@ -126,9 +127,7 @@ class Writer:
         for job_id, child in self._running.items():
             if moment >= child.ends:
                 del self._running[job_id]
-                results.record(
-                    child.task, ended=[tasks.End(child.task, "completed", {}, None, now())]
-                )
+                results.record(child.task, ended=[End(child.task, "completed", {}, None, now())])
                 return True
             if moment >= child.flushes:
                 child.flushes = max(child.flushes + FLUSH, moment)

@@ -13,7 +13,8 @@ from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.db.transactions import read, write
-from jobsync.lifecycle import claims, moves, results, submit, tasks
+from jobsync.lifecycle import claims, moves, results, submit
+from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.registry import NoOptions, step
 from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
 from jobsync.store.logs import Line
@@ -76,10 +77,7 @@ class Hand:
         assert task.kind == "plan", task
         assert results.add_planned(
             task,
-            [
-                tasks.NewChild(str(place), f"c{place}", {"n": place})
-                for place in range(1, number + 1)
-            ],
+            [NewChild(str(place), f"c{place}", {"n": place}) for place in range(1, number + 1)],
             lines,
         )
         results.finish_plan(task)
@@ -94,20 +92,20 @@ class Hand:
         return job_id
 
     def complete(self, task, result=None, lines=()):
-        results.record(task, lines, [tasks.End(task, COMPLETED, result, None, now())])
+        results.record(task, lines, [End(task, COMPLETED, result, None, now())])
 
     def fail(self, task, error="it broke", lines=()):
-        results.record(task, lines, [tasks.End(task, FAILED, None, error, now())])
+        results.record(task, lines, [End(task, FAILED, None, error, now())])
 
     def run_out(self, job_id, outcome="complete"):
         """Do everything that is left of a job in the plainest way: one child a step, all with
         the same outcome.
         """
         self.advance(job_id)
-        while tasks := self.claim():
-            for task in tasks:
+        while claimed := self.claim():
+            for task in claimed:
                 if task.kind == "plan":
-                    results.add_planned(task, [tasks.NewChild("1", "c1", {})])
+                    results.add_planned(task, [NewChild("1", "c1", {})])
                     results.finish_plan(task)
                 elif task.kind == "summary":
                     results.finish_summary(task, {"of": task.step_name})

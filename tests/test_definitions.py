@@ -95,7 +95,7 @@ BARE = registry.StepType("probe_bare", lambda context, unit: None)
 STRICT.summarize(lambda context, results: {})
 
 
-TYPES = registry.Registry(PROBE, STRICT, EAGER, BROKEN, BARE)
+STEP_TYPES = registry.Registry(PROBE, STRICT, EAGER, BROKEN, BARE, command)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ type = "probe_bare"
 
 def file_with(folder, text, name="probe.toml"):
     (folder / name).write_text(text)
-    return Definitions(folder, TYPES)
+    return Definitions(folder, STEP_TYPES)
 
 
 def mistakes(text, folder):
@@ -269,7 +269,7 @@ def test_it_lists_definitions_by_name_whatever_the_files_are_called(folder):
         (folder / f"{file}.toml").write_text(
             GOOD.replace('"good"', f'"{file}"').replace("Good one", name)
         )
-    assert [definition.name for definition in Definitions(folder, TYPES).all()] == [
+    assert [definition.name for definition in Definitions(folder, STEP_TYPES).all()] == [
         "ant",
         "Bee",
         "zebra",
@@ -328,7 +328,7 @@ def test_it_refuses_what_is_no_duration(bad):
 
 def test_windows_line_ends_and_a_byte_order_mark_are_fine(folder):
     (folder / "w.toml").write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
-    assert [definition.id for definition in Definitions(folder, TYPES).all()] == ["good"]
+    assert [definition.id for definition in Definitions(folder, STEP_TYPES).all()] == ["good"]
 
 
 # Mistakes
@@ -684,7 +684,7 @@ def test_a_step_type_that_raises_is_a_problem_of_its_definition_alone(folder, ca
     assert (
         "the step type probe_broken could not check its options: TypeError" in found["step.one"][0]
     )
-    assert [definition.id for definition in Definitions(folder, TYPES).all()] == ["good"]
+    assert [definition.id for definition in Definitions(folder, STEP_TYPES).all()] == ["good"]
     assert "could not check" in caplog.text
 
 
@@ -692,7 +692,7 @@ def test_a_step_type_that_raises_is_a_problem_of_its_definition_alone(folder, ca
 
 
 def test_a_missing_folder_is_a_problem_and_no_definitions_until_it_is_there(tmp_path):
-    book = Definitions(tmp_path / "nowhere", TYPES)
+    book = Definitions(tmp_path / "nowhere", STEP_TYPES)
     assert book.all() == []
     [problem] = book.problems()
     assert "the folder of definitions can't be read: No such file or directory" in str(problem)
@@ -707,7 +707,7 @@ def test_a_missing_folder_is_a_problem_and_no_definitions_until_it_is_there(tmp_
 
 def test_a_file_in_the_place_of_the_folder_is_a_problem(tmp_path):
     (tmp_path / "file").write_text("")
-    assert "Not a directory" in Definitions(tmp_path / "file", TYPES).problems()[0].reason
+    assert "Not a directory" in Definitions(tmp_path / "file", STEP_TYPES).problems()[0].reason
 
 
 @pytest.mark.parametrize(
@@ -724,7 +724,7 @@ def test_a_file_in_the_place_of_the_folder_is_a_problem(tmp_path):
 def test_a_file_that_is_no_toml_is_a_problem_and_stops_no_other(data, reason, folder):
     (folder / "good.toml").write_text(GOOD)
     (folder / "bad.toml").write_bytes(data)
-    book = Definitions(folder, TYPES)
+    book = Definitions(folder, STEP_TYPES)
     assert [definition.id for definition in book.all()] == ["good"]
     [problem] = book.problems()
     assert (problem.file, problem.key) == ("bad.toml", "")
@@ -737,7 +737,7 @@ def test_what_is_no_regular_file_is_a_problem_and_is_not_opened(folder):
     (folder / "folder.toml").mkdir()
     (folder / "gone.toml").symlink_to(folder / "nowhere")
     os.mkfifo(folder / "pipe.toml")
-    book = Definitions(folder, TYPES)
+    book = Definitions(folder, STEP_TYPES)
     assert [(problem.file, problem.reason) for problem in book.problems()] == [
         ("folder.toml", "must be a regular file"),
         ("gone.toml", "can't be read: No such file or directory"),
@@ -750,26 +750,26 @@ def test_other_files_hidden_files_and_folders_below_are_passed_over(folder):
     (folder / "below").mkdir()
     for name in ("below/x.toml", "notes.txt", ".#good.toml", "good.toml~", "toml"):
         (folder / name).write_text("not = = toml")
-    book = Definitions(folder, TYPES)
+    book = Definitions(folder, STEP_TYPES)
     assert (book.all(), book.problems()) == ([], [])
 
 
 def test_a_link_to_a_file_is_read(folder, tmp_path):
     (tmp_path / "elsewhere").write_text(GOOD)
     (folder / "link.toml").symlink_to(tmp_path / "elsewhere")
-    assert Definitions(folder, TYPES).find("good").file == "link.toml"
+    assert Definitions(folder, STEP_TYPES).find("good").file == "link.toml"
 
 
 def test_an_odd_file_name_is_shown_on_one_line(folder):
     Path(os.fsdecode(os.fsencode(folder) + b"/a\xff\x1b\n.toml")).write_text("x")
-    [problem] = Definitions(folder, TYPES).problems()
+    [problem] = Definitions(folder, STEP_TYPES).problems()
     assert problem.file == "a\\xff\\x1b\\n.toml"
 
 
 def test_of_two_files_with_one_id_the_first_wins_and_the_other_is_a_problem(folder):
     (folder / "b.toml").write_text(GOOD.replace("Good one", "Second"))
     (folder / "a.toml").write_text(GOOD.replace("Good one", "First"))
-    book = Definitions(folder, TYPES)
+    book = Definitions(folder, STEP_TYPES)
     assert [definition.name for definition in book.all()] == ["First"]
     assert book.find("good").file == "a.toml"
     assert [str(problem) for problem in book.problems()] == [
@@ -782,7 +782,7 @@ def test_of_two_files_with_one_id_the_first_wins_and_the_other_is_a_problem(fold
 def test_a_broken_file_keeps_its_id_so_that_no_other_runs_in_its_place(folder):
     (folder / "a.toml").write_text(GOOD + "count = 1")
     (folder / "b.toml").write_text(GOOD)
-    book = Definitions(folder, TYPES)
+    book = Definitions(folder, STEP_TYPES)
     assert book.all() == []
     with pytest.raises(NotFound, match="its file has mistakes: a.toml: step.only.count"):
         book.find("good")
@@ -823,7 +823,7 @@ def test_it_reads_only_the_files_that_changed_again(folder, reads):
     (folder / "a.toml").write_text(GOOD)
     (folder / "b.toml").write_text(GOOD.replace('"good"', '"other"'))
     (folder / "c.toml").write_text("broken")
-    book = Definitions(folder, TYPES)
+    book = Definitions(folder, STEP_TYPES)
     book.all()
     assert sorted(reads) == ["a.toml", "b.toml", "c.toml"]
     reads.clear()
@@ -1232,7 +1232,7 @@ TABLES = st.fixed_dictionaries(
 @given(TABLES)
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_any_table_gives_a_definition_or_problems_and_never_raises(table):
-    definition, problems = read_table(table, "any.toml", TYPES)
+    definition, problems = read_table(table, "any.toml", STEP_TYPES)
     assert (definition is None) == bool(problems)
     for problem in problems:
         assert problem.reason and "\n" not in problem.key
@@ -1245,7 +1245,7 @@ def test_any_table_gives_a_definition_or_problems_and_never_raises(table):
 )
 @settings(max_examples=200)
 def test_any_parameters_are_bound_or_refused_and_bound_ones_can_be_bound_again(given_params):
-    definition, _ = read_table(tomllib.loads(FULL), "full.toml", TYPES)
+    definition, _ = read_table(tomllib.loads(FULL), "full.toml", STEP_TYPES)
     assert isinstance(definition, Definition)
     try:
         bound = definition.bind(given_params)
@@ -1264,7 +1264,7 @@ def test_good_parameters_are_the_same_as_values_and_as_text(number):
             "step": {"one": {"type": "probe_x", "count": "{p}"}},
         },
         "x.toml",
-        TYPES,
+        STEP_TYPES,
     )
     assert definition.bind({"p": number}) == definition.bind({"p": str(number)})
 
@@ -1275,8 +1275,8 @@ def test_good_parameters_are_the_same_as_values_and_as_text(number):
 )
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_give_problems_and_never_raise(data, folder):
-    (folder / "any.toml", TYPES).write_bytes(data)
-    book = Definitions(folder, TYPES)
+    (folder / "any.toml").write_bytes(data)
+    book = Definitions(folder, STEP_TYPES)
     assert book.all() == []
     assert all(problem.file == "any.toml" for problem in book.problems())
     assert book.problems()
@@ -1301,7 +1301,6 @@ def test_any_bytes_give_problems_and_never_raise(data, folder):
     ],
 )
 def test_an_item_that_is_none_or_two_things_is_told_before_any_job(text, key, reason, folder):
-    registry.register(command)
     text = text if text.startswith("[") else "[step.one]\ntype = 'command'\n" + text
     ((place, (said,)),) = mistakes(text, folder).items()
     assert place == key and reason in said

@@ -28,7 +28,7 @@ FLOORS = [
         },
         {"jobsync.base.trouble", "jobsync.base.server_address"},
         "jobsync.base",
-        {"jobsync.status", "jobsync.registry", "jobsync.security"},
+        {"jobsync.status", "jobsync.registry", "jobsync.security", "jobsync.shapes"},
     ],
     [
         {"jobsync.schemas", "jobsync.db.json", "jobsync.db.damage", "jobsync.db.file_watch"},
@@ -58,8 +58,10 @@ FLOORS = [
     ],
     [
         "jobsync.lifecycle.rows",
-        "jobsync.lifecycle.jobs",
-        {"jobsync.lifecycle.moves", "jobsync.lifecycle.work"},
+        {"jobsync.lifecycle.jobs", "jobsync.lifecycle.tasks"},
+        {"jobsync.lifecycle.moves", "jobsync.lifecycle.claims"},
+        "jobsync.lifecycle.results",
+        "jobsync.lifecycle.workers",
         "jobsync.lifecycle",
     ],
     [
@@ -164,7 +166,7 @@ def test_the_rules_refuse_what_they_are_there_to_refuse():
     assert complaint("jobsync.engine.worker", "jobsync.monitor")
     assert complaint("jobsync.engine.runner", "jobsync.monitor")
     assert complaint("jobsync.api.jobs", "jobsync.web.pages")
-    assert complaint("jobsync.lifecycle.work", "jobsync.lifecycle.moves")
+    assert complaint("jobsync.lifecycle.claims", "jobsync.lifecycle.moves")
     assert complaint("jobsync.cli.jobs", "jobsync")
     assert not complaint("jobsync.monitor", "jobsync.lifecycle.moves")
     assert not complaint("jobsync.api.jobs", "jobsync.api.resource")

@@ -14,7 +14,8 @@ from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Deletion, Job, LogLine, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import moves, results, rows, tasks
+from jobsync.lifecycle import moves, results, rows
+from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.status import (
     CHILD_STATUSES,
     JOB_STATUSES,
@@ -128,13 +129,13 @@ def test_one_failure_more_than_tolerated_fails_the_step_while_it_is_still_being_
     job_id = hand.submit("[step.a]\nmax_child_failures = 1")
     hand.advance(job_id)
     (plan,) = hand.claim("planner")
-    assert results.add_planned(plan, [tasks.NewChild(str(n), f"c{n}", {}) for n in (1, 2, 3)])
+    assert results.add_planned(plan, [NewChild(str(n), f"c{n}", {}) for n in (1, 2, 3)])
     for _ in range(2):
         hand.fail(hand.claim()[0])
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "failed"
     assert not results.is_current(plan)
-    assert not results.add_planned(plan, [tasks.NewChild("4", "c4", {})])
+    assert not results.add_planned(plan, [NewChild("4", "c4", {})])
     assert hand.step(job_id)["child_count"] == 3
     recount(job_id)
 
@@ -328,9 +329,7 @@ def test_a_retry_of_a_cancelled_planning_goes_on_where_it_was(hand):
     job_id = hand.submit()
     hand.advance(job_id)
     (task,) = hand.claim()
-    results.add_planned(
-        task, [tasks.NewChild("1", "c1", {"n": 1}), tasks.NewChild("2", "c2", {"n": 2})]
-    )
+    results.add_planned(task, [NewChild("1", "c1", {"n": 1}), NewChild("2", "c2", {"n": 2})])
     lifecycle.cancel(job_id)
     lifecycle.retry(job_id)
     hand.advance(job_id)
@@ -458,11 +457,11 @@ def test_a_worker_of_a_deleted_job_writes_nothing_and_nowhere(hand):
     assert not results.record(
         task,
         [line("too late")],
-        [tasks.End(task, "completed", None, None, 0)],
-        [(task, tasks.NewChild("1.1", "c", {}))],
+        [End(task, "completed", None, None, 0)],
+        [(task, NewChild("1.1", "c", {}))],
         task,
     )
-    assert not results.add_planned(task, [tasks.NewChild("9", "c9", {})], [line("too late")])
+    assert not results.add_planned(task, [NewChild("9", "c9", {})], [line("too late")])
     while lifecycle.clear_deleted():
         pass
     # under keys of its own, where a late worker of the deleted job can't meet it
@@ -689,15 +688,15 @@ def test_what_happens_in_one_transaction_happens_at_one_time(hand, monkeypatch):
     assert job["finished_at"] == job["updated_at"] == max(step["finished_at"] for step in steps)
 
 
-def result_of(hand, results):
+def result_of(hand, values):
     """Return the result of a job whose steps end with these results."""
-    names = "abc"[: len(results)]
+    names = "abc"[: len(values)]
     job_id = hand.submit("\n".join(f"[step.{name}] #\ntype = 'by_hand_summed'" for name in names))
     hand.advance(job_id)
-    while tasks := hand.claim():
-        for task in tasks:
+    while claimed := hand.claim():
+        for task in claimed:
             if task.kind == "summary":
-                results.finish_summary(task, dict(zip(names, results, strict=True))[task.step_name])
+                results.finish_summary(task, dict(zip(names, values, strict=True))[task.step_name])
             else:
                 results.finish_plan(task)
         hand.advance(job_id)

@@ -19,7 +19,7 @@ from jobsync.db.models import Deletion, Job, Step
 from jobsync.db.transactions import write
 from jobsync.lifecycle import results
 from jobsync.live import broadcast
-from jobsync.monitor import LOOK, Monitor, notifier, scheduler
+from jobsync.monitor import INTERVAL, Monitor, notifier, scheduler
 from jobsync.monitor.notifier import GROWTH, HEARTBEAT, MEMORY, Notifier
 from jobsync.monitor.scheduler import DELETIONS_KEPT, SWEEP
 
@@ -375,7 +375,7 @@ def test_a_process_that_still_writes_after_a_cancel_is_told_of(stage):
 # Heartbeat hints
 
 
-def gaps(stage, room, seconds, pause=LOOK):
+def gaps(stage, room, seconds, pause=INTERVAL):
     """Tick for a while and return the longest time that a room heard nothing."""
     last, longest = stage.time, 0.0
     while seconds > 0:
@@ -501,8 +501,8 @@ def test_one_who_joins_a_quiet_room_is_greeted_soon_and_a_crowd_that_joins_is_gr
     for room in (broadcast.room_of(job_id), broadcast.FEED):
         broadcast.note_joined(room)
         assert stage.tick() == [], "it has just heard something"
-        assert [to for to, _ in stage.tick(LOOK)] == [room]
-        assert stage.tick(LOOK) == [], "greeted once"
+        assert [to for to, _ in stage.tick(INTERVAL)] == [room]
+        assert stage.tick(INTERVAL) == [], "greeted once"
         stage.tick(HEARTBEAT)
     told = []
     for _ in range(100):  # one each 10 ms

@@ -23,7 +23,8 @@ from jobsync.engine import runner, worker, write_buffer
 from jobsync.engine.runner import TaskContext
 from jobsync.engine.worker import Worker
 from jobsync.engine.write_buffer import MOST_LINES, WriteBuffer
-from jobsync.lifecycle import results, tasks, workers
+from jobsync.lifecycle import results, workers
+from jobsync.lifecycle.tasks import End
 from jobsync.registry import Unit, step
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -512,7 +513,7 @@ def test_an_attempt_that_is_given_up_as_late_began_when_it_began(hand, buffer, m
 def test_lines_are_stored_with_or_before_the_end_of_their_child(hand, buffer):
     task = running_task(hand, buffer)
     TaskContext(task, buffer).log("my only line")
-    buffer.add_end(tasks.End(task, "completed", None, None, 0))
+    buffer.add_end(End(task, "completed", None, None, 0))
     buffer.flush()
     assert (
         hand.step(task.job_id)["log_count"] == hand.step(task.job_id)["children"]["completed"] == 1
@@ -583,7 +584,7 @@ def test_two_threads_that_use_the_buffer_lose_and_double_nothing(hand, buffer):
 
 def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(hand, buffer):
     first, second = running_task(hand, buffer, 2)
-    buffer.add_end(tasks.End(first, "completed", None, None, 0))
+    buffer.add_end(End(first, "completed", None, None, 0))
     buffer.begin_task(second, begun=False)
     buffer.begin_current()
     buffer.begin_current()

@@ -26,7 +26,8 @@ from jobsync.db.extensions import db
 from jobsync.db.file_watch import FileWatch
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.db.transactions import PATIENCE, chunked_read, read, write
-from jobsync.lifecycle import results, tasks, workers
+from jobsync.lifecycle import results, workers
+from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.status import COMPLETED
 from jobsync.store import listing
 from jobsync.store.answers import ANSWER_BYTES, bounded
@@ -348,22 +349,20 @@ def test_every_commit_that_changes_structure_makes_the_revision_grow(hand):
     job_id = hand.submit(
         '[step.a]\nretries = 1\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"'
     )
-    tasks = []
+    claimed = []
 
     def claim():
-        tasks[:] = hand.claim()
+        claimed[:] = hand.claim()
 
     happenings = [
         lambda: hand.advance(job_id),
         claim,
-        lambda: results.add_planned(
-            tasks[0], [tasks.NewChild("1", "c1", {}), tasks.NewChild("2", "c2", {})]
-        ),
-        lambda: results.add_planned(tasks[0], [], [line("planning")]),
-        lambda: results.finish_plan(tasks[0]),
+        lambda: results.add_planned(claimed[0], [NewChild("1", "c1", {}), NewChild("2", "c2", {})]),
+        lambda: results.add_planned(claimed[0], [], [line("planning")]),
+        lambda: results.finish_plan(claimed[0]),
         claim,
-        lambda: results.record(tasks[0], [line("hello", "error")]),
-        lambda: hand.fail(tasks[0]),
+        lambda: results.record(claimed[0], [line("hello", "error")]),
+        lambda: hand.fail(claimed[0]),
         claim,
         lambda: workers.release("w1", "the worker was killed"),
         claim,
@@ -452,7 +451,7 @@ def test_work_is_waiting_only_when_a_claim_would_find_some(hand):
     assert ask(store.steps.is_work_waiting)
     (plan,) = hand.claim()
     assert not ask(store.steps.is_work_waiting)
-    results.add_planned(plan, [tasks.NewChild("1", "c1", {})])
+    results.add_planned(plan, [NewChild("1", "c1", {})])
     results.finish_plan(plan)
     assert ask(store.steps.is_work_waiting)
     hand.claim()
@@ -723,7 +722,7 @@ def test_a_scan_without_a_session_inside_a_transaction_is_an_error(hand):
 def test_a_page_of_large_children_ends_early_and_its_cursor_leads_through_all_of_them(hand):
     job_id = hand.begin(number=30)
     for task in hand.claim(number=30):
-        results.record(task, ended=[tasks.End(task, COMPLETED, {"text": "é" * 100_000}, None, 1)])
+        results.record(task, ended=[End(task, COMPLETED, {"text": "é" * 100_000}, None, 1)])
     names, cursor, sizes = [], None, []
     while True:
         page = ask(store.children.page, job_id, "a", limit=1000, cursor=cursor)

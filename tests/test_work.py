@@ -15,7 +15,8 @@ from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import results, tasks, workers
+from jobsync.lifecycle import results, workers
+from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.store.logs import lines_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,7 +27,7 @@ def keys(tasks):
 
 
 def end_of(task, status="completed", result=None, error=None):
-    return tasks.End(task, status, result, error, now())
+    return End(task, status, result, error, now())
 
 
 # Claiming
@@ -58,7 +59,7 @@ def test_children_start_before_planning_has_ended(hand):
     job_id = hand.submit()
     hand.advance(job_id)
     (plan,) = hand.claim("planner")
-    results.add_planned(plan, [tasks.NewChild("1", "c1", {})])
+    results.add_planned(plan, [NewChild("1", "c1", {})])
     assert keys(hand.claim("w2")) == ["1"]
 
 
@@ -167,7 +168,8 @@ from pathlib import Path
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from conftest import make_app
 from jobsync.base.clock import now
-from jobsync.lifecycle import claims, results, tasks, workers
+from jobsync.lifecycle import claims, results, workers
+from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.store.logs import lines_of
 app = make_app(Path({folder!r}))
 with app.app_context():
@@ -178,7 +180,7 @@ with app.app_context():
     while tasks := claims.claim({name!r}, lambda step_pk: 3):
         for task, following in zip(tasks, [*tasks[1:], None]):
             done.append(task.key)
-            end = tasks.End(task, "completed", {{"by": {name!r}}}, None, now())
+            end = End(task, "completed", {{"by": {name!r}}}, None, now())
             results.record(task, [], [end], begin=following)
     print(*done)
 """
@@ -246,7 +248,7 @@ def test_a_result_after_a_cancel_is_refused_and_the_lines_are_kept(hand):
         first,
         [line("my last words")],
         [end_of(first, result={"x": 1})],
-        [(first, tasks.NewChild("1.1", "s", {}))],
+        [(first, NewChild("1.1", "s", {}))],
         second,
     )
     assert [(child["status"], child["result"]) for child in hand.children(job_id)] == [
@@ -270,12 +272,12 @@ def test_children_that_a_planning_or_an_attempt_adds_twice_are_there_once(hand):
     hand.advance(job_id)
     (plan,) = hand.claim()
     for names in (("1", "2"), ("2", "3"), ("1", "2", "3")):
-        results.add_planned(plan, [tasks.NewChild(name, f"c{name}", {}) for name in names])
+        results.add_planned(plan, [NewChild(name, f"c{name}", {}) for name in names])
     results.finish_plan(plan)
     hand.advance(job_id)
     (task,) = hand.claim()
     for _ in range(2):
-        results.record(task, spawned=[(task, tasks.NewChild("1.1", "spawned", {}))])
+        results.record(task, spawned=[(task, NewChild("1.1", "spawned", {}))])
     assert [child["name"] for child in hand.children(job_id)] == ["c1", "c2", "c3", "spawned"]
     recount(job_id)
 
@@ -283,7 +285,7 @@ def test_children_that_a_planning_or_an_attempt_adds_twice_are_there_once(hand):
 def test_what_a_child_spawns_keeps_the_step_open(hand):
     job_id = hand.begin()
     (task,) = hand.claim()
-    results.record(task, [], [end_of(task)], [(task, tasks.NewChild("1.1", "grandchild", {}))])
+    results.record(task, [], [end_of(task)], [(task, NewChild("1.1", "grandchild", {}))])
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "running"
     (spawned,) = hand.claim()
@@ -366,9 +368,9 @@ def test_an_interrupted_planning_is_taken_up_where_it_was(hand):
     hand.advance(job_id)
     (plan,) = hand.claim("w1")
     assert results.planned_so_far(plan.step_pk) == (0, None)
-    results.add_planned(plan, [tasks.NewChild(str(n), f"c{n}", {"n": n}) for n in range(1, 13)])
+    results.add_planned(plan, [NewChild(str(n), f"c{n}", {"n": n}) for n in range(1, 13)])
     (task,) = hand.claim("w2")
-    results.record(task, spawned=[(task, tasks.NewChild("1.1", "spawned", {"n": 99}))])
+    results.record(task, spawned=[(task, NewChild("1.1", "spawned", {"n": 99}))])
     assert results.planned_so_far(plan.step_pk) == (12, {"n": 12})
 
 
@@ -382,7 +384,7 @@ def test_only_the_worker_that_plans_can_say_that_it_has_ended(hand):
     results.finish_plan(old)
     results.break_unit(old, "no")
     results.finish_summary(old, {"no": 1})
-    assert not results.add_planned(old, [tasks.NewChild("1", "c1", {})], [line("kept")])
+    assert not results.add_planned(old, [NewChild("1", "c1", {})], [line("kept")])
     hand.advance(job_id)
     assert (
         hand.step(job_id)["status"],
@@ -432,7 +434,7 @@ def test_a_planning_that_the_same_worker_began_earlier_is_not_its_any_more(hand)
     workers.release("w1")
     (new,) = hand.claim("w1")
     assert not results.is_current(old) and results.is_current(new)
-    assert not results.add_planned(old, [tasks.NewChild("1", "c1", {})])
+    assert not results.add_planned(old, [NewChild("1", "c1", {})])
     results.finish_plan(old)
     hand.advance(job_id)
     assert hand.step(job_id)["status"] == "running"
@@ -533,7 +535,7 @@ def test_names_errors_and_results_of_any_text_can_be_stored(hand):
     nasty = "a\x00b\ud800 \U0001f600\r\n\x1b[31m"
     results.add_planned(
         plan,
-        [tasks.NewChild("1", nasty, {nasty: nasty}), tasks.NewChild("2", nasty, {})],
+        [NewChild("1", nasty, {nasty: nasty}), NewChild("2", nasty, {})],
         lines_of(nasty, "info", now()),
     )
     results.finish_plan(plan)
@@ -563,7 +565,7 @@ def test_when_the_tolerance_is_exceeded_nothing_more_counts_and_nothing_more_beg
     job_id = hand.begin("[step.a]\nmax_child_failures = 2", number=40)
     tasks = hand.claim(number=20)
     ends = [
-        tasks.End(task, "failed" if place < 10 else "completed", None, "it broke", 0)
+        End(task, "failed" if place < 10 else "completed", None, "it broke", 0)
         for place, task in enumerate(tasks)
     ]
     results.record(tasks[0], ended=ends[:8], begin=tasks[8])

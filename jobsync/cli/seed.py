@@ -9,7 +9,6 @@ or monitor of a running server can interfere, and each job appears in one transa
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -127,7 +126,6 @@ def _start_long_job():
     return lifecycle.submit(_definition(definition), params, SOURCE)
 
 
-@cache
 def _definition(definition_id):
     """Return one of the definitions that ship, whatever folder of definitions is set."""
     return Definitions(ROOT / "definitions", current_app.extensions["jobsync.registry"]).find(
@@ -159,6 +157,7 @@ def _played(stories):
 def _store_aside():
     """Enter the context of an app with an empty store of its own."""
     app = Flask("jobsync.seed")
+    app.extensions["jobsync.registry"] = current_app.extensions["jobsync.registry"]
     with TemporaryDirectory(prefix="jobsync-seed-") as folder:
         url = f"sqlite:///{folder}/jobsync.db"
         limits = {name: current_app.config[name] for name in ("LOG_LIMIT", "LOG_BYTES")}

@@ -13,7 +13,5 @@ def render(name, **context):
     It is encoded piece by piece: to encode a large page at once would hold everybody up too.
     """
     current_app.update_template_context(context)
-    return b"".join(
-        piece.encode()
-        for piece in in_turns(current_app.jinja_env.get_template(name).generate(context))
-    )
+    pieces = current_app.jinja_env.get_template(name).generate(context)
+    return b"".join(piece.encode() for piece in in_turns(pieces))

@@ -8,7 +8,8 @@ from helpers.ask import ask
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.extensions import db
-from jobsync.lifecycle import results, submit, tasks, workers
+from jobsync.lifecycle import results, submit, workers
+from jobsync.lifecycle.tasks import NewChild
 from jobsync.status import RETRYABLE
 
 DEFINITIONS = (
@@ -93,10 +94,7 @@ class Workers:
             if task.kind == "plan":
                 results.add_planned(
                     task,
-                    [
-                        tasks.NewChild(str(place), f"c{place}", {})
-                        for place in range(1, CHILDREN + 1)
-                    ],
+                    [NewChild(str(place), f"c{place}", {}) for place in range(1, CHILDREN + 1)],
                     self._lines(),
                 )
                 results.finish_plan(task)
