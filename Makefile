@@ -4,7 +4,7 @@ VENV := .venv
 FOLDER ?= $(CURDIR)
 export FOLDER
 
-.PHONY: run test test-tools lint bench soak chaos screenshots pictures vendor clean
+.PHONY: run test test-tools lint bench soak chaos screenshots layouts vendor clean
 
 run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
@@ -32,9 +32,9 @@ chaos: $(VENV)/test.stamp test-tools node_modules/test.stamp
 screenshots: $(VENV)/test.stamp test-tools
 	$(VENV)/bin/python scripts/screenshots.py
 
-# What tests/browser/test_pictures.py compares the pages with: look at them before they are committed
-pictures: $(VENV)/test.stamp test-tools
-	JOBSYNC_RENEW_PICTURES=1 $(VENV)/bin/pytest tests/browser/test_pictures.py
+# What tests/browser/test_layouts.py compares the pages with: look at them before it is committed
+layouts: $(VENV)/test.stamp test-tools
+	JOBSYNC_RENEW_LAYOUTS=1 $(VENV)/bin/pytest tests/browser/test_layouts.py -k laid_out
 
 # Chromium and Node for the tests of the pages: installed where they are missing and it is allowed
 test-tools:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import wait_for
+from helpers.waiting import wait_for
 
 DEFINITIONS = Path(__file__).parent / "definitions"
 

@@ -3,10 +3,10 @@ without a reload.
 """
 
 import pytest
-from conftest import wait_for
 from playwright.sync_api import expect
 
 from browser.tab import as_shown
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -5,11 +5,12 @@ desk in the light.
 import shutil
 
 import pytest
-from conftest import ROOT, Server
 from playwright.sync_api import expect
 
 from browser.gates import DEFINITIONS
 from browser.tab import LOOKS
+from helpers.paths import ROOT
+from helpers.servers import Server
 
 pytestmark = pytest.mark.browser
 

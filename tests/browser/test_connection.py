@@ -9,10 +9,11 @@ import time
 
 import pytest
 import requests
-from conftest import ROOT, wait_for
 
 from browser.gates import DEFINITIONS
 from browser.tab import as_shown
+from helpers.paths import ROOT
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

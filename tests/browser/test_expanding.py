@@ -1,9 +1,9 @@
 """A step opens by itself when it runs or fails, and stays as the user left it."""
 
 import pytest
-from conftest import wait_for
 
 from browser.gates import Gates
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -3,10 +3,10 @@ but what `structure` says.
 """
 
 import pytest
-from conftest import wait_for
 
 from browser.gates import Gates
 from browser.tab import LATEST, as_shown, stored_lines
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

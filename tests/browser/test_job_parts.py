@@ -3,10 +3,10 @@ that go on, and what is announced.
 """
 
 import pytest
-from conftest import wait_for
 from playwright.sync_api import expect
 
 from browser.gates import Gates
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -3,10 +3,10 @@ to have the focus, and does what a click does.
 """
 
 import pytest
-from conftest import wait_for
 from playwright.sync_api import expect
 
 from browser.tab import LATEST
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,8 @@ import subprocess
 import tempfile
 
 import pytest
-from conftest import ROOT
+
+from helpers.paths import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

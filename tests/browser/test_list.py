@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 import requests
-from conftest import wait_for
 from playwright.sync_api import expect
 
 from browser.gates import DEFINITIONS, Gates
 from browser.tab import as_row
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

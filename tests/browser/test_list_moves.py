@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 import requests
-from conftest import Server
 from playwright.sync_api import expect
 
 from browser.gates import DEFINITIONS
+from helpers.servers import Server
 
 pytestmark = pytest.mark.browser
 

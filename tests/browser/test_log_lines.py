@@ -3,10 +3,10 @@ fetches none.
 """
 
 import pytest
-from conftest import wait_for
 from playwright.sync_api import expect
 
 from browser.tab import LATEST, stored_lines
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

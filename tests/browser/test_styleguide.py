@@ -1,7 +1,8 @@
 """The style guide in a browser: nothing in it goes wrong, and nothing goes beyond the edge."""
 
 import pytest
-from conftest import Server
+
+from helpers.servers import Server
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,8 @@ as served.
 """
 
 import pytest
-from conftest import wait_for
+
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -22,15 +22,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from browser.tab import Tab, as_shown  # noqa: E402
-from by_hand import recount  # noqa: E402
-from conftest import make_app, wait_for  # noqa: E402
-from helpers.ask import ask  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 from sqlalchemy import select  # noqa: E402
 
+from browser.tab import Tab, as_shown  # noqa: E402
 from faults.faulty import TERMINAL, at_this_load, make_server, said_in_order, workers_of  # noqa: E402
 from faults.viewers import Viewers  # noqa: E402
+from helpers.apps import make_app  # noqa: E402
+from helpers.ask import ask  # noqa: E402
+from helpers.by_hand import recount  # noqa: E402
+from helpers.waiting import wait_for  # noqa: E402
 from jobsync import store  # noqa: E402
 from jobsync.db.extensions import db  # noqa: E402
 from jobsync.db.models import Child, Job, LogLine, Step  # noqa: E402

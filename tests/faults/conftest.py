@@ -1,27 +1,17 @@
-"""A Chromium as its users have it, a server, a job that goes on when a test says so, and a
-proxy between the two.
-"""
+"""A job that goes on when a test says so, and a proxy between its server and the tabs."""
 
 import pytest
-from browser.conftest import Tabs, launched
-from browser.conftest import site as site
-from browser.gates import Gates
-from conftest import Server
 
+from browser.gates import Gates
 from faults.pages import open_both
 from faults.proxy import Proxy
 from faults.watched import WatchedTab
+from helpers.browsers import Tabs
+from helpers.servers import Server
 
 REST = "running pending pending pending"
 AFTER_ONE = "completed running pending pending"
 AFTER_TWO = "completed completed running pending"
-
-
-@pytest.fixture(scope="package")
-def chromium():
-    """A Chromium that keeps pages for the back button, which Playwright's own would not."""
-    with launched(ignore_default_args=["--disable-back-forward-cache"]) as browser:
-        yield browser
 
 
 class WatchedTabs(Tabs):

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
-from by_hand import recount
-from conftest import Server, make_app, wait_for
-from helpers.ask import ask
 
+from helpers.apps import make_app
+from helpers.ask import ask
+from helpers.by_hand import recount
+from helpers.servers import Server
+from helpers.waiting import wait_for
 from jobsync import store
 from jobsync.db.extensions import db
 

@@ -3,7 +3,7 @@
 import time
 
 from browser.tab import as_row, as_shown
-from conftest import wait_for
+from helpers.waiting import wait_for
 
 WITHIN = 5  # seconds: the promise
 

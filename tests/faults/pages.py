@@ -1,6 +1,6 @@
 """Opening pages and waiting for what they say of their connection."""
 
-from conftest import wait_for
+from helpers.waiting import wait_for
 
 CUT_OFF = ["live", "reconnecting", "live"]
 CUT_OFF_LONGER = ["live", "reconnecting", "polling", "live"]  # an answer came before the first hint

@@ -1,10 +1,10 @@
 """Answers that come too late, or are out of date."""
 
 import pytest
-from conftest import wait_for
 
 from faults.healing import Healing
 from faults.pages import let_pass, open_both
+from helpers.waiting import wait_for
 
 # begun here, judged in test_cuts.py: 30 s go by meanwhile
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("long_cut")]

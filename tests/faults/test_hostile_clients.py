@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import websocket
-from conftest import ROOT, Server, define, wait_for
 
 from benchmarks import _attacks
 from benchmarks._attacks import ATTACKS, SOCKET, frame, handshake
@@ -30,6 +29,10 @@ from benchmarks._load import Connection, ask_at_pace
 from benchmarks._report import percentile
 from benchmarks._server import waited_seconds
 from benchmarks.hostile import watched_memory
+from helpers.definition_files import define
+from helpers.paths import ROOT
+from helpers.servers import Server
+from helpers.waiting import wait_for
 
 SECONDS = 1.2  # of an attack
 MIB = 1024 * 1024

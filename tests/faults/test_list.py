@@ -4,11 +4,11 @@ the feed busy.
 
 import pytest
 import requests
-from browser.gates import Gates
-from conftest import wait_for
 
+from browser.gates import Gates
 from faults.healing import Healing
 from faults.pages import open_list
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -13,9 +13,6 @@ from pathlib import Path
 
 import pytest
 import socketio
-from by_hand import line, recount
-from conftest import ROOT, make_app, wait_for
-from helpers.ask import ask
 from sqlalchemy import update
 
 from faults.faulty import (
@@ -28,6 +25,11 @@ from faults.faulty import (
     wait_until_right,
 )
 from faults.viewers import Viewers
+from helpers.apps import make_app
+from helpers.ask import ask
+from helpers.by_hand import line, recount
+from helpers.paths import ROOT
+from helpers.waiting import wait_for
 from jobsync import lifecycle, store
 from jobsync.db.models import Job, Step
 from jobsync.db.transactions import write

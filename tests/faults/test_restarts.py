@@ -6,12 +6,13 @@ from contextlib import closing
 
 import pytest
 import requests
-from browser.gates import DEFINITIONS
-from conftest import Server, wait_for
 
+from browser.gates import DEFINITIONS
 from faults.conftest import RunningJob
 from faults.healing import Healing
 from faults.pages import check_gone, open_both, wait_for_states
+from helpers.servers import Server
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -8,10 +8,10 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from conftest import wait_for
 
 from faults.healing import Healing
 from faults.pages import open_both, wait_for_states
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

@@ -7,12 +7,14 @@ import sys
 import time
 
 import pytest
-from by_hand import messages, recount
-from conftest import ROOT, make_app, wait_for
-from helpers.ask import ask
 from sqlalchemy import select
 
 from faults.faulty import at_this_load, is_alive, logged, make_server, said_in_order, workers_of
+from helpers.apps import make_app
+from helpers.ask import ask
+from helpers.by_hand import messages, recount
+from helpers.paths import ROOT
+from helpers.waiting import wait_for
 from jobsync import store
 from jobsync.base.processes import WORKER_MARK as MARK
 from jobsync.db.models import Child

@@ -5,8 +5,8 @@ time.
 from types import SimpleNamespace
 
 import pytest
-from conftest import make_app
 
+from helpers.apps import make_app
 from jobsync.base import clock
 from model.network import Clock
 from model.node import Node

@@ -1,7 +1,6 @@
 """All that the store has ever been of one job: what a page may show, and nothing else."""
 
 from helpers.ask import ask
-
 from jobsync import store
 from jobsync.base.errors import NotFound
 

@@ -2,9 +2,8 @@
 is in.
 """
 
-from by_hand import Hand, line
 from helpers.ask import ask
-
+from helpers.by_hand import Hand, line
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.extensions import db

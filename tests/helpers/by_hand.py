@@ -1,0 +1,229 @@
+"""Drives jobs by hand: what workers say and what the monitor does, one call at a time, with no
+process, thread or clock.
+"""
+
+from contextlib import contextmanager
+
+from sqlalchemy import event, func, select
+
+from helpers.ask import ask
+from helpers.definition_files import define
+from jobsync import store
+from jobsync.base.clock import now
+from jobsync.db.extensions import db
+from jobsync.db.models import Child, Job, LogLine, Step
+from jobsync.db.transactions import read, write
+from jobsync.lifecycle import claims, moves, results, submit
+from jobsync.lifecycle.tasks import End, NewChild
+from jobsync.registry import NoOptions, step
+from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
+from jobsync.store.logs import Line
+
+
+@step("by_hand", options=NoOptions)
+def by_hand(context, unit):
+    """A step type that has no summary; nobody ever runs it here."""
+
+
+@step("by_hand_summed", options=NoOptions)
+def by_hand_summed(context, unit):
+    """The same with a summary."""
+
+
+@by_hand_summed.summarize
+def sum_up(context, results):
+    """Sum up nothing."""
+    return {}
+
+
+class Hand:
+    """The monitor's and the workers' parts, played by hand on an app's store.
+
+    Needs an app context.
+    """
+
+    def __init__(self, app, folder):
+        app.extensions["jobsync.registry"].register(by_hand, by_hand_summed)
+        self.app, self.folder = app, folder
+
+    def define(self, text):
+        """Write a definition and return it, read and checked."""
+        return self.app.extensions["jobsync.definitions"].find(define(self.folder, text))
+
+    def submit(self, steps="[step.a]", head=""):
+        """Submit a job with these steps (TOML; of type by_hand where none is given) and return
+        its id.
+        """
+        lines = [
+            line + '\ntype = "by_hand"'
+            if line.startswith("[step.") and not line.endswith("#")
+            else line
+            for line in steps.splitlines()
+        ]
+        definition = self.define('id = "d"\n' + head + "\n" + "\n".join(lines))
+        return submit(definition, {}, "api")
+
+    def advance(self, job_id):
+        """Do all that follows by itself, as the monitor's ticks would."""
+        while moves.advance(job_id):
+            pass
+
+    def claim(self, worker="w1", number=1):
+        return claims.claim(worker, lambda step_pk: number)
+
+    def plan(self, job_id, number, worker="w1", lines=()):
+        """Claim a planning, find `number` children, end it, and return their names."""
+        (task,) = self.claim(worker)
+        assert task.kind == "plan", task
+        assert results.add_planned(
+            task,
+            [NewChild(str(place), f"c{place}", {"n": place}) for place in range(1, number + 1)],
+            lines,
+        )
+        results.finish_plan(task)
+        self.advance(job_id)
+        return task
+
+    def begin(self, steps="[step.a]", number=1, head=""):
+        """Submit a job and plan its first step. Returns the job's id."""
+        job_id = self.submit(steps, head)
+        self.advance(job_id)
+        self.plan(job_id, number)
+        return job_id
+
+    def complete(self, task, result=None, lines=()):
+        results.record(task, lines, [End(task, COMPLETED, result, None, now())])
+
+    def fail(self, task, error="it broke", lines=()):
+        results.record(task, lines, [End(task, FAILED, None, error, now())])
+
+    def run_out(self, job_id, outcome="complete"):
+        """Do everything that is left of a job in the plainest way: one child a step, all with
+        the same outcome.
+        """
+        self.advance(job_id)
+        while claimed := self.claim():
+            for task in claimed:
+                if task.kind == "plan":
+                    results.add_planned(task, [NewChild("1", "c1", {})])
+                    results.finish_plan(task)
+                elif task.kind == "summary":
+                    results.finish_summary(task, {"of": task.step_name})
+                else:
+                    getattr(self, outcome)(task)
+            self.advance(job_id)
+        return ask(store.structure.structure_of, job_id)["status"]
+
+    def children(self, job_id, step_name="a"):
+        return ask(store.children.page, job_id, step_name)["items"]
+
+    def statuses(self, job_id):
+        """Return `{step: status}`."""
+        return {
+            step["name"]: step["status"]
+            for step in ask(store.structure.structure_of, job_id)["steps"]
+        }
+
+    def step(self, job_id, name="a"):
+        return next(
+            step
+            for step in ask(store.structure.structure_of, job_id)["steps"]
+            if step["name"] == name
+        )
+
+
+def line(message, level="info", child_pk=None):
+    return Line(now(), level, message, child_pk)
+
+
+def messages(job_id, step_name="a"):
+    """Return the messages of all lines of a step."""
+    query = (
+        select(LogLine.message)
+        .join(Step, Step.pk == LogLine.step_pk)
+        .where(Step.job_id == job_id, Step.name == step_name)
+    )
+    with read() as session:
+        return list(session.execute(query.order_by(LogLine.line)).scalars())
+
+
+def recount(job_id=None):
+    """Assert that all counters are what the rows say, that lines have no gaps, and that the
+    contract's invariants hold. Returns the number of steps.
+    """
+    db.session.rollback()  # so that this session sees what there is now
+    steps = (
+        db.session.execute(
+            select(Step).where(Step.job_id == job_id if job_id else Step.job_id.is_not(None))
+        )
+        .scalars()
+        .all()
+    )
+    for found in steps:
+        db.session.refresh(found)
+        status = db.session.execute(select(Job.status).where(Job.id == found.job_id)).scalar_one()
+        assert_counted_rightly(found)
+        if status in TERMINAL:
+            assert found.status in TERMINAL, (found.name, found.status)
+        if found.status in TERMINAL:
+            assert (found.pending, found.running) == (0, 0), found.name
+            assert found.worker_id is None and found.finished_at is not None
+    return len(steps)
+
+
+def assert_counted_rightly(found):
+    children = dict(
+        db.session.execute(
+            select(Child.status, func.count())
+            .where(Child.step_pk == found.pk)
+            .group_by(Child.status)
+        ).all()
+    )
+    assert {status: getattr(found, status) for status in CHILD_STATUSES} == {
+        status: children.get(status, 0) for status in CHILD_STATUSES
+    }
+    levels = dict(
+        db.session.execute(
+            select(LogLine.level, func.count())
+            .where(LogLine.step_pk == found.pk)
+            .group_by(LogLine.level)
+        ).all()
+    )
+    counted = [found.debug, found.info, found.warning, found.error_count]
+    assert counted == [levels.get(place, 0) for place in range(len(LEVELS))]
+    first, last, number = db.session.execute(
+        select(func.min(LogLine.line), func.max(LogLine.line), func.count()).where(
+            LogLine.step_pk == found.pk
+        )
+    ).one()
+    assert found.log_count == number == (last or 0) and first in (1, None), found.name
+
+
+@contextmanager
+def hand_on(app, folder):
+    """Give a Hand on an empty store within an app context.
+
+    `folder` is the app's own: one app may serve many tests, since making one takes long.
+    """
+    with app.app_context():
+        with write() as session:
+            for table in reversed(db.metadata.sorted_tables):
+                if table.name != "counters":
+                    session.execute(table.delete())
+        yield Hand(app, folder)
+
+
+@contextmanager
+def statements():
+    """Gather the SQL statements that are sent meanwhile, the transactions' own aside."""
+    sent = []
+
+    def note(connection, cursor, statement, *_):
+        if not statement.startswith("BEGIN"):
+            sent.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
