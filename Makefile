@@ -4,13 +4,18 @@ VENV := .venv
 FOLDER ?= $(CURDIR)
 export FOLDER
 
-.PHONY: run test test-tools lint bench soak chaos screenshots layouts vendor clean
+.PHONY: run check test test-tools lint bench soak chaos screenshots layouts vendor clean
 
 run: $(VENV)/run.stamp
 	@$(VENV)/bin/python scripts/run.py
 
+# What to run at every commit: a minute and a half
+check: lint test-tools
+	$(VENV)/bin/pytest -n 2 --dist loadfile tests/browser/test_main_job.py tests/unit tests/js
+
+# Three processes: many tests wait
 test: $(VENV)/test.stamp test-tools node_modules/test.stamp
-	$(VENV)/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .

@@ -41,7 +41,7 @@ def print_json(value):
 
 
 def print_jobs(page):
-    """Print a list of jobs as `listing.jobs` has it: a table on a terminal, else a line for
+    """Print a list of jobs as `GET /api/jobs` gives it: a table on a terminal, else a line for
     each with tabs between the columns.
     """
     if not sys.stdout.isatty():

@@ -1,3 +1,3 @@
 """Gets work done: `runner` does one unit of it, `worker` is a process that takes one after the
-other, `embedded` keeps such processes.
+other, `supervisor` keeps such processes.
 """

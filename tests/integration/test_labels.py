@@ -1,6 +1,6 @@
 """The rules that ship, scored against 300 files of real trees that were labelled by hand.
 
-`pytest -s tests/test_labels.py` shows the scores.
+`pytest -s tests/integration/test_labels.py` shows the scores.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-// The commands on a definition's page are those that the server serves: the same cases as in tests/test_web_start.py.
+// The commands on a definition's page are those that the server serves: the same cases as in tests/unit/web/test_start_form.py.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -9,7 +9,7 @@ import { elapsed } from "../../static/js/lib/show.js";
 import { ALL_LINES, LogFeed } from "../../static/js/sync/log_feed.js";
 import { FakeWorld } from "./fakes.mjs";
 
-// The same cases are given to the server's functions by tests/test_web_job.py.
+// The same cases are given to the server's functions by tests/unit/web/test_job_page.py.
 const cases = (name) => JSON.parse(readFileSync(new URL(`./${name}.json`, import.meta.url), "utf8"));
 
 for (const { says, structure, now, again, words, share } of cases("progress")) {

@@ -66,7 +66,7 @@ test("a step that has the name of an object's own property is like any other", (
   assert.equal(memory.get("constructor"), undefined);
 });
 
-// The same cases are given to the server's filters by tests/test_web.py.
+// The same cases are given to the server's filters by tests/unit/web/test_web.py.
 const CASES = JSON.parse(readFileSync(new URL("./shown.json", import.meta.url), "utf8"));
 
 test("durations look as they do where the server shows them", () => {

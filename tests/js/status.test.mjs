@@ -1,4 +1,4 @@
-// What follows from a status, by the same cases as the server's in tests/test_status.py.
+// What follows from a status, by the same cases as the server's in tests/unit/test_status.py.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
