@@ -37,7 +37,7 @@ LOOK = 0.002  # seconds between two looks for work
 PATIENCE = 30  # seconds that the monitor gets to let a step begin or be summed up
 
 
-class Lane:
+class StepInHand:
     """A step in hand. lines: how many it has. tasks: its children that are left, the first one
     begun, once it `has_children`.
 
@@ -62,7 +62,7 @@ class Hand:
 
     def __init__(self):
         self._id = secrets.token_hex(8)
-        self._lanes = []
+        self._steps = []
 
     # What it is told
 
@@ -70,24 +70,24 @@ class Hand:
         """Take a job in hand and wait until something can be done for so many of its steps."""
         self._job_id = job_id
         self._children = children
-        self._lanes = []
-        self._take_until(lambda: sum(lane.is_ready for lane in self._lanes) >= ready)
+        self._steps = []
+        self._take_until(lambda: sum(step.is_ready for step in self._steps) >= ready)
         return {"ready": ready}
 
     def end(self):
         """End one more step: the commit is the one that makes the monitor complete it."""
-        return self._end(next(lane for lane in self._lanes if lane.summary))
+        return self._end(next(step for step in self._steps if step.summary))
 
     def mix(self, rate, steps, of_child, seconds):
         """Work so many steps off at a pace, and return what was committed when."""
         lines, ends, started = [], [], time.monotonic()
         while len(ends) < steps and time.monotonic() - started < (seconds or math.inf):
             self._wait_until(started + (len(lines) + len(ends)) / rate)
-            lane = self._next_ready()
-            if lane.tasks:
-                lines.append(self._next_line(lane, of_child))
+            step = self._next_ready()
+            if step.tasks:
+                lines.append(self._next_line(step, of_child))
             else:
-                done = self._end(lane)
+                done = self._end(step)
                 ends.append([done["at"], done["step"]])
         return {"lines": lines, "ends": ends, "seconds": time.monotonic() - started}
 
@@ -98,9 +98,9 @@ class Hand:
         started, revisions = time.monotonic(), []
         for number in range(round(rate * seconds)):
             self._wait_until(started + number / rate)
-            lane = self._lanes[number % len(self._lanes)]
-            lane.lines += 1
-            results.record(lane.plan, [self._line(lane)])
+            step = self._steps[number % len(self._steps)]
+            step.lines += 1
+            results.record(step.plan, [self._line(step)])
             at = time.time()
             with read() as session:
                 revisions.append([store.jobs.head(session, self._job_id).revision, at])
@@ -124,13 +124,13 @@ class Hand:
         Of a step in hand no children are taken again: those that are reserved for this worker would
         be given out anew.
         """
-        in_hand = {lane.plan.step_pk for lane in self._lanes if lane.has_children}
+        in_hand = {step.plan.step_pk for step in self._steps if step.has_children}
         claimed = claims.claim(
             self._id, lambda step_pk: 0 if step_pk in in_hand else self._children
         )
         for task in claimed:
             if task.kind == "plan":
-                self._lanes.append(Lane(task))
+                self._steps.append(StepInHand(task))
                 results.add_planned(
                     task,
                     [
@@ -140,51 +140,51 @@ class Hand:
                 )
                 results.finish_plan(task)
             elif task.kind == "child":
-                lane = self._lane_of(task)
-                lane.tasks.append(task)
-                lane.has_children = True
+                step = self._step_of(task)
+                step.tasks.append(task)
+                step.has_children = True
             else:
-                self._lane_of(task).summary = task
+                self._step_of(task).summary = task
         return bool(claimed)
 
-    def _lane_of(self, task):
-        return next(lane for lane in self._lanes if lane.name == task.step_name)
+    def _step_of(self, task):
+        return next(step for step in self._steps if step.name == task.step_name)
 
     def _next_ready(self):
         """Return the next step, in turns, for which something can be done."""
-        if not all(lane.is_ready for lane in self._lanes):
+        if not all(step.is_ready for step in self._steps):
             self._take()
-        self._take_until(lambda: any(lane.is_ready for lane in self._lanes))
-        lane = next(lane for lane in self._lanes if lane.is_ready)
-        self._lanes.remove(lane)
-        self._lanes.append(lane)
-        return lane
+        self._take_until(lambda: any(step.is_ready for step in self._steps))
+        step = next(step for step in self._steps if step.is_ready)
+        self._steps.remove(step)
+        self._steps.append(step)
+        return step
 
     # Doing it
 
-    def _next_line(self, lane, of_child):
+    def _next_line(self, step, of_child):
         """Write the next line of the child that is under way, and end it with its last.
 
         Returns `[at, step, log_count]`.
         """
-        lane.lines += 1
-        if lane.lines % of_child:
-            results.record(lane.tasks[0], [self._line(lane)])
+        step.lines += 1
+        if step.lines % of_child:
+            results.record(step.tasks[0], [self._line(step)])
         else:
-            task = lane.tasks.popleft()
+            task = step.tasks.popleft()
             ended = [End(task, "completed", {}, None, now())]
             results.record(
-                task, [self._line(lane)], ended=ended, begin=lane.tasks[0] if lane.tasks else None
+                task, [self._line(step)], ended=ended, begin=step.tasks[0] if step.tasks else None
             )
-        return [time.time(), lane.name, lane.lines]
+        return [time.time(), step.name, step.lines]
 
-    def _end(self, lane):
-        self._lanes.remove(lane)
-        results.finish_summary(lane.summary, {})
-        return {"step": lane.name, "at": time.time()}
+    def _end(self, step):
+        self._steps.remove(step)
+        results.finish_summary(step.summary, {})
+        return {"step": step.name, "at": time.time()}
 
-    def _line(self, lane):
-        return Line(now(), "info", f"line {lane.lines} of {lane.name}")
+    def _line(self, step):
+        return Line(now(), "info", f"line {step.lines} of {step.name}")
 
     def _wait_until(self, due):
         time.sleep(max(0.0, due - time.monotonic()))

@@ -6,7 +6,7 @@ from benchmarks._browser import a_browser
 from benchmarks._helper import Helper
 from benchmarks._report import percentile
 from benchmarks._server import Server, a_folder
-from benchmarks.painted import LANES, lanes
+from benchmarks.painted import PARALLEL, parallel
 
 LOADS = 20
 STEPS_OF_LOAD = 40
@@ -14,7 +14,7 @@ RATE = 20  # changes a second
 SECONDS = 20
 FIRST_PAINT, COMPLETE, LONG_TASK = 300, 600, 50  # ms: the goals
 # steps, children of each
-LARGE = {"200 steps": (200, 1), "10,000 children": (LANES, 10_000 // LANES)}
+LARGE = {"200 steps": (200, 1), "10,000 children": (PARALLEL, 10_000 // PARALLEL)}
 
 TIMES = """() => {
   const { loadEventEnd } = performance.getEntriesByType("navigation")[0];
@@ -32,7 +32,7 @@ WATCH_TASKS = """() => {
 def measure(report, say):
     """Fill the report."""
     definitions = {
-        f"lanes{steps}": lanes(steps, f"lanes{steps}")
+        f"parallel{steps}": parallel(steps, f"parallel{steps}")
         for steps in {STEPS_OF_LOAD, *(steps for steps, _ in LARGE.values())}
     }
     with (
@@ -80,8 +80,8 @@ def measure(report, say):
 
 def measure_loads(server, hand, browser):
     """Return the times of first paint and of the end of loading, in ms."""
-    job_id, painted, complete = server.submit(f"lanes{STEPS_OF_LOAD}"), [], []
-    hand.ask(begin=job_id, children=2, ready=LANES)
+    job_id, painted, complete = server.submit(f"parallel{STEPS_OF_LOAD}"), [], []
+    hand.ask(begin=job_id, children=2, ready=PARALLEL)
     hand.ask(mix=1000, steps=STEPS_OF_LOAD // 2, lines=5)
     for _ in range(LOADS):
         context = browser.new_context()
@@ -97,8 +97,8 @@ def measure_loads(server, hand, browser):
 
 def measure_tasks(server, hand, browser, steps, children):
     """Return how long each task took that took over 50 ms, while a job changes, in ms."""
-    job_id = server.submit(f"lanes{steps}")
-    hand.ask(begin=job_id, children=children, ready=LANES)
+    job_id = server.submit(f"parallel{steps}")
+    hand.ask(begin=job_id, children=children, ready=PARALLEL)
     page = browser.new_page()
     page.goto(f"{server.url}/jobs/{job_id}")
     page.wait_for_selector('[data-connection="live"]', state="attached")

@@ -12,7 +12,7 @@ from benchmarks._browser import WATCH_ALL, a_page
 from benchmarks._helper import Helper
 from benchmarks._server import Server, a_folder, wait_for
 
-LANES = 4  # steps that run side by side
+PARALLEL = 4  # steps that run side by side
 STEPS = 40
 PATIENCE = 10  # seconds that the page gets to show all
 STATUS_GOAL = 100  # ms, 95th percentile: the promise, 2 cores shared with the browser
@@ -52,11 +52,11 @@ class Delays:
     seconds: float = 0.0
 
 
-def lanes(steps, name="lanes"):
-    """Return the definition of a job of so many steps, LANES of which run side by side."""
+def parallel(steps, name="parallel"):
+    """Return the definition of a job of so many steps, PARALLEL of which run side by side."""
     parts = [f'id = "{name}"\nname = "{name}"\n']
     for number in range(1, steps + 1):
-        depends = f'depends = "s{number - LANES:03d}"\n' if number > LANES else ""
+        depends = f'depends = "s{number - PARALLEL:03d}"\n' if number > PARALLEL else ""
         parts.append(
             f'[step.s{number:03d}]\ntype = "test_job_generator"\nworker_count = 1\n{depends}'
         )
@@ -65,7 +65,9 @@ def lanes(steps, name="lanes"):
 
 def measure(report, say, paces=PACES):
     """Fill the report."""
-    definitions = {f"lanes{pace.rate}": lanes(pace.steps, f"lanes{pace.rate}") for pace in paces}
+    definitions = {
+        f"parallel{pace.rate}": parallel(pace.steps, f"parallel{pace.rate}") for pace in paces
+    }
     with (
         a_folder() as folder,
         Server(folder, definitions=definitions) as server,
@@ -77,7 +79,7 @@ def measure(report, say, paces=PACES):
             say(f"  {pace.rate} changes a second")
             report_pace(report, pace, measure_pace(server, hand, page, pace))
     report.note(
-        f"{LANES} steps of a job run side by side; where a step is expanded its lines are "
+        f"{PARALLEL} steps of a job run side by side; where a step is expanded its lines are "
         "fetched too. A change is a commit that writes a line, "
         "with a child's end or without, or that lets the monitor complete a step; what else "
         "is committed meanwhile isn't counted."
@@ -91,8 +93,8 @@ def measure_pace(server, hand, page, pace):
     """
     delays = Delays()
     for _ in range(pace.jobs):
-        job_id = server.submit(f"lanes{pace.rate}")
-        hand.ask(begin=job_id, children=pace.children, ready=min(LANES, pace.steps))
+        job_id = server.submit(f"parallel{pace.rate}")
+        hand.ask(begin=job_id, children=pace.children, ready=min(PARALLEL, pace.steps))
         page.goto(f"{server.url}/jobs/{job_id}")
         page.wait_for_selector('[data-connection="live"]', state="attached")
         done = hand.ask(mix=pace.rate, steps=pace.steps, lines=pace.lines)

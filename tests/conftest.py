@@ -4,6 +4,7 @@ import shutil
 
 import hypothesis
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from browser.gates import DEFINITIONS
 from helpers.apps import make_app
@@ -98,9 +99,15 @@ def shared_server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    """A Chromium that keeps pages for the back button, which Playwright's own would not."""
-    with launched(ignore_default_args=["--disable-back-forward-cache"]) as browser:
+def playwright():
+    expect.set_options(timeout=30_000)
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(playwright):
+    with launched(playwright) as browser:
         yield browser
 
 

@@ -1,4 +1,4 @@
-"""`/api/jobs`: listing, starting and steering jobs."""
+"""`/api/jobs`: listing, starting and controlling jobs."""
 
 from flask import current_app
 

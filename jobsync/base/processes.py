@@ -21,6 +21,7 @@ ATTEMPT_MARK = "STARTED_BY_ATTEMPT"
 KILLED = 2.0
 TICK = 0.02  # seconds between two looks at processes that are being killed
 PATIENT_TICK = 0.1  # seconds between two looks at processes that are given time
+TRIES = 3  # to list the children of threads that end meanwhile
 SHOWN = 200  # characters of a command in a message
 SET_CHILD_SUBREAPER = 36  # of prctl(2)
 
@@ -109,15 +110,16 @@ def children():
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return set()
-    try:
-        threads = os.listdir("/proc/self/task")
-        return {
-            int(pid)
-            for thread in threads
-            for pid in _read(f"/proc/self/task/{thread}/children").split()
-        }
-    except OSError:  # a kernel without these files, or a thread that has just ended
-        return {process.pid for process in table().values() if process.parent == os.getpid()}
+    for _ in range(TRIES):
+        # a thread may end meanwhile, which hands its children to another one
+        with suppress(OSError):
+            return {
+                int(pid)
+                for thread in os.listdir("/proc/self/task")
+                for pid in _read(f"/proc/self/task/{thread}/children").split()
+            }
+    # a kernel without these files
+    return {process.pid for process in table().values() if process.parent == os.getpid()}
 
 
 def reap(pids):

@@ -1,4 +1,4 @@
-"""`flask jobs …`: starting, following and steering jobs from a terminal, on the store: no
+"""`flask jobs …`: starting, following and controlling jobs from a terminal, on the store: no
 server need be up.
 """
 

@@ -84,18 +84,18 @@ def _write(session: Session, job_id: str, look: Look) -> None:
 def _move_steps(session: Session, job_id: str, look: Look, revision: int) -> None:
     """Write Moves, of which a step may make several, by as many statements for one as for 1,000."""
     keys = dict(session.execute(select(Step.name, Step.pk).where(Step.job_id == job_id)).all())
-    ways: dict[str, list[str]] = {}
+    paths: dict[str, list[str]] = {}
     for name, move in look.moves:
-        ways.setdefault(name, [look.steps[name].status]).append(move.status)
+        paths.setdefault(name, [look.steps[name].status]).append(move.status)
     # a later one in the place of an earlier one
-    ends = {keys[name]: (ways[name], move) for name, move in look.moves}
+    ends = {keys[name]: (paths[name], move) for name, move in look.moves}
     failed = [pk for pk, (_, move) in ends.items() if move.status == FAILED]
     reasons = _first_failures(session, failed) if failed else {}
     rows.move_steps(
         session,
         [
-            rows.StepMove(pk, tuple(way), move.stage, _error(move, reasons.get(pk, "")))
-            for pk, (way, move) in ends.items()
+            rows.StepMove(pk, tuple(path), move.stage, _error(move, reasons.get(pk, "")))
+            for pk, (path, move) in ends.items()
         ],
         revision,
     )

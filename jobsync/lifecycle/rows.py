@@ -91,12 +91,12 @@ def move_job(session: Session, job_id: str, old: str, new: str, **values: Any) -
 
 @dataclass(frozen=True)
 class StepMove:
-    """What becomes of one step. way: the statuses that it goes through, its present one first.
+    """What becomes of one step. path: the statuses that it goes through, its present one first.
     error: the reason of a failure.
     """
 
     pk: int
-    way: tuple
+    path: tuple
     stage: str
     error: str | None = None
 
@@ -144,8 +144,8 @@ def _execute_for_each(session: Session, statement: Any, values: Any) -> list[Any
 
 
 def _move_values(session: Session, move: StepMove, revision: int) -> dict[str, Any]:
-    old, new = move.way[0], move.way[-1]
-    for before, after in pairwise(move.way):
+    old, new = move.path[0], move.path[-1]
+    for before, after in pairwise(move.path):
         if before != after:  # else only its stage changes
             _insist("step", before, after)
     new_revision = revision if old != new else None
@@ -155,7 +155,7 @@ def _move_values(session: Session, move: StepMove, revision: int) -> dict[str, A
         "new": new,
         "new_stage": move.stage,
         "new_error": move.error,
-        "new_started_at": moment(session) if old == PENDING and RUNNING in move.way else None,
+        "new_started_at": moment(session) if old == PENDING and RUNNING in move.path else None,
         "new_revision": new_revision,
         "new_status_revision": new_revision,
         "end": _end_time(session, new)["finished_at"],

@@ -6,7 +6,7 @@ from browser.gates import Gates
 from faults.pages import open_both
 from faults.proxy import Proxy
 from faults.watched import WatchedTab
-from helpers.browsers import Tabs
+from helpers.browsers import Tabs, launched
 from helpers.servers import Server
 
 REST = "running pending pending pending"
@@ -20,7 +20,17 @@ class WatchedTabs(Tabs):
 
 @pytest.fixture
 def tabs(chromium):
-    tabs = WatchedTabs(chromium)
+    yield from checked(WatchedTabs(chromium))
+
+
+@pytest.fixture
+def tabs_with_history(playwright):
+    """Tabs of the Chromium with windows: that without them keeps no page for the back button."""
+    with launched(playwright, ["chromium"]) as chromium:
+        yield from checked(WatchedTabs(chromium))
+
+
+def checked(tabs):
     yield tabs
     tabs.close()
     tabs.check()

@@ -40,8 +40,10 @@ def test_a_hidden_page_does_nothing_and_is_right_at_once_when_it_is_seen_again(
         assert tab.check_all() == ["live"]
 
 
-def test_a_page_that_the_back_button_brings_back_is_live_and_right(site, proxy, tabs, gates):
-    job, listing = open_both(tabs, proxy, gates.job_id)
+def test_a_page_that_the_back_button_brings_back_is_live_and_right(
+    site, proxy, tabs_with_history, gates
+):
+    job, listing = open_both(tabs_with_history, proxy, gates.job_id)
     job.open("/")
     listing.open(f"/jobs/{gates.job_id}")
     gates.go_on()

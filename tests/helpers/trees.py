@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-CACHE = Path(__file__).resolve().parents[1] / ".cache" / "trees"
+from helpers.paths import ROOT
+
+CACHE = ROOT / ".cache" / "trees"
 
 
 class Tree(NamedTuple):

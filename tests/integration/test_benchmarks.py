@@ -8,6 +8,7 @@ import re
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -236,7 +237,10 @@ def told(tmp_path_factory):
 @pytest.mark.parametrize("transports", [["websocket", "polling"], ["polling", "websocket"]])
 def test_a_socket_subscribes_and_hears_whichever_transport_comes_first(told, transports):
     server, job_id = told
-    acks, hints, requests = asyncio.run(follow_a_job(server, job_id, transports))
+    # in a thread: the one of the tests may have Chromium's event loop
+    with ThreadPoolExecutor(1) as threads:
+        following = threads.submit(asyncio.run, follow_a_job(server, job_id, transports))
+        acks, hints, requests = following.result()
     assert acks[0]["ok"] and acks[0]["job_id"] == job_id
     assert [(name, hint["job_id"]) for name, hint in hints[:2]] == 2 * [("job_update", job_id)]
     assert requests >= 1 if transports[0] == "websocket" else requests >= 4, (
@@ -311,7 +315,9 @@ def test_the_bare_server_tells_all_who_have_subscribed():
 def measured(module, *sizes):
     """Run a benchmark and return its figures, `{name: value}`."""
     report = Report("sample")
-    module.measure(report, lambda _: None, *sizes)
+    # in a thread: the one of the tests may have Chromium's event loop
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(module.measure, report, lambda _: None, *sizes).result()
     return {figure.name: figure.value for figure in report.figures}, report
 
 

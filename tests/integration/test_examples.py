@@ -8,7 +8,6 @@ import subprocess
 import tomllib
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from helpers.definition_files import define
 from helpers.paths import ROOT
@@ -101,7 +100,7 @@ def answer(text, kind):
 
 
 @pytest.mark.browser
-def test_a_page_of_ones_own_follows_a_job(server, tmp_path):
+def test_a_page_of_ones_own_follows_a_job(server, chromium, tmp_path):
     define(
         tmp_path,
         (
@@ -111,15 +110,11 @@ def test_a_page_of_ones_own_follows_a_job(server, tmp_path):
     )
     server.start()
     job_id = server.submit("slow")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
-        page = browser.new_page()
-        for name, kind in (("follow.html", "text/html"), ("follow.js", "text/javascript")):
-            text = (EXAMPLES / "follow" / name).read_text()
-            page.route(f"**/static/own/{name}*", answer(text, kind))
-        page.goto(f"{server.url}/static/own/follow.html?job={job_id}")
-        wait_for(lambda: page.inner_text("#status") == "completed", 20, "the end on the page")
-        assert page.inner_text("#steps") == "a: completed, 1 lines"
-        browser.close()
+    page = chromium.new_page()
+    for name, kind in (("follow.html", "text/html"), ("follow.js", "text/javascript")):
+        text = (EXAMPLES / "follow" / name).read_text()
+        page.route(f"**/static/own/{name}*", answer(text, kind))
+    page.goto(f"{server.url}/static/own/follow.html?job={job_id}")
+    wait_for(lambda: page.inner_text("#status") == "completed", 20, "the end on the page")
+    assert page.inner_text("#steps") == "a: completed, 1 lines"
+    page.close()
