@@ -61,12 +61,14 @@ def _claim_unit(session: Session, worker_id: str) -> list[Task]:
         with isolated(pk):
             step = session.execute(steps_with(Step.pk == pk)).first()
             if step:
+                # made first: where it can't be, nothing has been claimed
+                task = task_of(worker_id, step, step.stage, step.tries + 1)
                 session.execute(
                     update(Step)
                     .where(Step.pk == step.pk)
                     .values(worker_id=worker_id, tries=Step.tries + 1)
                 )
-                return [task_of(worker_id, step, step.stage, step.tries + 1)]
+                return [task]
     return []
 
 
@@ -114,15 +116,16 @@ def _take_children(session: Session, worker_id: str, step: Any, number: int) -> 
     found = session.execute(query.order_by(Child.pk).limit(number)).all()
     if not found:
         return []
-    session.execute(
-        update(Child).where(Child.pk.in_([child.pk for child in found])).values(worker_id=worker_id)
-    )
+    # made first: where they can't be, nothing has been claimed
     tasks = [
         task_of(
             worker_id, step, "child", row.attempt + 1, child_pk=row.pk, key=row.key, input=row.input
         )
         for row in found
     ]
+    session.execute(
+        update(Child).where(Child.pk.in_([child.pk for child in found])).values(worker_id=worker_id)
+    )
     begin_child(session, tasks[0], rows.touch(session, step.job_id))
     return tasks
 

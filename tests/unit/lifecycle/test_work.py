@@ -37,6 +37,33 @@ def test_there_is_nothing_to_claim_in_an_empty_store_or_before_the_monitor_has_m
     assert hand.claim() == []
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "good", "is_planned"),
+    [
+        ("steps", "depends", "[]", False),
+        ("jobs", "params", "{}", True),
+        ("children", "input", "{}", True),
+    ],
+)
+def test_what_can_not_be_read_is_claimed_by_nobody_until_it_is_mended(
+    hand, table, column, good, is_planned
+):
+    if is_planned:
+        hand.begin()
+    else:
+        hand.advance(hand.submit())
+
+    def store_raw(text):
+        with write() as session:
+            session.connection().exec_driver_sql(f"UPDATE {table} SET {column} = ?", (text,))
+
+    store_raw("{")
+    assert hand.claim("w1") == [] == hand.claim("w2")
+    store_raw(good)
+    [task] = hand.claim("w2")
+    assert task.kind == ("child" if is_planned else "plan")
+
+
 def test_a_planning_is_claimed_by_one_worker_alone(hand):
     hand.advance(hand.submit())
     (task,) = hand.claim("w1")
