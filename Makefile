@@ -13,9 +13,9 @@ run: $(VENV)/run.stamp
 check: lint test-tools
 	$(VENV)/bin/pytest -n 2 --dist loadfile tests/browser/test_main_job.py tests/unit tests/js
 
-# Three processes: many tests wait
+# Five processes: many tests wait
 test: $(VENV)/test.stamp test-tools node_modules/test.stamp
-	$(VENV)/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .

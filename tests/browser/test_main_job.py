@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 from browser.tab import as_shown
 from helpers.folder_steps import write_tree
 from helpers.paths import ROOT
-from helpers.servers import Server
 
 pytestmark = pytest.mark.browser
 FILES = {
@@ -21,20 +20,16 @@ FILES = {
 }
 
 
-def test_a_folder_is_classified_while_its_page_follows(tmp_path, tabs):
-    folder = tmp_path / "project"
-    write_tree(folder, FILES)
-    server = Server(tmp_path, JOBSYNC_DEFINITIONS=str(ROOT / "definitions")).start()
-    try:
-        tab = tabs.new(server).open("/definitions/codebase_classify")
-        tab.page.get_by_label("folder").fill(str(folder))
-        tab.follow(tab.page.get_by_role("button", name="Start"))
-        tab.wait_for_status("completed")
-        structure = server.structure(tab.find("[data-job-id]").get_attribute("data-job-id"))
-        tab.wait_for_revision(structure["revision"])
-        assert tab.snapshot()["job"] == as_shown(structure)
-        assert {step["status"] for step in structure["steps"]} == {"completed"}
-        expect(tab.page.get_by_text("5 files").first).to_be_visible()
-        tab.check_shown()
-    finally:
-        server.stop()
+def test_a_folder_is_classified_while_its_page_follows(server, tabs, tmp_path):
+    folder = write_tree(tmp_path / "project", FILES)
+    server.environ["JOBSYNC_DEFINITIONS"] = str(ROOT / "definitions")
+    tab = tabs.new(server.start()).open("/definitions/codebase_classify")
+    tab.page.get_by_label("folder").fill(str(folder))
+    tab.follow(tab.page.get_by_role("button", name="Start"))
+    tab.wait_for_status("completed")
+    structure = server.structure(tab.find("[data-job-id]").get_attribute("data-job-id"))
+    tab.wait_for_revision(structure["revision"])
+    assert tab.snapshot()["job"] == as_shown(structure)
+    assert {step["status"] for step in structure["steps"]} == {"completed"}
+    expect(tab.page.get_by_text("5 files").first).to_be_visible()
+    tab.check_shown()
