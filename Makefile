@@ -11,11 +11,11 @@ run: $(VENV)/run.stamp
 
 # What to run at every commit: a minute and a half
 check: lint test-tools
-	$(VENV)/bin/pytest -n 2 --dist loadfile tests/browser/test_main_job.py tests/unit tests/js
+	$(VENV)/bin/pytest -n 3 --dist loadfile -m "not slow" tests/browser/test_main_job.py tests/unit tests/js
 
-# Five processes: many tests wait
+# Four processes: many tests wait
 test: $(VENV)/test.stamp test-tools node_modules/test.stamp
-	$(VENV)/bin/pytest -n 5 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
@@ -25,9 +25,9 @@ lint: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp test-tools
 	$(VENV)/bin/python -m benchmarks
 
-# 20,000 runs of the model of a page, a network and a server: an hour
+# 20,000 runs of the model of a page, a network and a server, and 8 hours of messages to open pages: an hour
 soak: $(VENV)/test.stamp test-tools
-	JOBSYNC_SOAK=20000 $(VENV)/bin/pytest -s tests/model
+	JOBSYNC_SOAK=20000 $(VENV)/bin/pytest -s tests/model tests/browser/long_look
 
 # Ten minutes of jobs under random kills. SEED=… repeats a run
 chaos: $(VENV)/test.stamp test-tools node_modules/test.stamp

@@ -4,8 +4,11 @@ Only the serving process is patched by eventlet, before anything else is importe
 and the workers are not.
 """
 
+import gc
 import os
 import sys
+
+gc.disable()  # while modules are loaded nothing is garbage: to look costs a fifth of the time
 
 
 def open_missing_streams():
@@ -38,7 +41,6 @@ if __name__ == "__main__":
     from jobsync import serving
 
 import fcntl
-import gc
 import logging
 import signal
 import socket
@@ -58,6 +60,8 @@ from jobsync.db.migrate import bring_up_to_date
 from jobsync.engine.supervisor import Supervisor
 from jobsync.live import realtime
 from jobsync.monitor import Monitor
+
+gc.enable()
 
 # eventlet ends a chunked body by itself; not told so, Flask would take it for empty
 ENVIRON = {"wsgi.input_terminated": True}

@@ -1,4 +1,4 @@
-"""A folder of 100,000 files, imported by a real server and its workers, twice: complete, in
+"""A folder of 30,000 files, imported by a real server and its workers, twice: complete, in
 bounded memory, with the server as quick as ever.
 """
 
@@ -14,7 +14,7 @@ from benchmarks._tree import make_tree
 from helpers.definition_files import define
 from helpers.servers import Server
 
-FILES = 100_000
+FILES = 30_000
 DEFINITION = """
 id = "import_all"
 [params.folder]

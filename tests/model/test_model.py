@@ -1,4 +1,4 @@
-"""Runs the machine: 300 times with `make test`, as often as JOBSYNC_SOAK says with `make soak`."""
+"""Runs the machine: 200 times with `make test`, as often as JOBSYNC_SOAK says with `make soak`."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from model.machine import Model
 
-RUNS = 300
+RUNS = 200
 BATCH = 1000  # runs: Hypothesis remembers those of a batch
 STEPS = 16
 PHASES = (

@@ -1,4 +1,4 @@
-"""A Chromium with two tabs that have been open for 8 hours: one on the list of jobs, one on a
+"""A Chromium with two tabs that have been open for hours: one on the list of jobs, one on a
 job.
 """
 

@@ -1,4 +1,4 @@
-"""A tab that is open for 8 hours on a busy system holds no more in the end than after its first
+"""A tab that is open for hours on a busy system holds no more in the end than after its first
 hour, and stays quick.
 
 Besides, each hour brings lost connections, a hidden tab, a page that is left and brought back, and
@@ -7,13 +7,15 @@ a viewer who looks about.
 
 import pytest
 
+from browser.long_look.looking import Look
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-# bytes: 10 MB are promised, but one small object kept per message is 4. Compiled code and
-# Chromium's timings are 0.4
+# bytes: 10 MB are promised, but one small object kept per message is 1.7 in the 3 hours after the
+# first. Compiled code and Chromium's timings are 0.4
 GROWTH = 1_000_000
 ICONS = 1500  # nodes: by so many those of 50 rows' icons may differ
-MESSAGES = 30_000
+MESSAGES = 3_750  # in an hour
 PACE = 20  # changes a second
 SECONDS = 5
 
@@ -21,14 +23,14 @@ SECONDS = 5
 def test_the_page_has_lived_through_the_day_and_shows_the_truth(look):
     account = look.account()
     assert look.errors == [] and account["difference"] == ""
-    assert account["hours"] >= 8 and account["messages"] >= MESSAGES
+    assert account["hours"] >= look.HOURS and account["messages"] >= MESSAGES * look.HOURS
     assert account["connections"] >= 1 + 3 * look.HOURS, "it came back each time"
-    assert account["answers"]["structure"] >= MESSAGES / 5
+    assert account["answers"]["structure"] >= MESSAGES * look.HOURS / 5
 
 
 def test_the_list_was_fetched_again_and_a_jobs_lines_were(looks):
-    assert looks["the list"].account()["answers"]["list"] >= 1000
-    assert looks["a job"].account()["answers"]["logs"] >= 1000
+    assert looks["the list"].account()["answers"]["list"] >= 125 * Look.HOURS
+    assert looks["a job"].account()["answers"]["logs"] >= 125 * Look.HOURS
 
 
 def test_the_heap_does_not_grow(look):

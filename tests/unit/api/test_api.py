@@ -1148,6 +1148,7 @@ def expected_page(lines, after=None, before=None, limit=500, level="debug", q=""
     )
 
 
+@pytest.mark.slow
 def test_a_page_of_lines_is_what_the_contract_says_for_every_kind_of_question(client, hand):
     job_id, lines = hand.begin(), make_lines(97)
     hand.write_lines(job_id, lines)
@@ -1443,6 +1444,7 @@ def test_a_broken_body_is_a_client_error(shared_server, raw):
     assert re.match(rb"HTTP/1\.[01] 4\d\d ", answer), answer[:200]
 
 
+@pytest.mark.slow
 def test_structure_is_never_older_than_a_commit_of_another_process(quiet_server):
     job_id = quiet_server.job_id
     before = quiet_server.structure(job_id)["steps"][0]["log_count"]
@@ -1457,6 +1459,7 @@ def test_structure_is_never_older_than_a_commit_of_another_process(quiet_server)
             assert unchanged.status_code == 304
 
 
+@pytest.mark.slow
 def test_a_huge_download_is_streamed_while_others_are_served(quiet_server):
     number, job_id = 20_000, quiet_server.job_id
     quiet_server.hand.do(fill_with_lines, job_id, "publish", number, "x" * 2000)

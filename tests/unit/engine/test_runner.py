@@ -257,6 +257,7 @@ def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, buffer, er
     )
 
 
+@pytest.mark.slow
 def test_a_watching_thread_that_fails_ends_its_worker(hand, stubborn):
     """Without it there were no heartbeats, and nobody would notice that the server has ended."""
     job_id, process = stubborn(watch="worker.results.is_current = lambda task: 1 / 0")
@@ -644,6 +645,7 @@ def stubborn(hand, folder):
         process.wait()
 
 
+@pytest.mark.slow
 def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(hand, stubborn):
     job_id, process = stubborn()
     lifecycle.cancel(job_id)
@@ -653,6 +655,7 @@ def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(h
     assert ask(store.workers.heartbeats) == []
 
 
+@pytest.mark.slow
 def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, stubborn):
     job_id, process = stubborn(ODD + '\ntimeout = "100ms"')
     assert process.wait(10) == 1
@@ -688,6 +691,7 @@ def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(
     )
 
 
+@pytest.mark.slow
 def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn):
     job_id, process = stubborn()
     process.terminate()
@@ -700,6 +704,7 @@ def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubb
     recount(job_id)
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_taken_for_dead_ends_and_changes_nothing(hand, stubborn):
     job_id, process = stubborn(ODD + "\nretries = 1")
     workers.release("stubborn0", "no sign of life")

@@ -211,6 +211,7 @@ with app.app_context():
 """
 
 
+@pytest.mark.slow
 def test_processes_that_claim_at_the_same_time_share_the_children_and_do_each_once(hand, folder):
     job_id = hand.begin(number=120)
     codes = [WORKER.format(root=str(ROOT), folder=str(folder), name=f"p{n}") for n in range(2)]

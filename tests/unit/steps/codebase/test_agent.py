@@ -679,6 +679,7 @@ def test_matching_is_quick():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_little_of_a_large_library_stays_unknown():
     done = run_step(local_dir, dir_path=STDLIB, exclude_paths=["site-packages"], max_files=100_000)
     report = run_step(

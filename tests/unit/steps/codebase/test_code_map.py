@@ -237,6 +237,7 @@ def test_a_lexer_that_fails_costs_a_warning_and_the_comments(tmp_path, monkeypat
     ]
 
 
+@pytest.mark.slow
 def test_a_lexer_that_takes_for_ever_costs_its_file_a_warning_and_nothing_else(tmp_path):
     done = run(
         write_tree(
@@ -488,6 +489,7 @@ def test_it_refuses_bad_options(options):
         code_map.options().load(options)
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_it_counts_a_real_folder_as_other_means_do():
     done = run(STDLIB, extensions=["py"], exclude_paths=["/*/"])

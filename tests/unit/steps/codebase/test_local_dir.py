@@ -652,6 +652,7 @@ def test_it_goes_on_after_a_folder_that_it_may_not_read(nobody):
     assert planned_paths(plan(nobody, last_input=units[0].input)[0]) == ["z"]
 
 
+@pytest.mark.slow
 def test_it_walks_a_tree_deeper_than_a_path_may_be_long(tmp_path):
     descriptor, depth = os.open(tmp_path, os.O_RDONLY), 1200
     for _ in range(depth):
@@ -832,6 +833,7 @@ def shell(command):
     ).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_large_tree_counts_as_find_and_wc_count_it():
     done = run(
