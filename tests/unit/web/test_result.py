@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from helpers.apps import make_app
-from helpers.by_hand import hand_on
-from helpers.html import Browser, Reader
+from helpers.html import Reader
 from jobsync import lifecycle
 from jobsync.lifecycle import results
 from jobsync.web import charts, result, tables
@@ -27,27 +25,6 @@ REPORT = {
     "cut": False,
     "skipped": 0,
 }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("result")
-
-
-@pytest.fixture(scope="module")
-def web_app(folder):
-    return make_app(folder)
-
-
-@pytest.fixture
-def hand(web_app, folder):
-    with hand_on(web_app, folder) as hand:
-        yield hand
-
-
-@pytest.fixture
-def browser(web_app, hand):
-    return Browser(web_app.test_client())
 
 
 def finish(hand, value):

@@ -9,10 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from helpers.apps import make_app
 from helpers.ask import ask
-from helpers.by_hand import hand_on
-from helpers.html import Browser
 from helpers.paths import ROOT
 from jobsync import lifecycle, store
 from jobsync.web import graph, shown_commands
@@ -22,27 +19,6 @@ COUNT = (
     'id = "d"\n[params.count]\ntype = "integer"\ndefault = 3\n'
     '[params.word]\ntype = "string"\ndefault = "x"\n[step.a]\ntype = "by_hand"'
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("start")
-
-
-@pytest.fixture(scope="module")
-def web_app(folder):
-    return make_app(folder)
-
-
-@pytest.fixture
-def hand(web_app, folder):
-    with hand_on(web_app, folder) as hand:
-        yield hand
-
-
-@pytest.fixture
-def browser(web_app, hand):
-    return Browser(web_app.test_client())
 
 
 # Steps, drawn
