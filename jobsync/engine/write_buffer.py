@@ -64,7 +64,8 @@ class WriteBuffer:
         """Gather lines. The five-hundredth stores them all."""
         self._gather("_lines", lines)
         if len(self._lines) >= MOST_LINES:
-            self.flush()
+            with self._lock:
+                insist(self._store_and_begin)
 
     def add_end(self, end):
         """Gather the end of a child."""
@@ -112,8 +113,7 @@ class WriteBuffer:
         """
         with self._if_free() as is_free:
             if is_free and self._since:
-                self._store(None)
-                self._clear()
+                self._store_and_begin()
 
     def begin_current(self):
         """Have the store show the present task as running, if it isn't yet.
@@ -122,9 +122,7 @@ class WriteBuffer:
         """
         with self._if_free() as is_free:
             if is_free and not self.begun:
-                self._store(self.task)
-                self._clear()
-                self.begun = True
+                self._store_and_begin()
 
     @contextmanager
     def _if_free(self):
@@ -134,6 +132,16 @@ class WriteBuffer:
         finally:
             if is_free:
                 self._lock.release()
+
+    def _store_and_begin(self):
+        """Store all there is, and that the present task was begun.
+
+        A line of an attempt that the store doesn't know of would be counted as one of the next
+        attempt, if the worker died now.
+        """
+        self._store(None if self.begun else self.task)
+        self._clear()
+        self.begun = True
 
     def _store(self, begin):
         with self._app.app_context():

@@ -594,6 +594,22 @@ def test_a_child_that_was_put_by_is_begun_when_it_turns_out_to_be_no_short_one(h
     recount(first.job_id)
 
 
+@pytest.mark.parametrize("lines", [1, MOST_LINES])
+def test_no_line_of_an_attempt_is_stored_before_its_begin(hand, buffer, lines):
+    first, second = running_task(hand, buffer, 2)
+    buffer.add_end(End(first, "completed", None, None, 0))
+    buffer.begin_task(second, begun=False)
+    context = TaskContext(second, buffer)
+    for number in range(lines):
+        context.log(str(number))
+    buffer.try_flush()
+    db.session.rollback()
+    assert len(messages(first.job_id)) == lines
+    child = hand.children(first.job_id)[1]
+    assert (child["status"], child["attempt"]) == ("running", 1)
+    recount(first.job_id)
+
+
 def test_an_empty_buffer_writes_nothing(hand, buffer):
     task = running_task(hand, buffer)
     before = ask(store.structure.structure_of, task.job_id)
