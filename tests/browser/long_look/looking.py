@@ -67,6 +67,10 @@ class Look:
         self.page.evaluate("look.hour")
         self.readings.append(self._read())
 
+    def rest(self):
+        """Let nothing change for half a minute more."""
+        self.page.evaluate("look.rest()")
+
     def account(self):
         """Return what came and went by now: `hours messages connections answers timers`, and
         `difference`, "" while all shown is true.

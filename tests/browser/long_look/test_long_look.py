@@ -45,6 +45,12 @@ def test_no_listener_is_left_behind(look):
 
 def test_no_timer_is_left_behind(look):
     timers = [reading.timers for reading in look.readings]
+    for _ in range(3):
+        if timers[-1] == timers[0]:
+            break
+        # on a busy machine one may still wait for a frame
+        look.rest()
+        timers.append(look.account()["timers"])
     assert timers[-1] == timers[0] > 0, timers
 
 
