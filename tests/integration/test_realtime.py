@@ -930,7 +930,7 @@ def test_bytes_that_are_no_socket_io_harm_nobody_else(connect, shared_server):
             connection.send(packet)
     job_id = shared_server.submit("test_job", workers=1, lines=1, delay_ms=0)
     assert viewer.subscribe(job_id)["ok"]
-    assert viewer.wait_for(context="job", job_id=job_id, status="completed")
+    assert viewer.wait_for(30, context="job", job_id=job_id, status="completed")
 
 
 # Slow viewers
