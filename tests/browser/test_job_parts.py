@@ -211,8 +211,9 @@ def test_the_lines_of_a_level_keep_coming_at_most_once_a_second(tabs, site):
         what="all of the level",
     )
     starts = [call["startedAt"] for call in tab.calls("logs", "prepare", since=pressed)]
+    # on a busy machine the page may be stopped between its look at the clock and the call
     assert all(
-        later - earlier >= 990 for earlier, later in zip(starts, starts[1:], strict=False)
+        later - earlier >= 900 for earlier, later in zip(starts, starts[1:], strict=False)
     ), starts
     tab.check_shown()
     site.post(f"/api/jobs/{job_id}/cancel")  # the tests to come need the workers

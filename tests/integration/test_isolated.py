@@ -116,9 +116,9 @@ def test_an_idle_helper_ends_and_the_next_call_starts_another(helper, monkeypatc
 
 def test_a_helper_ends_with_the_process_that_it_helps(tmp_path):
     program = (
-        "import os, sys; from jobsync.steps.isolated import call; "
+        f"import os, sys; sys.path.append({str(ROOT / 'tests')!r}); "
+        "from jobsync.steps.isolated import call; from helpers import isolated_calls; "
         "print(call(os.getpid), flush=True); "
-        f"sys.path.append({str(ROOT / 'tests')!r}); from helpers import isolated_calls; "
         "call(isolated_calls.compute_for_ever)"
     )
     helped = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)

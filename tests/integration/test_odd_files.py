@@ -13,7 +13,7 @@ HANGS = "/*\n" * 200_000  # for Pygments' lexer of Objective-J
 def test_an_odd_file_ends_neither_the_job_nor_the_worker(shared_server, tmp_path):
     write_tree(tmp_path, {"odd.j": HANGS, "a.pl": "# a\nf();\n", "b.py": "x = 1\n"})
     job_id = shared_server.submit("codebase_classify", folder=str(tmp_path))
-    assert shared_server.wait_for_end(job_id)["status"] == "completed"
+    assert shared_server.wait_for_end(job_id, 240)["status"] == "completed"
     lines = shared_server.get(f"/api/jobs/{job_id}/logs?step=code_map&level=warning").json()[
         "items"
     ]
