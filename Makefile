@@ -13,9 +13,9 @@ run: $(VENV)/run.stamp
 check: lint test-tools
 	$(VENV)/bin/pytest -n 3 --dist loadfile -m "not slow" tests/browser/test_main_job.py tests/unit tests/js
 
-# Four processes: many tests wait
+# Three processes: many tests wait. With four some wait for longer than their limits
 test: $(VENV)/test.stamp test-tools node_modules/test.stamp
-	$(VENV)/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
