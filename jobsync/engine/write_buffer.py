@@ -65,7 +65,8 @@ class WriteBuffer:
         self._gather("_lines", lines)
         if len(self._lines) >= MOST_LINES:
             with self._lock:
-                insist(self._store_and_begin)
+                if self._since:  # the other thread may just have stored them
+                    insist(self._store_and_begin)
 
     def add_end(self, end):
         """Gather the end of a child."""
