@@ -7,26 +7,40 @@ from dataclasses import dataclass
 from jobsync.base.errors import BadInput
 from jobsync.base.loop import in_turns
 from jobsync.base.text import storable
-from jobsync.definitions.mistakes import Report, guess, listing, toml_key
+from jobsync.definitions import placeholders
+from jobsync.definitions.duration import Duration
+from jobsync.definitions.mistakes import (
+    MOST_PROBLEMS,
+    Enough,
+    Problem,
+    Report,
+    guess,
+    listing,
+    toml_key,
+)
 from jobsync.definitions.options import load_options, params_of, refuse
 from jobsync.definitions.params import read_params
 from jobsync.definitions.shapes import FileTable, load
 from jobsync.definitions.steps import read_steps
+from jobsync.definitions.written import no_parameter
+
+MAX_CONCURRENCY_VALUE = 1000  # characters
 
 
 @dataclass(frozen=True)
 class Bound:
     """A definition with the parameters of one job: `params` complete and converted, `steps` as
-    dicts ready to be stored.
+    dicts ready to be stored, `concurrency_value` the definition's `concurrency_key` filled in.
     """
 
     params: dict
     steps: list
+    concurrency_value: str | None = None
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A checked definition. `timeout` in ms or None, `file` its file's name."""
+    """A checked definition. `file`: its file's name."""
 
     id: str
     name: str
@@ -35,17 +49,22 @@ class Definition:
     steps: tuple
     description: str = ""
     tags: tuple = ()
-    timeout: int | None = None
-    timeout_text: str | None = None
+    timeout: Duration | None = None
+    concurrency: int | None = None
+    concurrency_key: str | None = None
+    priority: int = 0
 
     def shown(self):
-        """Return this definition as JSON for the API; time-outs and options as written."""
+        """Return this definition as JSON for the API; durations and options as written."""
         return {
             "id": self.id,
             "name": self.name,
             "description": self.description,
             "tags": list(self.tags),
-            "timeout": self.timeout_text,
+            "timeout": self.timeout and self.timeout.text,
+            "concurrency": self.concurrency,
+            "concurrency_key": self.concurrency_key,
+            "priority": self.priority,
             "params": [param.shown() for param in self.params],
             "steps": [step.shown() for step in self.steps],
         }
@@ -66,9 +85,10 @@ class Definition:
         errors = defaultdict(list)
         values = self._take(given, errors)
         steps = [self._bind_step(step, values, errors) for step in in_turns(self.steps)]
+        concurrency_value = self._bind_concurrency_key(values, errors)
         if errors:
             raise BadInput("The input is not valid.", {"params": dict(errors)})
-        return Bound(values, steps)
+        return Bound(values, steps, concurrency_value)
 
     def _take(self, given, errors):
         if not isinstance(given, dict):
@@ -99,6 +119,22 @@ class Definition:
                 errors[self._named_in(reason)].append(f"{toml_key('step', step.name)}: {reason}")
         return step.bound(options)
 
+    def _bind_concurrency_key(self, values, errors):
+        """Return the key filled in, None where there is none or a parameter has no good value."""
+        if self.concurrency_key is None:
+            return None
+        used = placeholders.names(self.concurrency_key)
+        if used - values.keys():
+            return None
+        value = placeholders.as_text(placeholders.fill(self.concurrency_key, values))
+        if len(value) > MAX_CONCURRENCY_VALUE:
+            for name in sorted(used):
+                errors[name].append(
+                    "concurrency_key: must be at most "
+                    f"{MAX_CONCURRENCY_VALUE} characters long with this value, not {len(value)}"
+                )
+        return value
+
     def _named_in(self, reason):
         """Return the one parameter that a reason names in quotes or braces, else `_schema`."""
         named = [
@@ -116,8 +152,18 @@ def read_table(table, file, types):
     It is None exactly when there are problems.
     """
     report = Report(file)
+    try:
+        definition = _read(table, report, types)
+    except Enough:
+        more = Problem(file, "", f"has more mistakes than these {MOST_PROBLEMS}")
+        return None, [*report.problems, more]
+    return definition, report.problems
+
+
+def _read(table, report, types):
+    """Return the Definition, None when anything was reported."""
     data = load(FileTable(), table, report)
-    names = tuple(table["params"]) if isinstance(table.get("params"), dict) else ()
+    names = table["params"].keys() if isinstance(table.get("params"), dict) else ()
     params = read_params(data.pop("params", {}), report.at("params"))
     steps = read_steps(
         data.pop("step", {}),
@@ -127,8 +173,22 @@ def read_table(table, file, types):
         types,
         report.at("step"),
     )
+    _check_concurrency_key(table, names, report)
     if report.problems:
-        return None, report.problems
+        return None
     data["tags"] = tuple(data.get("tags", ()))
-    data["timeout"], data["timeout_text"] = data.get("timeout", (None, None))
-    return Definition(file=file, params=params, steps=steps, **{"name": data["id"], **data}), []
+    return Definition(file=report.file, params=params, steps=steps, **{"name": data["id"], **data})
+
+
+def _check_concurrency_key(table, names, report):
+    """Report what else is wrong with it. table: of the whole file; names: of all parameters."""
+    key = table.get("concurrency_key", "")
+    if "concurrency_key" in table and "concurrency" not in table:
+        report.add("needs concurrency: how many jobs of each value run at once", "concurrency_key")
+    try:
+        asked = placeholders.names(key) if isinstance(key, str) else ()
+    except ValueError as error:
+        report.add(str(error), "concurrency_key")
+        return
+    for name in sorted(name for name in asked if name not in names):
+        report.add(no_parameter(name, names), "concurrency_key")

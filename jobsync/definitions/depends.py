@@ -4,6 +4,7 @@ from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice, pairwise
 
+from jobsync.base.loop import in_turns
 from jobsync.definitions.mistakes import guess, listing, quote, toml_name
 
 MAX_CYCLES = 20  # told of one file
@@ -14,7 +15,7 @@ def check_depends(steps, names, report):
     steps, good or not.
     """
     for step in steps:
-        for name, times in Counter(step.depends).items():
+        for name, times in in_turns(Counter(step.depends).items()):
             if name == step.name:
                 report.add("a step can't depend on itself", step.name, "depends")
             elif name not in names:

@@ -5,7 +5,7 @@ A step type's options may use them too: they take nothing that merely looks righ
 
 from marshmallow import ValidationError, fields, validate
 
-from jobsync.definitions.duration import read_duration
+from jobsync.definitions.duration import LONGEST, read_duration
 
 
 class TrueOrFalse(fields.Field):
@@ -34,14 +34,68 @@ class WholeNumber(fields.Integer):
         )
 
 
+class Number(fields.Field):
+    """A whole or broken number from `low` to `high`, as it is written."""
+
+    def __init__(self, low, high, **options):
+        super().__init__(**options)
+        self.low = low
+        self.high = high
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if type(value) not in (int, float) or not self.low <= value <= self.high:
+            raise ValidationError(f"must be a number from {self.low} to {self.high}")
+        return value
+
+
 class DurationField(fields.Field):
-    """A Duration."""
+    """A Duration. `zero` and `longest` are those of `read_duration`."""
+
+    def __init__(self, zero=False, longest=LONGEST, **options):
+        super().__init__(**options)
+        self.zero = zero
+        self.longest = longest
 
     def _deserialize(self, value, attr, data, **kwargs):
         try:
-            return read_duration(value)
+            return read_duration(value, self.zero, self.longest)
         except ValueError as error:
             raise ValidationError(str(error)) from error
+
+
+class RetryReason(fields.Field):
+    """A reason for another attempt: an exit code, a signal as its negative number, or the name of
+    an exception.
+    """
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, str):
+            good = len(value) <= 200 and all(part.isidentifier() for part in value.split("."))
+        else:
+            good = type(value) is int and (0 <= value <= 255 or -64 <= value <= -1)
+        if not good:
+            raise ValidationError(
+                "must be an exit code from 0 to 255, the number of a signal from -1 to -64, or the "
+                'name of an exception such as "OSError"'
+            )
+        return value
+
+
+class ShortList(fields.List):
+    """A list of `low` to `high` items; `reason` says so. The items of a longer one aren't looked
+    at.
+    """
+
+    def __init__(self, inner, low, high, reason, **options):
+        super().__init__(inner, **options)
+        self.low = low
+        self.high = high
+        self.reason = reason
+
+    def _deserialize(self, value, attr, data, **kwargs):
+        if isinstance(value, list) and not self.low <= len(value) <= self.high:
+            raise ValidationError(self.reason)
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Names(fields.Field):

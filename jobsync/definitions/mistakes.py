@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher, get_close_matches
+from heapq import nlargest
 from itertools import islice
 
 from marshmallow import fields, validate
@@ -23,8 +24,11 @@ PLAIN = {
     "Invalid input type.": "must be a table",
 }
 
+MOST_PROBLEMS = 500  # told of one file
+
 NEAR = 0.7  # how alike two words are of which one may be meant for the other, 0 to 1
 MOST_KNOWN = 1000  # words among which the nearest is looked for
+MOST_LIKELY = 20  # of them that are compared letter by letter
 LONGEST_WORD = 64
 
 
@@ -32,18 +36,28 @@ LONGEST_WORD = 64
 class Problem:
     """One mistake: in which file (its name in the folder), at which key (as in TOML, "" for the
     whole file), and why it is one.
+
+    `path` has the parts of the key, `line` is that of the file where no key says it (from 1 on).
     """
 
     file: str
     key: str
     reason: str
+    path: tuple = field(default=(), compare=False)
+    line: int | None = field(default=None, compare=False)
 
     def __str__(self):
         return ": ".join(part for part in (self.file, self.key, self.reason) if part)
 
 
+class Enough(Exception):
+    """One file has so many mistakes that nobody wants to be told of more."""
+
+
 class Report:
-    """Collects the problems of one file, at and below one key of it."""
+    """Collects the problems of one file, at and below one key of it. `add` raises Enough after
+    MOST_PROBLEMS.
+    """
 
     def __init__(self, file, path=(), problems=None):
         self.file = file
@@ -56,7 +70,10 @@ class Report:
 
     def add(self, reason, *keys):
         """Add a mistake, here or at a key further in."""
-        self.problems.append(Problem(self.file, toml_key(*self.path, *keys), reason))
+        if len(self.problems) == MOST_PROBLEMS:
+            raise Enough
+        path = (*self.path, *keys)
+        self.problems.append(Problem(self.file, toml_key(*path), reason, path))
 
 
 def toml_key(*path):
@@ -113,13 +130,24 @@ def listing(names):
 
 def nearest(word, known):
     """Return the known word that a mistyped one is likely to stand for, None for none."""
+    if not isinstance(word, str) or len(word) > LONGEST_WORD:
+        return None
     texts = {str(name).casefold(): str(name) for name in islice(known, MOST_KNOWN)}
-    near = (
-        get_close_matches(word.casefold(), texts, 1, NEAR)
-        if isinstance(word, str) and len(word) <= LONGEST_WORD
-        else []
-    )
+    near = get_close_matches(word.casefold(), _likely(word.casefold(), texts), 1, NEAR)
     return texts[near[0]] if near else None
+
+
+def _likely(word, texts):
+    """Return the few texts that have most letters in common with a word: comparing it with a
+    thousand that are much like it takes long.
+    """
+    matcher = SequenceMatcher(b=word)
+    shares = []
+    for text in texts:
+        matcher.set_seq1(text)
+        if matcher.real_quick_ratio() >= NEAR:
+            shares.append((matcher.quick_ratio(), text))
+    return [text for share, text in nlargest(MOST_LIKELY, shares) if share >= NEAR]
 
 
 def guess(reason, word, known):

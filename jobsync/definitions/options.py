@@ -4,8 +4,9 @@ import logging
 
 from marshmallow import RAISE, ValidationError, fields
 
+from jobsync.base.loop import in_turns
 from jobsync.definitions import placeholders
-from jobsync.definitions.mistakes import flat, guess, guess_at, listing, plain
+from jobsync.definitions.mistakes import MOST_PROBLEMS, flat, guess, guess_at, listing, plain
 from jobsync.definitions.shapes import StepTable
 
 GAP = "{}"  # no option has this name
@@ -62,12 +63,14 @@ def load_options(step, values, unchecked=frozenset()):
         ignored = {(), (GAP,), *((option,) for option in unchecked)}
     loaded, found = _ask(step_type, schema.load, given)
     unknown = f"is not an option of {step.type}; its options: {listing(known)}"
+    # no more than are told of, as each is compared with all words that are known
     mistakes = [
-        ((option,), guess(unknown, option, [*known, *StepTable().fields])) for option in strange
+        ((option,), guess(unknown, option, [*known, *StepTable().fields]))
+        for option in in_turns(strange[: MOST_PROBLEMS + 1])
     ]
     mistakes += [
         (_without_map_parts(path, known), guess_at(schema, given, path, reason))
-        for path, reason in found
+        for path, reason in in_turns(found[: MOST_PROBLEMS + 1])
         if path[:1] not in ignored
     ]
     return loaded, mistakes

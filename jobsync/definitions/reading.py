@@ -10,6 +10,7 @@ from jobsync.base.loop import outside
 from jobsync.base.regular_files import Unfit, read_regular
 from jobsync.base.text import path_to_text, printable
 from jobsync.definitions.definition import Definition, read_table
+from jobsync.definitions.lines import TooDeep, check_depth, find_lines
 from jobsync.definitions.mistakes import Problem
 from jobsync.definitions.shapes import NAME
 
@@ -41,7 +42,7 @@ def read_file(path, types, old=None):
     same.
     """
     file = printable(path_to_text(path.name)).replace("\n", "\\n")
-    stamp = data = None
+    stamp = None
     try:
         seen = os.stat(path)
         if max(seen.st_mtime_ns, seen.st_ctime_ns) < time.time_ns() - SETTLED:
@@ -49,35 +50,75 @@ def read_file(path, types, old=None):
         if old and stamp and old.stamp == stamp:
             return old
         data = read_regular(path, MAX_FILE)
-        if old and old.data == data:
-            return replace(old, stamp=stamp)
-        table = outside(tomllib.loads, data.decode("utf-8-sig"))
-    except (OSError, Unfit, ValueError, RecursionError) as error:
-        return Reading(
-            file, stamp, data, _guess_id(data or b""), problems=(Problem(file, "", _reason(error)),)
-        )
+    except (OSError, Unfit, ValueError) as error:
+        reason = f"can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        return Reading(file, stamp, problems=(Problem(file, "", reason),))
+    if old and old.data == data:
+        return replace(old, stamp=stamp)
+    return replace(read_data(data, file, types), stamp=stamp)
+
+
+def read_data(data, file, types):
+    """Return the Reading of what is in a file, without a stamp. types: a Registry."""
+    try:
+        table = outside(_parse, data)
+    except ValueError as error:
+        problem = Problem(file, "", _reason(error), line=_line(error, data))
+        return Reading(file, data=data, id=_guess_id(data), problems=(problem,))
     definition, problems = read_table(table, file, types)
     found = table.get("id")
     return Reading(
-        file, stamp, data, found if isinstance(found, str) else None, definition, tuple(problems)
+        file,
+        data=data,
+        id=found if isinstance(found, str) else None,
+        definition=definition,
+        problems=tuple(problems),
     )
 
 
+def validate(data, types):
+    """Return the mistakes that a file with this content (bytes) would have, as `(Problem, line)`:
+    the line, from 1 on, where its key or the nearest table around it stands.
+
+    types: a Registry. No other file is looked at.
+    """
+    problems = read_data(data, "", types).problems
+    if any(problem.line for problem in problems):  # it is no TOML, so it has no keys
+        return [(problem, problem.line) for problem in problems]
+    lines = outside(find_lines, _text(data), [problem.path for problem in problems])
+    return [(problem, lines[problem.path]) for problem in problems]
+
+
+def _parse(data):
+    text = _text(data)
+    check_depth(text)
+    return tomllib.loads(text)
+
+
+def _text(data):
+    return data.decode("utf-8-sig")
+
+
 def _reason(error):
-    if isinstance(error, OSError):
-        return f"can't be read: {error.strerror}"
     if isinstance(error, UnicodeDecodeError):
         line = error.object.count(b"\n", 0, error.start) + 1
         return f"must be UTF-8 text, which line {line} is not"
     if isinstance(error, tomllib.TOMLDecodeError):
         return f"must be TOML: {printable(str(error))}"
-    if isinstance(error, ValueError):  # a number of thousands of digits
-        return f"must be TOML with numbers that fit into 64 bits: {error}"
-    return (
-        "must be TOML that is not nested so deep"
-        if isinstance(error, RecursionError)
-        else str(error)
-    )
+    if isinstance(error, TooDeep):
+        return str(error)
+    return f"must be TOML with numbers that fit into 64 bits: {error}"
+
+
+def _line(error, data):
+    """Return the line of `data` that an error complains of, 1 for one that doesn't say."""
+    if isinstance(error, UnicodeDecodeError):
+        return error.object.count(b"\n", 0, error.start) + 1
+    if isinstance(error, tomllib.TOMLDecodeError):
+        place = re.search(r"\(at line ([0-9]+), column [0-9]+\)$", str(error))
+        # else it is the end: the last line that there is something in
+        return int(place.group(1)) if place else data.rstrip().count(b"\n") + 1
+    return error.line if isinstance(error, TooDeep) else 1
 
 
 def _guess_id(data):

@@ -2,9 +2,14 @@
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from jobsync.base.loop import in_turns
+from jobsync.definitions.duration import UNITS
 from jobsync.definitions.fields import (
     DurationField,
     Names,
+    Number,
+    RetryReason,
+    ShortList,
     TrueOrFalse,
     WholeNumber,
     label,
@@ -53,10 +58,11 @@ class FileTable(Table):
     id = matching(NAME, NAME_REASON, required=True)
     name = label(200)
     description = text(MAX_TEXT)
-    tags = fields.List(
-        label(64), validate=validate.Length(max=50, error="must be a list of at most 50 texts")
-    )
+    tags = ShortList(label(64), 0, 50, "must be a list of at most 50 texts")
     timeout = DurationField()
+    concurrency = WholeNumber(1, MAX_CHILDREN)
+    concurrency_key = label(1000)
+    priority = WholeNumber(-100, 100)
     params = fields.Dict(
         validate=validate.Length(max=100, error="there must be at most 100 parameters"),
         error_messages={"invalid": NO_PARAMS},
@@ -75,9 +81,7 @@ class ParamTable(Table):
     type = one_of(*TYPES, required=True)
     default = fields.Raw()
     description = text(1000)
-    choices = fields.List(
-        fields.Raw(), validate=validate.Length(1, 1000, error="must be a list of 1 to 1000 values")
-    )
+    choices = ShortList(fields.Raw(), 1, 1000, "must be a list of 1 to 1000 values")
     minimum = fields.Raw()
     maximum = fields.Raw()
 
@@ -93,8 +97,20 @@ class StepTable(Table):
     on_error = one_of("fail", "continue")
     always_run = TrueOrFalse()
     max_child_failures = WholeNumber(0, MAX_CHILDREN)
+    queue = matching(NAME, NAME_REASON)
+    concurrency = WholeNumber(1, MAX_CHILDREN)
     retries = WholeNumber(0, 100)
+    retry_delay = DurationField(zero=True)
+    retry_backoff = Number(1, 100)
+    retry_max_delay = DurationField()
+    retry_on = ShortList(
+        RetryReason(), 1, 100, "must be a list of 1 to 100 exit codes and names of exceptions"
+    )
+    rerun_when_lost = TrueOrFalse()
     timeout = DurationField()
+    step_timeout = DurationField()
+    stall_timeout = DurationField()
+    cancel_grace = DurationField(zero=True, longest=UNITS["h"])
 
 
 def load(schema, table, report):
@@ -102,6 +118,6 @@ def load(schema, table, report):
     try:
         return schema.load(table)
     except ValidationError as error:
-        for keys, reason in flat(error.messages):
+        for keys, reason in in_turns(flat(error.messages)):
             report.add(guess_at(schema, table, keys, reason), *keys)
         return error.valid_data

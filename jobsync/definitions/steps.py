@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from jobsync.base.loop import in_turns
 from jobsync.definitions.depends import check_depends
+from jobsync.definitions.duration import UNITS, Duration
 from jobsync.definitions.mistakes import guess, listing, quote
+from jobsync.definitions.options import options_of
 from jobsync.definitions.shapes import NAME, NAME_REASON, StepTable, load
 from jobsync.definitions.written import check_options
 from jobsync.registry import StepType
@@ -15,8 +17,8 @@ from jobsync.registry import StepType
 class StepDefinition:
     """A step as the definition has it.
 
-    `timeout` in ms or None; `options` as written, placeholders and all; `step_type` is None for a
-    `type` that there isn't.
+    `retry_on` None: whatever fails is tried again. `options` as written, placeholders and all;
+    `step_type` is None for a `type` that there isn't.
     """
 
     name: str
@@ -26,26 +28,44 @@ class StepDefinition:
     on_error: str = "fail"
     always_run: bool = False
     max_child_failures: int = 0
+    queue: str = "default"
+    concurrency: int | None = None
     retries: int = 0
-    timeout: int | None = None
-    timeout_text: str | None = None
+    retry_delay: Duration = Duration(0, "0s")
+    retry_backoff: int | float = 2
+    retry_max_delay: Duration = Duration(UNITS["h"], "1h")
+    retry_on: list | None = None
+    rerun_when_lost: bool = False
+    timeout: Duration | None = None
+    step_timeout: Duration | None = None
+    stall_timeout: Duration | None = None
+    cancel_grace: Duration = Duration(10 * UNITS["s"], "10s")
     step_type: StepType | None = None
 
     def shown(self):
-        """Return this step as JSON for the API; time-out and options as written."""
-        shown = {**vars(self), "depends": list(self.depends), "timeout": self.timeout_text}
-        del shown["timeout_text"], shown["step_type"]
-        return shown
+        """Return this step as JSON for the API; durations and options as written."""
+        return self._as_dict(lambda duration: duration.text)
 
     def bound(self, options):
-        """Return this step as it is stored for one job, with `options` filled in and checked."""
-        has_summary = self.step_type.summary is not None
+        """Return this step as it is stored for one job, with `options` filled in and checked;
+        durations in ms.
+        """
         return {
-            **self.shown(),
-            "timeout": self.timeout,
+            **self._as_dict(lambda duration: duration.ms),
             "options": options,
-            "has_summary": has_summary,
+            "has_summary": self.step_type.summary is not None,
         }
+
+    def _as_dict(self, told):
+        """Return the keys and their values. told: makes of a Duration what is to stand for it."""
+        values = {
+            key: told(value) if isinstance(value, Duration) else value
+            for key, value in vars(self).items()
+        }
+        del values["step_type"]
+        # lists of their own: what is made of a definition must not change it
+        retry_on = None if self.retry_on is None else list(self.retry_on)
+        return {**values, "depends": list(self.depends), "retry_on": retry_on}
 
 
 def read_steps(tables, params, names, tolerance, types, report):
@@ -76,10 +96,11 @@ def _read_step(name, table, tolerance, types, report):
     data = {"type": "", **tolerance, **load(schema, table, report)}
     if not isinstance(table, dict):
         return None
+    step_type = types.find(data["type"])
     there_are = f"there are: {listing(types.names())}"
     if "type" not in table:
         report.add(f"is required; {there_are}", "type")
-    elif types.find(data["type"]) is None and isinstance(table["type"], str):
+    elif step_type is None and isinstance(table["type"], str):
         report.add(
             guess(
                 f"there is no step type {quote(data['type'])}; {there_are}",
@@ -88,10 +109,17 @@ def _read_step(name, table, tolerance, types, report):
             ),
             "type",
         )
-    data["timeout"], data["timeout_text"] = data.get("timeout", (None, None))
+    its_own = options_of(step_type) if step_type else set()
+    for key in sorted(its_own & table.keys() & schema.fields.keys()):
+        report.add(
+            f"would be two things: every step has {key}, and {step_type.name} has an option of "
+            "that name",
+            key,
+        )
     return StepDefinition(
         name,
         options={key: value for key, value in table.items() if key not in schema.fields},
-        step_type=types.find(data["type"]),
-        **data,
+        step_type=step_type,
+        # what can be done again without harm, is
+        **{"rerun_when_lost": bool(step_type and step_type.batch), **data},
     )

@@ -47,6 +47,11 @@ def check_options(step, names, defaults, types, report):
             report.add(reason, *keys)
 
 
+def no_parameter(name, names):
+    """Return the reason why a placeholder is refused that none of the parameters (names) has."""
+    return guess(f"there is no parameter {quote(name)}; there are: {listing(names)}", name, names)
+
+
 def _with_type(step, name, types):
     return replace(step, type=name, step_type=types.find(name))
 
@@ -107,11 +112,9 @@ def _odd_placeholders(step, option, names):
         return
     step_type = step.step_type
     # a type that isn't known may have names of its own
-    for name in sorted(asked - set(names)) if step_type else ():
+    for name in sorted(name for name in asked if name not in names) if step_type else ():
         if name not in step_type.placeholders:
-            yield guess(
-                f"there is no parameter {quote(name)}; there are: {listing(names)}", name, names
-            )
+            yield no_parameter(name, names)
         elif option not in step_type.templates:
             yield f"{{{name}}} can only be used in {listing(sorted(step_type.templates))}"
         elif step_type.placeholders[name] not in step.options:

@@ -236,8 +236,18 @@ def test_it_shows_a_definition_as_written(folder):
         "on_error": "fail",
         "always_run": True,
         "max_child_failures": 3,
+        "queue": "default",
+        "concurrency": None,
         "retries": 2,
+        "retry_delay": "0s",
+        "retry_backoff": 2,
+        "retry_max_delay": "1h",
+        "retry_on": None,
+        "rerun_when_lost": False,
         "timeout": "10m",
+        "step_timeout": None,
+        "stall_timeout": None,
+        "cancel_grace": "10s",
         "options": {"run": ["cat", "{item}", "{folder}"]},
     }
 
@@ -278,8 +288,11 @@ def test_it_lists_definitions_by_name_whatever_the_files_are_called(folder):
 
 def test_a_whole_number_of_seconds_is_a_duration(folder):
     definition = one(f"timeout = 90\n{STEP}timeout = 5\n", folder)
-    assert (definition.timeout, definition.shown()["timeout"]) == (90_000, "90s")
-    assert (definition.steps[0].timeout, definition.shown()["steps"][0]["timeout"]) == (5000, "5s")
+    assert (definition.timeout.ms, definition.shown()["timeout"]) == (90_000, "90s")
+    assert (definition.steps[0].timeout.ms, definition.shown()["steps"][0]["timeout"]) == (
+        5000,
+        "5s",
+    )
 
 
 @pytest.mark.parametrize(
@@ -397,8 +410,8 @@ def test_a_problem_reads_as_file_key_and_reason():
             STEP + "[stepp.x]",
             "stepp",
             (
-                "is not known; known are: id, name, description, tags, timeout, params, step, "
-                "error_tolerance"
+                "is not known; known are: id, name, description, tags, timeout, concurrency, "
+                "concurrency_key, priority, params, step, error_tolerance"
             ),
         ),
         (
@@ -925,8 +938,18 @@ def test_it_binds_parameters_into_steps_ready_to_be_stored(folder, monkeypatch):
         "on_error": "continue",
         "always_run": False,
         "max_child_failures": 7,
+        "queue": "default",
+        "concurrency": None,
         "retries": 0,
+        "retry_delay": 0,
+        "retry_backoff": 2,
+        "retry_max_delay": 3_600_000,
+        "retry_on": None,
+        "rerun_when_lost": False,
         "timeout": None,
+        "step_timeout": None,
+        "stall_timeout": None,
+        "cancel_grace": 10_000,
         "has_summary": False,
     }
     assert bound.steps[1]["options"] == {"run": ["cat", "{item}", "{folder}"], "count": 1}

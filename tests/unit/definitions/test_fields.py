@@ -3,7 +3,7 @@
 import pytest
 from marshmallow import Schema, ValidationError
 
-from jobsync.definitions.fields import TrueOrFalse, WholeNumber
+from jobsync.definitions.fields import ShortList, TrueOrFalse, WholeNumber
 from jobsync.steps.codebase.local_dir import local_dir
 
 
@@ -50,3 +50,15 @@ def test_a_whole_number_without_an_upper_limit_has_a_lower_one(value):
 def test_the_options_of_a_walk_are_as_strict(option):
     wrong = {"gitignore": 1, "max_files": True}[option]
     assert list(local_dir.options().validate({"dir_path": ".", option: wrong})) == [option]
+
+
+def test_the_items_of_a_list_that_is_too_long_are_not_looked_at():
+    class Lists(Schema):
+        short = ShortList(WholeNumber(1), 1, 3, "must be a list of 1 to 3 numbers")
+
+    assert Lists().load({"short": [1, 2, 3]}) == {"short": [1, 2, 3]}
+    reason = "must be a list of 1 to 3 numbers"
+    for value in ([], [1] * 4, ["x"] * 4):
+        assert Lists().validate({"short": value}) == {"short": [reason]}
+    assert list(Lists().validate({"short": [1, 0]})["short"]) == [1]
+    assert Lists().validate({"short": "xxx"}) == {"short": ["Not a valid list."]}
