@@ -47,6 +47,16 @@ class BadInput(JobsyncError):
         self.errors = errors or {}
 
 
+class AlreadySubmitted(JobsyncError):
+    """A job was started by the same request before. `job_id` is that job's."""
+
+    code = 409
+
+    def __init__(self, job_id):
+        super().__init__()
+        self.job_id = job_id
+
+
 class StoreBusy(JobsyncError):
     """The database is locked by another process."""
 
@@ -75,8 +85,12 @@ class StepFailed(JobsyncError):
     """The step failed.
 
     Raised by a step type's own code: the message becomes the child's `error`, with no traceback in
-    the log.
+    the log. `exit_code`: that of the program that failed, if there was one.
     """
+
+    def __init__(self, message=None, exit_code=None):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Stopped(JobsyncError):

@@ -9,6 +9,7 @@ else since.
 import ctypes
 import os
 import signal
+import socket
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -55,6 +56,7 @@ def _libc():
     return ctypes.CDLL(None)
 
 
+@cache
 def is_known():
     """Say whether this system tells of its processes in /proc, as Linux does."""
     return os.path.exists("/proc/self/stat")
@@ -67,14 +69,25 @@ def living():
 
 def table():
     """Return `{pid: Process}` of all processes."""
-    found = {}
-    for pid in _numbers():
-        with suppress(OSError, ValueError, IndexError):  # gone meanwhile
-            fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-            # the first thread may end before others do
-            is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
-            found[pid] = Process(pid, is_dead, int(fields[1]), int(fields[2]), int(fields[3]))
-    return found
+    found = ((pid, _look_up(pid)) for pid in _numbers())
+    return {pid: process for pid, process in found if process}
+
+
+def is_alive(pid):
+    """Say whether a process lives: one that only waits to be reaped doesn't."""
+    process = _look_up(pid)
+    return process is not None and not process.is_dead
+
+
+def _look_up(pid):
+    """Return the Process of a number, None if there is none."""
+    try:
+        fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+        # the first thread may end before others do
+        is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1
+        return Process(pid, is_dead, int(fields[1]), int(fields[2]), int(fields[3]))
+    except (OSError, ValueError, IndexError):  # gone meanwhile
+        return None
 
 
 def _read(path):
@@ -283,6 +296,25 @@ def shown(processes):
     ]
     more = len(processes) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")
+
+
+def listed(processes):
+    """Return `[{"pid": number, "command": text}]` of processes, in the order of their numbers.
+
+    Where there is no /proc it is the number of a group, which has no command.
+    """
+    return [
+        {"pid": pid, "command": _command(pid)}
+        if pid > 0
+        else {"pid": -pid, "command": "a process group"}
+        for pid in sorted(processes)
+    ]
+
+
+def named(processes):
+    """Return what `listed` does, each with the name of this machine as its "host"."""
+    host = socket.gethostname()
+    return [{"host": host, **process} for process in listed(processes)]
 
 
 def _command(pid):

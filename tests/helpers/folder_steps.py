@@ -5,47 +5,26 @@ run from plan to summary.
 import json
 from collections import namedtuple
 
-from jobsync.base.errors import Stopped
+from helpers.contexts import FakeContext
 from jobsync.registry import Unit
 
 Done = namedtuple("Done", "units results summary log")
 STARTED_BEFORE = 4_000_000_000_000  # ms: the year 2096, so files that tests write are old by then
 
 
-class FakeContext:
-    """A registry.Context whose store is lists in memory. imports: {step name: (type, [results])} of
-    the steps this one depends on; summaries: {step name: its result}. before: the Done of the last
-    run of this step, which began at `STARTED_BEFORE`.
+class FolderContext(FakeContext):
+    """A context whose store is lists in memory.
+
+    imports: {step name: (type, [results])} of the steps this one depends on; summaries: {step name:
+    its result}. before: the Done of the last run of this step, which began at `STARTED_BEFORE`.
     """
 
-    def __init__(
-        self,
-        step_type,
-        last_input=None,
-        imports=None,
-        stop_after=None,
-        before=None,
-        summaries=None,
-        **options,
-    ):
-        self.job_id, self.step_name, self.attempt, self.params = "job", step_type.name, 1, {}
-        self.options = json.loads(json.dumps(step_type.options().load(options)))
-        self.last_input = last_input
+    def __init__(self, step_type, imports=None, before=None, summaries=None, **options):
+        super().__init__(step_type, **options)
         self.imports = imports or {}
         self.depends = list(self.imports)
         self.before = before
         self.summaries = summaries or {}
-        self.lines = []
-        self.checks = 0
-        self.stop_after = stop_after
-
-    def log(self, message, level="info", at=None):
-        self.lines.append((level, message))
-
-    def check(self):
-        self.checks += 1
-        if self.stop_after is not None and self.checks > self.stop_after:
-            raise Stopped()
 
     def children(self, step_name):
         return (f"{step_name}-{number}" for number in range(len(self.imports[step_name][1])))
@@ -71,15 +50,12 @@ class FakeContext:
     def step_type(self, step_name):
         return self.imports[step_name][0]
 
-    def warnings(self):
-        return [message for level, message in self.lines if level in ("warning", "error")]
-
 
 def run_step(step_type, **options):
     """Plan a step, run its children, sum them up, everything through JSON as the store would
     have it.
     """
-    context = FakeContext(step_type, **options)
+    context = FolderContext(step_type, **options)
     units = [
         Unit(unit.name, json.loads(json.dumps(unit.input))) for unit in step_type.planner(context)
     ]

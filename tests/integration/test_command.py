@@ -1,5 +1,6 @@
 """The step type `command`, with real processes and a context made by hand."""
 
+import errno
 import json
 import os
 import signal
@@ -7,72 +8,32 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from marshmallow import ValidationError
 
+from helpers.contexts import PATIENCE, SHUTDOWN_GRACE, FakeContext
 from helpers.paths import ROOT
+from helpers.waiting import wait_for
 from jobsync.base import processes
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.definitions import Definitions
 from jobsync.registry import Registry
 from jobsync.steps import BUILT_IN
 from jobsync.steps.command import pipes, process
+from jobsync.steps.command.environment import user_environment
 from jobsync.steps.command.lines import PIECE, LineSplitter, level_of
 from jobsync.steps.command.step import CommandOptions, command
 
 DEFINITIONS = ROOT / "definitions"
-PATIENCE = 20  # seconds until a test gives up; no test waits so long when all is well
+MARGIN = 3  # seconds that a busy machine may take for what should come at once
 SHOW_ARGUMENTS = [sys.executable, "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"]
 
 
-class FakeContext:
-    """A Context that keeps what it is told.
-
-    `on_log(message)` may be set, to be called at each line.
-    """
-
-    job_id, step_name, depends, last_input = "job", "build", [], None
-
-    def __init__(self, params=None, attempt=1, **options):
-        self.attempt, self.attempt_id = attempt, f"job-{os.getpid()}/1/{attempt}"
-        self.options = CommandOptions().load(options)
-        self.params = params or {}
-        self.lines = []
-        self.on_log = lambda message: None
-        self._callbacks = []
-        self._stopped = False
-        self._news = threading.Condition()
-
-    def log(self, message, level="info", at=None):
-        self.on_log(message)
-        with self._news:
-            self.lines.append((level, message))
-            self._news.notify_all()
-
-    def check(self):
-        if self._stopped:
-            raise Stopped
-
-    def on_stop(self, callback):
-        self._callbacks.append(callback)
-
-    def stop(self):
-        self._stopped = True
-        for callback in self._callbacks:
-            callback()
-
-    def messages(self):
-        return [message for _, message in self.lines]
-
-    def await_line(self, start):
-        """Return the rest of the first line that begins with `start`, once it is there."""
-        with self._news:
-            assert self._news.wait_for(
-                lambda: any(text.startswith(start) for text in self.messages()), PATIENCE
-            ), self.lines
-        return next(text.removeprefix(start) for text in self.messages() if text.startswith(start))
+def context_of(params=None, attempt=1, **options):
+    return FakeContext(command, params, attempt, step_name="build", **options)
 
 
 class Running:
@@ -102,7 +63,7 @@ class Running:
 
 def run(unit=None, params=None, **options):
     """Run one child and return `(result, [(level, message)])`."""
-    context = FakeContext(params, **options)
+    context = context_of(params, **options)
     return command(context, unit or {}), context.lines
 
 
@@ -137,7 +98,7 @@ def reasons(run, params, **options):
 
 
 def units(**options):
-    context = FakeContext(options.pop("params", None), **options)
+    context = context_of(options.pop("params", None), **options)
     return [(unit.name, unit.input) for unit in command.planner(context)], context.lines
 
 
@@ -316,7 +277,7 @@ def test_a_shell_that_a_parameter_makes_is_refused(run, params):
         "{name} must not be in a script for a shell" in reason for reason in reasons(run, params)
     )
     with pytest.raises(StepFailed, match="must not be in a script"):
-        command(FakeContext(params, run=run), {})
+        command(context_of(params, run=run), {})
 
 
 def test_a_value_with_a_nul_is_refused():
@@ -430,8 +391,17 @@ def test_it_runs_in_the_folder_that_it_is_told(tmp_path):
     assert lines == [("info", os.path.realpath(tmp_path / "inner"))]
 
 
+@pytest.fixture(autouse=True)
+def fresh_environment():
+    """The environment that jobsync was started from is looked at once in a process."""
+    user_environment.cache_clear()
+    yield
+    user_environment.cache_clear()
+
+
 def environment_of(**options):
     """Return what a command finds in its environment."""
+    user_environment.cache_clear()
     _, lines = run(run=python("import json, os; print(json.dumps(dict(os.environ)))"), **options)
     return json.loads(lines[0][1])
 
@@ -479,6 +449,13 @@ def test_jobsync_s_virtual_environment_is_known_by_any_name(monkeypatch, tmp_pat
     assert "PATH" not in environment_of()
 
 
+def test_what_the_worker_sets_later_is_not_the_command_s(monkeypatch):
+    run(run=["true"])
+    monkeypatch.setenv("SET_LATER", "x")
+    _, lines = run(run=["env"])
+    assert not any(line.startswith("SET_LATER") for _, line in lines)
+
+
 def test_what_is_inherited_does_not_have_python_keep_its_lines(monkeypatch):
     monkeypatch.setenv("PYTHONUNBUFFERED", "")
     assert environment_of()["PYTHONUNBUFFERED"] == "1"
@@ -503,7 +480,7 @@ def test_it_is_in_a_group_of_its_own_and_in_the_session_of_the_worker():
 def test_a_line_is_there_while_the_program_still_runs(tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    context = FakeContext(
+    context = context_of(
         {"gate": str(gate)},
         run=shell('echo before; read -r word <"$PARAM_GATE"; echo "after $word"'),
     )
@@ -583,7 +560,7 @@ def test_merged_output_is_exactly_what_one_pipe_gets(script):
 
 def test_merged_output_is_info_unless_a_line_names_its_level_and_its_last_line_is_the_reason():
     script = "echo plain >&2; echo 'error: bad' >&2; echo the reason; exit 3"
-    context = FakeContext(run=bash(script), stderr="merge")
+    context = context_of(run=bash(script), stderr="merge")
     with pytest.raises(StepFailed, match="exit code 3: the reason"):
         command(context, {})
     assert context.lines == [("info", "plain"), ("error", "error: bad"), ("info", "the reason")]
@@ -617,7 +594,7 @@ def test_a_line_without_an_end_shows_after_a_second(tmp_path):
         'printf "Password: "; read -r word <"$PARAM_GATE"; echo; printf "again "; '
         'read -r word <"$PARAM_GATE"; echo "was right"; printf last'
     )
-    context = FakeContext({"gate": str(gate)}, run=shell(script))
+    context = context_of({"gate": str(gate)}, run=shell(script))
     running = Running(context)
     for shown in ("Password: ", "again "):
         context.await_line(shown)
@@ -784,6 +761,43 @@ def test_a_line_names_its_level_in_the_usual_ways_only(level, line):
     assert level_of(line, "default") == level
 
 
+PROGRESS = """
+echo begins
+echo ::progress 1/4
+echo "  ::progress 2.5 / 4" >&2
+echo ::progress -3/4
+echo oh no >&2
+echo ::progress 4 >&2
+exit $1
+"""
+
+
+@pytest.mark.parametrize("stderr", ["separate", "merge"])
+def test_lines_that_say_how_far_it_is_are_told_and_are_no_log_lines(stderr):
+    context = context_of(run=shell(PROGRESS, "sh", "0"), stderr=stderr)
+    assert command(context, {})["lines"] == 3
+    assert context.steps == [(1, 4), (2.5, 4), (4, None)]
+    assert context.messages() == ["begins", "::progress -3/4", "oh no"]
+
+
+def test_a_line_that_says_how_far_it_is_is_no_reason():
+    assert failure(run=shell(PROGRESS, "sh", "3")) == "exit code 3: oh no"
+
+
+def test_progress_without_a_line_end_is_told_after_a_second(tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    context = context_of(
+        {"gate": str(gate)}, run=shell('printf "::progress 1/2"; read -r word <"$PARAM_GATE"; echo')
+    )
+    running = Running(context)
+    wait_for(lambda: context.steps, PATIENCE)
+    assert running.is_alive()
+    gate.write_text("x\n")
+    assert running.end()["lines"] == 0
+    assert context.steps == [(1, 2)]
+
+
 # Ends
 
 
@@ -813,6 +827,35 @@ def test_a_signal_is_named():
     assert failure(run=shell("kill -KILL $$")) == "killed by SIGKILL"
     assert failure(run=shell("echo ouch >&2; kill -SEGV $$")) == "killed by SIGSEGV: ouch"
     assert failure(run=shell("kill -40 $$")) == "killed by signal 40"
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 3", 3), ("exit 255", 255), ("kill -KILL $$", -9)]
+)
+def test_a_failure_has_the_exit_code_that_is_minus_the_signal_where_one_killed_it(script, code):
+    context = context_of(run=shell(script))
+    with pytest.raises(StepFailed) as caught:
+        command(context, {})
+    assert caught.value.exit_code == context.exit_code == code
+
+
+def test_what_was_not_started_has_no_exit_code():
+    context = context_of(run=["no-such-program"])
+    with pytest.raises(StepFailed) as caught:
+        command(context, {})
+    assert caught.value.exit_code is context.exit_code is None
+
+
+def test_a_completed_and_a_stopped_program_have_an_exit_code_too():
+    context = context_of(run=["true"])
+    command(context, {})
+    assert context.exit_code == 0
+    context = context_of(run=shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.02; done"))
+    running = Running(context)
+    context.await_line("ready")
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert context.exit_code == 7
 
 
 def test_a_program_that_is_not_there_is_one_clear_line():
@@ -857,12 +900,50 @@ def test_what_is_no_text_is_one_clear_line():
     assert "not text that a program can be given" in failure(run=["true"], params={"a": "\x00"})
 
 
-def test_it_leaves_no_open_file_behind():
+def no_descriptors(*_):
+    raise OSError(errno.ENOSYS, "not on this kernel")
+
+
+@pytest.fixture(params=["with", "without", "unwatched"])
+def pidfds(request, monkeypatch):
+    """Whether the kernel has descriptors of processes that can be waited for together with pipes;
+    "unwatched": none that can.
+    """
+    if request.param == "without":
+        monkeypatch.setattr(os, "pidfd_open", no_descriptors)
+    elif request.param == "unwatched":
+        monkeypatch.setattr(pipes.OutputReader, "watch", no_descriptors)
+
+
+def test_it_leaves_no_open_file_behind(pidfds):
     run(run=["true"])
     before = os.listdir("/proc/self/fd")
     run(run=["echo", "x"])
     failure(run=["no-such-program"])
+    stopped = context_of(run=["sleep", "600"], attempt=2)
+    stopped.stop()
+    with pytest.raises(Stopped):
+        command(stopped, {})
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_the_end_of_a_program_is_noticed_at_once(pidfds, monkeypatch):
+    """Also where it has closed its output, or somebody else still has it."""
+    monkeypatch.setattr(process, "REAP", PATIENCE)
+    for script in (
+        "exit 3",
+        "exec >&- 2>&-; sleep 0.1; exit 3",
+        "setsid sleep 0.5 & sleep 0.1; exit 3",
+    ):
+        started = time.monotonic()
+        assert failure(run=shell(script)) == "exit code 3"
+        assert time.monotonic() - started < PATIENCE / 2
+
+
+def test_no_thread_is_needed_to_notice_the_end_of_a_program(monkeypatch):
+    """Starting one takes longer than all else that is done for a short program."""
+    monkeypatch.setattr(threading, "Thread", None)
+    assert run(run=shell("echo x"))[1] == [("info", "x")]
 
 
 # Stopping
@@ -888,9 +969,8 @@ signal.pause()
 """
 
 
-def test_stop_ends_the_whole_group_even_who_ignores_sigterm(monkeypatch):
-    monkeypatch.setattr(process, "GRACE", 0.3)
-    context = FakeContext(run=python(STUBBORN))
+def test_stop_ends_the_whole_group_even_who_ignores_sigterm():
+    context = context_of(run=python(STUBBORN), cancel_grace=0.3)
     running = Running(context)
     pids = [int(context.await_line("child ")), int(context.await_line("grandchild "))]
     context.stop()
@@ -898,12 +978,11 @@ def test_stop_ends_the_whole_group_even_who_ignores_sigterm(monkeypatch):
     assert not any(map(is_running, pids))
 
 
-def test_stop_ends_a_grandchild_that_outlives_its_parent(monkeypatch):
-    monkeypatch.setattr(process, "GRACE", 0.3)
+def test_stop_ends_a_grandchild_that_outlives_its_parent():
     script = (
         "trap 'exit 0' TERM; (trap '' TERM; sh -c 'echo pid $$; exec sleep 600'); echo not reached"
     )
-    context = FakeContext(run=shell(f"({script}) & wait"))
+    context = context_of(run=shell(f"({script}) & wait"), cancel_grace=0.3)
     running = Running(context)
     pid = int(context.await_line("pid "))
     context.stop()
@@ -912,7 +991,7 @@ def test_stop_ends_a_grandchild_that_outlives_its_parent(monkeypatch):
 
 
 def test_what_a_stopped_program_still_writes_is_kept():
-    context = FakeContext(run=python(TIDY))
+    context = context_of(run=python(TIDY))
     running = Running(context)
     context.await_line("ready")
     context.stop()
@@ -920,12 +999,153 @@ def test_what_a_stopped_program_still_writes_is_kept():
     assert context.messages() == ["ready", "tidying up", "done"]
 
 
+TAKES_A_WHILE = TIDY.replace('    print("tidying up")', "    time.sleep(0.5)").replace(
+    "import signal, sys", "import signal, sys, time"
+)
+NEVER_ENDS = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+print("ready", flush=True)
+while True: time.sleep(60)
+"""
+
+
+def test_who_tidies_up_within_the_grace_is_not_killed(monkeypatch):
+    """The grace is the step's, not the one after an end of its own."""
+    monkeypatch.setattr(process, "GRACE", 0.1)
+    context = context_of(run=python(TAKES_A_WHILE), cancel_grace=PATIENCE)
+    running = Running(context)
+    context.await_line("ready")
+    started = time.monotonic()
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert context.messages() == ["ready", "done"]
+    assert context.exit_code == 0
+    assert 0.5 <= time.monotonic() - started < PATIENCE / 2
+
+
+def seconds_to_end(context, reason="cancelled"):
+    """Stop NEVER_ENDS and return how long that took."""
+    running = Running(context)
+    context.await_line("ready")
+    started = time.monotonic()
+    context.stop(reason)
+    assert isinstance(running.end(), Stopped)
+    return time.monotonic() - started
+
+
+@pytest.mark.parametrize("wrapper", [[], ["setsid", "--wait"]])
+def test_who_ignores_sigterm_is_killed_after_the_grace_and_not_before(wrapper):
+    context = context_of(run=[*wrapper, *python(NEVER_ENDS)], cancel_grace=0.7)
+    assert 0.7 <= seconds_to_end(context) < 0.7 + MARGIN
+    assert context.messages() == ["ready", "asked"]
+
+
+def test_without_a_grace_nobody_is_asked_and_all_are_killed_at_once():
+    context = context_of(run=python(NEVER_ENDS), cancel_grace=0)
+    assert seconds_to_end(context) < MARGIN
+    assert context.messages() == ["ready"]
+    assert context.exit_code == -signal.SIGKILL
+    assert context.stopped == [(1, [])]
+
+
+def test_when_the_worker_ends_the_grace_is_short():
+    context = context_of(run=python(NEVER_ENDS), cancel_grace=600)
+    assert seconds_to_end(context, "shutdown") < SHUTDOWN_GRACE + MARGIN
+
+
+def test_a_shutdown_shortens_a_grace_that_has_begun():
+    context = context_of(run=python(NEVER_ENDS), cancel_grace=600)
+    running = Running(context)
+    context.await_line("ready")
+    context.stop()
+    context.await_line("asked")
+    context.stop_reason = "shutdown"
+    started = time.monotonic()
+    assert isinstance(running.end(), Stopped)
+    assert time.monotonic() - started < SHUTDOWN_GRACE + MARGIN
+
+
+def test_what_an_ended_program_left_running_is_asked_whatever_the_grace(monkeypatch):
+    monkeypatch.setattr(process, "LINGER", 0.2)
+    script = "(trap 'echo tidied; exit' TERM; echo ready; while :; do sleep 0.02; done) & sleep 0.1"
+    context = context_of(run=shell(script), cancel_grace=0)
+    command(context, {})
+    assert "tidied" in context.messages()
+    assert context.stopped == []  # it was not stopped
+
+
+def test_a_stop_meanwhile_counts_only_what_it_has_ended_itself(monkeypatch):
+    monkeypatch.setattr(process, "LINGER", 0.1)
+    monkeypatch.setattr(process, "GRACE", PATIENCE)
+    script = 'sleep 600 & echo pid $!; "$0" -c "$1" & sleep 0.3'
+    context = context_of(run=shell(script, sys.executable, NEVER_ENDS), cancel_grace=0.2)
+    running = Running(context)
+    context.await_line("asked")
+    await_end(int(context.await_line("pid ")))
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert context.stopped == [(1, [])]
+
+
+def test_what_could_not_be_ended_is_named_and_not_counted(monkeypatch):
+    monkeypatch.setattr(process, "KILLED", 0.2)
+    monkeypatch.setattr(process, "LINGER", 0.2)
+    send, spared = processes.send, []
+
+    def send_to_others(number, pids):
+        send(number, [pid for pid in pids if pid not in spared])
+
+    monkeypatch.setattr(processes, "send", send_to_others)
+    monkeypatch.setattr(processes.Groups, "kill", lambda groups: None)
+    context = context_of(run=shell("sleep 600 & echo pid $!; wait"), cancel_grace=0.1)
+    running = Running(context)
+    spared.append(int(context.await_line("pid ")))
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert context.stopped == [(1, [{"pid": spared[0], "command": "sleep 600"}])]
+    assert context.lines[-1] == (
+        "error",
+        f"these processes could not be ended: {spared[0]} (sleep 600)",
+    )
+
+
+@pytest.mark.parametrize("reason", ["cancelled", "late", "stalled", "shutdown"])
+def test_a_stop_for_whatever_reason_is_reported(reason):
+    context = context_of(run=shell("echo ready; exec sleep 600"))
+    running = Running(context)
+    context.await_line("ready")
+    context.stop(reason)
+    assert isinstance(running.end(), Stopped)
+    assert context.stopped == [(1, [])]
+
+
+def test_what_ends_by_itself_reports_no_stop():
+    context = context_of(run=shell("sleep 0.1 & exit 3"))
+    with pytest.raises(StepFailed):
+        command(context, {})
+    assert context.stopped == []
+
+
+def test_a_stop_while_lines_can_not_be_taken_is_reported():
+    context = context_of(run=shell("echo x; exec sleep 600"), cancel_grace=0)
+
+    def refuse(message):
+        context.stop()
+        raise RuntimeError("the log is full")
+
+    context.on_log = refuse
+    with pytest.raises(RuntimeError, match="the log is full"):
+        command(context, {})
+    assert context.stopped == [(1, [])]
+
+
 def test_a_silent_program_with_closed_output_can_be_stopped(tmp_path):
     script = (
         'exec >&- 2>&-; echo $$ >"$PARAM_FILE.new"; mv "$PARAM_FILE.new" "$PARAM_FILE"; '
         "exec sleep 600"
     )
-    context = FakeContext({"file": str(tmp_path / "pid")}, run=shell(script))
+    context = context_of({"file": str(tmp_path / "pid")}, run=shell(script))
     running = Running(context)
     deadline = time.monotonic() + PATIENCE
     while not (tmp_path / "pid").exists():
@@ -937,7 +1157,7 @@ def test_a_silent_program_with_closed_output_can_be_stopped(tmp_path):
 
 
 def test_work_that_is_stopped_already_starts_nothing(tmp_path):
-    context = FakeContext(run=["touch", "started"], cwd=str(tmp_path))
+    context = context_of(run=["touch", "started"], cwd=str(tmp_path))
     context.stop()
     with pytest.raises(Stopped):
         command(context, {})
@@ -945,7 +1165,7 @@ def test_work_that_is_stopped_already_starts_nothing(tmp_path):
 
 
 def test_a_stop_after_the_end_does_nothing():
-    context = FakeContext(run=["true"])
+    context = context_of(run=["true"])
     command(context, {})
     context.stop()
 
@@ -957,7 +1177,7 @@ def test_when_lines_can_not_be_taken_the_group_ends_too():
         pids.append(int(message))
         raise RuntimeError("the log is full")
 
-    context = FakeContext(run=shell("echo $$; exec sleep 600"))
+    context = context_of(run=shell("echo $$; exec sleep 600"))
     context.on_log = refuse
     with pytest.raises(RuntimeError, match="the log is full"):
         command(context, {})
@@ -1003,6 +1223,9 @@ time.sleep(600)
 IGNORING = (
     "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "print(f'pid {os.getpid()}', flush=True); time.sleep(600)"
+)
+IGNORING_DAEMON = DAEMON.replace("import os, sys, time", "import os, signal, sys, time").replace(
+    "os.setsid()", "os.setsid(); signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 )
 CHAIN = """
 import os, signal, time
@@ -1080,18 +1303,71 @@ def nothing_left():
 
 
 @pytest.mark.parametrize("argv", ESCAPES.values(), ids=ESCAPES)
-def test_stop_ends_the_whole_tree_whatever_groups_and_sessions_it_makes(argv, monkeypatch):
-    monkeypatch.setattr(process, "GRACE", 0.3)
-    context = FakeContext(run=[argv[0], *map(doubled, argv[1:])])
+def test_stop_ends_the_whole_tree_whatever_groups_and_sessions_it_makes(argv):
+    context = context_of(run=[argv[0], *map(doubled, argv[1:])], cancel_grace=0.3)
     before = set(processes.living())
     running = Running(context)
     pid = int(context.await_line("pid "))
     context.stop()
     assert isinstance(running.end(), Stopped)
+    [(number, left)] = context.stopped
+    assert number >= 1
+    assert left == []
     assert not is_running(pid)
     assert not marked()
     own = processes.tree([os.getpid()], processes.living())
     assert own.keys() <= before
+
+
+# name: (what is run, the names of the processes that it is made of once all have started)
+TREES = {
+    "one": (["sleep", "600"], "sleep"),
+    "one that closes its output": (["sh", "-c", "exec >&- 2>&-; exec sleep 600"], "sleep"),
+    "a group": (["sh", "-c", "sleep 600 & sleep 600 & wait"], "sh sleep sleep"),
+    "groups": (["bash", "-c", "set -m; sleep 600 & sleep 600 & wait"], "bash sleep sleep"),
+    "a session": (["setsid", "--wait", "sh", "-c", "sleep 600 & wait"], "setsid sh sleep"),
+    "sessions in each other": (
+        ["setsid", "--wait", "setsid", "--wait", "sleep", "600"],
+        "setsid setsid sleep",
+    ),
+    "a daemon": (
+        ["sh", "-c", '"$0" -c "$1"; exec sleep 600', sys.executable, DAEMON],
+        "python sleep",
+    ),
+    "a daemon that ignores SIGTERM": (
+        ["sh", "-c", '"$0" -c "$1"; exec sleep 600', sys.executable, IGNORING_DAEMON],
+        "python sleep",
+    ),
+    "some that ignore SIGTERM": ([sys.executable, "-c", STUBBORN], "python python"),
+    "an orphan": (["sh", "-c", "(sleep 600 &); exec sleep 600"], "sleep sleep"),
+}
+
+
+def own_tree():
+    return processes.tree([os.getpid()], processes.living()).keys()
+
+
+def names_of(pids):
+    """Return the names of the programs that processes run, sorted."""
+    names = []
+    for pid in pids:
+        with suppress(OSError):  # gone meanwhile
+            names.append(Path(f"/proc/{pid}/comm").read_text().strip())
+    return sorted(names)
+
+
+@pytest.mark.parametrize("grace", [0, 0.3])
+@pytest.mark.parametrize(("argv", "names"), TREES.values(), ids=TREES)
+def test_each_process_that_a_stop_has_ended_is_counted_once(argv, names, grace):
+    before = own_tree()
+    context = context_of(run=[argv[0], *map(doubled, argv[1:])], cancel_grace=grace)
+    running = Running(context)
+    wait_for(lambda: names_of(own_tree() - before) == sorted(names.split()), PATIENCE, names)
+    pids = own_tree() - before
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert context.stopped == [(len(names.split()), [])]
+    assert not any(map(is_running, pids))
 
 
 LEAVING = {
@@ -1122,7 +1398,7 @@ LEAVING = {
 @pytest.mark.parametrize("argv", LEAVING.values(), ids=LEAVING)
 def test_what_a_completed_program_leaves_running_is_ended_and_named(argv, monkeypatch):
     monkeypatch.setattr(process, "LINGER", 0.2)
-    context = FakeContext(run=[argv[0], *map(doubled, argv[1:])])
+    context = context_of(run=[argv[0], *map(doubled, argv[1:])])
     assert command(context, {})["exit_code"] == 0
     pid = int(context.await_line("pid "))
     assert not is_running(pid)
@@ -1135,7 +1411,7 @@ def test_what_a_completed_program_leaves_running_is_ended_and_named(argv, monkey
 @pytest.mark.parametrize("argv", LEAVING.values(), ids=LEAVING)
 def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatch):
     monkeypatch.setattr(process, "LINGER", PATIENCE)
-    context = FakeContext(run=[argv[0], *map(doubled, argv[1:])], leave_running=True)
+    context = context_of(run=[argv[0], *map(doubled, argv[1:])], leave_running=True)
     assert command(context, {})["seconds"] < PATIENCE
     pid = int(context.await_line("pid "))
     try:
@@ -1153,7 +1429,7 @@ def test_what_may_be_left_running_goes_on_and_is_not_waited_for(argv, monkeypatc
 def test_what_a_failed_program_leaves_running_ends_although_it_may_leave_something(monkeypatch):
     """It may be tried again, and begins alone then."""
     monkeypatch.setattr(process, "LINGER", 0.2)
-    context = FakeContext(
+    context = context_of(
         run=shell("setsid sleep 600 >/dev/null 2>&1 & echo pid $!; exit 3"), leave_running=True
     )
     with pytest.raises(StepFailed, match="exit code 3"):
@@ -1197,7 +1473,7 @@ def test_what_forks_and_ends_between_a_look_and_its_being_reaped_does_not_hide_i
         '(until [ -e "$PARAM_GATE" ]; do sleep 0.02; done; '
         "sleep 600 >/dev/null 2>&1 & echo pid $!) & true"
     )
-    context = FakeContext({"gate": str(gate)}, run=shell(script))
+    context = context_of({"gate": str(gate)}, run=shell(script))
     command(context, {})
     pid = context.await_line("pid ")
     assert gate.exists() and not is_running(int(pid))
@@ -1228,7 +1504,7 @@ def test_looking_whether_something_is_left_does_not_look_at_all_processes(monkey
 def test_orphans_that_end_while_the_program_goes_on_are_reaped(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "REAP", 0.1)
     before = processes.table()
-    context = FakeContext(
+    context = context_of(
         {"gate": str(tmp_path)},
         run=shell(
             'for i in 1 2 3 4 5; do (sleep 0 &); done; echo; until [ -e "$PARAM_GATE/go" ]; '
@@ -1272,7 +1548,7 @@ TIDIES = (
     ],
 )
 def test_a_program_is_asked_once_and_what_it_starts_then_is_let_be_for_the_grace(argv, said):
-    context = FakeContext(run=argv)
+    context = context_of(run=argv)
     running = Running(context)
     context.await_line("pid 0")
     context.stop()
@@ -1289,7 +1565,7 @@ def test_an_earlier_attempt_that_another_worker_has_asked_to_end_is_not_asked_ag
     earlier = subprocess.Popen([sys.executable, "-c", script], env=mark, stdout=subprocess.PIPE)
     try:
         assert earlier.stdout.readline() == b"ready\n"
-        command(FakeContext(run=["true"], attempt=2), {})
+        command(context_of(run=["true"], attempt=2), {})
         assert not is_running(earlier.pid)
         assert earlier.stdout.read() == b""
     finally:
@@ -1303,9 +1579,10 @@ def test_where_processes_are_not_told_of_the_group_is_ended(monkeypatch):
     monkeypatch.setattr(processes, "is_known", lambda: False)
     monkeypatch.setattr(processes, "table", dict)
     monkeypatch.setattr(processes, "children", set)
-    monkeypatch.setattr(process, "GRACE", 0.3)
     monkeypatch.setattr(process, "LINGER", 0.2)
-    context = FakeContext(run=shell("(trap '' TERM; exec sleep 600) & echo pid $!; wait"))
+    context = context_of(
+        run=shell("(trap '' TERM; exec sleep 600) & echo pid $!; wait"), cancel_grace=0.3
+    )
     running = Running(context)
     pid = int(context.await_line("pid "))
     context.stop()
@@ -1313,9 +1590,10 @@ def test_where_processes_are_not_told_of_the_group_is_ended(monkeypatch):
     assert not is_running(pid)
 
 
-def test_what_a_stopped_program_may_leave_running_ends_all_the_same(monkeypatch):
-    monkeypatch.setattr(process, "GRACE", 0.3)
-    context = FakeContext(run=shell("setsid sleep 600 & echo pid $!; wait"), leave_running=True)
+def test_what_a_stopped_program_may_leave_running_ends_all_the_same():
+    context = context_of(
+        run=shell("setsid sleep 600 & echo pid $!; wait"), leave_running=True, cancel_grace=0.3
+    )
     running = Running(context)
     pid = int(context.await_line("pid "))
     context.stop()
@@ -1331,7 +1609,7 @@ def test_an_attempt_begins_when_nothing_of_the_earlier_ones_runs():
     )
     try:
         pid = int(earlier.stdout.readline().split()[1])
-        context = FakeContext(run=shell(f"kill -0 {pid} || echo gone"), attempt=2)
+        context = context_of(run=shell(f"kill -0 {pid} || echo gone"), attempt=2, cancel_grace=0.3)
         threading.Thread(target=earlier.wait, daemon=True).start()
         command(context, {})
         assert "gone" in context.messages()
@@ -1340,10 +1618,38 @@ def test_an_attempt_begins_when_nothing_of_the_earlier_ones_runs():
         earlier.stdout.close()
 
 
+@pytest.fixture
+def earlier():
+    """A process of an earlier attempt that ignores SIGTERM."""
+    mark = {processes.ATTEMPT_MARK: f"job-{os.getpid()}/1/1"}
+    process = subprocess.Popen([sys.executable, "-c", IGNORING], env=mark, stdout=subprocess.PIPE)
+    process.stdout.readline()
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_an_earlier_attempt_has_the_whole_grace_before_it_is_killed(earlier):
+    started = time.monotonic()
+    command(context_of(run=["true"], attempt=2, cancel_grace=0.7), {})
+    assert 0.7 <= time.monotonic() - started < 0.7 + MARGIN
+    assert earlier.wait() == -signal.SIGKILL
+
+
+def test_who_waits_for_an_earlier_attempt_can_be_stopped(earlier):
+    context = context_of(run=["true"], attempt=2, cancel_grace=600)
+    running = Running(context)
+    wait_for(lambda: context.checks > 1, PATIENCE)
+    context.stop()
+    assert isinstance(running.end(), Stopped)
+    assert earlier.poll() is None
+
+
 def test_processes_of_another_job_with_the_same_numbers_are_left_alone():
     other = subprocess.Popen(["sleep", "600"], env={processes.ATTEMPT_MARK: "another-job/1/1"})
     try:
-        run_attempt = FakeContext(run=["true"], attempt=2)
+        run_attempt = context_of(run=["true"], attempt=2)
         command(run_attempt, {})
         assert other.poll() is None
     finally:
@@ -1447,7 +1753,7 @@ def test_a_glob_in_a_folder_that_is_not_there_fails(tmp_path):
 
 
 def test_looking_for_files_can_be_stopped(tree):
-    context = FakeContext(run=["true"], for_each="**/*", cwd=str(tree))
+    context = context_of(run=["true"], for_each="**/*", cwd=str(tree))
     context.stop()
     with pytest.raises(Stopped):
         list(command.planner(context))
@@ -1459,7 +1765,7 @@ def test_a_file_of_any_name_reaches_the_program(tmp_path):
     show = python(
         "import os, sys; print(os.fsencode(sys.argv[2]).hex(), os.path.exists(sys.argv[2]))", "--"
     )
-    context = FakeContext(run=[*show, "{item}"], for_each="*", cwd=str(tmp_path))
+    context = context_of(run=[*show, "{item}"], for_each="*", cwd=str(tmp_path))
     for unit in command.planner(context):
         command(context, json.loads(json.dumps(unit.input)))
     assert context.messages() == [
@@ -1472,12 +1778,12 @@ def test_the_summary_counts_runs():
         {"exit_code": 0, "seconds": 0.1, "lines": 2},
         {"exit_code": 0, "seconds": 0.2, "lines": 3},
     ]
-    assert command.summary(FakeContext(run=["true"]), iter(results)) == {
+    assert command.summary(context_of(run=["true"]), iter(results)) == {
         "runs": 2,
         "seconds": 0.3,
         "lines": 5,
     }
-    assert command.summary(FakeContext(run=["true"]), iter([])) == {
+    assert command.summary(context_of(run=["true"]), iter([])) == {
         "runs": 0,
         "seconds": 0.0,
         "lines": 0,
@@ -1500,7 +1806,7 @@ def test_the_demo_greets_and_counts(monkeypatch):
     )
     lines = {}
     for one in bound.steps:
-        context = FakeContext(
+        context = context_of(
             bound.params,
             **{key: value for key, value in one["options"].items() if value not in (None, "")},
         )

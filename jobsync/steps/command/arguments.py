@@ -1,6 +1,7 @@
 """Fills values into a command line, and finds those that must not become part of it."""
 
 import re
+from functools import lru_cache
 
 from jobsync.base.text import one_line
 from jobsync.definitions import placeholders
@@ -15,6 +16,12 @@ def fill_arguments(run, values):
     of text.
     """
     return [placeholders.as_text(argument) for argument in placeholders.fill(run, values)]
+
+
+@lru_cache(maxsize=16)
+def has_placeholders(run):
+    """Say whether values become part of `run`, a tuple of text."""
+    return bool(placeholders.names(list(run)))
 
 
 def check_scripts(run):

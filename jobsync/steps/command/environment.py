@@ -4,17 +4,20 @@ the command itself.
 
 import os
 import sys
+from functools import cache
 
 OWN = ("JOBSYNC_", "FLASK_")  # settings of jobsync, and of the framework that it runs in
 
 
-def user_environment(environ=os.environ):
+@cache
+def user_environment():
     """Return the environment that jobsync was started from, as far as it is the user's.
 
+    It is looked at once: what a worker's own code sets later is not the user's.
     An activated virtual environment that is jobsync's own, by whatever name, is taken out again:
     the user's `python` isn't that of jobsync.
     """
-    found = {name: value for name, value in environ.items() if not name.startswith(OWN)}
+    found = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
     if _is_own(found.get("VIRTUAL_ENV")):
         del found["VIRTUAL_ENV"]
         found.pop("VIRTUAL_ENV_PROMPT", None)
@@ -31,12 +34,12 @@ def _is_own(path, below=""):
     )
 
 
-def environment_in(folder, environ=os.environ):
+def environment_in(folder):
     """Return the user's environment for a program that runs in `folder`.
 
     PWD names the folder that it runs in, and there is no earlier one. Python writes its lines as
     they come, not once a block is full.
     """
-    found = {**user_environment(environ), "PYTHONUNBUFFERED": "1", "PWD": os.path.abspath(folder)}
+    found = {**user_environment(), "PYTHONUNBUFFERED": "1", "PWD": os.path.abspath(folder)}
     found.pop("OLDPWD", None)
     return found

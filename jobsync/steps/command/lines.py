@@ -1,4 +1,6 @@
-"""A program's output as lines: bytes cut at line ends, and the level that a line names."""
+"""A program's output as lines: bytes cut at line ends, and what a line says: its level, or how far
+the program is.
+"""
 
 import re
 
@@ -65,6 +67,21 @@ EARLY = (
 )
 # level=info msg=…; {{"level": "error", …}}
 FIELD = re.compile(rf"\b(?:level|levelname|lvl|severity)\"?\s?[=:]\s?\"?{WORD}\b", re.IGNORECASE)
+
+NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
+PROGRESS = re.compile(rf"\s*::progress\s+{NUMBER}\s*(?:/\s*{NUMBER}\s*)?")
+
+
+def progress_of(line):
+    """Return `(done, total)` of a line such as `::progress 37/120`, or `::progress 37` with None
+    for the total. None for every other line.
+    """
+    match = PROGRESS.fullmatch(line)
+    return match and tuple(text and _number(text) for text in match.groups())
+
+
+def _number(text):
+    return float(text) if "." in text else int(text)
 
 
 def level_of(line, default):

@@ -11,7 +11,6 @@ moment then comes in any order.
 import fcntl
 import os
 import select
-import socket
 import threading
 import time
 from contextlib import suppress
@@ -19,6 +18,7 @@ from contextlib import suppress
 from jobsync.steps.command.lines import LineSplitter
 
 CHUNK = 64 * 1024
+EVENTS = 4  # most that can be reported at once: two pipes, `wake` and what is watched
 # bytes that are read, while more is there at once, before their lines are handed out
 GATHERED = 256 * 1024
 PARTIAL = 1.0  # seconds that a line without an end waits for it; then it is handed out as it is
@@ -37,10 +37,12 @@ class OutputReader:
         stdout = Pipe("stdout")
         self._pipes = [stdout, stdout if merged else Pipe("stderr")]
         self._open = {pipe.read_end: pipe for pipe in self._pipes}
-        self._wakeup, self._waker = socket.socketpair()
+        self._watched = {}
+        self._wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._lock = threading.Lock()
         self._epoll = select.epoll()
-        self._epoll.register(self._wakeup, select.EPOLLIN)
+        # edge-triggered: each `wake` is reported once, and the counter needs no reading
+        self._epoll.register(self._wakeup, select.EPOLLIN | select.EPOLLET)
         for read_end in self._open:
             self._epoll.register(read_end, select.EPOLLIN | select.EPOLLET)
 
@@ -62,9 +64,17 @@ class OutputReader:
 
     def wake(self):
         """Have `read` return. From any thread, at any time."""
-        with self._lock:  # never a socket that is closed, whose number may be another file's by now
-            if self._waker.fileno() >= 0:
-                self._waker.send(b"\0")
+        with self._lock:  # never one that is closed, whose number may be another file's by now
+            if self._wakeup is not None:
+                os.eventfd_write(self._wakeup, 1)
+
+    def watch(self, descriptor, on_ready):
+        """Have `read` call `on_ready()`, once, and return, when `descriptor` can be read from.
+
+        `close` closes it. Raises OSError, and leaves it to the caller, when it can't be watched.
+        """
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLONESHOT)
+        self._watched[descriptor] = on_ready
 
     def read(self, seconds=None):
         """Wait at most so long for output or `wake` (None: for ever), hand out the lines, and
@@ -84,9 +94,12 @@ class OutputReader:
     def close(self):
         """Close all that is open. What wasn't read is lost."""
         with self._lock:
-            self._waker.close()
-        self._wakeup.close()
+            os.close(self._wakeup)
+            self._wakeup = None
         self._epoll.close()
+        for descriptor in self._watched:
+            os.close(descriptor)
+        self._watched.clear()
         for pipe in dict.fromkeys(self._pipes):
             pipe.close()
 
@@ -102,13 +115,13 @@ class OutputReader:
         Nothing is done in between, so that writers go on.
         """
         chunks, size = [], 0
-        while size < GATHERED:
+        while size < GATHERED and (self._open or not chunks):
             chunk_count = len(chunks)
-            for read_end, event in self._epoll.poll(0 if chunks else seconds):
+            for read_end, event in self._epoll.poll(0 if chunks else seconds, EVENTS):
                 if pipe := self._open.get(read_end):
                     chunks += ((pipe, data) for data in self._read(pipe, event))
-                else:
-                    self._wakeup.recv(CHUNK)
+                elif on_ready := self._watched.get(read_end):
+                    on_ready()
             if len(chunks) == chunk_count:
                 break
             size += sum(len(data) for _, data in chunks[chunk_count:])
@@ -126,7 +139,6 @@ class OutputReader:
             yield data
             if not data:
                 del self._open[pipe.read_end]
-                self._epoll.unregister(pipe.read_end)
                 return
             if pipe.holds_one_packet and not event & select.EPOLLHUP:
                 return

@@ -18,7 +18,8 @@ from jobsync.base import processes
 from jobsync.base.errors import StepFailed
 from jobsync.steps.command.pipes import OutputReader
 
-GRACE = 1.5  # seconds from SIGTERM to SIGKILL
+# seconds from SIGTERM to SIGKILL for what a program that has ended by itself left running
+GRACE = 1.5
 LINGER = 1.0  # seconds that background processes may go on after the program itself has ended
 # seconds to wait for killed processes to be gone; more would help only against a broken disk
 KILLED = 2.0
@@ -33,6 +34,8 @@ class Program:
 
     merged: stderr's lines come as stdout's, in the exact order in which both were written.
     may_leave_running: what it has started goes on after it has ended by itself with exit code 0.
+    grace: a function that returns the seconds from SIGTERM to SIGKILL after `stop`, 0 for no
+    SIGTERM at all. It is called again and again until they are over: a shutdown may shorten them.
     """
 
     # marks of programs of this process that run, or have left something running: what carries one
@@ -40,28 +43,45 @@ class Program:
     _attempts = set()
     _left = set()  # numbers of children of this process that nobody waits for any more
 
-    def __init__(self, argv, env, cwd, on_line, merged=False, may_leave_running=False):
+    def __init__(
+        self,
+        argv,
+        env,
+        cwd,
+        on_line,
+        merged=False,
+        may_leave_running=False,
+        grace=lambda: GRACE,
+    ):
         # names the processes that it left running and that were ended after it
         self.left_behind = ""
         self.not_ended = ""  # names those that could not be ended
+        self.left = []  # the same, as `processes.listed` has them
+        # the numbers of those that were asked to end, or killed, because of `stop`
+        self.stopped = set()
         self._how = {"args": argv, "env": env, "cwd": cwd}
         self._on_line = on_line
         self._may_leave_running = may_leave_running
+        self._grace = grace
         self._attempt = env.get(processes.ATTEMPT_MARK, "")
         self._before = set()
         self._asked = set()
         self._leaves = False
         self._groups = processes.Groups()
         self._process = None
-        self._stopping = False
+        self._is_to_stop = False
         self._exited = False
         self._broken = None
         self._output = OutputReader(self._take_line, merged)
 
     def stop(self):
         """Have the program ended. From any thread, at any time, before `run` and after it too."""
-        self._stopping = True
+        self._is_to_stop = True
         self._output.wake()
+
+    @property
+    def _stopping(self):
+        return self._is_to_stop or self._broken is not None
 
     def run(self):
         """Run the program to its end and return its exit code: minus the signal's number if one
@@ -69,9 +89,9 @@ class Program:
 
         1. Hand out lines until the program has ended or is to be stopped. 2. After an end of its
         own, let what it has started go on for LINGER at most. 3. SIGTERM to all that is left of its
-        tree, SIGKILL after GRACE until nothing is left. 4. Hand out what is left in the pipes; who
-        still holds one is not waited for. Raises StepFailed when the program can't be started, and
-        what `on_line` raised, once the tree is gone.
+        tree, SIGKILL after the grace until nothing is left. 4. Hand out what is left in the pipes;
+        who still holds one is not waited for. Raises StepFailed when the program can't be started,
+        and what `on_line` raised, once the tree is gone.
         """
         Program._attempts.add(self._attempt)
         try:
@@ -112,17 +132,30 @@ class Program:
             ) from error
 
     def _watch(self):
+        """Have the end of the program noticed without reaping it: until then its number, which is
+        its group's, can't be another's.
+        """
         self._output.close_write_ends()
-        threading.Thread(target=self._await_exit, name="await-exit", daemon=True).start()
+        try:
+            self._watch_descriptor(os.pidfd_open(self._process.pid))
+        except (AttributeError, OSError):  # a kernel without them, or no descriptor to be had
+            threading.Thread(target=self._await_exit, name="await-exit", daemon=True).start()
+
+    def _watch_descriptor(self, pidfd):
+        try:
+            self._output.watch(pidfd, self._note_exit)
+        except OSError:
+            os.close(pidfd)
+            raise
 
     def _await_exit(self):
-        """Notice the end of the program without reaping it: until then its number, which is its
-        group's, can't be another's.
-        """
         with suppress(ChildProcessError):  # reaped already, so it has ended
             os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-        self._exited = True
+        self._note_exit()
         self._output.wake()
+
+    def _note_exit(self):
+        self._exited = True
 
     def _follow(self):
         reaped_at = time.monotonic()
@@ -156,7 +189,7 @@ class Program:
         try:
             self._on_line(line, pipe)
         except Exception as error:  # noqa: BLE001 - `run` raises it when the program has ended
-            self._broken, self._stopping = error, True
+            self._broken = error
 
     def _end_rest(self):
         """End what is still there of the program's tree, and note what it left running by
@@ -170,19 +203,25 @@ class Program:
             return
         if self._exited and not self._stopping:
             self.left_behind = processes.shown(self._tree())
-        if not self._is_gone_within(GRACE):
+        if not self._is_gone_in_time():
             self._kill()
 
-    def _is_gone_within(self, seconds):
-        """Ask all that is left to end, and say whether it has within so many seconds."""
-        deadline = time.monotonic() + seconds
-        is_news = True
+    def _is_gone_in_time(self):
+        """Ask all that is left to end, and say whether it has when the grace is over."""
+        if self._seconds_to_end() <= 0:
+            return self._is_gone()
+        is_news = self._ask()
+        asked_at = time.monotonic()
         while not self._is_gone():
-            if time.monotonic() > deadline:
+            rest = asked_at + self._seconds_to_end() - time.monotonic()
+            if rest <= 0:
                 return False
+            self._output.read(min(rest, TICK))
             is_news = is_news and self._ask()
-            self._output.read(TICK)
         return True
+
+    def _seconds_to_end(self):
+        return self._grace() if self._is_to_stop else GRACE
 
     def _ask(self):
         """Send SIGTERM to what hasn't had it, and say whether there was any.
@@ -198,7 +237,12 @@ class Program:
         }
         processes.send(signal.SIGTERM, new)
         self._asked |= new
+        self._count_stopped(new)
         return bool(new)
+
+    def _count_stopped(self, pids):
+        if self._is_to_stop:
+            self.stopped.update(pids)
 
     def _kill(self):
         """Kill until nothing is left.
@@ -209,21 +253,28 @@ class Program:
         deadline = time.monotonic() + KILLED
         while not self._is_gone():
             if time.monotonic() > deadline:
-                self.not_ended = processes.shown(self._tree() or self._children())
-                Program._left |= self._children()
+                self._give_up()
                 return
             tree = self._tree()
+            self._count_stopped(tree)
             self._groups.note(process.group for process in tree.values())
             processes.send(signal.SIGKILL, tree)
             self._groups.kill()
             self._kill_orphans()
             self._output.read(TICK)
 
+    def _give_up(self):
+        left = self._tree() or self._children()
+        self.not_ended, self.left = processes.shown(left), processes.listed(left)
+        self.stopped.difference_update(left)
+        Program._left |= self._children()
+
     def _kill_orphans(self):
         until = time.monotonic() + BURST
         # whose dead ones can't be told from this program's
         are_others = Program._attempts != {self._attempt}
         while (orphans := self._children(reaped=are_others)) and time.monotonic() < until:
+            self._count_stopped(pid for pid in orphans - self.stopped if processes.is_alive(pid))
             for pid in orphans:
                 with suppress(ProcessLookupError):
                     # a dead one's too: what it has forked is still in it

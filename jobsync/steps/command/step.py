@@ -17,10 +17,16 @@ from jobsync.definitions import placeholders
 from jobsync.definitions.fields import TrueOrFalse
 from jobsync.registry import Unit, step
 from jobsync.steps.command import glob
-from jobsync.steps.command.arguments import check_scripts, check_values, fill_arguments, variable
+from jobsync.steps.command.arguments import (
+    check_scripts,
+    check_values,
+    fill_arguments,
+    has_placeholders,
+    variable,
+)
 from jobsync.steps.command.environment import environment_in
-from jobsync.steps.command.lines import level_of
-from jobsync.steps.command.process import GRACE, Program
+from jobsync.steps.command.lines import level_of, progress_of
+from jobsync.steps.command.process import Program
 
 ITEM = "item"
 SETTINGS, PARAMS = "JOBSYNC_", "PARAM_"
@@ -130,24 +136,18 @@ def command(context, unit):
     """
     context.check()
     values = {**context.params, **_item_of(unit)}
-    reasons = check_values(context.options["run"], values)
-    if reasons:
-        raise StepFailed(reasons[0])
-    is_merged = context.options["stderr"] == "merge"
-    output = Output(context, {"stdout"} if is_merged else {"stderr"})
-    arguments, folder = fill_arguments(context.options["run"], values), _folder(context, values)
+    run, folder = _arguments(context, values), _folder(context, values)
     environment = _environment(context, values, folder)
-    program = Program(
-        arguments, environment, folder, output.write, is_merged, context.options["leave_running"]
-    )
     _await_earlier_attempts(context)
     context.check()
+    is_merged = context.options["stderr"] == "merge"
+    output = Output(context, {"stdout"} if is_merged else {"stderr"})
+    may_leave = context.options["leave_running"]
+    program = Program(run, environment, folder, output.write, is_merged, may_leave, context.grace)
     context.on_stop(program.stop)
     started = time.monotonic()
-    code = program.run()
+    code = context.exit_code = _run(context, program)
     seconds = round(time.monotonic() - started, 3)
-    if program.not_ended:
-        context.log(f"these processes could not be ended: {program.not_ended}", "error")
     context.check()
     if program.left_behind:
         context.log(
@@ -155,8 +155,20 @@ def command(context, unit):
             "warning",
         )
     if code != 0:
-        raise StepFailed(": ".join(filter(None, (_describe(code), one_line(output.last_error)))))
+        reason = ": ".join(filter(None, (_describe(code), one_line(output.last_error))))
+        raise StepFailed(reason, exit_code=code)
     return {"exit_code": code, "seconds": seconds, "lines": output.lines}
+
+
+def _run(context, program):
+    """Run a program, say what a stop has ended of it, and return its exit code."""
+    try:
+        return program.run()
+    finally:
+        if program.not_ended:
+            context.log(f"these processes could not be ended: {program.not_ended}", "error")
+        if context.stop_reason:
+            context.note_stopped(len(program.stopped), program.left)
 
 
 @command.plan
@@ -206,7 +218,12 @@ def _await_earlier_attempts(context):
         f"{name}/{number}" for number in range(max(1, context.attempt - 100), context.attempt)
     ]
     find = partial(processes.marked, processes.ATTEMPT_MARK, *earlier)
-    left = processes.await_end(find, GRACE) and processes.kill_all(find)
+
+    def sleep(seconds):
+        context.check()
+        time.sleep(seconds)
+
+    left = processes.await_end(find, context.cancel_grace, sleep) and processes.kill_all(find)
     if left:
         raise StepFailed(
             f"an earlier attempt still runs and can't be ended: {processes.shown(left)}"
@@ -214,19 +231,24 @@ def _await_earlier_attempts(context):
 
 
 class Output:
-    """Takes a program's lines into the log, and remembers what the child's result or error needs of
-    them.
+    """Takes a program's lines into the log, but for those that say how far it is, and remembers
+    what the child's result or error needs of them.
 
     error_pipes: the pipes whose last line says best why a program failed.
     """
 
     def __init__(self, context, error_pipes):
         self._log = context.log
+        self._progress = context.progress
         self._error_pipes = error_pipes
         self.lines = 0
         self.last_error = ""
 
     def write(self, line, pipe):
+        progress = progress_of(line)
+        if progress:
+            self._progress(*progress)
+            return
         self.lines += 1
         if pipe in self._error_pipes and line.strip():
             self.last_error = line
@@ -239,8 +261,21 @@ def _item_of(unit):
     return {ITEM: unit["item"]} if "item" in unit else {}
 
 
+def _arguments(context, values):
+    """Return the command line. Raises StepFailed where these values can't be in it."""
+    run = context.options["run"]
+    # without placeholders it is what was checked when the job was accepted
+    reasons = has_placeholders(tuple(run)) and check_values(run, values)
+    if reasons:
+        raise StepFailed(reasons[0])
+    return fill_arguments(run, values)
+
+
 def _folder(context, values):
-    folder = placeholders.as_text(placeholders.fill(context.options["cwd"], values)) or os.getcwd()
+    written = context.options["cwd"]
+    if not written:
+        return os.getcwd()
+    folder = placeholders.as_text(placeholders.fill(written, values)) or os.getcwd()
     if not os.path.isdir(folder):
         raise StepFailed(f"cwd: {printable(folder)} is not a folder")
     return folder

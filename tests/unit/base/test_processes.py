@@ -148,3 +148,31 @@ def test_what_is_given_time_is_not_asked_and_what_is_left_is_returned():
     finally:
         process.kill()
         process.wait()
+
+
+def test_processes_are_listed_with_their_commands_and_told_from_dead_ones():
+    alive, dead = subprocess.Popen(["sleep", "600"]), subprocess.Popen(["true"])
+    try:
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        assert processes.is_alive(alive.pid)
+        assert not processes.is_alive(dead.pid)
+        assert not processes.is_alive(NOBODY)
+        known = processes.table()
+        found = {pid: known[pid] for pid in (alive.pid, dead.pid)}
+        assert processes.listed(found) == [
+            {"pid": alive.pid, "command": "sleep 600"},
+            {"pid": dead.pid, "command": "true"},
+        ]
+        assert processes.shown(found) == f"{alive.pid} (sleep 600), {dead.pid} (true)"
+    finally:
+        alive.kill()
+        alive.wait()
+        dead.wait()
+
+
+def test_a_group_and_a_process_that_is_gone_are_listed_too():
+    gone = {NOBODY: processes.Process(NOBODY, False, 1, 1, 1)}
+    assert processes.listed(gone) == [{"pid": NOBODY, "command": "gone"}]
+    assert processes.listed({-12: processes.Process(-12, False, 0, 12, 0)}) == [
+        {"pid": 12, "command": "a process group"}
+    ]

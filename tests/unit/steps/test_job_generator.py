@@ -1,11 +1,11 @@
 """The step type `test_job_generator`, with a context made by hand."""
 
 import threading
-import time
 
 import pytest
 from marshmallow import ValidationError
 
+from helpers.contexts import PATIENCE, FakeContext
 from helpers.paths import ROOT
 from jobsync.base.errors import BadInput, StepFailed, Stopped
 from jobsync.definitions import Definitions
@@ -15,48 +15,15 @@ from jobsync.steps.test_job_generator import GeneratorOptions, count_all
 from jobsync.steps.test_job_generator import test_job_generator as generator
 
 DEFINITIONS = ROOT / "definitions"
-PATIENCE = 20  # seconds until a test gives up
 
 
-class FakeContext:
-    """A Context that keeps what it is told."""
-
-    job_id, step_name, params, depends, last_input = "job", "build", {}, [], None
-
-    def __init__(self, attempt=1, **options):
-        self.options = GeneratorOptions().load({"log_delay_ms": 0, **options})
-        self.attempt = attempt
-        self.lines = []
-        self.times = []
-        self.spawned = []
-        self.has_line = threading.Event()
-        self._callbacks = []
-        self._stopped = False
-
-    def log(self, message, level="info", at=None):
-        self.lines.append((level, message))
-        self.times.append(time.monotonic())
-        self.has_line.set()
-
-    def check(self):
-        if self._stopped:
-            raise Stopped
-
-    def on_stop(self, callback):
-        self._callbacks.append(callback)
-
-    def stop(self):
-        self._stopped = True
-        for callback in self._callbacks:
-            callback()
-
-    def spawn(self, unit):
-        self.spawned.append(unit)
+def context_with(attempt=1, **options):
+    return FakeContext(generator, attempt=attempt, **{"log_delay_ms": 0, **options})
 
 
 def work(unit, **options):
     """Do one child and return `(result or error, context)`."""
-    context = FakeContext(**options)
+    context = context_with(**options)
     try:
         return generator(context, unit.input), context
     except StepFailed as error:
@@ -65,7 +32,7 @@ def work(unit, **options):
 
 def run_all(attempt=1, last_first=False, **options):
     """Do a whole step and return `{name: (result or error, lines)}`."""
-    waiting = list(generator.planner(FakeContext(**options)))
+    waiting = list(generator.planner(context_with(**options)))
     done = {}
     while waiting:
         unit = waiting.pop(-1 if last_first else 0)
@@ -81,12 +48,12 @@ def failed(done):
 
 
 def test_it_starts_as_many_workers_as_it_is_told():
-    assert [unit.name for unit in generator.planner(FakeContext(worker_count=3))] == [
+    assert [unit.name for unit in generator.planner(context_with(worker_count=3))] == [
         "worker 1",
         "worker 2",
         "worker 3",
     ]
-    assert list(generator.planner(FakeContext(worker_count=0))) == []
+    assert list(generator.planner(context_with(worker_count=0))) == []
 
 
 def test_each_worker_writes_its_lines():
@@ -194,7 +161,7 @@ def test_lines_come_at_their_pace():
 
 
 def test_a_long_wait_between_lines_ends_at_once_when_stopped():
-    context = FakeContext(log_delay_ms=60_000)
+    context = context_with(log_delay_ms=60_000)
     errors = []
 
     def do():
@@ -205,7 +172,7 @@ def test_a_long_wait_between_lines_ends_at_once_when_stopped():
 
     thread = threading.Thread(target=do)
     thread.start()
-    assert context.has_line.wait(PATIENCE)
+    context.await_line()
     context.stop()
     thread.join(PATIENCE)
     assert not thread.is_alive()
@@ -213,7 +180,7 @@ def test_a_long_wait_between_lines_ends_at_once_when_stopped():
 
 
 def test_work_that_is_stopped_already_writes_nothing():
-    context = FakeContext()
+    context = context_with()
     context.stop()
     with pytest.raises(Stopped):
         generator(context, {"path": [1], "lines": 5})
@@ -262,14 +229,14 @@ def test_it_knows_beforehand_how_much_it_will_make():
 
 def test_the_summary_adds_up():
     done = run_all(worker_count=3, log_count=40, child_count=1, recursion_depth=1)
-    total = generator.summary(FakeContext(), (result for result, _ in done.values()))
+    total = generator.summary(context_with(), (result for result, _ in done.values()))
     lines = [level for _, lines in done.values() for level, _ in lines]
     assert total == {
         "workers": 6,
         "lines": 180,
         "levels": {level: lines.count(level) for level in ("info", "warning", "error")},
     }
-    assert generator.summary(FakeContext(), iter([])) == {
+    assert generator.summary(context_with(), iter([])) == {
         "workers": 0,
         "lines": 0,
         "levels": {"info": 0, "warning": 0, "error": 0},

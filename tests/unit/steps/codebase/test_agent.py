@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from marshmallow import ValidationError
 
-from helpers.folder_steps import FakeContext, run_step, write_tree
+from helpers.folder_steps import FolderContext, run_step, write_tree
 from jobsync.base.errors import StepFailed
 from jobsync.steps.codebase.agent import agent
 from jobsync.steps.codebase.language import kind_of_language, language_names, language_of
@@ -507,7 +507,7 @@ def test_bad_rules_fail_the_planning_with_all_mistakes(tmp_path):
     path = rules_file(
         tmp_path, '[[rule]]\nname = "a"\n[[rule]]\nname = "a"\ncategory = "docs"\npath = "x"\n'
     )
-    context = FakeContext(agent, agent_type="rule_classifier", rules=path, imports=an_import([]))
+    context = FolderContext(agent, agent_type="rule_classifier", rules=path, imports=an_import([]))
     with pytest.raises(StepFailed) as error:
         list(agent.planner(context))
     mistakes = [
@@ -531,7 +531,7 @@ def test_the_rules_that_ship_have_no_mistakes():
 
 def test_there_is_a_child_for_each_completed_child_of_the_import():
     imports = {"other": ("command", []), **an_import([imported("a.py")], [imported("b.py")])}
-    context = FakeContext(agent, agent_type="rule_classifier", imports=imports)
+    context = FolderContext(agent, agent_type="rule_classifier", imports=imports)
     units = list(agent.planner(context))
     assert [unit.input for unit in units] == [
         {"step": "import_files", "child": "import_files-0"},
@@ -543,7 +543,7 @@ def test_there_is_a_child_for_each_completed_child_of_the_import():
 @pytest.mark.parametrize("imports", [{}, {"other": ("command", [])}])
 def test_without_an_import_to_depend_on_planning_fails_in_one_line(imports):
     with pytest.raises(StepFailed, match="needs a local_dir step"):
-        list(agent.planner(FakeContext(agent, agent_type="rule_classifier", imports=imports)))
+        list(agent.planner(FolderContext(agent, agent_type="rule_classifier", imports=imports)))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from marshmallow import ValidationError
 from pygments.lexers import get_all_lexers
 
-from helpers.folder_steps import FakeContext, planned_paths, run_step, write_tree
+from helpers.folder_steps import FolderContext, planned_paths, run_step, write_tree
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.steps.codebase import count, encoding
 from jobsync.steps.codebase.code_map import code_map
@@ -404,7 +404,7 @@ def test_it_follows_no_link_opens_no_pipe_and_survives_odd_names(tmp_path):
 
 def test_it_survives_files_that_vanish_between_plan_and_run(tmp_path):
     write_tree(tmp_path, {"a.py": "1\n", "b.py": "2\n"})
-    context = FakeContext(code_map, dir_path=str(tmp_path))
+    context = FolderContext(code_map, dir_path=str(tmp_path))
     (unit,) = code_map.planner(context)
     (tmp_path / "a.py").unlink()
     result = code_map(context, unit.input)
@@ -415,7 +415,7 @@ def test_it_survives_files_that_vanish_between_plan_and_run(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs /proc")
 def test_it_survives_a_file_that_fails_while_it_is_read():
-    context = FakeContext(code_map, dir_path="/proc/self")
+    context = FolderContext(code_map, dir_path="/proc/self")
     result = code_map(context, {"root": "/proc/self", "files": ["mem"]})
     assert result["sums"]["unread"] == [{"path": "mem", "reason": "Input/output error"}]
     assert context.warnings() == ["mem: Input/output error"]
@@ -444,12 +444,12 @@ def test_it_takes_the_options_of_the_walk(tmp_path):
 
 def test_it_goes_on_after_any_child_as_if_never_interrupted(tmp_path):
     write_tree(tmp_path, {f"{number % 3}/{number:03}": "1\n" for number in range(170)})
-    units = list(code_map.planner(FakeContext(code_map, dir_path=str(tmp_path))))
+    units = list(code_map.planner(FolderContext(code_map, dir_path=str(tmp_path))))
     for number, unit in enumerate(units):
         assert (
             list(
                 code_map.planner(
-                    FakeContext(code_map, last_input=unit.input, dir_path=str(tmp_path))
+                    FolderContext(code_map, last_input=unit.input, dir_path=str(tmp_path))
                 )
             )
             == units[number + 1 :]
@@ -458,7 +458,7 @@ def test_it_goes_on_after_any_child_as_if_never_interrupted(tmp_path):
 
 def test_its_children_are_kept_short(tmp_path):
     write_tree(tmp_path, {f"{number:02}.py": "x = 1\n" * 50_000 for number in range(4)})
-    units = code_map.planner(FakeContext(code_map, dir_path=str(tmp_path)))
+    units = code_map.planner(FolderContext(code_map, dir_path=str(tmp_path)))
     assert [len(unit.input["files"]) for unit in units] == [2, 2]
 
 
@@ -470,9 +470,9 @@ def test_a_folder_that_is_none_fails_in_one_line(tmp_path):
 @pytest.mark.parametrize("files", [{"a.py": "x = 'a'\n" * 20_000}, {"a.j": "/*\n" * 200_000}])
 def test_it_can_be_stopped_within_a_file(tmp_path, files):
     write_tree(tmp_path, files)
-    units = list(code_map.planner(FakeContext(code_map, dir_path=str(tmp_path))))
+    units = list(code_map.planner(FolderContext(code_map, dir_path=str(tmp_path))))
     with pytest.raises(Stopped):
-        code_map(FakeContext(code_map, dir_path=str(tmp_path), stop_after=5), units[0].input)
+        code_map(FolderContext(code_map, dir_path=str(tmp_path), stop_after=5), units[0].input)
 
 
 @pytest.mark.parametrize(

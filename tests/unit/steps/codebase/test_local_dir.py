@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from marshmallow import ValidationError
 
-from helpers.folder_steps import FakeContext, planned_paths, run_step, write_tree
+from helpers.folder_steps import FolderContext, planned_paths, run_step, write_tree
 from jobsync.base.clock import iso
 from jobsync.base.errors import StepFailed, Stopped
 from jobsync.base.text import path_to_text, text_to_path
@@ -262,7 +262,7 @@ def wide_tree(tmp_path):
 
 
 def plan(root, last_input=None, **options):
-    context = FakeContext(local_dir, last_input=last_input, dir_path=str(root), **options)
+    context = FolderContext(local_dir, last_input=last_input, dir_path=str(root), **options)
     return list(local_dir.planner(context)), context
 
 
@@ -478,7 +478,7 @@ def test_it_lists_sockets_and_devices_unopened():
             assert others_of(run(folder)) == {"s": "socket"}
     finally:
         shutil.rmtree(folder)
-    context = FakeContext(local_dir, dir_path="/dev")
+    context = FolderContext(local_dir, dir_path="/dev")
     assert local_dir(context, {"root": "/dev", "files": ["null", "zero"]})["others"] == [
         {"path": "null", "reason": "device"},
         {"path": "zero", "reason": "device"},
@@ -520,7 +520,7 @@ def test_it_lists_a_large_file_unread(tmp_path):
 
 def run_after(root, change, **options):
     """Plan, let `change` happen to the folder, then run; return (files, others, warnings)."""
-    context = FakeContext(local_dir, dir_path=str(root), **options)
+    context = FolderContext(local_dir, dir_path=str(root), **options)
     units = list(local_dir.planner(context))
     change()
     result = local_dir(context, units[0].input)
@@ -570,7 +570,7 @@ def test_it_follows_no_link_that_took_a_files_or_folders_place(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs /proc")
 def test_it_survives_a_file_that_fails_while_it_is_read():
-    context = FakeContext(local_dir, dir_path="/proc/self")
+    context = FolderContext(local_dir, dir_path="/proc/self")
     result = local_dir(context, {"root": "/proc/self", "files": ["mem", "stat"]})
     assert [file.get("error") for file in result["files"]] == ["Input/output error", None]
     assert context.warnings() == ["mem: Input/output error"]
@@ -580,7 +580,7 @@ def test_it_survives_a_file_that_fails_while_it_is_read():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
 def test_it_stops_reading_a_file_that_is_larger_than_it_said():
-    context = FakeContext(local_dir, dir_path="/proc/self", max_file_size=10)
+    context = FolderContext(local_dir, dir_path="/proc/self", max_file_size=10)
     (file,) = local_dir(context, {"root": "/proc/self", "files": ["status"]})["files"]
     assert file["skipped"] == "larger than max_file_size (10 bytes)"
     assert file["sha256"] is None
@@ -673,7 +673,7 @@ def test_it_walks_a_tree_deeper_than_a_path_may_be_long(tmp_path):
 def test_it_leaves_no_file_open(odd_tree):
     before = os.listdir("/proc/self/fd")
     run(odd_tree)
-    next(local_dir.planner(FakeContext(local_dir, dir_path=str(odd_tree))))
+    next(local_dir.planner(FolderContext(local_dir, dir_path=str(odd_tree))))
     assert os.listdir("/proc/self/fd") == before
 
 
@@ -719,16 +719,16 @@ def test_the_folder_may_be_a_link_or_relative(tmp_path, monkeypatch):
 
 def test_it_can_be_stopped_while_it_walks_and_while_it_reads(wide_tree):
     with pytest.raises(Stopped):
-        list(local_dir.planner(FakeContext(local_dir, dir_path=str(wide_tree), stop_after=3)))
+        list(local_dir.planner(FolderContext(local_dir, dir_path=str(wide_tree), stop_after=3)))
     units, _ = plan(wide_tree)
     with pytest.raises(Stopped):
-        local_dir(FakeContext(local_dir, dir_path=str(wide_tree), stop_after=3), units[0].input)
+        local_dir(FolderContext(local_dir, dir_path=str(wide_tree), stop_after=3), units[0].input)
 
 
 def test_it_can_be_stopped_within_one_large_folder(tmp_path):
     write_tree(tmp_path, {f"{number:04}": "" for number in range(1000)})
     with pytest.raises(Stopped):
-        list(local_dir.planner(FakeContext(local_dir, dir_path=str(tmp_path), stop_after=3)))
+        list(local_dir.planner(FolderContext(local_dir, dir_path=str(tmp_path), stop_after=3)))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from helpers import folder_steps
-from helpers.folder_steps import STARTED_BEFORE, FakeContext, planned_paths, run_step, write_tree
+from helpers.folder_steps import STARTED_BEFORE, FolderContext, planned_paths, run_step, write_tree
 from jobsync.steps.codebase import folder
 from jobsync.steps.codebase.code_map import code_map
 from jobsync.steps.codebase.local_dir import local_dir
@@ -296,7 +296,7 @@ def test_an_interrupted_plan_goes_on_with_the_same_run_before(tmp_path, monkeypa
     first = run(tmp_path)
     (tmp_path / "0399").unlink()
     whole = run(tmp_path, before=first)
-    rest = FakeContext(
+    rest = FolderContext(
         local_dir, dir_path=str(tmp_path), before=first, last_input=whole.units[stored - 1].input
     )
     rest.last_run = None  # isn't asked for again: by now another run could be the latest
@@ -314,7 +314,7 @@ def test_a_run_over_another_folder_is_no_run_before(tmp_path):
 def test_where_the_run_before_is_deleted_meanwhile_nothing_is_said_of_changes(tmp_path, reads):
     write_tree(tmp_path, MANY)
     first = run(tmp_path)
-    planned = FakeContext(local_dir, dir_path=str(tmp_path), before=first)
+    planned = FolderContext(local_dir, dir_path=str(tmp_path), before=first)
     units = list(local_dir.planner(planned))
     planned.result = lambda child_id: None
     reads.clear()
@@ -327,7 +327,7 @@ def test_a_run_before_that_is_deleted_while_this_one_is_planned_makes_no_file_ne
     write_tree(tmp_path, MANY)
     first = run(tmp_path)
     half = first._replace(units=first.units[:2])
-    context = FakeContext(local_dir, dir_path=str(tmp_path), before=half)
+    context = FolderContext(local_dir, dir_path=str(tmp_path), before=half)
     context.last_run = lambda: {
         "id": "before",
         "job_id": "job before",

@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from helpers.folder_steps import FakeContext, run_step, write_tree
+from helpers.folder_steps import FolderContext, run_step, write_tree
 from jobsync.base.errors import StepFailed
 from jobsync.steps.codebase.agent import agent
 from jobsync.steps.codebase.code_map import code_map
@@ -257,6 +257,6 @@ def test_it_tells_what_no_one_wrote_by_hand(tmp_path):
 
 
 def test_it_says_which_steps_it_needs(tmp_path):
-    context = FakeContext(codebase_report, imports={"import_files": ("local_dir", [])})
+    context = FolderContext(codebase_report, imports={"import_files": ("local_dir", [])})
     with pytest.raises(StepFailed, match="depends names none of type code_map, agent"):
         codebase_report.run(context, {})
