@@ -27,7 +27,7 @@ bench: $(VENV)/test.stamp test-tools
 
 # 20,000 runs of the model of a page, a network and a server, and 8 hours of messages to open pages: an hour
 soak: $(VENV)/test.stamp test-tools
-	JOBSYNC_SOAK=20000 $(VENV)/bin/pytest -s tests/model tests/browser/long_look
+	JOBSYNC_SOAK=20000 JOBSYNC_CANCELS=200 $(VENV)/bin/pytest -s tests/model tests/browser/long_look tests/faults/test_cancel.py
 
 # Ten minutes of jobs under random kills. SEED=… repeats a run
 chaos: $(VENV)/test.stamp test-tools node_modules/test.stamp

@@ -54,6 +54,9 @@ class Context(Protocol):
     params: the job's parameters. depends: names of the steps this one depends on. attempt: 1 for a
     child's first attempt.
     attempt_id: names the attempt among all of the database, as `job/child/attempt`.
+    cancel_grace: seconds that what the work has started gets to end after it was asked to.
+    exit_code: None; a step type that runs a program sets it to what that ended with.
+    stop_reason: None, or why the work is to stop: "cancelled", "late", "stalled" or "shutdown".
     last_input: in `plan`, the input of the last child an interrupted planning stored, else None.
     The engine passes over as many units as were stored; a plan that can resume better says
     `resumes=True` and yields only what comes after `last_input`.
@@ -67,10 +70,28 @@ class Context(Protocol):
     attempt: int
     attempt_id: str
     last_input: dict | None
+    cancel_grace: float
+    exit_code: int | None
+    stop_reason: str | None
 
     def log(self, message: str, level: str = "info", at: int | None = None) -> None:
         """Write log lines (one per line of `message`) of level debug, info, warning or error;
         `at` in ms, default now.
+        """
+
+    def progress(self, done: float, total: float | None = None) -> None:
+        """Say how much of this child's work is done, and of how much where that is known: numbers
+        of 0 or more.
+        """
+
+    def grace(self) -> float:
+        """Return the seconds that hold for this stop: `cancel_grace`, or less when the worker
+        ends.
+        """
+
+    def note_stopped(self, number: int, left: list[dict]) -> None:
+        """Say how many processes were ended because the work is to stop, and which could not be:
+        each `{"pid", "command"}`.
         """
 
     def check(self) -> None:

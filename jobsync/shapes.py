@@ -46,6 +46,7 @@ class Structure(TypedDict):
     status: str
     revision: int
     error: str | None
+    waiting_for: str | None
     updated_at: str | None
     started_at: str | None
     finished_at: str | None
@@ -72,9 +73,43 @@ class ListedJob(TypedDict):
     damage: NotRequired[list[str]]
 
 
+class CancelledChildren(TypedDict):
+    """How many children a cancel has cancelled, by what they were."""
+
+    pending: int
+    running: int
+
+
+class LeftProcess(TypedDict):
+    """A process that could not be ended."""
+
+    host: str | None
+    pid: int | None
+    command: str
+
+
+class EndedProcesses(TypedDict):
+    """The processes that a cancel has ended, and those that it could not end."""
+
+    stopped: int
+    left: list[LeftProcess]
+
+
+class Cancellation(TypedDict):
+    """The receipt of a job's cancel or time-out. `done_at`: when nothing of it ran any more."""
+
+    requested_at: str | None
+    done_at: str | None
+    children: CancelledChildren
+    processes: EndedProcesses
+
+
 class ShownJob(ListedJob):
     """A job by itself. `actions`: what may be done to it."""
 
+    priority: int
+    waiting_for: str | None
+    cancellation: Cancellation | None
     result: dict[str, Any] | None
     actions: list[str]
 
@@ -87,19 +122,51 @@ class JobPage(TypedDict):
     total: int
 
 
+class Progress(TypedDict):
+    """How much of a child's work is done. `total` is null where that isn't known."""
+
+    done: float
+    total: float | None
+
+
 class ShownChild(TypedDict):
-    """A unit of work of a step."""
+    """A unit of work of a step. `stopping`: it was cancelled, and its worker is ending it."""
 
     id: str
+    parent_id: str | None
     name: str
     status: str
     attempt: int
+    exit_code: int | None
+    progress: Progress | None
+    stopping: bool
     input: Any
     result: Any
     error: str | None
     started_at: str | None
     finished_at: str | None
     damage: NotRequired[list[str]]
+
+
+class ShownAttempt(TypedDict):
+    """An attempt of a child. `first_line`, `last_line`: the step's lines that it wrote."""
+
+    attempt: int
+    status: str
+    worker: str
+    started_at: str | None
+    finished_at: str | None
+    error: str | None
+    exit_code: int | None
+    first_line: int | None
+    last_line: int | None
+
+
+class ChildDetails(ShownChild):
+    """A child by itself. `actions`: what may be done to it."""
+
+    attempts: list[ShownAttempt]
+    actions: list[str]
 
 
 class ChildPage(TypedDict):
@@ -128,3 +195,39 @@ class LogPage(TypedDict):
     total: int | None
     log_count: int
     next: NotRequired[dict[str, int]]
+
+
+class Busy(TypedDict):
+    """What a worker does. `child_id` is null while it plans or sums up."""
+
+    job_id: str
+    step: str
+    child_id: str | None
+    since: str | None
+
+
+class ShownWorker(TypedDict):
+    """A worker. `completed`, `failed`: attempts since it started."""
+
+    id: str
+    host: str | None
+    pid: int
+    state: str
+    queues: list[str]
+    slots: int
+    busy: list[Busy]
+    completed: int
+    failed: int
+    memory_bytes: int | None
+    started_at: str | None
+    beat_at: str | None
+
+
+class ShownQueue(TypedDict):
+    """A queue. `pending`, `running`: children of its steps. `workers`: how many serve it."""
+
+    name: str
+    paused: bool
+    pending: int
+    running: int
+    workers: int

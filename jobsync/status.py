@@ -21,6 +21,10 @@ TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, SKIPPED})
 UNFINISHED = (PENDING, RUNNING)
 RETRYABLE = (FAILED, CANCELLED)
 ACTIONS = ("cancel", "retry", "rerun", "delete")
+BULK_ACTIONS = ("cancel", "retry", "delete")  # those that may be done to many jobs at a time
+CHILD_SORTS = ("number", "duration", "status")  # what children may be sorted by
+# A draining worker takes nothing new; a lost one gives no sign of life
+WORKER_STATES = ("running", "draining", "lost")
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -35,17 +39,20 @@ WAITING, PLAN, CHILDREN, SUMMARY, DONE, BROKEN = (
     "broken",
 )
 
-# A terminal status never changes, save by a retry (to pending).
+# A terminal status never changes, save by a retry (to pending). A completed step, and its job, may
+# be retried where children of it failed and were tolerated, or were cancelled by themselves.
 TRANSITIONS = {
     "job": {
         PENDING: {RUNNING, COMPLETED, FAILED, CANCELLED},
         RUNNING: {COMPLETED, FAILED, CANCELLED},
+        COMPLETED: {PENDING},
         FAILED: {PENDING},
         CANCELLED: {PENDING},
     },
     "step": {
         PENDING: {RUNNING, SKIPPED, CANCELLED},
         RUNNING: {COMPLETED, FAILED, CANCELLED},
+        COMPLETED: {PENDING},
         FAILED: {PENDING},
         CANCELLED: {PENDING},
         SKIPPED: {PENDING},
@@ -75,6 +82,22 @@ def actions(status: str) -> list[str]:
         "delete": status in TERMINAL,
     }
     return [action for action in ACTIONS if allowed[action]]
+
+
+def step_actions(status: str, children: Mapping[str, int]) -> list[str]:
+    """Return which of "cancel" and "retry" a step of that status allows, given the number of its
+    children by status.
+
+    A step that completed can be retried where children of it didn't complete.
+    """
+    has_incomplete = any(children.get(each, 0) for each in RETRYABLE)
+    is_retryable = status in RETRYABLE or (status == COMPLETED and has_incomplete)
+    return ["cancel"] * (status not in TERMINAL) + ["retry"] * is_retryable
+
+
+def child_actions(status: str) -> list[str]:
+    """Return which of "cancel" and "retry" a child of that status allows."""
+    return ["cancel"] * (status not in TERMINAL) + ["retry"] * (status in RETRYABLE)
 
 
 @dataclass(frozen=True)
@@ -128,7 +151,11 @@ def _amount(count: int, noun: str, plural: str) -> str:
 
 @dataclass(frozen=True)
 class StepFacts:
-    """What is known of a step when it is asked what follows. `children` counts by status."""
+    """What is known of a step when it is asked what follows. `children` counts by status.
+
+    old_failures: how many of the failed children had failed before the last retry. They fail the
+    step at its end, and not before.
+    """
 
     name: str
     status: str = PENDING
@@ -141,6 +168,7 @@ class StepFacts:
     children: dict = field(default_factory=dict)
     max_child_failures: int = 0
     error: str | None = None
+    old_failures: int = 0
 
     @property
     def unfinished_children(self) -> int:
@@ -187,9 +215,11 @@ def _derive_running(step: StepFacts) -> Move | None:
     if step.stage == BROKEN:
         return Move(FAILED, BROKEN, step.error or "the step failed")
     failures = step.children.get(FAILED, 0)
-    if failures > step.max_child_failures:
+    is_at_end = step.stage == CHILDREN and not step.unfinished_children
+    counted = failures if is_at_end else failures - step.old_failures
+    if counted > step.max_child_failures:
         return Move(FAILED, DONE, _too_many(failures, step.max_child_failures))
-    if step.stage == CHILDREN and not step.unfinished_children:
+    if is_at_end:
         return Move(RUNNING, SUMMARY) if step.has_summary else Move(COMPLETED, DONE)
     if step.stage == DONE:
         return Move(COMPLETED, DONE)

@@ -12,7 +12,7 @@ from collections import namedtuple
 from functools import cache
 
 from flask import current_app
-from sqlalchemy import JSON, Boolean, Integer
+from sqlalchemy import JSON, Boolean, Float, Integer
 
 from jobsync.base.text import storable
 from jobsync.base.trouble import Once
@@ -22,6 +22,7 @@ JSON_TYPES = {
     "jobs.tags": (list,),
     "jobs.result": (dict,),
     "steps.depends": (list,),
+    "stops.left": (list,),
 }
 ANY_JSON = (dict, list, str, int, float, bool)
 KEY = "jobsync.damaged_rows"  # those that the log has been told of
@@ -70,6 +71,8 @@ def _expected(column):
             if isinstance(kind, Boolean)
             else (int,)
             if isinstance(kind, Integer)
+            else (float, int)
+            if isinstance(kind, Float)
             else (str,)
         )
     return ((*types, type(None)), None) if column.nullable else (types, types[0]())

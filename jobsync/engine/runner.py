@@ -3,9 +3,11 @@
 It doesn't care who brought it.
 """
 
+import socket
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from itertools import islice
 
 from flask import current_app
@@ -21,7 +23,9 @@ from jobsync.lifecycle import results, tasks
 from jobsync.status import COMPLETED, FAILED, LEVELS
 from jobsync.store.logs import lines_of
 
-CANCELLED, LATE, SHUTDOWN = "cancelled", "late", "shutdown"
+CANCELLED, LATE, STALLED, SHUTDOWN = "cancelled", "late", "stalled", "shutdown"
+OUT_OF_TIME = (LATE, STALLED)
+SHUTDOWN_GRACE = 1.5  # seconds that processes get when the worker ends: Ctrl-C ends all within 3 s
 
 
 class TaskContext:
@@ -37,9 +41,14 @@ class TaskContext:
         self.attempt = task.attempt
         self.attempt_id = task.attempt_id
         self.last_input = None
+        self.cancel_grace = task.cancel_grace / 1000
         self.stop_reason = None
         self.stopped_at = None
+        self.exit_code = None
+        self._is_shutdown = False
+        self.stopped, self.left = 0, []
         self.started, self.started_at = time.monotonic(), now()
+        self.active = self.started  # when it last wrote a line or said how far it is
         self._buffer = buffer
         self._spawned = 0
         self._callbacks = []
@@ -48,9 +57,27 @@ class TaskContext:
     def log(self, message, level="info", at=None):
         if level not in LEVELS:
             raise ValueError(f"{level!r} is not a level: {', '.join(LEVELS)}")
+        self.active = time.monotonic()
         self._buffer.add_lines(
             lines_of(message, level, now() if at is None else at, self.task.child_pk)
         )
+
+    def progress(self, done, total=None):
+        for number in (done, *([] if total is None else [total])):
+            if type(number) not in (int, float) or not 0 <= number < float("inf"):
+                raise ValueError(f"{number!r} is not a number of 0 or more")
+        self.active = time.monotonic()
+        self._buffer.set_progress((done, total))
+
+    def grace(self):
+        """Return the seconds that processes have from being asked to end until they are killed."""
+        if self._is_shutdown:  # also in the middle of a cancel
+            return min(self.cancel_grace, SHUTDOWN_GRACE)
+        return self.cancel_grace
+
+    def note_stopped(self, number, left):
+        self.stopped += number
+        self.left += [{"host": socket.gethostname(), **process} for process in left]
 
     def check(self):
         if self.stop_reason:
@@ -66,6 +93,7 @@ class TaskContext:
     def stop(self, reason):
         """Ask the work to stop. The first reason stays."""
         with self._lock:
+            self._is_shutdown = self._is_shutdown or reason == SHUTDOWN
             if self.stop_reason:
                 return
             self.stop_reason, self.stopped_at = reason, time.monotonic()
@@ -88,7 +116,7 @@ class TaskContext:
             )
 
     def spawn(self, unit):
-        child = _new_child(f"{self.task.key}.{self._spawned + 1}", unit)
+        child = _new_child(f"{self.task.key}.{self._spawned + 1}", unit, self.task.child_pk)
         self._spawned += 1
         self._buffer.add_spawned(self.task, child)
 
@@ -125,17 +153,17 @@ class TaskContext:
             return store.steps.get(session, self.job_id, step_name)
 
 
-def _result_of(child_pk, key=None):
+def _result_of(child_pk):
     with read() as session:
-        return store.children.result(session, child_pk, key)
+        return store.children.result(session, child_pk)
 
 
-def _new_child(key, unit):
+def _new_child(key, unit, parent_pk=None):
     """Return the NewChild of a Unit.
 
     What can't be stored is its step type's mistake, found here and not in the buffer.
     """
-    return tasks.NewChild(key, one_line(str(unit.name), 1000), encoded(unit.input))
+    return tasks.NewChild(key, one_line(str(unit.name), 1000), encoded(unit.input), parent_pk)
 
 
 def is_batch(task):
@@ -144,22 +172,65 @@ def is_batch(task):
     return bool(step_type and step_type.batch)
 
 
-def run_child(context, buffer):
-    """Do one child's attempt and leave its end in the buffer.
+@dataclass(frozen=True)
+class Failure:
+    """Why a piece of work failed.
 
-    A stopped one has no end, unless it was out of time.
+    names: of the exception and of its base classes, None for work that was stopped.
     """
-    task, started_at = context.task, context.started_at
-    result, error = _attempt(context, lambda step_type: encoded(step_type.run(context, task.input)))
-    if error is None and context.stop_reason in (None, LATE):
-        buffer.add_end(tasks.End(task, COMPLETED, result, None, started_at))
-    elif context.stop_reason in (None, LATE):
-        buffer.add_end(tasks.End(task, FAILED, None, error, started_at))
+
+    message: str
+    names: tuple = ()
+    exit_code: int | None = None
+
+
+def run_child(context, buffer):
+    """Do one child's attempt and leave its end in the buffer. Returns that End, or None: a stopped
+    one has none, unless it was out of time.
+    """
+    result, failure = _attempt(
+        context, lambda step_type: encoded(step_type.run(context, context.task.input))
+    )
+    if context.stop_reason not in (None, *OUT_OF_TIME):
+        return None
+    end = _end_of(context, result, failure)
+    buffer.add_end(end)
+    return end
+
+
+def _end_of(context, result, failure):
+    has_code = failure and failure.exit_code is not None
+    return tasks.End(
+        context.task,
+        FAILED if failure else COMPLETED,
+        result,
+        failure and failure.message,
+        context.started_at,
+        now(),
+        failure.exit_code if has_code else context.exit_code,
+        failure.names if failure else (),
+        stopped=context.stopped,
+        left=tuple(context.left),
+    )
+
+
+def why_late(context):
+    """Return LATE for an attempt that is past its `timeout`, STALLED for one that has said nothing
+    for its `stall_timeout`, else None.
+    """
+    task, moment = context.task, time.monotonic()
+    if task.kind != "child":
+        return None
+    if task.timeout and moment - context.started >= task.timeout / 1000:
+        return LATE
+    if task.stall_timeout and moment - context.active >= task.stall_timeout / 1000:
+        return STALLED
+    return None
 
 
 def late_end(context):
     """Return the End of an attempt that is out of time and didn't stop when it was asked to."""
-    return tasks.End(context.task, FAILED, None, _out_of_time(context.task), context.started_at)
+    return _end_of(context, None, _out_of_time(context))
 
 
 def run_plan(context, buffer, between=lambda: None):
@@ -178,46 +249,58 @@ def run_plan(context, buffer, between=lambda: None):
             buffer.add_planned(_new_child(str(place), unit))
             between()
 
-    _, error = _attempt(context, plan)
+    _, failure = _attempt(context, plan)
     buffer.flush()
-    if error and not context.stop_reason:
-        insist(lambda: results.break_unit(context.task, f"planning failed: {error}"))
+    if failure and not context.stop_reason:
+        insist(lambda: results.break_unit(context.task, f"planning failed: {failure.message}"))
     elif not context.stop_reason:
         insist(lambda: results.finish_plan(context.task))
 
 
 def run_summary(context, buffer):
     """Make a step's result of its completed children's."""
-    pks = store.children.completed(context.task.step_pk)
 
     def sum_up(step_type):
-        result = step_type.summary(context, (_result_of(pk, step_type.sums) for pk in pks))
+        found = store.children.results(context.task.step_pk, step_type.sums)
+        result = step_type.summary(context, found)
         if not isinstance(result, dict):
             raise StepFailed(f"a summary must be a table (dict), not {type(result).__name__}")
         return encoded(result)
 
-    result, error = _attempt(context, sum_up)
+    result, failure = _attempt(context, sum_up)
     buffer.flush()
-    if error and not context.stop_reason:
-        insist(lambda: results.break_unit(context.task, f"summing up failed: {error}"))
+    if failure and not context.stop_reason:
+        insist(lambda: results.break_unit(context.task, f"summing up failed: {failure.message}"))
     elif not context.stop_reason:
         insist(lambda: results.finish_summary(context.task, result))
 
 
 def _attempt(context, do):
-    """Return `(result, None)` or `(None, error)`.
+    """Return `(result, None)` or `(None, Failure)`.
 
     Whatever a step type raises is its child's failure, never the worker's.
     """
     try:
         return do(_step_type(context.task)), None
     except Stopped:
-        return None, _out_of_time(context.task) if context.stop_reason == LATE else "stopped"
+        if context.stop_reason in OUT_OF_TIME:
+            return None, _out_of_time(context)
+        return None, Failure("stopped")
     except StepFailed as error:
-        return None, error.message
+        return None, Failure(error.message, _names_of(error), error.exit_code)
     except BaseException as error:  # noqa: BLE001 - SystemExit too: a step type must not be able to end its worker
         context.log(traceback.format_exc().rstrip(), "error")
-        return None, one_line(f"{type(error).__name__}: {error}", 1000)
+        return None, Failure(one_line(f"{type(error).__name__}: {error}", 1000), _names_of(error))
+
+
+def _names_of(error):
+    """Return the names that `retry_on` may give an exception: its class's and those of the
+    classes that this is made of, with and without their modules.
+    """
+    kinds = [kind for kind in type(error).__mro__ if kind not in (object, BaseException)]
+    return tuple(
+        name for kind in kinds for name in (kind.__name__, f"{kind.__module__}.{kind.__name__}")
+    )
 
 
 def _step_type(task):
@@ -227,5 +310,14 @@ def _step_type(task):
     return step_type
 
 
-def _out_of_time(task):
-    return f"timed out after {(task.timeout or 0) / 1000:g} s"
+def _out_of_time(context):
+    task = context.task
+    if context.stop_reason == STALLED:
+        message = f"wrote no line for {_seconds(task.stall_timeout)} (stall_timeout)"
+    else:
+        message = f"timed out after {_seconds(task.timeout)} (timeout)"
+    return Failure(message, ("TimeoutError",))
+
+
+def _seconds(milliseconds):
+    return f"{(milliseconds or 0) / 1000:g} s"

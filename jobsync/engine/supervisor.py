@@ -34,7 +34,9 @@ INTERVAL = 0.25  # seconds between two looks whether all workers live
 BEATS = 2.0  # seconds between two looks at their heartbeats
 # seconds without a heartbeat after which it is looked whether one can be written at all
 OVERDUE = 3.0
-LEASE = 15.0  # seconds without a heartbeat after which a worker is taken for dead
+# seconds without a heartbeat after which a worker is taken for dead: with the time until it is
+# looked again, what it held is free within 15 s
+LEASE = 11.0
 ORPHANS = 4.0  # seconds that workers of a killed server get to end by themselves
 STOPPING = 2.3  # seconds that workers get to end when the server does
 
@@ -137,7 +139,17 @@ class Supervisor:
     def _reap(self):
         for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             self._workers.remove(worker)
-            self._note_exit(worker, _exit_reason(worker.process.returncode))
+            if worker.process.returncode == 0:
+                self._note_drained(worker)
+            else:
+                self._note_exit(worker, _exit_reason(worker.process.returncode))
+
+    def _note_drained(self, worker):
+        """Go on with one worker less: this one was drained, and has ended in good order."""
+        _log.info("Worker %s (process %s) was drained and has ended", worker.id, worker.process.pid)
+        worker.wakeup.close()
+        self._end_rest(worker.id, worker.process.pid, is_ours=True)
+        self._number -= 1
 
     def _note_exit(self, worker, reason):
         """Take a dead worker's work back and end what it had started.
@@ -168,8 +180,8 @@ class Supervisor:
                     find = partial(
                         processes.marked, processes.ATTEMPT_MARK, *workers.attempts_of(worker_id)
                     )
-                    processes.kill_all(find, time.sleep)
-                    workers.release(worker_id, reason)
+                    left = processes.kill_all(find, time.sleep)
+                    workers.release(worker_id, reason, processes.named(left))
             except BaseException:
                 self._to_release = [*waiting, *self._to_release, (worker_id, reason)]
                 raise
@@ -194,10 +206,16 @@ class Supervisor:
             excuse = late or (is_doubtful and not self._is_writable())
             with read() as session:
                 heartbeats.look(session, excuse)
-        for worker in self._workers:
-            if heartbeats.silence(worker.id) > LEASE:
-                worker.process.kill()
-                _log.warning("Worker %s gave no sign of life for %s s", worker.id, LEASE)
+        own = {worker.id: worker for worker in self._workers}
+        for worker_id in heartbeats.silent(LEASE):
+            if worker_id in own:
+                own[worker_id].process.kill()
+            elif worker_id not in (self._earlier or ()):
+                # of another machine, or started by hand
+                self._to_release.append((worker_id, "the worker gave no sign of life"))
+            else:
+                continue
+            _log.warning("Worker %s gave no sign of life for %s s", worker_id, LEASE)
 
     def _is_writable(self):
         problem = self._app.extensions["jobsync.write_probe"].why_not()

@@ -21,23 +21,25 @@ from sqlalchemy.exc import OperationalError
 from jobsync.base import processes
 from jobsync.base.errors import StoreBusy
 from jobsync.engine import runner
-from jobsync.engine.write_buffer import LONGEST, SHORT, WriteBuffer
-from jobsync.lifecycle import claims, results, workers
+from jobsync.engine.write_buffer import LONGEST, SHORT, WriteBuffer, insist
+from jobsync.lifecycle import claims, results, stops, workers
+from jobsync.status import COMPLETED, FAILED
 
 BEAT = 2.0  # seconds between heartbeats
 WATCH_INTERVAL = 0.05  # seconds between two looks of the watcher while there is work
 IDLE = 1.0  # seconds after which an idle worker looks for work unasked
 CHECK = 0.25  # seconds between two looks whether the work is still wanted
-GRACE = 4.0  # seconds that stopped work has to end (a command's own grace is 1.5)
-SHUTDOWN_GRACE = 2.0  # the same when the worker is to stop: Ctrl-C ends everything within 3 s
+MARGIN = 0.75  # seconds after its grace until work that doesn't stop takes its worker with it
+SHUTDOWN_GRACE = 2.0  # the same in all when the worker is to stop: Ctrl-C ends all within 3 s
 # seconds after which a child is no short one: those reserved behind it go to other workers
-SLOW = 1.0
+SLOW = 0.25
 TARGET = 0.2  # seconds of work that a worker takes at a time
-MOST = 32  # children taken at a time
+MOST = 500  # children taken at a time
 # seconds of planning after which a worker does some of the children itself if nobody else does
 HELP = 0.5
 NICENESS = 10
 SESSION = Path("/proc/self/autogroup")
+STATM = Path("/proc/self/statm")
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,15 @@ def lower_priority():
             SESSION.write_text(str(NICENESS))
 
 
+def memory_of_this_process():
+    """Return the bytes of memory that this process has, None where that isn't known."""
+    try:
+        pages = int(STATM.read_text().split()[1])
+    except (OSError, ValueError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 class Worker:
     """One worker. `run` returns when it is told to stop."""
 
@@ -68,6 +79,8 @@ class Worker:
         self._has_reserved = False
         self._planning_since = 0.0  # or since it last helped out
         self._seconds = {}  # of the latest children, by step: how long one takes
+        self._completed = self._failed = 0
+        self._draining = False
 
     def run(self):
         """Work until told to stop: by SIGTERM, or by the end of standard input, which is the
@@ -106,7 +119,9 @@ class Worker:
         with self._app.app_context():
             self._wakeup.clear()
             tasks = claims.claim(self._id, self._batch_size)
-            if not tasks:
+            if not tasks and self._draining:
+                self._stopping.set()
+            elif not tasks:
                 self._wakeup.wait(IDLE)
             elif tasks[0].kind == "child":
                 self._do_children(tasks)
@@ -130,6 +145,7 @@ class Worker:
                 runner.run_summary(context, self._buffer)
         finally:
             self._leave()
+        self._confirm_stop(context)
 
     def _help_out(self, context):
         """Do some children of the step that is being planned if nobody else does.
@@ -162,10 +178,11 @@ class Worker:
         for task, following in zip(tasks, [*tasks[1:], None], strict=True):
             context = self._enter(task, begun)
             try:
-                runner.run_child(context, self._buffer)
+                self._count(runner.run_child(context, self._buffer))
             finally:
                 self._leave()
-            self._note_seconds(task, context, batch)
+            self._confirm_stop(context)
+            self._note_seconds(task, context)
             if following and batch and self._buffer.age() < SHORT and not self._stopping.is_set():
                 begun = False
                 continue
@@ -176,12 +193,21 @@ class Worker:
             workers.return_reserved(self._id)
         self._has_reserved = False
 
-    def _note_seconds(self, task, context, batch):
+    def _count(self, end):
+        if end:
+            self._completed += end.status == COMPLETED
+            self._failed += end.status == FAILED
+
+    def _confirm_stop(self, context):
+        """Say that nothing runs any more of work that was cancelled."""
+        if context.stop_reason == runner.CANCELLED:
+            insist(lambda: stops.confirm_stop(context.task, context.stopped, context.left))
+
+    def _note_seconds(self, task, context):
         seconds = time.monotonic() - context.started
-        if batch:
-            if len(self._seconds) > 1000:
-                self._seconds.clear()
-            self._seconds[task.step_pk] = (self._seconds.get(task.step_pk, seconds) + seconds) / 2
+        if len(self._seconds) > 1000:
+            self._seconds.clear()
+        self._seconds[task.step_pk] = (self._seconds.get(task.step_pk, seconds) + seconds) / 2
 
     def _enter(self, task, begun):
         self._buffer.begin_task(task, begun)
@@ -252,10 +278,15 @@ class Worker:
             time.sleep(WATCH_INTERVAL)
 
     def _beat(self):
+        figures = workers.Figures(self._completed, self._failed, memory_of_this_process())
         with self._app.app_context():
-            if not workers.beat(self._id):
-                self._end_own()
-                os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
+            state = workers.beat(self._id, figures)
+        if state is None:
+            self._end_own()
+            os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
+        if state == workers.DRAINING:
+            self._draining = True
+            self._wakeup.set()
 
     def _keep_up(self, context):
         """Store what has waited, and show a child that isn't a short one as running."""
@@ -275,21 +306,16 @@ class Worker:
         """
         with self._app.app_context():
             current = results.is_current(context.task)
-        task = context.task
-        if not current and context is self._context:
+        if context is not self._context:
+            return
+        reason = runner.why_late(context)
+        if not current:
             context.stop(runner.CANCELLED)
-        elif (
-            task.kind == "child"
-            and task.timeout
-            and time.monotonic() - context.started >= task.timeout / 1000
-        ):
-            context.stop(runner.LATE)
-        if (
-            context.stopped_at
-            and context is self._context
-            and time.monotonic() - context.stopped_at >= GRACE
-        ):
-            self._give_up([runner.late_end(context)] if context.stop_reason == runner.LATE else ())
+        elif reason:
+            context.stop(reason)
+        if context.stopped_at and time.monotonic() - context.stopped_at >= context.grace() + MARGIN:
+            is_late = context.stop_reason in runner.OUT_OF_TIME
+            self._give_up([runner.late_end(context)] if is_late else ())
 
     def _end(self, context):
         if context is None:
@@ -308,22 +334,27 @@ class Worker:
         """
         # or the working thread, whose program ends with it, would begin the next child
         self._stopping.set()
-        self._end_own()
+        left = self._end_own()
         for end in ends:
             self._buffer.add_end(end)
         self._buffer.flush()
         with self._app.app_context():
-            workers.release(self._id)
+            workers.release(self._id, left=left)
         os._exit(1)
 
     def _end_own(self):
-        """Kill what this process has started, if it is a process of its own for this worker."""
-        if os.environ.get(processes.WORKER_MARK) == self._id:
-            left = processes.kill_all(self._find_own)
-            if left:
-                _log.error(
-                    "Worker %s can't end what it has started: %s", self._id, processes.shown(left)
-                )
+        """Kill what this process has started, if it is a process of its own for this worker.
+
+        Returns what could not be ended, as a receipt names it.
+        """
+        if os.environ.get(processes.WORKER_MARK) != self._id:
+            return []
+        left = processes.kill_all(self._find_own)
+        if left:
+            _log.error(
+                "Worker %s can't end what it has started: %s", self._id, processes.shown(left)
+            )
+        return processes.named(left)
 
     def _find_own(self):
         context = self._context

@@ -53,12 +53,14 @@ class WriteBuffer:
 
     def _clear(self):
         self._lines, self._ended, self._spawned, self._planned = [], [], [], []
+        self._progress = None
         self._since = None
 
     def begin_task(self, task, begun):
         """Say which task is being worked on, and whether the store knows that it was begun."""
         with self._lock:
             self.task, self.begun = task, begun
+            self._progress = None  # of the task before, which has ended
 
     def add_lines(self, lines):
         """Gather lines. The five-hundredth stores them all."""
@@ -81,6 +83,12 @@ class WriteBuffer:
         self._gather("_planned", [child])
         if len(self._planned) >= MOST_LINES or self.age() >= WAITED_FOR:
             self.flush()
+
+    def set_progress(self, progress):
+        """Remember how far the present task is: `(done, total)`. The latest is stored."""
+        with self._lock:
+            self._progress = progress
+            self._since = self._since or time.monotonic()
 
     def _gather(self, box, items):
         with self._lock:
@@ -147,6 +155,8 @@ class WriteBuffer:
     def _store(self, begin):
         with self._app.app_context():
             if self.task.kind == "child":
-                return results.record(self.task, self._lines, self._ended, self._spawned, begin)
+                return results.record(
+                    self.task, self._lines, self._ended, self._spawned, begin, self._progress
+                )
             results.add_planned(self.task, self._planned, self._lines)
             return False

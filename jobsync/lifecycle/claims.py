@@ -6,18 +6,27 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from jobsync import store
 from jobsync.base.trouble import Once
-from jobsync.db.models import Child, Step
-from jobsync.db.transactions import moment, read, write
+from jobsync.db.models import READY, Child, Job, Queue, Step, Worker
+from jobsync.db.transactions import read, write
 from jobsync.lifecycle import rows
-from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, Task, steps_with, task_of, tolerated
+from jobsync.lifecycle.recording import Recording, rules_of
+from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, Task, steps_with, task_of
 from jobsync.status import PENDING, PLAN, RUNNING, SUMMARY
+from jobsync.store import limits
 
 KEY = "jobsync.unreadable_steps"  # those that the log has been told of
+
+JOBS, STEPS, CHILDREN, QUEUES = (
+    Job.__table__,
+    Step.__table__,
+    Child.__table__,
+    Queue.__table__,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -27,14 +36,91 @@ def claim(worker_id: str, batch_size: Callable[[int], int]) -> list[Task]:
 
     `batch_size(step_pk)` says how many children the worker would take of a step. The first Task is
     begun, the other children are only reserved for this worker: they stay pending until `record`
-    begins or ends them. Of all steps the one with the fewest running children comes first, so that
-    a long job doesn't keep a short one waiting.
+    begins or ends them. A higher priority comes first; jobs of the same priority take turns. A
+    worker that is to end, or that was taken for dead, gets nothing.
     """
     with read() as session:
         if not store.steps.is_work_waiting(session):
             return []
     with write() as session:
-        return _claim_unit(session, worker_id) or _claim_children(session, worker_id, batch_size)
+        worker = session.execute(WORKER, {"worker": worker_id}).first()
+        if worker is None or worker.state != "running":
+            return []
+        _return_reserved(session, worker_id)
+        for step in _candidates(session, worker.queues):
+            with isolated(step.pk):
+                tasks = _take_of(session, worker_id, step, batch_size)
+                if tasks:
+                    return tasks
+        return []
+
+
+def _return_reserved(session: Session, worker_id: str) -> None:
+    """Make those children ready that are still reserved for this worker: one that asks has
+    nothing in hand.
+    """
+    session.execute(RETURN, {"worker": worker_id})
+
+
+WORKER = select(Worker.__table__.c.state, Worker.__table__.c.queues).where(
+    Worker.__table__.c.id == bindparam("worker")
+)
+RETURN = (
+    update(CHILDREN)
+    .where(CHILDREN.c.worker_id == bindparam("worker"), CHILDREN.c.status == PENDING)
+    .values(worker_id=None)
+)
+OTHERS = STEPS.alias("others")
+IS_UNIT = STEPS.c.stage.in_((PLAN, SUMMARY)) & STEPS.c.worker_id.is_(None)
+# The index that SQLite uses only where its condition stands in the query word by word
+IS_READY = text(READY)
+HAS_READY = (
+    (STEPS.c.pending > 0)
+    & WITHIN_TOLERANCE
+    & select(CHILDREN.c.pk).where(CHILDREN.c.step_pk == STEPS.c.pk, IS_READY).exists()
+)
+# of all of the job's steps: a job with many steps at work is served enough
+RUNNING_OF_JOB = (
+    select(func.sum(OTHERS.c.running))
+    .where(OTHERS.c.job_id == STEPS.c.job_id)
+    .correlate(STEPS)
+    .scalar_subquery()
+)
+IS_PAUSED = select(QUEUES.c.name).where(QUEUES.c.name == STEPS.c.queue, QUEUES.c.paused).exists()
+CANDIDATES = (
+    select(STEPS.c.pk, STEPS.c.queue, IS_UNIT.label("is_unit"))
+    .join(JOBS, JOBS.c.id == STEPS.c.job_id)
+    .where(STEPS.c.status == RUNNING, or_(IS_UNIT, HAS_READY), ~IS_PAUSED)
+    .order_by(
+        JOBS.c.priority.desc(),
+        IS_UNIT.desc(),
+        RUNNING_OF_JOB,
+        JOBS.c.served,
+        JOBS.c.number,
+        STEPS.c.running,
+        STEPS.c.position,
+    )
+    .limit(50)
+)
+
+
+def _candidates(session: Session, queues: list[str] | None) -> list[Any]:
+    """Return rows `(pk, queue, is_unit)` of the steps that have work for a worker which serves
+    these queues (None: all), in the order in which they get it.
+    """
+    query = CANDIDATES if queues is None else CANDIDATES.where(STEPS.c.queue.in_(queues))
+    return list(session.execute(query).all())
+
+
+def _take_of(
+    session: Session, worker_id: str, step: Any, batch_size: Callable[[int], int]
+) -> list[Task]:
+    found = session.execute(STEP, {"step": step.pk}).first()
+    if found is None:
+        return []
+    if step.is_unit:
+        return _take_unit(session, worker_id, found)
+    return _take_children(session, worker_id, found, batch_size(step.pk))
 
 
 def claim_idle(task: Task, batch_size: Callable[[int], int]) -> list[Task]:
@@ -46,48 +132,20 @@ def claim_idle(task: Task, batch_size: Callable[[int], int]) -> list[Task]:
         if session.execute(idle).first() is None:
             return []
     with write() as session:
+        if not any(step.pk == task.step_pk for step in _candidates(session, None)):
+            return []
         step = session.execute(idle).first()
         return _take_children(session, task.worker_id, step, batch_size(step.pk)) if step else []
 
 
-def _claim_unit(session: Session, worker_id: str) -> list[Task]:
-    waiting = (
-        select(Step.pk)
-        .where(Step.status == RUNNING, Step.stage.in_((PLAN, SUMMARY)), Step.worker_id.is_(None))
-        .order_by(Step.pk)
-        .limit(50)
+def _take_unit(session: Session, worker_id: str, step: Any) -> list[Task]:
+    # made first: where it can't be, nothing has been claimed
+    task = task_of(worker_id, step, step.stage, step.tries + 1)
+    session.execute(
+        update(Step).where(Step.pk == step.pk).values(worker_id=worker_id, tries=Step.tries + 1)
     )
-    for pk in session.execute(waiting).scalars().all():
-        with isolated(pk):
-            step = session.execute(steps_with(Step.pk == pk)).first()
-            if step:
-                # made first: where it can't be, nothing has been claimed
-                task = task_of(worker_id, step, step.stage, step.tries + 1)
-                session.execute(
-                    update(Step)
-                    .where(Step.pk == step.pk)
-                    .values(worker_id=worker_id, tries=Step.tries + 1)
-                )
-                return [task]
-    return []
-
-
-def _claim_children(
-    session: Session, worker_id: str, batch_size: Callable[[int], int]
-) -> list[Task]:
-    waiting = (
-        select(Step.pk)
-        .where(Step.status == RUNNING, Step.pending > 0, WITHIN_TOLERANCE)
-        .order_by(Step.running, Step.pk)
-        .limit(50)
-    )
-    for pk in session.execute(waiting).scalars().all():
-        with isolated(pk):
-            step = session.execute(steps_with(Step.pk == pk)).first()
-            tasks = _take_children(session, worker_id, step, batch_size(pk)) if step else []
-            if tasks:
-                return tasks
-    return []
+    rows.serve(session, step.job_id)
+    return [task]
 
 
 @contextmanager
@@ -105,15 +163,25 @@ def isolated(step_pk: int) -> Iterator[None]:
             )
 
 
-def _take_children(session: Session, worker_id: str, step: Any, number: int) -> list[Task]:
-    """Take pending children that are nobody's.
+FREE = (
+    select(CHILDREN.c.pk, CHILDREN.c.key, CHILDREN.c.input, CHILDREN.c.attempt)
+    .where(CHILDREN.c.step_pk == bindparam("step"), IS_READY)
+    .order_by(CHILDREN.c.pk)
+    .limit(bindparam("number"))
+)
+RESERVE = (
+    update(CHILDREN)
+    .where(CHILDREN.c.pk.in_(bindparam("children", expanding=True)))
+    .values(worker_id=bindparam("worker"))
+)
+STEP = steps_with(Step.pk == bindparam("step"))
 
-    What is reserved for this worker is free as well: a worker that asks has nothing in hand.
-    """
-    fields = (Child.pk, Child.key, Child.input, Child.attempt)
-    free = or_(Child.worker_id.is_(None), Child.worker_id == worker_id)
-    query = select(*fields).where(Child.step_pk == step.pk, Child.status == PENDING, free)
-    found = session.execute(query.order_by(Child.pk).limit(number)).all()
+
+def _take_children(session: Session, worker_id: str, step: Any, number: int) -> list[Task]:
+    """Take pending children that are nobody's, if the step's limit leaves a place for a worker."""
+    if step.concurrency is not None and limits.workers_on(session, step.pk) >= step.concurrency:
+        return []
+    found = session.execute(FREE, {"step": step.pk, "number": number}).all()
     if not found:
         return []
     # made first: where they can't be, nothing has been claimed
@@ -123,21 +191,11 @@ def _take_children(session: Session, worker_id: str, step: Any, number: int) -> 
         )
         for row in found
     ]
-    session.execute(
-        update(Child).where(Child.pk.in_([child.pk for child in found])).values(worker_id=worker_id)
-    )
-    begin_child(session, tasks[0], rows.touch(session, step.job_id))
+    session.execute(RESERVE, {"children": [child.pk for child in found], "worker": worker_id})
+    revision = rows.touch(session, step.job_id, is_served=True)
+    rules = rules_of(session, step.pk)
+    if rules is not None:
+        recording = Recording(session, rules, revision)
+        recording.begin(tasks[0])
+        recording.finish()
     return tasks
-
-
-def begin_child(session: Session, task: Task, revision: int) -> bool:
-    guards = (
-        Child.worker_id == task.worker_id,
-        Child.attempt == task.attempt - 1,
-        tolerated(task),
-    )
-    values = {"attempt": task.attempt, "started_at": moment(session)}
-    begun = rows.move_child(session, task.child_pk, PENDING, RUNNING, *guards, **values)
-    if begun:
-        rows.count_children(session, task.step_pk, revision, [(PENDING, RUNNING)])
-    return begun

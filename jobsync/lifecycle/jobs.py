@@ -7,16 +7,16 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.base.text import one_line
-from jobsync.db.models import Child, Deletion, Job, LogLine, Step
+from jobsync.db.models import Attempt, Child, Deletion, Job, LogLine, Step, Stop
 from jobsync.db.transactions import BRIEFLY, execute_long, moment, read, write
-from jobsync.definitions import Definition
-from jobsync.lifecycle import rows
+from jobsync.definitions import Bound, Definition
+from jobsync.lifecycle import keys, rows, stops
 from jobsync.status import (
     CANCELLED,
     COMPLETED,
@@ -41,6 +41,7 @@ CLEARED_BYTES = 1024 * 1024  # of lines, where they are long
 CLEARED_CHILDREN = 200  # the same of children, whose results may be large
 
 STEPS, CHILDREN, LINES = Step.__table__, Child.__table__, LogLine.__table__
+ATTEMPTS = Attempt.__table__
 
 
 def check_allowed(action: str, status: str) -> None:
@@ -50,12 +51,19 @@ def check_allowed(action: str, status: str) -> None:
 
 
 def submit(
-    definition: Definition, params: dict[str, Any], source: str, rerun_of: str | None = None
+    definition: Definition,
+    params: dict[str, Any],
+    source: str,
+    rerun_of: str | None = None,
+    priority: int | None = None,
+    request: keys.Request | None = None,
 ) -> str:
     """Store a new job of `definition` (a Definition) with `params` and return its id. It starts
     when the monitor sees it.
 
-    source: who asks ("api", "web", "cli", "seed"). Raises BadInput with the mistakes in `params`.
+    source: who asks ("api", "web", "cli", "seed"). priority: None for the definition's. Raises
+    BadInput with the mistakes in `params`, and AlreadySubmitted for a `request` that a job was
+    started by before.
     """
     bound = definition.bind(params)
     job_id = secrets.token_hex(6)
@@ -64,20 +72,19 @@ def submit(
         for position, step in enumerate(bound.steps)
     ]
     with write() as session:
-        rows.add_job(
-            session, _job_values(session, job_id, definition, bound.params, source, rerun_of)
-        )
+        if request:
+            keys.claim(session, request, job_id)
+        values = _job_values(session, job_id, definition, bound)
+        asked: dict[str, Any] = {"source": source, "rerun_of": rerun_of}
+        if priority is not None:
+            asked["priority"] = priority
+        rows.add_job(session, {**values, **asked})
         rows.add_steps(session, steps)
     return job_id
 
 
 def _job_values(
-    session: Session,
-    job_id: str,
-    definition: Definition,
-    params: dict[str, Any],
-    source: str,
-    rerun_of: str | None,
+    session: Session, job_id: str, definition: Definition, bound: Bound
 ) -> dict[str, Any]:
     created_at = moment(session)
     return {
@@ -86,28 +93,29 @@ def _job_values(
         "name": definition.name,
         "status": PENDING,
         "change": rows.next_change(session),
-        "params": params,
+        "params": bound.params,
         "tags": list(definition.tags),
-        "source": source,
-        "rerun_of": rerun_of,
-        "timeout": definition.timeout,
+        "timeout": definition.timeout and definition.timeout.ms,
+        "priority": definition.priority,
+        "concurrency": definition.concurrency,
+        "concurrency_value": bound.concurrency_value,
         "created_at": created_at,
         "updated_at": created_at,
     }
 
 
 def rerun(job_id: str, definition: Definition, params: dict[str, Any], source: str) -> str:
-    """Submit a new job like `job_id`; `params` replace its own.
+    """Submit a new job like `job_id`, with its priority; `params` replace its own.
 
     Returns the new id. Raises NotFound, BadInput.
     """
     with read() as session:
-        old = _job(session, job_id)
+        old = find_job(session, job_id)
     if not isinstance(old.params, dict):
         raise WrongState(
             "The job can't be run again: its parameters in the database can't be read."
         )
-    return submit(definition, {**old.params, **params}, source, rerun_of=job_id)
+    return submit(definition, {**old.params, **params}, source, job_id, old.priority)
 
 
 def cancel(job_id: str) -> None:
@@ -116,27 +124,42 @@ def cancel(job_id: str) -> None:
     Raises NotFound, WrongState for a terminal job.
     """
     with write() as session:
-        job = _job(session, job_id)
+        job = find_job(session, job_id)
         check_allowed("cancel", job.status)
         _stop(session, job, CANCELLED, None)
 
 
-def time_out(job_id: str, reason: str) -> None:
+def time_out(job_id: str) -> None:
     """End a job that is past its time as a cancel does, but as failed, with the reason.
 
     Does nothing to one that is terminal or gone.
     """
     with write(BRIEFLY) as session:
         job = _find(session, job_id)
-        if job and job.status not in TERMINAL:
-            _stop(session, job, FAILED, rows.short(reason))
+        if job and job.timeout and job.status not in TERMINAL:
+            reason = f"timed out after {job.timeout / 1000:g} s (timeout of the job)"
+            _stop(session, job, FAILED, reason)
 
 
 def _stop(session: Session, job: Any, status: str, error: str | None) -> None:
     revision = rows.touch(session, job.id)
-    rows.cancel_children(session, _steps_in(job.id, UNFINISHED))
-    rows.move_all_steps(session, job.id, UNFINISHED, CANCELLED, revision)
-    rows.move_job(session, job.id, job.status, status, error=error)
+    unfinished = _steps_in(job.id, UNFINISHED)
+    counts = session.execute(
+        select(func.sum(STEPS.c.pending), func.sum(STEPS.c.running)).where(
+            STEPS.c.pk.in_(unfinished)
+        )
+    ).one()
+    rows.stop_units(session, unfinished)
+    rows.cancel_steps_children(session, unfinished)
+    rows.move_all_steps(session, STEPS.c.job_id == job.id, UNFINISHED, CANCELLED, revision)
+    at = moment(session)
+    receipt = {
+        "cancel_requested_at": at,
+        "cancel_done_at": None if stops.is_stopping(session, job.id) else at,
+        "cancelled_pending": counts[0] or 0,
+        "cancelled_running": counts[1] or 0,
+    }
+    rows.move_job(session, job.id, job.status, status, error=error, waiting_for=None, **receipt)
 
 
 def retry(job_id: str) -> None:
@@ -146,24 +169,12 @@ def retry(job_id: str) -> None:
     Raises NotFound, WrongState.
     """
     with write() as session:
-        job = _job(session, job_id)
+        job = find_job(session, job_id)
         check_allowed("retry", job.status)
         revision = rows.touch(session, job_id)
-        rows.retry_children(session, _steps_in(job_id, AGAIN))
-        rows.move_all_steps(
-            session,
-            job_id,
-            AGAIN,
-            PENDING,
-            revision,
-            stage=WAITING,
-            losses=0,
-            error=None,
-            started_at=None,
-        )
-        rows.move_job(
-            session, job_id, job.status, PENDING, error=None, result=None, started_at=None
-        )
+        rows.retry_steps_children(session, _steps_in(job_id, AGAIN))
+        rows.begin_steps_again(session, STEPS.c.job_id == job_id, AGAIN, revision)
+        rows.begin_job_again(session, job)
 
 
 def _steps_in(job_id: str, statuses: Iterable[str]) -> Select:
@@ -177,7 +188,7 @@ def delete(job_id: str) -> None:
     Raises NotFound, WrongState.
     """
     with write() as session:
-        job = _job(session, job_id)
+        job = find_job(session, job_id)
         check_allowed("delete", job.status)
         session.execute(
             insert(Deletion).values(
@@ -206,24 +217,27 @@ def clear_deleted() -> bool:
                 delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + number),
             )
             return True
-        some = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED_CHILDREN)
-        if (
-            execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some))).rowcount
-            == 0
-        ):
+        query = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED_CHILDREN)
+        some = session.execute(query).scalars().all()
+        if some:
+            execute_long(session, delete_rows(ATTEMPTS).where(ATTEMPTS.c.child_pk.in_(some)))
+            execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some)))
+        else:
+            session.execute(delete_rows(Stop).where(Stop.step_pk == step.pk))
             session.execute(delete_rows(Step).where(Step.pk == step.pk))
         return True
 
 
 def _find(session: Session, job_id: str) -> Row | None:
     return session.execute(
-        select(Job.id, Job.status, Job.revision, Job.params)
+        select(Job.id, Job.status, Job.revision, Job.params, Job.priority, Job.timeout)
         .where(Job.id == job_id)
         .with_for_update()
     ).first()
 
 
-def _job(session: Session, job_id: str) -> Row:
+def find_job(session: Session, job_id: str) -> Row:
+    """Return a job's row, locked where the database has row locks. Raises NotFound."""
     job = _find(session, job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.")

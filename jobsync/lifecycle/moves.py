@@ -14,13 +14,23 @@ from jobsync.db.models import Child, Deletion, Job, Step
 from jobsync.db.transactions import BRIEFLY, moment, read, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import end_values
-from jobsync.status import FAILED, PENDING, TERMINAL, Move, Turns, derive_job, derive_moves
+from jobsync.status import (
+    FAILED,
+    PENDING,
+    RUNNING,
+    TERMINAL,
+    Move,
+    Turns,
+    derive_job,
+    derive_moves,
+)
+from jobsync.store import limits, waiting
 
 
 @dataclass(frozen=True)
 class Look:
     """What was seen of a job at a revision, and what follows from it: Moves of steps, as
-    `[(name, Move)]`, and the job's next status or None.
+    `[(name, Move)]`, the job's next status or None, and what it waits for then.
     """
 
     revision: int
@@ -28,6 +38,7 @@ class Look:
     steps: dict
     moves: list
     next_status: str | None
+    waiting_for: str | None
 
 
 def advance(job_id: str) -> bool:
@@ -44,7 +55,8 @@ def advance(job_id: str) -> bool:
     if look is None:
         return False
     with write(BRIEFLY) as session:
-        if _revision(session, job_id) != look.revision:
+        # a limit depends on other jobs, too
+        if look.status == PENDING or _revision(session, job_id) != look.revision:
             look = _look(session, job_id, iter)
         if look is not None:
             _write(session, job_id, look)
@@ -59,22 +71,36 @@ def _look(session: Session, job_id: str, turns: Turns) -> Look | None:
     """Return the Look at a job, or None when nothing follows. turns: what goes through many,
     `in_turns` or `iter`.
     """
-    head = store.jobs.head(session, job_id)
-    if head is None or head.status in TERMINAL:
+    job = store.jobs.monitored(session, job_id)
+    if job is None or job.status in TERMINAL:
         return None
     before = store.steps.facts(session, job_id, turns)
     steps = dict(before)
-    moves = list(derive_moves(steps, turns))
-    next_status = derive_job(head.status, steps.values())
-    return (
-        Look(head.revision, head.status, before, moves, next_status)
-        if moves or next_status
-        else None
-    )
+    moves, next_status = [], None
+    waiting_for = _limit_of(session, job) if job.status == PENDING else None
+    if waiting_for is None:
+        moves = list(derive_moves(steps, turns))
+        next_status = derive_job(job.status, steps.values())
+    if waiting_for is None and (next_status or job.status) == RUNNING:
+        waiting_for = waiting.reason(session, job_id, steps.values())
+    if not (moves or next_status or waiting_for != job.waiting_for):
+        return None
+    return Look(job.revision, job.status, before, moves, next_status, waiting_for)
+
+
+def _limit_of(session: Session, job: Any) -> str | None:
+    """Say which limit keeps a pending job from starting, None if it may start."""
+    found = limits.holders(session, job)
+    if not found:
+        return None
+    of = f" with {one_line(job.concurrency_value, 60)}" if job.concurrency_value else ""
+    most = "1 job" if job.concurrency == 1 else f"{job.concurrency} jobs"
+    return rows.short(f"a place: at most {most} of {job.definition}{of} may run at once")
 
 
 def _write(session: Session, job_id: str, look: Look) -> None:
     revision = rows.touch(session, job_id)
+    rows.note_waiting(session, job_id, look.waiting_for)
     if look.moves:
         _move_steps(session, job_id, look, revision)
     if look.next_status:
@@ -91,6 +117,8 @@ def _move_steps(session: Session, job_id: str, look: Look, revision: int) -> Non
     ends = {keys[name]: (paths[name], move) for name, move in look.moves}
     failed = [pk for pk, (_, move) in ends.items() if move.status == FAILED]
     reasons = _first_failures(session, failed) if failed else {}
+    if failed:
+        rows.stop_units(session, failed)
     rows.move_steps(
         session,
         [
@@ -100,7 +128,7 @@ def _move_steps(session: Session, job_id: str, look: Look, revision: int) -> Non
         revision,
     )
     if failed:
-        rows.cancel_children(session, failed)
+        rows.cancel_steps_children(session, failed)
 
 
 def _error(move: Move, reason: str) -> str | None:

@@ -9,26 +9,29 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, bindparam, func, insert, update
+from sqlalchemy import CursorResult, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from jobsync.base.text import one_line
-from jobsync.db.models import Child, Counter, Job, JobWords, Step
+from jobsync.db.models import Attempt, Child, Counter, Job, JobWords, Step, Stop
 from jobsync.db.transactions import execute_long, moment
 from jobsync.status import (
     CANCELLED,
+    CHILD_STATUSES,
     FAILED,
     PENDING,
     RETRYABLE,
     RUNNING,
     TERMINAL,
     UNFINISHED,
+    WAITING,
     allowed,
 )
 from jobsync.store.listing import words_of
 
 # In every transaction, while everybody else waits: made once, as those of the store
 COUNTERS, JOBS, STEPS, CHILDREN = Counter.__table__, Job.__table__, Step.__table__, Child.__table__
+ATTEMPTS, STOPS = Attempt.__table__, Stop.__table__
 NEXT_CHANGE = (
     update(COUNTERS)
     .where(COUNTERS.c.name == "change")
@@ -44,8 +47,24 @@ TOUCH = (
     .returning(JOBS.c.revision)
 )
 
+SERVE = TOUCH.values(served=bindparam("new_change"))
+COUNT_CHILDREN = (
+    update(STEPS)
+    .where(STEPS.c.pk == bindparam("step"))
+    .values(
+        revision=bindparam("new_revision"),
+        **{status: STEPS.c[status] + bindparam(f"new_{status}") for status in CHILD_STATUSES},
+    )
+)
+CANCEL_ATTEMPT = (
+    update(ATTEMPTS)
+    .where(ATTEMPTS.c.child_pk == bindparam("child"), ATTEMPTS.c.attempt == bindparam("number"))
+    .values(status=CANCELLED, finished_at=bindparam("end"))
+)
+
 
 BATCH = 200  # rows given to a statement at a time: what SQLAlchemy makes of them takes a while too
+STOP_MARGIN = 5000  # ms after its grace until work that doesn't stop is given up
 NAME = 32  # bytes of a name within a reason, so that there is room for the reason
 
 
@@ -54,7 +73,7 @@ def next_change(session: Session) -> int:
 
     It also makes other writers wait where the database has row locks.
     """
-    return session.execute(NEXT_CHANGE).scalar_one()
+    return session.connection().execute(NEXT_CHANGE).scalar_one()
 
 
 def add_job(session: Session, values: Any) -> None:
@@ -72,11 +91,21 @@ def add_steps(session: Session, values: Any) -> None:
     _execute_for_each(session, insert(STEPS), values)
 
 
-def touch(session: Session, job_id: str) -> int:
-    """Give a job its next revision and return it."""
-    return session.execute(
-        TOUCH, {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}
-    ).scalar_one()
+def touch(session: Session, job_id: str, is_served: bool = False) -> int:
+    """Give a job its next revision and return it. is_served: a worker takes work of it."""
+    values = {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}
+    return session.connection().execute(SERVE if is_served else TOUCH, values).scalar_one()
+
+
+def serve(session: Session, job_id: str) -> None:
+    """Note that a worker has taken work of a job that nobody is told of: its revision stays."""
+    last = select(COUNTERS.c.value).where(COUNTERS.c.name == "change").scalar_subquery()
+    session.execute(update(JOBS).where(JOBS.c.id == job_id).values(served=last))
+
+
+def note_waiting(session: Session, job_id: str, waiting_for: str | None) -> None:
+    """Store what keeps a job from going on. The caller touches it."""
+    session.execute(update(JOBS).where(JOBS.c.id == job_id).values(waiting_for=waiting_for))
 
 
 def move_job(session: Session, job_id: str, old: str, new: str, **values: Any) -> bool:
@@ -163,10 +192,10 @@ def _move_values(session: Session, move: StepMove, revision: int) -> dict[str, A
 
 
 def move_all_steps(
-    session: Session, job_id: str, olds: Iterable[str], new: str, revision: int, **values: Any
+    session: Session, which: Any, olds: Iterable[str], new: str, revision: int, **values: Any
 ) -> None:
-    """Move all steps of a job that are in one of the statuses `olds` to status `new`, however
-    many, by one statement.
+    """Move all of some steps that are in one of the statuses `olds` to status `new`, however
+    many, by one statement. which: a condition on steps that finds them.
     """
     for old in olds:
         _insist("step", old, new)
@@ -177,9 +206,22 @@ def move_all_steps(
         worker_id=None,
         **_end_time(session, new),
     )
-    session.execute(
-        update(STEPS).where(STEPS.c.job_id == job_id, STEPS.c.status.in_(olds)).values(values)
-    )
+    session.execute(update(STEPS).where(which, STEPS.c.status.in_(olds)).values(values))
+
+
+def begin_steps_again(session: Session, which: Any, olds: Iterable[str], revision: int) -> None:
+    """Make steps pending again that are in one of the statuses `olds`. which: a condition on steps
+    that finds them.
+    """
+    values = {"stage": WAITING, "losses": 0, "error": None, "started_at": None}
+    move_all_steps(session, which, olds, PENDING, revision, **values)
+
+
+def begin_job_again(session: Session, job: Any) -> None:
+    """Make a job pending again if it has ended. job: its row."""
+    if job.status in TERMINAL:
+        values = {"error": None, "result": None, "started_at": None}
+        move_job(session, job.id, job.status, PENDING, **values)
 
 
 def move_child(
@@ -217,57 +259,148 @@ def count_children(
     """Bring a step's counters along: `moves` is a list of `(old, new)` statuses, old None for a
     new child.
     """
-    change: dict[str, int] = {}
+    change = dict.fromkeys(CHILD_STATUSES, 0)
     for old, new in moves:
-        change[new] = change.get(new, 0) + 1
+        change[new] += 1
         if old:
-            change[old] = change.get(old, 0) - 1
-    values = {status: getattr(Step, status) + number for status, number in change.items() if number}
-    session.execute(update(Step).where(Step.pk == step_pk).values(revision=revision, **values))
+            change[old] -= 1
+    session.connection().execute(
+        COUNT_CHILDREN,
+        {"step": step_pk, "new_revision": revision, **{f"new_{k}": n for k, n in change.items()}},
+    )
 
 
-def cancel_children(session: Session, steps: Any) -> None:
+def cancel_children(session: Session, which: Any) -> None:
+    """Cancel unfinished children, and have those that run stopped.
+
+    which: a condition on children that finds them. The caller counts them.
+    """
+    stop_running(session, which)
+    values = {
+        "status": CANCELLED,
+        "finished_at": moment(session),
+        "worker_id": None,
+        "due_at": None,
+    }
+    execute_long(
+        session,
+        update(CHILDREN).where(which, CHILDREN.c.status.in_(UNFINISHED)).values(values),
+    )
+
+
+# the counters of steps whose children were all cancelled
+CANCELLED_COUNTS = {
+    CANCELLED: STEPS.c.cancelled + STEPS.c.pending + STEPS.c.running,
+    PENDING: 0,
+    RUNNING: 0,
+}
+
+
+def cancel_steps_children(session: Session, steps: Any) -> None:
     """Cancel the unfinished children of steps, and count them as that. steps: a list of pks, or
     a select of them.
     """
-    values = {"status": CANCELLED, "finished_at": moment(session), "worker_id": None}
-    execute_long(
-        session,
-        update(CHILDREN)
-        .where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(UNFINISHED))
-        .values(values),
+    cancel_children(session, CHILDREN.c.step_pk.in_(steps))
+    session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(CANCELLED_COUNTS))
+
+
+def stop_running(session: Session, which: Any) -> None:
+    """Note that the running ones of these children are to be stopped, and end their attempts."""
+    query = (
+        select(
+            CHILDREN.c.pk,
+            CHILDREN.c.step_pk,
+            CHILDREN.c.attempt,
+            CHILDREN.c.worker_id,
+            STEPS.c.cancel_grace,
+        )
+        .join(STEPS, STEPS.c.pk == CHILDREN.c.step_pk)
+        .where(which, CHILDREN.c.status == RUNNING)
     )
-    counters = {
-        CANCELLED: STEPS.c.cancelled + STEPS.c.pending + STEPS.c.running,
-        PENDING: 0,
-        RUNNING: 0,
-    }
-    session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
+    running = session.execute(query).all()
+    if running:
+        ends = [{"child": row.pk, "number": row.attempt} for row in running]
+        session.execute(CANCEL_ATTEMPT, [{**end, "end": moment(session)} for end in ends])
+        _add_stops(session, running)
 
 
-def retry_children(session: Session, steps: Any) -> None:
-    """Make the failed and cancelled children of steps pending again, and count them as that.
-    steps: as `cancel_children` takes them.
+def stop_units(session: Session, steps: Any) -> None:
+    """Note that the planning or summing up of these steps is to be stopped where a worker does it.
+
+    steps: a list of pks, or a select of them.
+    """
+    query = select(
+        literal(0).label("pk"),
+        STEPS.c.pk.label("step_pk"),
+        STEPS.c.tries.label("attempt"),
+        STEPS.c.worker_id,
+        STEPS.c.cancel_grace,
+    ).where(STEPS.c.pk.in_(steps), STEPS.c.worker_id.is_not(None), STEPS.c.status == RUNNING)
+    units = session.execute(query).all()
+    if units:
+        _add_stops(session, units)
+
+
+def _add_stops(session: Session, running: Any) -> None:
+    at = moment(session)
+    values = [
+        {
+            "step_pk": row.step_pk,
+            "child_pk": row.pk,
+            "attempt": row.attempt,
+            "worker_id": row.worker_id or "",
+            "requested_at": at,
+            "deadline": at + row.cancel_grace + STOP_MARGIN,
+            "done_at": None if row.worker_id else at,  # its worker is gone
+        }
+        for row in running
+    ]
+    session.execute(insert(Stop), values)
+
+
+def retry_children(session: Session, *which: Any) -> None:
+    """Make failed and cancelled children pending again. which: conditions on children that find
+    them.
+
+    One whose last attempt is still being stopped waits until that is over. The caller counts.
     """
     again = {
         "status": PENDING,
         "failures": 0,
+        "losses": 0,
         "worker_id": None,
+        "due_at": select(STOPS.c.deadline)
+        .where(
+            STOPS.c.step_pk == CHILDREN.c.step_pk,
+            STOPS.c.child_pk == CHILDREN.c.pk,
+            STOPS.c.attempt == CHILDREN.c.attempt,
+            STOPS.c.done_at.is_(None),
+        )
+        .scalar_subquery(),
         "result": None,
         "error": None,
+        "exit_code": None,
+        "progress_done": None,
+        "progress_total": None,
         "started_at": None,
         "finished_at": None,
     }
     execute_long(
         session,
-        update(CHILDREN)
-        .where(CHILDREN.c.step_pk.in_(steps), CHILDREN.c.status.in_(RETRYABLE))
-        .values(again),
+        update(CHILDREN).where(*which, CHILDREN.c.status.in_(RETRYABLE)).values(again),
     )
+
+
+def retry_steps_children(session: Session, steps: Any) -> None:
+    """Make the failed and cancelled children of steps pending again, and count them as that.
+    steps: a list of pks, or a select of them.
+    """
+    retry_children(session, CHILDREN.c.step_pk.in_(steps))
     counters = {
         PENDING: STEPS.c.pending + STEPS.c.failed + STEPS.c.cancelled,
         FAILED: 0,
         CANCELLED: 0,
+        "old_failures": 0,
     }
     session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 

@@ -18,7 +18,7 @@ from jobsync.status import PENDING, RUNNING
 # A step with more failures has failed at that moment. The step monitor says so at its next look and
 # cancels its unfinished children; until then nothing more of them counts and none begins, or the
 # number of failures would depend on who is quicker.
-WITHIN_TOLERANCE = Step.failed <= Step.max_child_failures
+WITHIN_TOLERANCE = Step.failed - Step.old_failures <= Step.max_child_failures
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Task:
     params: dict
     depends: list
     timeout: int | None
-    retries: int
+    stall_timeout: int | None
+    cancel_grace: int
     attempt: int
     child_pk: int | None = None
     key: str = ""
@@ -48,18 +49,33 @@ class Task:
         """Names this attempt among all of the database: what it has started carries it as a
         mark.
         """
-        return f"{self.job_id}/{self.child_pk}/{self.attempt}"
+        return attempt_id_of(self.job_id, self.child_pk, self.attempt)
+
+
+def attempt_id_of(job_id: str, child_pk: int | None, attempt: int) -> str:
+    """Return what `Task.attempt_id` does."""
+    return f"{job_id}/{child_pk}/{attempt}"
 
 
 @dataclass(frozen=True)
 class End:
-    """How a child's attempt ended. `status` is "completed" or "failed"; times in ms."""
+    """How a child's attempt ended. `status` is "completed" or "failed"; times in ms.
+
+    finished_at: None for the time of the transaction that stores it. names: of the exception that
+    failed it and of its base classes, which `retry_on` may hold.
+    stopped, left: as `confirm_stop` takes them, should it have been cancelled meanwhile.
+    """
 
     task: Task
     status: str
     result: object
     error: str | None
     started_at: int
+    finished_at: int | None = None
+    exit_code: int | None = None
+    names: tuple = ()
+    stopped: int = 0
+    left: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +85,7 @@ class NewChild:
     key: str
     name: str
     input: dict | Encoded
+    parent_pk: int | None = None
 
 
 STEP_FIELDS = (
@@ -78,7 +95,9 @@ STEP_FIELDS = (
     Step.options,
     Step.depends,
     Step.timeout,
-    Step.retries,
+    Step.stall_timeout,
+    Step.cancel_grace,
+    Step.concurrency,
     Step.stage,
     Step.tries,
     Step.job_id,
@@ -111,7 +130,8 @@ def task_of(worker_id: str, step: Any, kind: str, attempt: int, **child: Any) ->
         params=step.params,
         depends=step.depends,
         timeout=step.timeout,
-        retries=step.retries,
+        stall_timeout=step.stall_timeout,
+        cancel_grace=step.cancel_grace,
         attempt=attempt,
         **child,
     )

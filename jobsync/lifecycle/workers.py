@@ -1,36 +1,82 @@
 """Workers come, say that they live, give work back and go."""
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from jobsync.base.clock import now
-from jobsync.db.models import Child, Step, Worker
-from jobsync.db.transactions import moment, read, write
-from jobsync.lifecycle import rows
-from jobsync.lifecycle.results import append_lines, fail_child
-from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, Task, steps_with, task_of
+from jobsync.base.errors import NotFound
+from jobsync.db.models import Child, Queue, Step, Stop, Worker
+from jobsync.db.transactions import read, write
+from jobsync.lifecycle import rows, stops
+from jobsync.lifecycle.recording import Recording, rules_of
+from jobsync.lifecycle.stops import Left
+from jobsync.lifecycle.tasks import attempt_id_of
 from jobsync.status import BROKEN, PENDING, PLAN, RUNNING
-from jobsync.store import logs
 
 UNIT_LOSSES = 2  # a planning or summing up whose worker died is begun again this often
+DRAINING = "draining"
+SHUT_DOWN = "the worker was shut down"
+
+CHILDREN = Child.__table__
 
 
-def register(worker_id: str, pid: int) -> None:
-    """Make a worker known."""
+def register(worker_id: str, pid: int, queues: list[str] | None = None) -> None:
+    """Make a worker of this machine known. queues: those that it serves, None for all."""
+    values = {
+        "id": worker_id,
+        "pid": pid,
+        "host": socket.gethostname(),
+        "queues": queues,
+        "started_at": now(),
+        "beat": 0,
+        "beat_at": now(),
+    }
     with write() as session:
-        session.execute(insert(Worker).values(id=worker_id, pid=pid, beat=0, beat_at=now()))
+        session.execute(insert(Worker).values(values))
 
 
-def beat(worker_id: str) -> bool:
-    """Say that a worker lives. Returns False when it was taken for dead: it must stop."""
+@dataclass(frozen=True)
+class Figures:
+    """What a worker has done since it started, and the memory that it has, in bytes."""
+
+    completed: int = 0
+    failed: int = 0
+    memory_bytes: int | None = None
+
+
+NOTHING = Figures()
+
+
+def beat(worker_id: str, figures: Figures = NOTHING) -> str | None:
+    """Say that a worker lives. Returns its state, None when it was taken for dead: it must stop."""
+    values = {"beat": Worker.beat + 1, "beat_at": now(), **vars(figures)}
     with write() as session:
-        query = (
-            update(Worker).where(Worker.id == worker_id).values(beat=Worker.beat + 1, beat_at=now())
-        )
-        return session.execute(query).rowcount == 1
+        query = update(Worker).where(Worker.id == worker_id).values(values)
+        return session.execute(query.returning(Worker.state)).scalar()
+
+
+def drain(worker_id: str) -> None:
+    """Have a worker take nothing new, and end when it has nothing left.
+
+    Raises NotFound. Does nothing to one that is draining already.
+    """
+    with write() as session:
+        query = update(Worker).where(Worker.id == worker_id).values(state=DRAINING)
+        if session.execute(query).rowcount == 0:
+            raise NotFound(f"There is no worker {worker_id!r}.")
+
+
+def pause_queue(name: str, paused: bool = True) -> None:
+    """Let workers take nothing from a queue any more, or something again."""
+    with write() as session:
+        if session.execute(update(Queue).where(Queue.name == name).values(paused=paused)).rowcount:
+            return
+        session.execute(insert(Queue).values(name=name, paused=paused))
 
 
 def return_reserved(worker_id: str) -> None:
@@ -43,85 +89,56 @@ def return_reserved(worker_id: str) -> None:
         )
 
 
-def release(worker_id: str, reason: str | None = None) -> None:
+def release(worker_id: str, reason: str | None = None, left: Sequence[Left] = ()) -> None:
     """Take all work from a worker and forget it.
 
-    With a `reason` it died: what it was doing counts as a failed try, and runs again if tries are
-    left. Without one it stopped in good
-    order: what it was doing runs again in any case.
+    With a `reason` it died: what it was doing is lost. Without one it gives it back in good order.
+    What it was stopping has stopped, but for the processes that are `left`, each
+    `{"host", "pid", "command"}`.
     """
     with write() as session:
-        for task, old in _begun_by(session, worker_id):
-            revision = rows.touch(session, task.job_id)
-            if reason:
-                _lose_child(session, task, old, revision, reason)
-            else:
-                _give_back(session, task, revision)
+        for child in session.execute(HELD, {"worker": worker_id}).all():
+            _lose(session, worker_id, child, reason)
         session.execute(update(Child).where(Child.worker_id == worker_id).values(worker_id=None))
         _release_units(session, worker_id, reason)
+        stops.close_of_worker(session, worker_id, left)
         session.execute(delete(Worker).where(Worker.id == worker_id))
 
 
+# Columns, not whole Childs: those would follow the updates that are made next, and the counters
+# need to know what was before
+HELD = select(
+    CHILDREN.c.pk,
+    CHILDREN.c.step_pk,
+    CHILDREN.c.status,
+    CHILDREN.c.attempt,
+    CHILDREN.c.failures,
+    CHILDREN.c.losses,
+    CHILDREN.c.started_at,
+).where(CHILDREN.c.worker_id == bindparam("worker"), CHILDREN.c.status == RUNNING)
+
+
+def _lose(session: Session, worker_id: str, child: Any, reason: str | None) -> None:
+    rules = rules_of(session, child.step_pk)
+    if rules is None:
+        return
+    recording = Recording(session, rules, rows.touch(session, rules.job_id))
+    recording.lose(worker_id, child, reason or SHUT_DOWN, is_orderly=reason is None)
+    recording.finish()
+
+
 def attempts_of(worker_id: str) -> list[str]:
-    """Return the ids of the attempts that a worker has begun and not ended (`Task.attempt_id`)."""
+    """Return the ids of the attempts that a worker has begun and not ended, or is stopping
+    (`Task.attempt_id`).
+    """
+    running = select(Step.job_id, Child.pk, Child.attempt).join(Step, Step.pk == Child.step_pk)
+    stopping = select(Step.job_id, Stop.child_pk, Stop.attempt).join(Step, Step.pk == Stop.step_pk)
     with read() as session:
-        return [task.attempt_id for task, _ in _begun_by(session, worker_id)]
-
-
-def _begun_by(session: Session, worker_id: str) -> Iterator[tuple[Task, Row]]:
-    # Columns, not whole Childs: those would follow the updates that are made next, and the counters
-    # need to know what was before
-    fields = (
-        Child.pk,
-        Child.step_pk,
-        Child.key,
-        Child.input,
-        Child.status,
-        Child.attempt,
-        Child.failures,
-        Child.started_at,
-    )
-    for child in session.execute(
-        select(*fields).where(Child.worker_id == worker_id, Child.status == RUNNING)
-    ).all():
-        step = session.execute(steps_with(Step.pk == child.step_pk, WITHIN_TOLERANCE)).first()
-        if step:
-            yield (
-                task_of(
-                    worker_id,
-                    step,
-                    "child",
-                    child.attempt,
-                    child_pk=child.pk,
-                    key=child.key,
-                    input=child.input,
-                ),
-                child,
-            )
-
-
-def _lose_child(session: Session, task: Task, old: Any, revision: int, reason: str) -> None:
-    append_lines(
-        session,
-        task,
-        revision,
-        logs.lines_of(
-            f"Lost during attempt {task.attempt}: {reason}.",
-            "error",
-            moment(session),
-            task.child_pk,
-        ),
-    )
-    fail_child(session, task, old, revision, reason, old.started_at)
-
-
-def _give_back(session: Session, task: Task, revision: int) -> None:
-    rows.move_child(session, task.child_pk, RUNNING, PENDING, worker_id=None, started_at=None)
-    rows.count_children(session, task.step_pk, revision, [(RUNNING, PENDING)])
-    text = "Stopped because the worker was shut down; it will run again."
-    append_lines(
-        session, task, revision, logs.lines_of(text, "warning", moment(session), task.child_pk)
-    )
+        found = [
+            *session.execute(running.where(Child.worker_id == worker_id, Child.status == RUNNING)),
+            *session.execute(stopping.where(Stop.worker_id == worker_id, Stop.done_at.is_(None))),
+        ]
+    return [attempt_id_of(*row) for row in found]
 
 
 def _release_units(session: Session, worker_id: str, reason: str | None) -> None:

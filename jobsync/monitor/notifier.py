@@ -110,6 +110,7 @@ class Notifier:
         """
         viewers = self._viewers.setdefault(job.id, ViewerState())
         place, has_news, is_over = (viewers.revision,), False, False
+        is_of_steps = False
         while not is_over:
             with read() as session:
                 head = store.jobs.head(session, job.id)
@@ -119,6 +120,7 @@ class Notifier:
             moved = [step for step in steps if step.status_revision > viewers.revision]
             for step in moved:
                 self._send_step(job.id, step, head.revision, viewers, True)
+            is_of_steps = is_of_steps or bool(steps)
             if steps and not moved:
                 viewers.waiting.add(None)
             viewers.waiting |= {step.name for step in steps} - {step.name for step in moved}
@@ -128,6 +130,9 @@ class Notifier:
                 time.sleep(0)  # green in the web process
         if head.status != viewers.status:
             self._send_job(job.id, head.status, head.revision, True)
+        elif not is_of_steps and head.revision > viewers.revision:
+            # of the job alone: what it waits for, or the receipt of a cancel
+            self._send_job(job.id, head.status, head.revision, False)
         if has_news or head.status != viewers.status:
             self._send_feed(job.id, head.status, head.revision, True, job.change)
             viewers.waiting.discard(None)

@@ -11,12 +11,12 @@ from functools import partial
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from jobsync import lifecycle, store
-from jobsync.base.clock import now
 from jobsync.base.errors import JobsyncError, StoreBusy
 from jobsync.base.loop import in_turns
 from jobsync.db.transactions import read
-from jobsync.lifecycle import moves
-from jobsync.status import RUNNING, TERMINAL
+from jobsync.lifecycle import moves, parts, stops
+from jobsync.monitor.deadlines import Deadlines
+from jobsync.status import PENDING, RUNNING, TERMINAL
 
 SWEEP = 5.0  # seconds between two looks at all unfinished jobs, whatever has changed
 DELETIONS_KEPT = 60.0  # seconds that a deletion is kept for the notifiers of all processes
@@ -33,7 +33,9 @@ class Scheduler:
         self._clock = clock
         self._change = None  # jobs that changed up to here have been looked at
         self._swept_at = None
-        self._deadlines = {}  # job id → (started_at, deadline by the clock, timeout in ms)
+        self._deadlines = Deadlines(clock)
+        self._version = None  # of the database, when it was last looked at
+        self._engine = None  # which workers there were and which queues were paused
         self._deferred = set()  # jobs to be looked at again although they haven't changed
         self._broken = set()  # jobs that can't be moved on, which the log has been told
         self._deletions = {}  # change → when it was first seen
@@ -45,16 +47,36 @@ class Scheduler:
 
         Needs an app context. Raises StoreBusy or OperationalError when the database is locked.
         """
+        self._note_changes()
         self._move_on()
-        self._end_late_jobs()
+        self._do_due()
         self._note_deletions()
 
     @property
     def due(self):
         """When something must be done even if nothing changes: a list of times by the clock."""
-        return [deadline for _, deadline, _ in self._deadlines.values()]
+        return self._deadlines.times()
 
     # Moving on
+
+    def _note_changes(self):
+        """Look, if anything has changed since the last tick, what the engine is like and what is
+        due.
+        """
+        version = self._app.extensions["jobsync.changes"].version()
+        if version != self._version:
+            with read() as session:
+                self._note_engine(session)
+                self._note_due(session)
+            self._version = version
+
+    def _note_engine(self, session):
+        """Have all unfinished jobs looked at when workers have come or gone or a queue was paused
+        or resumed: what they wait for may be something else now.
+        """
+        engine = store.workers.engine(session)
+        if engine != self._engine:
+            self._engine, self._swept_at = engine, None
 
     def _move_on(self):
         """Move on the jobs that changed since the last look, or each few seconds all that are
@@ -67,6 +89,8 @@ class Scheduler:
             changed = store.jobs.changed_since(session, self._change)
         for job in in_turns(changed):
             self._move(job)
+            if job.status in TERMINAL:
+                self._start_next(job)
             self._change = job.change
         for job in in_turns(self._deferred_jobs(changed)):
             self._move(job)
@@ -78,8 +102,22 @@ class Scheduler:
             unfinished = store.jobs.unfinished(session)
         self._swept_at = self._clock()
         self._broken &= {job.id for job in unfinished}
+        limits = {}
         for job in in_turns(unfinished):
-            self._move(job)
+            if job.status == PENDING and job.concurrency is not None and job.waiting_for:
+                # of thousands that wait for the same place only the first can have it
+                limits.setdefault((job.definition, job.concurrency_value), job)
+            else:
+                self._move(job)
+        for job in limits.values():
+            self._start_next(job)
+
+    def _start_next(self, job):
+        """Start the jobs that wait for a place in the limit of `job`, if there is one."""
+        with read() as session:
+            waiting = store.limits.next_in_line(session, job)
+        for other in waiting:
+            self._move(other)
 
     def _move(self, job):
         self._isolated(job.id, partial(self._note_deadline, job))
@@ -115,27 +153,40 @@ class Scheduler:
             self._deferred.add(job_id)
             return False
 
-    # Deadlines
+    # What is due
 
     def _note_deadline(self, job):
-        """Keep a job's deadline on the monotonic clock, so that a jump of the wall clock ends
-        nothing.
-        """
-        known = self._deadlines.get(job.id)
-        if job.status != RUNNING or job.timeout is None:
-            self._deadlines.pop(job.id, None)
-        elif known is None or known[0] != job.started_at:
-            # it can't have begun in the future: a clock was set back
-            left = min(job.started_at + job.timeout - now(), job.timeout) / 1000
-            self._deadlines[job.id] = (job.started_at, self._clock() + left, job.timeout)
+        is_timed = job.status == RUNNING and job.timeout is not None
+        at = job.started_at + job.timeout if is_timed else None
+        self._deadlines.note("job", job.id, at, job.timeout)
 
-    def _end_late_jobs(self):
-        for job_id, (_, deadline, timeout) in list(self._deadlines.items()):
-            if self._clock() < deadline:
-                continue
-            reason = f"timed out after {timeout / 1000:g} s"
-            if self._isolated(job_id, partial(lifecycle.time_out, job_id, reason)):
-                del self._deadlines[job_id]
+    def _note_due(self, session):
+        """Note when steps are too late, children may be tried again, and stops are given up."""
+        steps = store.steps.timed(session)
+        retry = store.children.next_due(session)
+        stop = store.stops.next_deadline(session)
+        for step in steps:
+            at = step.started_at + step.step_timeout
+            self._deadlines.note("step", step.pk, at, step.step_timeout)
+        self._deadlines.keep("step", {step.pk for step in steps})
+        for kind, at in (("retry", retry), ("stop", stop)):
+            self._deadlines.keep(kind, {at})
+            self._deadlines.note(kind, at, at)
+
+    def _do_due(self):
+        for kind, key in self._deadlines.passed():
+            if self._isolated(key, partial(self._do, kind, key)):
+                self._deadlines.forget(kind, key)
+
+    def _do(self, kind, key):
+        if kind == "job":
+            lifecycle.time_out(key)
+        elif kind == "step":
+            parts.time_out_step(key)
+        elif kind == "retry":
+            parts.make_ready(key)
+        else:
+            stops.give_up_late(key)
 
     # Deleted jobs
 

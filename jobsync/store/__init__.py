@@ -3,6 +3,28 @@
 A long scan has transactions of its own instead, and says so.
 """
 
-from jobsync.store import children, jobs, listing, logs, steps, structure, workers
+from jobsync.store import (
+    children,
+    jobs,
+    limits,
+    listing,
+    logs,
+    steps,
+    stops,
+    structure,
+    waiting,
+    workers,
+)
 
-__all__ = ["children", "jobs", "listing", "logs", "steps", "structure", "workers"]
+__all__ = [
+    "children",
+    "jobs",
+    "limits",
+    "listing",
+    "logs",
+    "steps",
+    "stops",
+    "structure",
+    "waiting",
+    "workers",
+]

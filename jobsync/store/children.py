@@ -1,39 +1,60 @@
 """Queries of children, the units of work of a step."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, select, union_all
+from sqlalchemy import Row, Text, bindparam, case, cast, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
+from jobsync.base.clock import iso, now
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
 from jobsync.db.damage import sound
-from jobsync.db.models import Child
-from jobsync.db.transactions import chunked_read
-from jobsync.shapes import ChildPage, ShownChild
-from jobsync.status import CHILD_STATUSES
+from jobsync.db.models import Attempt, Child, Stop
+from jobsync.db.transactions import OUTSIDE, chunked_read
+from jobsync.shapes import ChildDetails, ChildPage, Progress, ShownAttempt, ShownChild
+from jobsync.status import CHILD_STATUSES, child_actions
 from jobsync.store import steps
-from jobsync.store.answers import bounded, cursor_of, one_by_one, place_of, with_times
+from jobsync.store.answers import bounded, cursor_of, found, place_of, with_times
 
-CHILD_TABLE = Child.__table__
+CHILD_TABLE, ATTEMPT_TABLE = Child.__table__, Attempt.__table__
 CHILD_TIMES = ("started_at", "finished_at")
 AS_STORED = [cast(Child.input, Text).label("input"), cast(Child.result, Text).label("result")]
 CHILD_COLUMNS = [
     Child.pk,
+    Child.parent_pk,
     Child.name,
     Child.status,
     Child.attempt,
     *AS_STORED,
     Child.error,
+    Child.exit_code,
+    Child.progress_done,
+    Child.progress_total,
     Child.started_at,
     Child.finished_at,
 ]
 STORED = ("input", "result")
+ROOTS = "none"  # the `parent` of children that no other one has spawned
 # children of a long scan that are read at a time
 SCANNED = 500
 INPUTS_SCANNED = 20
-CHILD_BYTES = 300  # of what a child is besides its texts
+SMALL = 256 * 1024  # characters of all results of a chunk, so that the next may have more
+CHILD_BYTES = 400  # of what a child is besides its texts
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which children a page is to show, and in which order.
+
+    status: of these, empty for all. parent: the id of the child that spawned them, ROOTS for those
+    that none has, None for all. sort: one of CHILD_SORTS, with "-" before it for descending.
+    """
+
+    status: Collection[str] = ()
+    parent: str | None = None
+    sort: str = "number"
 
 
 def page(
@@ -44,44 +65,150 @@ def page(
     limit: int = 50,
     cursor: str | None = None,
     read_json: Callable[[str], Any] | None = None,
+    parent: str | None = None,
+    sort: str = "number",
 ) -> ChildPage:
-    """Return a page of a step's children in the order they were planned. Raises NotFound.
+    """Return a page of a step's children, in the order they were planned where no other one is
+    wanted. Raises NotFound.
 
-    read_json: what makes `input` and `result` of the JSON that is stored. A page of large ones ends
-    before `limit`.
+    status, parent, sort: as of Wanted. read_json: what makes `input` and `result` of the JSON that
+    is stored. A page of large ones ends before `limit`.
     """
     step = steps.get(session, job_id, step_name)
-    present = [Child.step_pk == step.pk, Child.pk > (place_of(cursor, 1)[0] if cursor else 0)]
-    if status:
-        # A walk along the index for each, then merged: SQLite would look at all of a step's
-        # children for rare ones
-        walks = [
-            select(Child.pk)
-            .where(*present, Child.status == name)
-            .order_by(Child.pk)
-            .limit(limit + 1)
-            .subquery()
-            for name in status
-        ]
-        merged = union_all(*map(select, walks)).subquery()
-        present = [
-            Child.pk.in_(
-                session.execute(select(merged.c.pk).order_by(merged.c.pk).limit(limit + 1))
-                .scalars()
-                .all()
-            )
-        ]
-    query = select(*CHILD_COLUMNS).where(*present).order_by(Child.pk).limit(limit + 1)
+    wanted = Wanted(status, parent, sort)
+    places = _places(session, step.pk, wanted, limit + 1, cursor)
     rows, is_cut = bounded(
-        (sound(row, CHILD_TABLE, STORED) for row in in_turns(one_by_one(session.execute(query)))),
-        limit,
-        _size_of_child,
+        in_turns(_rows(session, [place[-1] for place in places])), limit, _size_of_child
     )
+    stopping = _stopping(session, step.pk, rows)
     return {
-        "items": [_child_shown(row, read_json) for row in in_turns(rows)],
-        "next_cursor": cursor_of(rows[-1].pk) if is_cut else None,
-        "total": sum(getattr(step, name) for name in status or CHILD_STATUSES),
+        "items": [_child_shown(row, stopping, read_json) for row in in_turns(rows)],
+        "next_cursor": cursor_of(*places[len(rows) - 1]) if is_cut else None,
+        "total": _total(session, step, wanted),
     }
+
+
+# The places of a page: what its rows are ordered by, the pk last
+
+
+def _places(
+    session: Session, step_pk: int, wanted: Wanted, limit: int, cursor: str | None
+) -> list[tuple[int, ...]]:
+    """Return the places of the first `limit` children, or of those after the cursor's."""
+    kind, is_descending = wanted.sort.lstrip("-"), wanted.sort.startswith("-")
+    conditions = [Child.step_pk == step_pk, *_of_parent(wanted.parent)]
+    size = {"number": 1, "status": 2, "duration": 3}[kind]
+    after = place_of(cursor, size) if cursor else None
+    if kind == "number":
+        return _by_number(session, conditions, wanted.status, is_descending, limit, after)
+    if kind == "status":
+        return _by_status(session, conditions, wanted.status, is_descending, limit, after)
+    return _by_duration(session, conditions, wanted.status, is_descending, limit, after)
+
+
+def _of_parent(parent: str | None) -> list[Any]:
+    if parent is None:
+        return []
+    return [Child.parent_pk.is_(None) if parent == ROOTS else Child.parent_pk == int(parent)]
+
+
+def _by_number(
+    session: Session,
+    conditions: list[Any],
+    status: Collection[str],
+    is_descending: bool,
+    limit: int,
+    after: tuple[int, ...] | None,
+) -> list[tuple[int, ...]]:
+    if after:
+        conditions = [*conditions, Child.pk < after[0] if is_descending else Child.pk > after[0]]
+    # A walk along the index for each status, then merged: SQLite would look at all of a step's
+    # children for rare ones
+    walks = [
+        select(Child.pk)
+        .where(*conditions, *([Child.status == name] if name else []))
+        .order_by(Child.pk.desc() if is_descending else Child.pk)
+        .limit(limit)
+        .subquery()
+        for name in status or (None,)
+    ]
+    merged = union_all(*map(select, walks)).subquery().c.pk
+    query = select(merged).order_by(merged.desc() if is_descending else merged).limit(limit)
+    return [(pk,) for pk in session.execute(query).scalars()]
+
+
+def _by_status(
+    session: Session,
+    conditions: list[Any],
+    status: Collection[str],
+    is_descending: bool,
+    limit: int,
+    after: tuple[int, ...] | None,
+) -> list[tuple[int, ...]]:
+    """Walk through one status after the other, in the order of CHILD_STATUSES."""
+    names = list(enumerate(CHILD_STATUSES))
+    places: list[tuple[int, ...]] = []
+    for rank, name in reversed(names) if is_descending else names:
+        is_behind = after and (rank > after[0] if is_descending else rank < after[0])
+        if is_behind or (status and name not in status) or len(places) == limit:
+            continue
+        start = after[1] if after and rank == after[0] else 0
+        query = (
+            select(Child.pk)
+            .where(*conditions, Child.status == name, Child.pk > start)
+            .order_by(Child.pk)
+            .limit(limit - len(places))
+        )
+        places += [(rank, pk) for pk in session.execute(query).scalars()]
+    return places
+
+
+def _by_duration(
+    session: Session,
+    conditions: list[Any],
+    status: Collection[str],
+    is_descending: bool,
+    limit: int,
+    after: tuple[int, ...] | None,
+) -> list[tuple[int, ...]]:
+    """Go through all children of the step: no index could have the durations of those that run.
+
+    The moment that these are of comes first in each place, so that it is the same for all pages.
+    """
+    at = after[0] if after else now()
+    duration = case(
+        (Child.started_at.is_(None), -1),
+        else_=func.coalesce(Child.finished_at, at) - Child.started_at,
+    )
+    place = tuple_(duration, Child.pk)
+    if status:
+        conditions = [*conditions, Child.status.in_(status)]
+    if after:
+        last = after[1:]
+        conditions = [*conditions, place < last if is_descending else place > last]
+    order = [duration.desc(), Child.pk.desc()] if is_descending else [duration, Child.pk]
+    query = select(duration, Child.pk).where(*conditions).order_by(*order).limit(limit)
+    return [(at, *row) for row in session.execute(query, execution_options=OUTSIDE)]
+
+
+CHILD_ROW = select(*CHILD_COLUMNS).where(Child.pk == bindparam("child"))
+
+
+def _rows(session: Session, pks: Sequence[int]) -> Iterator[Row]:
+    """Yield the rows of children in the order of their pks. What isn't taken isn't read."""
+    for pk in pks:
+        row = session.execute(CHILD_ROW, {"child": pk}).first()
+        if row is not None:
+            yield sound(row, CHILD_TABLE, STORED)
+
+
+def _total(session: Session, step: Any, wanted: Wanted) -> int:
+    if wanted.parent is None:
+        return sum(getattr(step, name) for name in wanted.status or CHILD_STATUSES)
+    query = select(func.count()).where(Child.step_pk == step.pk, *_of_parent(wanted.parent))
+    if wanted.status:
+        query = query.where(Child.status.in_(wanted.status))
+    return session.execute(query, execution_options=OUTSIDE).scalar_one()
 
 
 def _size_of_child(row: Any) -> int:
@@ -93,10 +220,89 @@ def _size_of_child(row: Any) -> int:
     )
 
 
-def _child_shown(row: Any, read_json: Callable[[str], Any] | None) -> ShownChild:
+def _stopping(session: Session, step_pk: int, rows: Iterable[Any]) -> set[int]:
+    """Return the pks of those children that were cancelled and are still being stopped."""
+    query = select(Stop.child_pk).where(
+        Stop.step_pk == step_pk,
+        Stop.child_pk.in_([row.pk for row in rows]),
+        Stop.done_at.is_(None),
+    )
+    return set(session.execute(query).scalars())
+
+
+def _child_shown(
+    row: Any, stopping: Collection[int], read_json: Callable[[str], Any] | None
+) -> ShownChild:
     shown = with_times(row, CHILD_TIMES, CHILD_TABLE, STORED, read_json)
-    child: Any = {"id": str(shown.pop("pk")), **shown}
+    pk, parent_pk = shown.pop("pk"), shown.pop("parent_pk")
+    done, total = shown.pop("progress_done"), shown.pop("progress_total")
+    child: Any = {
+        "id": str(pk),
+        "parent_id": None if parent_pk is None else str(parent_pk),
+        **shown,
+        "progress": _progress(done, total),
+        "stopping": pk in stopping,
+    }
     return child
+
+
+def _progress(done: float | None, total: float | None) -> Progress | None:
+    if done is None:
+        return None
+    return {"done": _number(done), "total": None if total is None else _number(total)}
+
+
+def _number(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+def details(
+    session: Session,
+    job_id: str,
+    step_name: str,
+    child_id: str,
+    read_json: Callable[[str], Any] | None = None,
+) -> ChildDetails:
+    """Return a child by itself, with its attempts. Raises NotFound.
+
+    read_json: as of `page`.
+    """
+    step = steps.get(session, job_id, step_name)
+    is_number = child_id.isascii() and child_id.isdigit() and len(child_id) < 19
+    query = CHILD_ROW.where(Child.step_pk == step.pk)
+    row = session.execute(query, {"child": int(child_id)}).first() if is_number else None
+    row = sound(found(row, "child", child_id), CHILD_TABLE, STORED)
+    shown: Any = _child_shown(row, _stopping(session, step.pk, [row]), read_json)
+    shown["attempts"] = attempts(session, row.pk)
+    shown["actions"] = child_actions(row.status)
+    return shown
+
+
+ATTEMPTS = (
+    select(*(column for column in ATTEMPT_TABLE.c if column.key != "child_pk"))
+    .where(ATTEMPT_TABLE.c.child_pk == bindparam("child"))
+    .order_by(ATTEMPT_TABLE.c.attempt)
+)
+
+
+def attempts(session: Session, child_pk: int) -> list[ShownAttempt]:
+    """Return the attempts of a child, the first one first."""
+    return [
+        {
+            "attempt": row.attempt,
+            "status": row.status,
+            "worker": row.worker_id,
+            "started_at": iso(row.started_at),
+            "finished_at": iso(row.finished_at),
+            "error": row.error,
+            "exit_code": row.exit_code,
+            "first_line": row.first_line,
+            "last_line": row.last_line,
+        }
+        for row in (
+            sound(row, ATTEMPT_TABLE) for row in session.execute(ATTEMPTS, {"child": child_pk})
+        )
+    ]
 
 
 def failed(session: Session, step_pk: int, limit: int) -> list[Row]:
@@ -147,6 +353,39 @@ def completed_inputs(step_pk: int) -> Iterator[Row]:
         return rows, rows[-1].pk if rows else None
 
     return chunked_read(read_some, 0)
+
+
+def results(step_pk: int, key: Any = None) -> Iterator[Any]:
+    """Yield the results of a step's completed children in the order they were planned, or what
+    each has under a key: the rest isn't even decoded then.
+
+    As many at a time as are small together: a long scan, with transactions of its own.
+    """
+    wanted = Child.result if key is None else Child.result[key]
+    number = INPUTS_SCANNED
+
+    def read_some(session: Session, last: int) -> tuple[list[Any], int | None]:
+        nonlocal number
+        query = (
+            select(Child.pk, func.length(cast(Child.result, Text)).label("size"), wanted)
+            .where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last)
+            .order_by(Child.pk)
+            .limit(number)
+        )
+        rows = session.execute(query).all()
+        size = sum(row.size or 0 for row in rows)
+        number = min(2 * number, SCANNED) if size < SMALL else INPUTS_SCANNED
+        return [row[2] for row in rows], rows[-1].pk if rows else None
+
+    return chunked_read(read_some, 0)
+
+
+NEXT_DUE = select(func.min(CHILD_TABLE.c.due_at)).where(CHILD_TABLE.c.due_at.is_not(None))
+
+
+def next_due(session: Session) -> int | None:
+    """Return when the next child may be tried again, in ms, None if none waits for that."""
+    return session.execute(NEXT_DUE).scalar()
 
 
 def result(session: Session, pk: int, key: Any = None) -> Any:

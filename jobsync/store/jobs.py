@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from jobsync.db.models import Counter, Deletion, Job
 from jobsync.shapes import ShownJob
 from jobsync.status import UNFINISHED, actions
+from jobsync.store import stops
 from jobsync.store.answers import found, with_times
 
 JOB_TABLE = Job.__table__
@@ -37,8 +38,10 @@ JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 
 def get(session: Session, job_id: str) -> ShownJob:
     """Return a job as the contract shows it, with its `actions`. Raises NotFound."""
-    row = session.execute(select(*JOB_COLUMNS).where(Job.id == job_id)).first()
+    columns = (*JOB_COLUMNS, Job.priority, Job.waiting_for)
+    row = session.execute(select(*columns).where(Job.id == job_id)).first()
     shown: Any = with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
+    shown["cancellation"] = stops.cancellation(session, job_id)
     shown["actions"] = actions(shown["status"])
     return shown
 
@@ -75,8 +78,21 @@ def reruns_of(session: Session, job_id: str) -> list[str]:
 
 LAST_CHANGE = select(Counter.__table__.c.value).where(Counter.__table__.c.name == "change")
 MONITORED = select(
-    JOBS.id, JOBS.status, JOBS.revision, JOBS.change, JOBS.started_at, JOBS.updated_at, JOBS.timeout
+    JOBS.id,
+    JOBS.number,
+    JOBS.definition,
+    JOBS.status,
+    JOBS.revision,
+    JOBS.change,
+    JOBS.started_at,
+    JOBS.updated_at,
+    JOBS.timeout,
+    JOBS.priority,
+    JOBS.concurrency,
+    JOBS.concurrency_value,
+    JOBS.waiting_for,
 )
+MONITORED_JOB = MONITORED.where(JOBS.id == bindparam("job_id"))
 CHANGED_JOBS = MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change)
 UNFINISHED_JOBS = MONITORED.where(JOBS.status.in_(UNFINISHED)).order_by(JOBS.number)
 
@@ -103,10 +119,13 @@ def last_change(session: Session) -> int:
 
 
 def changed_since(session: Session, change: int) -> Sequence[Row]:
-    """Return rows `(id, status, revision, change, started_at, updated_at, timeout)` of the jobs
-    that changed after `change`, in that order.
-    """
+    """Return rows (MONITORED) of the jobs that changed after `change`, in that order."""
     return session.execute(CHANGED_JOBS, {"change": change}).all()
+
+
+def monitored(session: Session, job_id: str) -> Any:
+    """Return such a row of one job, or None."""
+    return session.execute(MONITORED_JOB, {"job_id": job_id}).first()
 
 
 def unfinished(session: Session) -> Sequence[Row]:

@@ -50,6 +50,7 @@ LIST_COLUMNS = [
 ]
 STORED = ("params",)
 LIST_BYTES = 600  # of what a job is in a list besides its parameters and error
+IDS_READ = 200  # jobs whose ids are read at a time
 MOST_KEPT = 64  # lists whose numbers are kept
 NEWEST_FIRST = (JOBS.created_at.desc(), JOBS.number.desc())
 RUN_COLUMNS = (
@@ -129,6 +130,22 @@ def page(wanted: Wanted, limit: int = 50, cursor: str | None = None) -> JobPage:
         "next_cursor": cut_cursor or next_cursor,
         "total": sum(counted.values()),
     }
+
+
+def ids(wanted: Wanted) -> Iterator[str]:
+    """Yield the ids of all jobs that are wanted, newest first.
+
+    A long scan, with transactions of its own, none of which is open while the caller uses them.
+    """
+    cursor = None
+    while True:
+        numbers, cursor = find(wanted, IDS_READ, cursor)
+        with read() as session:
+            query = select(JOBS.number, JOBS.id).where(JOBS.number.in_(numbers))
+            found_ids = {row.number: row.id for row in session.execute(query)}
+        yield from (found_ids[number] for number in numbers if number in found_ids)
+        if cursor is None:
+            return
 
 
 def find(

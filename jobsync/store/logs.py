@@ -100,16 +100,16 @@ def append(
     lines: list[Line],
     most_lines: int,
     most_bytes: int,
-) -> int:
+) -> range:
     """Store `lines` after the step's last one, numbers without a gap, and count them, in the
     caller's write transaction.
 
     Beyond `most_lines` lines of a step, or `most_bytes` bytes of their texts, nothing is stored;
-    its last line says so. Returns how many were stored.
+    its last line says so. Returns the range of their numbers.
     """
     step = session.execute(COUNT, {"step": step_pk}).first()
     if step is None:
-        return 0
+        return range(0)
     lines, size = _within(lines, step, most_lines, most_bytes)
     if lines:
         session.execute(
@@ -119,7 +119,7 @@ def append(
         session.execute(
             GROW, {"step": step_pk, "new_revision": revision, "new_bytes": size, **_counted(lines)}
         )
-    return len(lines)
+    return range(step.log_count + 1, step.log_count + 1 + len(lines))
 
 
 def _within(

@@ -104,6 +104,7 @@ RULES = (
     STEPS.always_run,
     STEPS.max_child_failures,
     STEPS.has_summary,
+    STEPS.old_failures,
 )
 FACTS = (
     select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS)
@@ -134,6 +135,7 @@ def _facts(row: Any) -> StepFacts:
         always_run,
         most,
         has_summary,
+        old_failures,
         *counts,
     ) = row
     children = dict(zip(CHILD_STATUSES, counts, strict=True))
@@ -149,6 +151,7 @@ def _facts(row: Any) -> StepFacts:
         children,
         most,
         error,
+        old_failures,
     )
 
 
@@ -167,6 +170,18 @@ def taken_up_again(session: Session, job_id: str) -> set[str]:
         Step.job_id == job_id, Step.status == RUNNING, Step.completed > 0, first < Step.started_at
     )
     return set(session.execute(query).scalars())
+
+
+TIMED = select(STEPS.pk, STEPS.started_at, STEPS.step_timeout).where(
+    STEPS.status == RUNNING, STEPS.step_timeout.is_not(None), STEPS.job_id.is_not(None)
+)
+
+
+def timed(session: Session) -> Sequence[Row]:
+    """Return rows `(pk, started_at, step_timeout)` of the running steps that have a time limit,
+    times in ms.
+    """
+    return session.execute(TIMED).all()
 
 
 RUNS_LOOKED_AT = 200

@@ -10,14 +10,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, null, select, union_all
 from sqlalchemy.orm import Session
 
-from jobsync.base.clock import now
-from jobsync.db.models import Worker
+from jobsync.base.clock import iso, now
+from jobsync.db.models import Child, Queue, Step, Worker
+from jobsync.shapes import Busy, ShownQueue, ShownWorker
+from jobsync.status import RUNNING, UNFINISHED
 
-WORKERS = Worker.__table__.c
+WORKERS, QUEUES = Worker.__table__.c, Queue.__table__.c
 HEARTBEATS = select(WORKERS.id, WORKERS.pid, WORKERS.beat, WORKERS.beat_at)
+DEFAULT_QUEUE = "default"
 STALE = 15.0  # seconds without a heartbeat
 
 
@@ -27,6 +30,18 @@ def heartbeats(session: Session) -> Sequence[Row]:
     `beat_at` is their wall clock's time, which may jump: see Heartbeats.
     """
     return session.execute(HEARTBEATS).all()
+
+
+ENGINE = select(WORKERS.id, WORKERS.state, WORKERS.queues).order_by(WORKERS.id)
+PAUSED = select(QUEUES.name).where(QUEUES.paused).order_by(QUEUES.name)
+
+
+def engine(session: Session) -> tuple[Any, ...]:
+    """Return what differs as soon as workers have come, gone or changed, or a queue was paused or
+    resumed.
+    """
+    workers = [(row.id, row.state, str(row.queues)) for row in session.execute(ENGINE)]
+    return tuple(workers), tuple(session.execute(PAUSED).scalars())
 
 
 @dataclass
@@ -55,9 +70,7 @@ class Heartbeats:
         """
         moment = self._clock()
         self._seen = {row.id: self._judge(row, moment, excuse) for row in heartbeats(session)}
-        return sum(
-            not seen.is_doubtful and moment - seen.at < STALE for seen in self._seen.values()
-        )
+        return sum(self._is_alive(seen) for seen in self._seen.values())
 
     def _judge(self, row: Any, moment: float, excuse: bool) -> _Seen:
         seen = self._seen.get(row.id)
@@ -67,9 +80,99 @@ class Heartbeats:
             return _Seen(row.beat, moment)
         return seen
 
+    def is_alive(self, worker_id: str) -> bool:
+        """Say whether a worker lives, as far as is known."""
+        seen = self._seen.get(worker_id)
+        return seen is None or self._is_alive(seen)
+
+    def _is_alive(self, seen: _Seen) -> bool:
+        return not seen.is_doubtful and self._clock() - seen.at < STALE
+
+    def silent(self, seconds: float) -> list[str]:
+        """Return the ids of the workers that have given no sign of life for longer than this."""
+        return [worker_id for worker_id in self._seen if self.silence(worker_id) > seconds]
+
     def silence(self, worker_id: str) -> float:
         """Return for how many seconds a worker has been seen to give no sign of life; 0 for one
         that hasn't been seen yet.
         """
         seen = self._seen.get(worker_id)
         return self._clock() - seen.at if seen else 0.0
+
+
+# As the contract shows them
+
+
+def shown(session: Session, heartbeats: Heartbeats) -> list[ShownWorker]:
+    """Return all workers with what each one does, in the order in which they started.
+
+    heartbeats: of this process, which has looked just now.
+    """
+    names = [queue["name"] for queue in queues(session)]
+    busy = _busy(session)
+    rows = session.execute(select(Worker).order_by(WORKERS.started_at, WORKERS.id)).scalars()
+    return [
+        {
+            "id": row.id,
+            "host": row.host,
+            "pid": row.pid,
+            "state": row.state if heartbeats.is_alive(row.id) else "lost",
+            "queues": names if row.queues is None else row.queues,
+            "slots": row.slots,
+            "busy": busy.get(row.id, []),
+            "completed": row.completed,
+            "failed": row.failed,
+            "memory_bytes": row.memory_bytes,
+            "started_at": iso(row.started_at),
+            "beat_at": iso(row.beat_at),
+        }
+        for row in rows
+    ]
+
+
+def _busy(session: Session) -> dict[str, list[Busy]]:
+    """Return what each worker does: children, and planning and summing up."""
+    children = (
+        select(Child.worker_id, Step.job_id, Step.name, Child.pk, Child.started_at)
+        .join(Step, Step.pk == Child.step_pk)
+        .where(Child.worker_id.is_not(None), Child.status == RUNNING, Step.job_id.is_not(None))
+    )
+    units = select(
+        Step.worker_id, Step.job_id, Step.name, null().label("pk"), Step.started_at
+    ).where(Step.status == RUNNING, Step.worker_id.is_not(None), Step.job_id.is_not(None))
+    found: dict[str, list[Busy]] = {}
+    rows: Any = session.execute(union_all(children, units))
+    for row in rows:
+        found.setdefault(row.worker_id, []).append(
+            {
+                "job_id": row.job_id,
+                "step": row.name,
+                "child_id": None if row.pk is None else str(row.pk),
+                "since": iso(row.started_at),
+            }
+        )
+    return found
+
+
+def queues(session: Session) -> list[ShownQueue]:
+    """Return all queues by name: those that steps or workers name, or that were ever paused."""
+    query = (
+        select(Step.queue, func.sum(Step.pending), func.sum(Step.running))
+        .where(Step.status.in_(UNFINISHED), Step.job_id.is_not(None))
+        .group_by(Step.queue)
+    )
+    counts = {name: (pending, running) for name, pending, running in session.execute(query)}
+    paused = {row.name: row.paused for row in session.execute(select(QUEUES.name, QUEUES.paused))}
+    serving = session.execute(select(WORKERS.queues).where(WORKERS.state == "running")).scalars()
+    served = list(serving)
+    named = {name for mine in served if mine is not None for name in mine}
+    return [
+        {
+            "name": name,
+            "paused": paused.get(name, False),
+            "pending": counts.get(name, (0, 0))[0],
+            "running": counts.get(name, (0, 0))[1],
+            "workers": sum(mine is None or name in mine for mine in served),
+        }
+        for name in sorted({DEFAULT_QUEUE, *counts, *paused, *named})
+    ]

@@ -13,7 +13,7 @@ from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Child, Job, LogLine, Step
 from jobsync.db.transactions import read, write
-from jobsync.lifecycle import claims, moves, results, submit
+from jobsync.lifecycle import claims, moves, results, submit, workers
 from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.registry import NoOptions, step
 from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
@@ -69,6 +69,9 @@ class Hand:
             pass
 
     def claim(self, worker="w1", number=1):
+        """Take work for a worker, which is made known first."""
+        if worker not in [row.id for row in ask(store.workers.heartbeats)]:
+            workers.register(worker, 1)
         return claims.claim(worker, lambda step_pk: number)
 
     def plan(self, job_id, number, worker="w1", lines=()):

@@ -213,7 +213,7 @@ def test_a_child_that_is_out_of_time_fails_with_that(hand, buffer):
     behaviour.run = lambda context, unit: context.check()
     job_id = start(hand, buffer, ODD + '\ntimeout = "90s"')
     do(hand, buffer, job_id, stop=runner.LATE)
-    assert hand.children(job_id)[0]["error"] == "timed out after 90 s"
+    assert hand.children(job_id)[0]["error"] == "timed out after 90 s (timeout)"
 
 
 def test_callbacks_are_called_once_at_the_stop_or_at_once_after_it(hand, buffer):
@@ -626,7 +626,7 @@ sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 from unit.engine import test_runner
 from helpers.apps import make_app
 from jobsync.engine import worker
-worker.GRACE, worker.SHUTDOWN_GRACE = 0.2, 0.2
+worker.MARGIN, worker.SHUTDOWN_GRACE = 0.2, 0.2
 {watch}
 test_runner.behaviour.run = lambda context, unit: [context.log("busy")] + \
 [time.sleep(0.1) for _ in range(300)]
@@ -663,7 +663,7 @@ def stubborn(hand, folder):
 
 @pytest.mark.slow
 def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(hand, stubborn):
-    job_id, process = stubborn()
+    job_id, process = stubborn(ODD + '\ncancel_grace = "0s"')
     lifecycle.cancel(job_id)
     assert process.wait(10) == 1
     db.session.rollback()
@@ -673,10 +673,10 @@ def test_work_that_does_not_stop_when_it_is_cancelled_takes_its_worker_with_it(h
 
 @pytest.mark.slow
 def test_work_that_does_not_stop_when_it_is_out_of_time_fails_with_that(hand, stubborn):
-    job_id, process = stubborn(ODD + '\ntimeout = "100ms"')
+    job_id, process = stubborn(ODD + '\ntimeout = "100ms"\ncancel_grace = "0s"')
     assert process.wait(10) == 1
     hand.advance(job_id)
-    assert hand.children(job_id)[0]["error"] == "timed out after 0.1 s"
+    assert hand.children(job_id)[0]["error"] == "timed out after 0.1 s (timeout)"
     recount(job_id)
 
 
@@ -697,25 +697,25 @@ def test_a_late_attempt_s_end_is_stored_after_what_it_had_started_has_ended(
     monkeypatch.setattr(worker.os, "_exit", order.append)
     context.started -= 10
     late._check(context)
-    context.stopped_at -= 10
+    context.stopped_at -= 11
     late._check(context)
     db.session.rollback()
     assert order == [("running", []), 1]
     assert (hand.children(job_id)[0]["status"], hand.children(job_id)[0]["error"]) == (
         "pending",
-        "timed out after 0.1 s",
+        "timed out after 0.1 s (timeout)",
     )
 
 
 @pytest.mark.slow
 def test_work_that_does_not_stop_when_its_worker_is_to_is_given_back(hand, stubborn):
-    job_id, process = stubborn()
+    job_id, process = stubborn(ODD + "\nrerun_when_lost = true")
     process.terminate()
     assert process.wait(10) == 1
     db.session.rollback()
     (child,) = hand.children(job_id)
     assert (child["status"], child["error"]) == ("pending", None)
-    assert messages(job_id)[-1] == "Stopped because the worker was shut down; it will run again."
+    assert messages(job_id)[-1] == "Stopped: the worker was shut down. It will run again."
     assert ask(store.workers.heartbeats) == []
     recount(job_id)
 

@@ -275,10 +275,11 @@ def test_each_action_is_possible_in_its_statuses_alone_and_a_refusal_changes_not
 
 
 def test_a_job_that_is_out_of_time_is_stopped_as_by_a_cancel_but_fails_with_the_reason(hand):
-    job_id = hand.begin(CHAIN, number=2)
+    job_id = hand.begin(CHAIN, number=2, head='timeout = "4s"')
     hand.claim()
-    lifecycle.time_out(job_id, "timed out after 4 s")
-    assert (job_of(job_id)["status"], job_of(job_id)["error"]) == ("failed", "timed out after 4 s")
+    lifecycle.time_out(job_id)
+    job = job_of(job_id)
+    assert (job["status"], job["error"]) == ("failed", "timed out after 4 s (timeout of the job)")
     assert set(hand.statuses(job_id).values()) == {"cancelled"}
     recount(job_id)
 
@@ -286,10 +287,12 @@ def test_a_job_that_is_out_of_time_is_stopped_as_by_a_cancel_but_fails_with_the_
 def test_timing_out_a_job_that_has_ended_or_is_gone_does_nothing(hand):
     job_id = end_in(hand, "completed")
     before = ask(store.structure.structure_of, job_id)
-    lifecycle.time_out(job_id, "too late")
+    with write() as session:
+        session.execute(update(Job).values(timeout=1))
+    lifecycle.time_out(job_id)
     assert ask(store.structure.structure_of, job_id) == before
     lifecycle.delete(job_id)
-    lifecycle.time_out(job_id, "too late")
+    lifecycle.time_out(job_id)
 
 
 # Retrying
@@ -372,8 +375,10 @@ def test_a_worker_of_before_a_retry_is_refused_and_its_lines_are_kept(hand):
     lifecycle.cancel(job_id)
     lifecycle.retry(job_id)
     hand.advance(job_id)
-    (new,) = hand.claim("quick")
+    assert hand.claim("quick") == []  # the old attempt is still being stopped
     hand.complete(old, {"from": "old"}, [line("still here")])
+    (new,) = hand.claim("quick")
+    hand.complete(old, {"from": "old"})
     assert hand.children(job_id)[0]["status"] == "running"
     hand.complete(new, {"from": "new"})
     assert hand.children(job_id)[0]["result"] == {"from": "new"}
@@ -499,7 +504,9 @@ def test_every_transition_that_is_not_allowed_raises_and_writes_nothing(hand, ki
     model = {"job": Job, "step": Step, "child": Child}[kind]
     move = {
         "job": rows.move_job,
-        "step": lambda session, _, old, new: rows.move_all_steps(session, job_id, [old], new, 9),
+        "step": lambda session, _, old, new: rows.move_all_steps(
+            session, Step.job_id == job_id, [old], new, 9
+        ),
         "child": rows.move_child,
     }[kind]
     refused = [(old, new) for old in statuses for new in statuses if not allowed(kind, old, new)]
@@ -671,7 +678,7 @@ def test_a_transaction_that_breaks_leaves_nothing_of_itself(hand):
     before = ask(store.structure.structure_of, job_id)
     with pytest.raises(ZeroDivisionError), write() as session:
         rows.touch(session, job_id)
-        rows.cancel_children(session, select(Step.pk))
+        rows.cancel_steps_children(session, select(Step.pk))
         raise ZeroDivisionError
     assert ask(store.structure.structure_of, job_id) == before
     with write() as session:  # and the way is free for the next one

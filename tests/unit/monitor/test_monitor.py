@@ -17,9 +17,10 @@ from jobsync.base.errors import StoreBusy
 from jobsync.db.extensions import db
 from jobsync.db.models import Deletion, Job, Step
 from jobsync.db.transactions import write
-from jobsync.lifecycle import results
+from jobsync.lifecycle import results, workers
+from jobsync.lifecycle.tasks import End
 from jobsync.live import broadcast
-from jobsync.monitor import INTERVAL, Monitor, notifier, scheduler
+from jobsync.monitor import INTERVAL, Monitor, deadlines, notifier, scheduler
 from jobsync.monitor.notifier import GROWTH, HEARTBEAT, MEMORY, Notifier
 from jobsync.monitor.scheduler import DELETIONS_KEPT, SWEEP
 
@@ -722,7 +723,7 @@ def test_a_job_past_its_time_fails_with_the_reason(stage):
     db.session.rollback()
     assert (ask(store.jobs.get, job_id)["status"], ask(store.jobs.get, job_id)["error"]) == (
         "failed",
-        "timed out after 10 s",
+        "timed out after 10 s (timeout of the job)",
     )
     assert stage.to_job(job_id, messages)[-1]["status"] == "failed"
     recount(job_id)
@@ -730,11 +731,11 @@ def test_a_job_past_its_time_fails_with_the_reason(stage):
 
 def test_a_jump_of_the_wall_clock_ends_nothing_and_keeps_nothing_alive(stage, monkeypatch):
     late, early = timed(stage), timed(stage)
-    monkeypatch.setattr(scheduler, "now", lambda: now() + 10**10)
+    monkeypatch.setattr(deadlines, "now", lambda: now() + 10**10)
     stage.tick(SWEEP)
     db.session.rollback()
     assert ask(store.jobs.get, late)["status"] == "running"
-    monkeypatch.setattr(scheduler, "now", lambda: now() - 10**10)
+    monkeypatch.setattr(deadlines, "now", lambda: now() - 10**10)
     stage.tick(SWEEP + 1)
     db.session.rollback()
     assert {ask(store.jobs.get, late)["status"], ask(store.jobs.get, early)["status"]} == {"failed"}
@@ -1009,5 +1010,158 @@ def test_what_it_remembers_of_jobs_at_rest_is_forgotten(stage):
     stage.tick(MEMORY + 1)
     stage.tick(1)
     notifier, scheduler = stage.monitor.notifier, stage.monitor.scheduler
-    assert (notifier._viewers, scheduler._deadlines) == ({}, {})
+    assert (notifier._viewers, len(scheduler._deadlines)) == ({}, 0)
     assert broadcast.room_of(job_id) not in notifier._messages_at
+
+
+# What is due, and places that become free
+
+
+def child_status(stage, job_id):
+    db.session.rollback()
+    return stage.hand.children(job_id)[0]["status"]
+
+
+def test_a_child_that_waits_for_its_next_attempt_is_ready_when_the_delay_is_over(stage):
+    job_id = running(stage, '[step.a]\nretries = 1\nretry_delay = "10s"')
+    stage.hand.fail(*stage.hand.claim())
+    stage.tick()
+    stage.tick(7)
+    assert stage.hand.claim() == []
+    assert ask(store.jobs.get, job_id)["waiting_for"] == "the delay before the next attempt"
+    stage.tick(5.5)  # the delay is given or taken a fifth
+    (again,) = stage.hand.claim()
+    stage.tick()
+    assert again.attempt == 2
+    assert ask(store.jobs.get, job_id)["waiting_for"] is None
+
+
+def test_a_new_monitor_knows_which_children_wait(stage, monkeypatch):
+    running(stage, '[step.a]\nretries = 1\nretry_delay = "10s"')
+    stage.hand.fail(*stage.hand.claim())
+    stage.monitor = stage.new_monitor()
+    stage.tick()
+    assert 7 < min(stage.monitor.scheduler.due) - stage.time <= 12
+    stage.tick(12.1)
+    assert len(stage.hand.claim()) == 1
+
+
+def test_a_jump_of_the_wall_clock_changes_no_delay(stage, monkeypatch):
+    running(stage, '[step.a]\nretries = 1\nretry_delay = "10s"')
+    stage.hand.fail(*stage.hand.claim())
+    stage.tick()
+    monkeypatch.setattr(deadlines, "now", lambda: now() + 10**10)
+    stage.tick(1)
+    assert stage.hand.claim() == []
+    monkeypatch.setattr(deadlines, "now", lambda: now() - 10**10)
+    stage.tick(11.1)
+    assert len(stage.hand.claim()) == 1
+
+
+def test_a_step_past_its_time_fails_and_a_retried_one_has_its_whole_time_again(stage):
+    job_id = running(stage, '[step.a]\nstep_timeout = "10s"', 2)
+    stage.tick(8 - 2 * GROWTH)
+    assert stage.hand.statuses(job_id) == {"a": "running"}
+    stage.tick(2.5)
+    db.session.rollback()
+    assert stage.hand.step(job_id)["error"] == "timed out after 10 s (step_timeout)"
+    stage.tick()
+    assert ask(store.jobs.get, job_id)["status"] == "failed"
+    lifecycle.retry(job_id)
+    stage.tick()
+    stage.tick()  # the commit of the first, by which the step began, wakes the monitor at once
+    stage.tick(8)
+    db.session.rollback()
+    assert stage.hand.statuses(job_id) == {"a": "running"}
+    stage.tick(2.5)
+    db.session.rollback()
+    assert stage.hand.statuses(job_id) == {"a": "failed"}
+    recount(job_id)
+
+
+def test_a_stop_that_nobody_confirms_is_given_up_after_the_grace_and_five_seconds(stage):
+    job_id = running(stage, '[step.a]\ncancel_grace = "2s"')
+    stage.hand.claim()
+    lifecycle.cancel(job_id)
+    stage.tick()
+    stage.tick(6.9)
+    db.session.rollback()
+    assert ask(store.jobs.get, job_id)["cancellation"]["done_at"] is None
+    messages = stage.tick(0.2)
+    db.session.rollback()
+    assert ask(store.jobs.get, job_id)["cancellation"]["done_at"]
+    (told,) = stage.to_job(job_id, messages)
+    assert (told["context"], told["refresh_logs"]) == ("job", False)
+
+
+@pytest.mark.parametrize("way", ["ends", "is cancelled", "is stopped", "is deleted"])
+def test_the_next_job_starts_by_the_tick_that_sees_the_place_become_free(stage, way):
+    jobs = [stage.hand.submit("[step.a]", "concurrency = 1") for _ in range(4)]
+    stage.tick()
+    stage.tick()
+
+    def statuses():
+        db.session.rollback()
+        return [ask(store.jobs.get, job_id)["status"] for job_id in jobs]
+
+    assert statuses() == ["running", "pending", "pending", "pending"]
+    stage.hand.plan(jobs[0], 1)
+    (task,) = stage.hand.claim()
+    if way == "ends":
+        stage.hand.complete(task)
+        stage.tick()
+    else:
+        lifecycle.cancel(jobs[0])
+        stage.tick()
+        assert statuses()[1] == "pending"
+        results.record(task, ended=[End(task, "failed", None, "stopped", now())])
+    if way == "is deleted":
+        stage.tick()
+        lifecycle.delete(jobs.pop(0))
+        assert statuses()[0] == "running"
+        lifecycle.cancel(jobs[0])
+        lifecycle.delete(jobs.pop(0))
+        stage.tick(SWEEP)
+        assert statuses() == ["running", "pending"]
+        return
+    stage.tick()
+    stage.tick()
+    assert statuses()[1:] == ["running", "pending", "pending"]
+
+
+def test_a_thousand_jobs_that_wait_for_one_place_cost_a_tick_no_more_than_ten(stage):
+    def cost(number):
+        for _ in range(number):
+            stage.hand.submit("[step.a]", "concurrency = 1")
+        stage.tick()
+        stage.tick(SWEEP)  # each has been told once what it waits for
+        with statements() as sent:
+            stage.tick(SWEEP)
+        return len(sent)
+
+    few = cost(10)
+    assert cost(200) == few
+
+
+def test_workers_and_queues_that_come_and_go_are_seen_by_the_jobs_that_wait_for_them(stage):
+    job_id = stage.hand.submit()
+    stage.tick()
+    stage.tick()
+
+    def waits_for():
+        db.session.rollback()
+        return ask(store.structure.structure_of, job_id)["waiting_for"]
+
+    assert waits_for() == "a worker: none is running"
+    workers.register("w1", 1)
+    stage.tick()
+    assert waits_for() is None
+    lifecycle.pause_queue("default")
+    stage.tick()
+    assert waits_for() == "the queue default, which is paused"
+    lifecycle.pause_queue("default", False)
+    stage.tick()
+    assert waits_for() is None
+    workers.release("w1")
+    stage.tick()
+    assert waits_for() == "a worker: none is running"

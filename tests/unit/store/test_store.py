@@ -163,6 +163,10 @@ def test_a_child_is_shown_as_the_contract_says(hand):
         "error",
         "started_at",
         "finished_at",
+        "parent_id",
+        "exit_code",
+        "progress",
+        "stopping",
     }
     assert isinstance(child["id"], str)
     assert child["started_at"].endswith("Z") and child["finished_at"].endswith("Z")
@@ -200,6 +204,7 @@ def test_structure_is_what_the_contract_says(hand):
         "status",
         "revision",
         "error",
+        "waiting_for",
         "updated_at",
         "started_at",
         "finished_at",

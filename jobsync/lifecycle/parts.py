@@ -1,0 +1,207 @@
+"""What people ask of a part of a job: cancel or retry a step or a child.
+
+Each is done at once, in one transaction.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.orm import Session
+
+from jobsync.base.errors import NotFound, WrongState
+from jobsync.db.models import Child, Step
+from jobsync.db.transactions import BRIEFLY, write
+from jobsync.lifecycle import rows
+from jobsync.lifecycle.jobs import find_job
+from jobsync.status import (
+    CANCELLED,
+    CHILD_STATUSES,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SKIPPED,
+    child_actions,
+    step_actions,
+)
+
+STEPS, CHILDREN = Step.__table__, Child.__table__
+STEP_REFUSALS = {
+    "cancel": "The step is already {status}.",
+    "retry": "Only a step that failed or was cancelled, or that has such children, can be retried; "
+    "this one is {status}.",
+}
+CHILD_REFUSALS = {
+    "cancel": "The child is already {status}.",
+    "retry": "Only a child that failed or was cancelled can be retried; this one is {status}.",
+}
+
+
+def cancel_step(job_id: str, name: str) -> None:
+    """Cancel a step and its unfinished children. The job goes on with the others.
+
+    Raises NotFound, WrongState for a terminal step.
+    """
+    with write() as session:
+        step = _step(session, job_id, name)
+        _check(STEP_REFUSALS, "cancel", step.status, step_actions(step.status, _counts(step)))
+        _end_step(session, step, CANCELLED, None)
+
+
+def time_out_step(step_pk: int) -> None:
+    """Fail a running step that is past its time, and cancel its unfinished children. Does nothing
+    to one that doesn't run any more.
+    """
+    with write(BRIEFLY) as session:
+        step = session.execute(STEP.where(STEPS.c.pk == step_pk)).first()
+        if step and step.job_id and step.step_timeout and step.status == RUNNING:
+            reason = f"timed out after {step.step_timeout / 1000:g} s (step_timeout)"
+            _end_step(session, step, FAILED, reason)
+
+
+def make_ready(due_at: int) -> None:
+    """Let workers have the children that wait for another attempt until a time (in ms) or an
+    earlier one.
+    """
+    with write(BRIEFLY) as session:
+        session.execute(
+            update(CHILDREN)
+            .where(CHILDREN.c.due_at.is_not(None), CHILDREN.c.due_at <= due_at)
+            .values(due_at=None)
+        )
+
+
+def _end_step(session: Session, step: Any, status: str, error: str | None) -> None:
+    revision = rows.touch(session, step.job_id)
+    rows.stop_units(session, [step.pk])
+    rows.cancel_steps_children(session, [step.pk])
+    which = STEPS.c.pk == step.pk
+    rows.move_all_steps(session, which, [step.status], status, revision, error=error)
+
+
+def retry_step(job_id: str, name: str) -> None:
+    """Run a step's failed and cancelled children again, and what was skipped because of it; its
+    completed children are kept.
+
+    Raises NotFound, WrongState.
+    """
+    with write() as session:
+        job = find_job(session, job_id)
+        step = _step(session, job_id, name)
+        _check(STEP_REFUSALS, "retry", step.status, step_actions(step.status, _counts(step)))
+        revision = rows.touch(session, job_id)
+        again = [step.pk, *_skipped_after(session, job_id, name)]
+        rows.retry_steps_children(session, again)
+        rows.begin_steps_again(session, STEPS.c.pk.in_(again), AGAIN, revision)
+        rows.begin_job_again(session, job)
+
+
+AGAIN = (COMPLETED, FAILED, CANCELLED, SKIPPED)
+
+
+def _skipped_after(session: Session, job_id: str, name: str) -> list[int]:
+    """Return the pks of the steps after this one, however far, that never began: skipped, or
+    cancelled with the job.
+    """
+    query = select(STEPS.c.pk, STEPS.c.name, STEPS.c.depends, STEPS.c.status, STEPS.c.started_at)
+    steps = session.execute(query.where(STEPS.c.job_id == job_id)).all()
+    found: dict[str, int] = {}
+    waiting = [name]
+    while waiting:
+        before = waiting.pop()
+        for step in steps:
+            is_untouched = step.status == SKIPPED or (
+                step.status == CANCELLED and step.started_at is None
+            )
+            if before in step.depends and is_untouched and step.name not in found:
+                found[step.name] = step.pk
+                waiting.append(step.name)
+    return list(found.values())
+
+
+def cancel_child(job_id: str, name: str, child_id: str) -> None:
+    """Cancel one unfinished child. Its step goes on with the others.
+
+    Raises NotFound, WrongState for a terminal child.
+    """
+    with write() as session:
+        step = _step(session, job_id, name)
+        child = _child(session, step, child_id)
+        _check(CHILD_REFUSALS, "cancel", child.status, child_actions(child.status))
+        revision = rows.touch(session, job_id)
+        rows.cancel_children(session, CHILDREN.c.pk == child.pk)
+        rows.count_children(session, step.pk, revision, [(child.status, CANCELLED)])
+
+
+def retry_child(job_id: str, name: str, child_id: str) -> None:
+    """Run one failed or cancelled child again, and what was skipped because its step failed.
+
+    The step's other failed children stay as they are: they count again when it ends. Raises
+    NotFound, WrongState.
+    """
+    with write() as session:
+        job = find_job(session, job_id)
+        step = _step(session, job_id, name)
+        child = _child(session, step, child_id)
+        _check(CHILD_REFUSALS, "retry", child.status, child_actions(child.status))
+        revision = rows.touch(session, job_id)
+        rows.retry_children(session, CHILDREN.c.pk == child.pk)
+        rows.count_children(session, step.pk, revision, [(child.status, PENDING)])
+        _forgive(session, step.pk, step.status != RUNNING)
+        if step.status == RUNNING:
+            return
+        skipped = _skipped_after(session, job_id, name)
+        rows.retry_steps_children(session, skipped)
+        rows.begin_steps_again(session, STEPS.c.pk.in_([step.pk, *skipped]), AGAIN, revision)
+        rows.begin_job_again(session, job)
+
+
+def _forgive(session: Session, step_pk: int, is_all: bool) -> None:
+    """Let a step's present failures fail it at its end only, or it would have no time to run.
+
+    is_all: False for a step that runs: of those that were forgiven, one may be retried now.
+    """
+    condition = STEPS.c.old_failures > (-1 if is_all else STEPS.c.failed)
+    session.execute(
+        update(STEPS).where(STEPS.c.pk == step_pk, condition).values(old_failures=STEPS.c.failed)
+    )
+
+
+STEP = select(
+    STEPS.c.pk,
+    STEPS.c.job_id,
+    STEPS.c.status,
+    STEPS.c.step_timeout,
+    *(STEPS.c[status] for status in CHILD_STATUSES),
+)
+
+
+def _step(session: Session, job_id: str, name: str) -> Row:
+    """Return a step's row. Raises NotFound for the job or the step."""
+    find_job(session, job_id)
+    query = STEP.where(STEPS.c.job_id == job_id, STEPS.c.name == name)
+    step = session.execute(query).first()
+    if step is None:
+        raise NotFound(f"There is no step {name!r}.")
+    return step
+
+
+def _counts(step: Any) -> dict[str, int]:
+    return {status: getattr(step, status) for status in CHILD_STATUSES}
+
+
+def _child(session: Session, step: Any, child_id: str) -> Row:
+    query = select(CHILDREN.c.pk, CHILDREN.c.status).where(CHILDREN.c.step_pk == step.pk)
+    is_number = child_id.isascii() and child_id.isdigit() and len(child_id) < 19
+    child = (
+        session.execute(query.where(CHILDREN.c.pk == int(child_id))).first() if is_number else None
+    )
+    if child is None:
+        raise NotFound(f"There is no child {child_id!r}.")
+    return child
+
+
+def _check(refusals: dict[str, str], action: str, status: str, allowed: Iterable[str]) -> None:
+    if action not in allowed:
+        raise WrongState(refusals[action].format(status=status))
