@@ -5,10 +5,26 @@ marshmallow only.
 import re
 from datetime import date
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import (
+    RAISE,
+    Schema,
+    ValidationError,
+    fields,
+    validate,
+    validates_schema,
+)
 
 from jobsync.base.clock import milliseconds
-from jobsync.status import ACTIONS, CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES
+from jobsync.status import (
+    ACTIONS,
+    BULK_ACTIONS,
+    CHILD_SORTS,
+    CHILD_STATUSES,
+    JOB_STATUSES,
+    LEVELS,
+    STEP_STATUSES,
+    WORKER_STATES,
+)
 
 
 class Strict(Schema):
@@ -96,6 +112,13 @@ def _statuses(statuses):
     )
 
 
+def _waiting_for():
+    return fields.String(
+        allow_none=True,
+        metadata={"description": "What keeps the job from going on, in words after “waiting for”"},
+    )
+
+
 def _limit(default, most):
     return Whole(load_default=default, validate=validate.Range(1, most))
 
@@ -116,6 +139,50 @@ class JobsQuery(Strict):
 class NewJob(Strict):
     definition = fields.String(required=True, validate=validate.Length(1, 64))
     params = fields.Dict(keys=fields.String(), load_default=dict)
+    priority = Whole(
+        strict=True,
+        validate=validate.Range(-100, 100),
+        metadata={"description": "The higher comes first; the definition's when left out"},
+    )
+
+
+class SubmitHeaders(Schema):
+    key = fields.String(
+        data_key="Idempotency-Key",
+        validate=validate.Regexp(
+            r"^[\x21-\x7e]{1,200}$", error="Must be 1 to 200 visible ASCII characters."
+        ),
+        metadata={"description": "The same key with the same body within 24 h: the same job"},
+    )
+
+
+class JobsFilter(Strict):
+    status = _statuses(JOB_STATUSES)
+    definition = _text(64)
+    q = _search("Looked for in names, ids and parameters")
+    since = _day("Created on this day (UTC) or later")
+    until = _day("Created on this day (UTC) or earlier")
+
+
+class Bulk(Strict):
+    action = fields.String(required=True, validate=validate.OneOf(BULK_ACTIONS))
+    ids = fields.List(
+        fields.String(validate=validate.Length(1, 64)), validate=validate.Length(max=10_000)
+    )
+    filter = fields.Nested(
+        JobsFilter, metadata={"description": "Instead of ids: as the list's query"}
+    )
+    dry_run = fields.Boolean(
+        truthy=[True],
+        falsy=[False],
+        load_default=False,
+        metadata={"description": "Only count, and say what would be refused"},
+    )
+
+    @validates_schema
+    def check_which(self, data, **_):
+        if ("ids" in data) == ("filter" in data):
+            raise ValidationError("There must be either ids or filter.", "ids")
 
 
 class Rerun(Strict):
@@ -124,6 +191,15 @@ class Rerun(Strict):
 
 class ChildrenQuery(Strict):
     status = _statuses(CHILD_STATUSES)
+    sort = fields.String(
+        load_default="number",
+        validate=validate.OneOf([sign + name for name in CHILD_SORTS for sign in ("", "-")]),
+        metadata={"description": "With - before it for descending"},
+    )
+    parent = fields.String(
+        validate=validate.Regexp(r"^([0-9]{1,18}|none)$", error="Not the id of a child, or none."),
+        metadata={"description": "The child that spawned them; none: those that none has"},
+    )
     limit = _limit(50, 1000)
     cursor = _text(64)
 
@@ -192,7 +268,37 @@ class JobListed(Shown):
     updated_at = _time()
 
 
+class CancelledChildren(Shown):
+    pending = fields.Integer()
+    running = fields.Integer()
+
+
+class LeftProcess(Shown):
+    host = fields.String(allow_none=True)
+    pid = fields.Integer(allow_none=True)
+    command = fields.String()
+
+
+class EndedProcesses(Shown):
+    stopped = fields.Integer()
+    left = fields.List(fields.Nested(LeftProcess))
+
+
+class Cancellation(Shown):
+    requested_at = _time()
+    done_at = _time()
+    children = fields.Nested(CancelledChildren)
+    processes = fields.Nested(EndedProcesses)
+
+
 class Job(JobListed):
+    priority = fields.Integer()
+    waiting_for = _waiting_for()
+    cancellation = fields.Nested(
+        Cancellation,
+        allow_none=True,
+        metadata={"description": "The receipt of its last cancel or time-out"},
+    )
     result = fields.Dict(allow_none=True)
     actions = fields.List(
         fields.String(validate=validate.OneOf(ACTIONS)),
@@ -241,17 +347,31 @@ class Structure(Shown):
     status = _status(JOB_STATUSES)
     revision = fields.Integer()
     error = fields.String(allow_none=True)
+    waiting_for = _waiting_for()
     updated_at = _time()
     started_at = _time()
     finished_at = _time()
     steps = fields.List(fields.Nested(StructureStep))
 
 
+class Progress(Shown):
+    done = fields.Float()
+    total = fields.Float(allow_none=True)
+
+
 class Child(Shown):
     id = fields.String()
+    parent_id = fields.String(
+        allow_none=True, metadata={"description": "The child that spawned it"}
+    )
     name = fields.String()
     status = _status(CHILD_STATUSES)
     attempt = fields.Integer()
+    exit_code = fields.Integer(allow_none=True)
+    progress = fields.Nested(Progress, allow_none=True)
+    stopping = fields.Boolean(
+        metadata={"description": "It was cancelled, and what it runs is being ended"}
+    )
     input = fields.Raw(allow_none=True)
     result = fields.Raw(allow_none=True)
     error = fields.String(allow_none=True)
@@ -261,6 +381,79 @@ class Child(Shown):
 
 class Children(_Page):
     items = fields.List(fields.Nested(Child))
+
+
+class Attempt(Shown):
+    attempt = fields.Integer()
+    status = _status(CHILD_STATUSES)
+    worker = fields.String()
+    started_at = _time()
+    finished_at = _time()
+    error = fields.String(allow_none=True)
+    exit_code = fields.Integer(allow_none=True)
+    first_line = fields.Integer(
+        allow_none=True, metadata={"description": "Of the step's lines, the first it wrote"}
+    )
+    last_line = fields.Integer(allow_none=True)
+
+
+class ChildDetails(Child):
+    attempts = fields.List(fields.Nested(Attempt))
+    actions = fields.List(
+        fields.String(validate=validate.OneOf(("cancel", "retry"))),
+        metadata={"description": "What a child of that status allows"},
+    )
+
+
+class Refusal(Shown):
+    id = fields.String()
+    message = fields.String()
+
+
+class BulkDone(Shown):
+    matched = fields.Integer()
+    done = fields.Integer()
+    refused = fields.List(fields.Nested(Refusal))
+
+
+class Busy(Shown):
+    job_id = fields.String()
+    step = fields.String()
+    child_id = fields.String(
+        allow_none=True, metadata={"description": "Null while it plans or sums up"}
+    )
+    since = _time()
+
+
+class Worker(Shown):
+    id = fields.String()
+    host = fields.String(allow_none=True)
+    pid = fields.Integer()
+    state = _status(WORKER_STATES)
+    queues = fields.List(fields.String())
+    slots = fields.Integer()
+    busy = fields.List(fields.Nested(Busy))
+    completed = fields.Integer()
+    failed = fields.Integer()
+    memory_bytes = fields.Integer(allow_none=True)
+    started_at = _time()
+    beat_at = _time()
+
+
+class Workers(Shown):
+    items = fields.List(fields.Nested(Worker))
+
+
+class Queue(Shown):
+    name = fields.String()
+    paused = fields.Boolean()
+    pending = fields.Integer(metadata={"description": "Children that wait for a worker"})
+    running = fields.Integer()
+    workers = fields.Integer(metadata={"description": "Workers that serve it"})
+
+
+class Queues(Shown):
+    items = fields.List(fields.Nested(Queue))
 
 
 class LogLine(Shown):
@@ -309,8 +502,24 @@ class DefinitionStep(Shown):
     on_error = fields.String()
     always_run = fields.Boolean()
     max_child_failures = fields.Integer()
+    queue = fields.String()
+    concurrency = fields.Integer(
+        allow_none=True, metadata={"description": "The most of its children that run at once"}
+    )
     retries = fields.Integer()
+    retry_delay = fields.String()
+    retry_backoff = fields.Float()
+    retry_max_delay = fields.String()
+    retry_on = fields.List(
+        fields.Raw(),
+        allow_none=True,
+        metadata={"description": "Exit codes and names of exceptions; all when null"},
+    )
+    rerun_when_lost = fields.Boolean()
     timeout = fields.String(allow_none=True)
+    step_timeout = fields.String(allow_none=True)
+    stall_timeout = fields.String(allow_none=True)
+    cancel_grace = fields.String()
     options = fields.Dict()
 
 
@@ -320,6 +529,11 @@ class Definition(Shown):
     description = fields.String()
     tags = fields.List(fields.String())
     timeout = fields.String(allow_none=True)
+    concurrency = fields.Integer(
+        allow_none=True, metadata={"description": "The most of its jobs that run at once"}
+    )
+    concurrency_key = fields.String(allow_none=True)
+    priority = fields.Integer()
     params = fields.List(fields.Nested(DefinitionParam))
     steps = fields.List(fields.Nested(DefinitionStep))
 
@@ -336,6 +550,19 @@ class Definitions(_Page):
         fields.Nested(Problem),
         metadata={"description": "What is wrong with definitions that can't be used"},
     )
+
+
+class Mistake(Shown):
+    key = fields.String(metadata={"description": "As in TOML; empty for the whole text"})
+    line = fields.Integer(
+        metadata={"description": "Of the text, from 1 on, where the key or its table stands"}
+    )
+    message = fields.String()
+
+
+class Validation(Shown):
+    ok = fields.Boolean()
+    problems = fields.List(fields.Nested(Mistake))
 
 
 def _moment(text):

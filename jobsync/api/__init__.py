@@ -5,11 +5,21 @@ tells of both.
 from flask_smorest import Api
 
 from jobsync import schemas
-from jobsync.api import children, definitions, docs, health, jobs, logs, metrics, structure
+from jobsync.api import (
+    children,
+    definitions,
+    docs,
+    health,
+    jobs,
+    logs,
+    metrics,
+    structure,
+    workers,
+)
 from jobsync.api.resource import show_error
 
 PATHS = ("/api", "/healthz", "/readyz", "/metrics", "/socket.io")
-BLUEPRINTS = (definitions, jobs, structure, children, logs, health, metrics)
+BLUEPRINTS = (definitions, jobs, structure, children, logs, workers, health, metrics)
 
 __all__ = ["PATHS", "init_app", "show_error"]
 

@@ -6,6 +6,7 @@ from jobsync import schemas
 from jobsync.api.answer import long_answer
 from jobsync.api.resource import Resource
 from jobsync.base.loop import in_turns
+from jobsync.definitions import validate
 
 blueprint = Resource(
     "definitions", __name__, url_prefix="/api/definitions", description="What can be run"
@@ -29,6 +30,18 @@ def list_definitions(_query):
     return long_answer(
         {"items": items, "next_cursor": None, "total": len(items), "problems": problems}, "items"
     )
+
+
+@blueprint.post("/validate")
+@blueprint.response(200, schemas.Validation)
+@blueprint.text("text/plain")
+def validate_definition(text):
+    """Check the TOML of a definition, without making it one that can be run"""
+    problems = [
+        {"key": problem.key, "line": line, "message": problem.reason}
+        for problem, line in validate(text, current_app.extensions["jobsync.registry"])
+    ]
+    return long_answer({"ok": not problems, "problems": problems}, "problems")
 
 
 @blueprint.get("/<definition_id>")

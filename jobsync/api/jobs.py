@@ -1,11 +1,16 @@
 """`/api/jobs`: listing, starting and controlling jobs."""
 
+import hashlib
+import json
+
 from flask import current_app
 
 from jobsync import lifecycle, schemas, store
+from jobsync.api.answer import long_answer
 from jobsync.api.resource import Resource
-from jobsync.base.errors import BadInput, NotFound, WrongState
+from jobsync.base.errors import AlreadySubmitted, BadInput, NotFound, WrongState
 from jobsync.db.transactions import read
+from jobsync.lifecycle import bulk
 from jobsync.store import listing
 
 blueprint = Resource("jobs", __name__, url_prefix="/api/jobs", description="Runs of definitions")
@@ -33,14 +38,54 @@ def list_jobs(query):
 
 @blueprint.post("")
 @blueprint.arguments(schemas.NewJob)
+@blueprint.arguments(schemas.SubmitHeaders, location="headers")
 @blueprint.response(202, schemas.Job)
-def submit_job(body):
-    """Start a job"""
+def submit_job(body, headers):
+    """Start a job
+
+    With an Idempotency-Key that was used for the same body within 24 h it is the job of that time,
+    and the answer has the header Idempotent-Replayed.
+    """
+    asked = _request(headers.get("key"), body)
+    try:
+        if asked:
+            lifecycle.refuse_repeated(asked)  # whatever has become of the definition since
+        return _shown(_submit(body, asked))
+    except AlreadySubmitted as error:
+        return _shown(error.job_id), 202, {"Idempotent-Replayed": "true"}
+
+
+def _submit(body, asked):
     try:
         definition = _definition(body["definition"])
     except NotFound as error:
         raise BadInput("The input is not valid.", {"definition": [error.message]}) from error
-    return _shown(lifecycle.submit(definition, body["params"], SOURCE))
+    return lifecycle.submit(
+        definition, body["params"], SOURCE, priority=body.get("priority"), request=asked
+    )
+
+
+def _request(key, body):
+    if key is None:
+        return None
+    text = json.dumps(body, sort_keys=True)
+    return lifecycle.Request(key, hashlib.sha256(text.encode()).hexdigest())
+
+
+@blueprint.post("/bulk")
+@blueprint.arguments(schemas.Bulk)
+@blueprint.response(200, schemas.BulkDone)
+def act_on_many(body):
+    """Cancel, retry or delete many jobs
+
+    Each by itself: those that don't allow it are named, the others are done.
+    """
+    if "ids" in body:
+        job_ids = dict.fromkeys(body["ids"])
+    else:
+        job_ids = listing.ids(listing.Wanted.of(body["filter"]))
+    act = bulk.check if body["dry_run"] else bulk.act
+    return long_answer(act(body["action"], job_ids), "refused")
 
 
 @blueprint.get("/<job_id>")

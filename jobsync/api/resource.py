@@ -2,18 +2,20 @@
 that finds most of them.
 """
 
+from functools import wraps
 from http import HTTPStatus
 
 from flask import current_app, jsonify, request
 from flask_smorest import Blueprint
-from marshmallow import RAISE
+from marshmallow import EXCLUDE, RAISE
 from webargs import flaskparser, missing
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 from jobsync.base.errors import BadInput, JobsyncError
 from jobsync.schemas import Strict
 
 BODY_REASON = "The body must be JSON, sent with Content-Type: application/json."
+CUT_REASON = "The body is not complete."
 
 
 def show_error(error):
@@ -57,9 +59,10 @@ class Parser(flaskparser.FlaskParser):
     else than JSON.
     """
 
-    DEFAULT_UNKNOWN_BY_LOCATION = dict.fromkeys(
-        flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, RAISE
-    )
+    DEFAULT_UNKNOWN_BY_LOCATION = {
+        **dict.fromkeys(flaskparser.FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, RAISE),
+        "headers": EXCLUDE,  # every client sends some of its own
+    }
 
     def load_json(self, req, schema):
         """Return the body, `missing` for none.
@@ -74,6 +77,17 @@ class Parser(flaskparser.FlaskParser):
         if loaded is missing and req.get_data(cache=True).strip():
             raise BadInput("The input is not valid.", {"_schema": [BODY_REASON]})
         return loaded
+
+    def load_text(self, req):
+        """Return the body as bytes, whatever it says that it is. One that breaks off is refused."""
+        try:
+            _refuse_cut_body(req)
+            data = req.get_data()
+        except OSError as error:
+            raise BadRequest(CUT_REASON) from error
+        if len(data) < (req.content_length or 0):
+            raise BadRequest(CUT_REASON)
+        return data
 
     def load_querystring(self, req, schema):
         """Return the query. A field that stands there twice means two things, and none is taken."""
@@ -122,10 +136,26 @@ class Resource(Blueprint):
 
         return take
 
+    def text(self, mimetype):
+        """Give the view the body as bytes, of any type. mimetype: of the documentation alone."""
+        body = {"required": False, "content": {mimetype: {"schema": {"type": "string"}}}}
+
+        def decorate(view):
+            @self.doc(requestBody=body)
+            @wraps(view)
+            def taking(*args, **kwargs):
+                return view(self.ARGUMENTS_PARSER.load_text(request), *args, **kwargs)
+
+            taking.takes = {*getattr(view, "takes", ()), "text"}
+            return taking
+
+        return decorate
+
 
 def _refuse_what_is_not_taken():
     takes = getattr(current_app.view_functions[request.endpoint], "takes", ())
     if request.query_string and "query" not in takes:
         Resource.ARGUMENTS_PARSER.parse(Strict, location="query")
-    if "json" not in takes and (request.content_length or "Transfer-Encoding" in request.headers):
+    has_body = request.content_length or "Transfer-Encoding" in request.headers
+    if has_body and not {"json", "text"} & set(takes):
         Resource.ARGUMENTS_PARSER.parse(Strict, location="json")

@@ -20,7 +20,7 @@ blueprint = Resource(
     "structure", __name__, url_prefix="/api/jobs", description="What a page needs to be right"
 )
 
-SHAPE = 1  # of the answer: a new shape at the same revision is another entity
+SHAPE = 2  # of the answer: a new shape at the same revision is another entity
 KEY = "jobsync.structures"
 KEPT = 1000  # answers
 PATH = re.compile(r"/api/jobs/([^/]+)/structure")

@@ -186,8 +186,8 @@ def _rules(step):
             if step.retries == 1
             else f"{step.retries} more tries for each child that fails"
         )
-    if step.timeout_text:
-        yield f"at most {step.timeout_text} a try"
+    if step.timeout:
+        yield f"at most {step.timeout.text} a try"
     if step.max_child_failures:
         yield f"up to {step.max_child_failures:,} failed children don't fail it"
     if step.on_error == "continue":

@@ -10,10 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
 from schemathesis.checks import load_all_checks
 from schemathesis.generation import GenerationMode
+from sqlalchemy import func, select
 
 from helpers.apps import make_app
 from helpers.by_hand import Hand, line
 from jobsync import lifecycle
+from jobsync.db.models import Child, Step
+from jobsync.db.transactions import read
 from jobsync.lifecycle import workers
 from jobsync.monitor import Monitor
 
@@ -21,22 +24,36 @@ EXAMPLES = 20  # made up for each call and mode, besides those that try the limi
 CALLS = (
     "GET /api/definitions",
     "GET /api/definitions/{definition_id}",
+    "POST /api/definitions/validate",
     "GET /api/jobs",
     "POST /api/jobs",
+    "POST /api/jobs/bulk",
     "GET /api/jobs/{job_id}",
     "GET /api/jobs/{job_id}/structure",
+    "POST /api/jobs/{job_id}/steps/{step_name}/cancel",
+    "POST /api/jobs/{job_id}/steps/{step_name}/retry",
     "GET /api/jobs/{job_id}/steps/{step_name}/children",
+    "GET /api/jobs/{job_id}/steps/{step_name}/children/{child_id}",
+    "POST /api/jobs/{job_id}/steps/{step_name}/children/{child_id}/cancel",
+    "POST /api/jobs/{job_id}/steps/{step_name}/children/{child_id}/retry",
     "GET /api/jobs/{job_id}/logs",
     "GET /api/jobs/{job_id}/logs/download",
     "POST /api/jobs/{job_id}/cancel",
     "POST /api/jobs/{job_id}/retry",
     "POST /api/jobs/{job_id}/rerun",
     "DELETE /api/jobs/{job_id}",
+    "GET /api/workers",
+    "POST /api/workers/{worker_id}/drain",
+    "GET /api/queues",
+    "POST /api/queues/{name}/pause",
+    "POST /api/queues/{name}/resume",
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
     "POST /metrics/painted",
 )
+# These paths are also those of a job or definition with such an id, which there never is
+BESIDE_IDS = ("/api/jobs/bulk", "/api/definitions/validate")
 STEPS = '[step.a]\n[step.b] #\ntype = "by_hand_summed"\ndepends = "a"'
 HEAD = (
     '[params.text]\ntype = "string"\ndefault = "x"\n[params.count]\ntype = "integer"\ndefault = 1'
@@ -52,6 +69,7 @@ def api(tmp_path_factory):
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
     with app.app_context():
         workers.register("w1", 1)
+        workers.register("drained", 2)
         schema.hand = Hand(app, folder)
     load_all_checks()
     return schema
@@ -106,11 +124,12 @@ def test_no_route_of_the_api_is_left_out_of_the_document(api):
 def test_every_answer_is_as_described(api, call):
     operation = api.find_operation_by_label(call)
     names = cycle(jobs_in_every_status(api.hand))
+    children = children_of(api.hand)
     called = []
 
     def check(case):
         called.append(call_as_made_up(case))
-        called.append(call_with_real_names(case, next(names)))
+        called.append(call_with_real_names(case, next(names), children))
 
     for case in api.iter_coverage_cases(
         operation, generation_modes=list(GenerationMode), generation_config=api.config.generation
@@ -127,17 +146,28 @@ def call_as_made_up(case):
     name or status list from another.
     """
     response = case.call()
+    left_out = ["positive_data_acceptance"]
+    if case.operation.path in BESIDE_IDS:
+        left_out.append("allow_header_conformance")
     case.validate_response(
-        response, excluded_checks=[checks.CHECKS.get_one("positive_data_acceptance")]
+        response, excluded_checks=[checks.CHECKS.get_one(name) for name in left_out]
     )
     return response
 
 
-def call_with_real_names(case, job_id):
-    """Call again for a job, step and definition that there are, so that the answer isn't always
-    a 404.
+def children_of(hand):
+    """Return `{job id: the id of its first child}`."""
+    with hand.app.app_context(), read() as session:
+        query = select(Step.job_id, func.min(Child.pk)).join(Child, Child.step_pk == Step.pk)
+        return dict(session.execute(query.where(Step.name == "a").group_by(Step.job_id)).all())
+
+
+def call_with_real_names(case, job_id, children):
+    """Call again for a job, step, child and definition that there are, so that the answer isn't
+    always a 404.
     """
     real = {"job_id": job_id, "step_name": "a", "definition_id": "d"}
+    real |= {"worker_id": "drained", "name": "spare", "child_id": str(children.get(job_id, 0))}
     for name in case.path_parameters or ():
         case.path_parameters[name] = real[name]
     if isinstance(case.query, dict) and case.query.get("step"):

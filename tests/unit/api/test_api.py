@@ -49,6 +49,7 @@ STRUCTURE = [
     "status",
     "revision",
     "error",
+    "waiting_for",
     "updated_at",
     "started_at",
     "finished_at",
@@ -67,6 +68,7 @@ STEP = [
 ]
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
 CHILD = {"id", "name", "status", "attempt", "input", "result", "error", "started_at", "finished_at"}
+CHILD |= {"parent_id", "exit_code", "progress", "stopping"}
 TWO_STEPS = '[step.b]\n[step.a]\ndepends = "b"'
 TYPED = """
 id = "typed"
@@ -215,7 +217,7 @@ def test_a_submitted_job_is_answered_with_202_and_has_the_fields_of_the_contract
     job = ok(
         client.post("/api/jobs", json={"definition": "typed", "params": {"text": "café"}}), 202
     )
-    assert set(job) == JOB | {"result", "actions"}
+    assert set(job) == JOB | {"result", "actions", "priority", "waiting_for", "cancellation"}
     assert job["params"] == {"text": "café", "whole": 1, "number": 0.5, "flag": False}
     assert (job["definition"], job["name"], job["status"], job["revision"], job["tags"]) == (
         "typed",
