@@ -10,12 +10,28 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from jobsync.cli import jobs, seed
+from jobsync.cli import children, control, jobs, many, seed, workers
 from jobsync.engine.worker import Worker, lower_priority
+
+OF_JOBS = (
+    control.cancel,
+    control.retry,
+    control.delete,
+    many.prune,
+    children.children,
+    children.child,
+    workers.workers,
+    workers.queues,
+    workers.drain,
+    workers.pause,
+    workers.resume,
+)
 
 
 def init_app(app):
     """Register the commands."""
+    for command in OF_JOBS:
+        jobs.jobs.add_command(command)
     for command in (jobs.jobs, seed.seed, worker):
         app.cli.add_command(command)
 

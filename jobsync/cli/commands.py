@@ -1,5 +1,5 @@
 """What all commands share: the store brought up to date before them, mistakes told in plain
-lines, and the kinds of arguments.
+lines.
 """
 
 import errno
@@ -12,10 +12,8 @@ from flask.cli import ScriptInfo
 from sqlalchemy.exc import DBAPIError
 
 from jobsync.base.errors import BadInput, JobsyncError
-from jobsync.base.text import storable
 from jobsync.cli.formatting import safe
 from jobsync.db.migrate import bring_up_to_date
-from jobsync.definitions import read_duration
 
 
 class WithPlainErrors:
@@ -99,67 +97,3 @@ def _flat(errors):
             yield from _flat(reasons)
         else:
             yield ("" if field == "_schema" else f"{field}: ") + "; ".join(reasons)
-
-
-# Kinds of arguments
-
-
-class Name(click.ParamType):
-    """An id or a name, as the store can be asked for it."""
-
-    name = "name"
-
-    def convert(self, value, param, ctx):
-        return storable(value)
-
-
-class KeyValue(click.ParamType):
-    """`key=value`, as a pair."""
-
-    name = "key=value"
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
-            return value
-        key, sign, text = value.partition("=")
-        if not (key and sign):
-            self.fail(f"{safe(value)!r} must be key=value.", param, ctx)
-        return key, text
-
-
-class Statuses(click.ParamType):
-    """Statuses with commas between them, as a tuple."""
-
-    name = "status,…"
-
-    def __init__(self, choices):
-        self.choices = choices
-
-    def convert(self, value, param, ctx):
-        if isinstance(value, tuple):
-            return value
-        words = [word.strip() for word in value.split(",") if word.strip()]
-        for word in words:
-            if word not in self.choices:
-                self.fail(f"{safe(word)!r} is not one of: {', '.join(self.choices)}.", param, ctx)
-        return tuple(words)
-
-
-class Age(click.ParamType):
-    """A length of time such as `30d` or `12h`, in ms."""
-
-    name = "duration"
-
-    def convert(self, value, param, ctx):
-        try:
-            return read_duration(value).ms
-        except ValueError as error:
-            self.fail(f"{safe(value)!r} {error}.", param, ctx)
-
-
-def as_table(ctx, param, pairs):
-    """Return the pairs of `-p` options as a dict. A key that is given twice is a mistake."""
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise click.BadParameter("each key can be given once.", ctx, param)
-    return table

@@ -20,7 +20,63 @@ WORKERS = 1.0  # seconds between two looks whether any worker lives
 PATIENCE = 10.0  # seconds that a database is put up with which another process has locked
 TROUBLE = 5  # warnings and errors told of
 NO_WORKER = "no worker is running: start `python app.py`; the job waits"
+NOBODY_STOPS = (
+    "no worker is running: start `python app.py`, so that what is left of the job is ended"
+)
 WORKERS_CAME = "workers are running now"
+
+
+class _Watch:
+    """Reads the store whenever anything was committed."""
+
+    def __init__(self):
+        self._version = None
+        self._looked = time.monotonic()
+
+    def read(self, query):
+        """Return what `query(session)` answers, None if nothing was committed since the last time.
+
+        A database that is locked for a moment is put up with: None too.
+        """
+        try:
+            version = changes.version()
+            if version == self._version:
+                self._looked = time.monotonic()
+                return None
+            with read() as session:
+                answer = query(session)
+        # a server that starts or ends may lock readers out for a moment
+        except (OperationalError, StoreUnreadable):
+            if time.monotonic() - self._looked > PATIENCE:
+                raise
+            return None
+        self._version, self._looked = version, time.monotonic()
+        return answer
+
+
+class _WorkerWatch:
+    """Tells by `note(text)` when no worker lives, and when some do again. without: what it says
+    then.
+    """
+
+    def __init__(self, note, without):
+        self._note = note
+        self._without = without
+        self._heartbeats = Heartbeats()
+        self._looked = None
+        self._is_without = False
+
+    def look(self):
+        """Look once in a while."""
+        moment = time.monotonic()
+        if self._looked is not None and moment - self._looked < WORKERS:
+            return
+        self._looked = moment
+        with read() as session:
+            is_without = self._heartbeats.look(session) == 0
+        if is_without != self._is_without:
+            self._is_without = is_without
+            self._note(self._without if is_without else WORKERS_CAME)
 
 
 class Follower:
@@ -31,11 +87,8 @@ class Follower:
     def __init__(self, job_id, screen):
         self._job_id = job_id
         self._screen = screen
-        self._version = None
-        self._looked = time.monotonic()
-        self._heartbeats = Heartbeats()
-        self._workers_at = None
-        self._without_workers = False
+        self._watch = _Watch()
+        self._workers = _WorkerWatch(screen.note, NO_WORKER)
         self._trouble = {}
         self._counts = {}
 
@@ -45,35 +98,23 @@ class Follower:
         Raises NotFound when it is deleted meanwhile.
         """
         while True:
-            status = self._look()
-            if status in TERMINAL:
-                return status
-            self._look_for_workers()
+            structure = self._watch.read(self._read)
+            if structure:
+                self._show(structure)
+                if structure["status"] in TERMINAL:
+                    return structure["status"]
+            self._workers.look()
             self._screen.tick()
             interrupt.sleep(INTERVAL)
 
-    def _look(self):
-        """Show the job if anything was committed since the last look, and return its status
-        then.
-        """
-        try:
-            version = changes.version()
-            if version == self._version:
-                return None
-            with read() as session:
-                structure = store.structure.structure_of(session, self._job_id)
-                self._read_trouble(session, structure["steps"])
-        # a server that starts or ends may lock readers out for a moment
-        except (OperationalError, StoreUnreadable):
-            if time.monotonic() - self._looked > PATIENCE:
-                raise
-            return None
-        self._version, self._looked = version, time.monotonic()
-        self._screen.show(
-            structure,
-            sorted(sum(self._trouble.values(), []), key=lambda line: line["at"])[-TROUBLE:],
-        )
-        return structure["status"]
+    def _read(self, session):
+        structure = store.structure.structure_of(session, self._job_id)
+        self._read_trouble(session, structure["steps"])
+        return structure
+
+    def _show(self, structure):
+        lines = sorted(sum(self._trouble.values(), []), key=lambda line: line["at"])
+        self._screen.show(structure, lines[-TROUBLE:])
 
     def _read_trouble(self, session, steps):
         """Read the latest warnings and errors of the steps that have new ones."""
@@ -86,16 +127,19 @@ class Follower:
                 self._trouble[step["name"]] = page["items"]
                 self._counts[step["name"]] = count
 
-    def _look_for_workers(self):
-        moment = time.monotonic()
-        if self._workers_at is not None and moment - self._workers_at < WORKERS:
-            return
-        self._workers_at = moment
-        with read() as session:
-            without = self._heartbeats.look(session) == 0
-        if without != self._without_workers:
-            self._without_workers = without
-            self._screen.note(NO_WORKER if without else WORKERS_CAME)
+
+def wait_until_stopped(job_id, note):
+    """Return the receipt of a job that was cancelled, once nothing of it is being stopped any more.
+
+    note(text): tells when no worker lives. Raises NotFound when the job is deleted meanwhile.
+    """
+    watch, workers = _Watch(), _WorkerWatch(note, NOBODY_STOPS)
+    while True:
+        receipt = watch.read(lambda session: store.jobs.get(session, job_id)["cancellation"])
+        if receipt and receipt["done_at"]:
+            return receipt
+        workers.look()
+        interrupt.sleep(INTERVAL)
 
 
 def _lines_after(last, job_id, step_name, level):

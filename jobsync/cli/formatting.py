@@ -1,12 +1,10 @@
-"""How things look on a terminal and in a pipe: words, icons, tables.
+"""How things look on a terminal and in a pipe: words, icons and figures.
 
 What came from outside goes through `safe` first.
 """
 
 from datetime import datetime
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from jobsync.base.clock import EPOCH
@@ -22,7 +20,17 @@ from jobsync.status import (
     count_done,
 )
 
-ICONS = {COMPLETED: "✓", FAILED: "✗", CANCELLED: "■", RUNNING: "●", PENDING: "○", SKIPPED: "–"}
+# of statuses, and of the states of workers
+ICONS = {
+    COMPLETED: "✓",
+    FAILED: "✗",
+    CANCELLED: "■",
+    RUNNING: "●",
+    PENDING: "○",
+    SKIPPED: "–",
+    "draining": "◌",
+    "lost": "✗",
+}
 STYLES = {
     COMPLETED: "green",
     FAILED: "red",
@@ -30,12 +38,11 @@ STYLES = {
     RUNNING: "cyan",
     PENDING: "dim",
     SKIPPED: "dim",
+    "draining": "yellow",
+    "lost": "red",
 }
 LEVEL_STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red"}
-# tables of a result that are shown: name to {"files", "bytes", "lines"}
-SUMS = ("categories", "languages")
-WIDTHS = (10, 11, 9, 7, 8)  # least ones of the columns of a table of steps
-ROWS = 12  # of such a table
+MIB = 1024 * 1024
 
 
 def safe(value):
@@ -43,9 +50,15 @@ def safe(value):
     return printable(str(value)).replace("\t", " ").replace("\n", "\\n")
 
 
-def status_text(status):
-    """Return a status as icon and word in its colour."""
-    return Text(f"{ICONS.get(status, '?')} {safe(status)}", STYLES.get(status, ""))
+def status_text(status, stopping=False):
+    """Return a status as icon and word in its colour. stopping: what it runs is being ended."""
+    text = f"{ICONS.get(status, '?')} {safe(status)}"
+    return Text(text + (" (stopping)" if stopping else ""), STYLES.get(status, ""))
+
+
+def amount(number, noun, plural=None):
+    """Return `1 job` or `1,200 jobs`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 # Times
@@ -110,168 +123,57 @@ def step_line(step, moment):
     return ", ".join(parts)
 
 
-def step_table(steps, moment, most=None):
-    """Return the table of a job's steps, of which at most `most` are shown: those where
-    something happens come first.
+# Children
+
+
+def progress(child):
+    """Return `37/120`: how far a child is; "" where it doesn't say so."""
+    amounts = child["progress"]
+    if amounts is None:
+        return ""
+    return f"{amounts['done']:,}" + (f"/{amounts['total']:,}" if amounts["total"] else "")
+
+
+def attempt_line(attempt, moment):
+    """Return an attempt as a plain line: `attempt 1 failed on w1, 0.2 s, exit code 3, lines 4 to 9,
+    it broke`.
     """
-    table = _table("~step", "status", ">children", ">lines", ">time")
-    for column, width in zip(table.columns, WIDTHS, strict=True):
-        # a live table that changed its widths with its figures would be restless
-        column.min_width = width
-    shown, rest = _most_interesting(steps, most)
-    for step in shown:
-        name = _cut(step["name"], "dim" if step["status"] in (PENDING, SKIPPED) else "")
-        lines = f"{step['log_count']:,}" if step["log_count"] else ""
-        table.add_row(
-            name, status_text(step["status"]), children_done(step), lines, elapsed(step, moment)
-        )
-    if rest:
-        table.add_row(_cut(f"and {len(rest)} more: {_counted(rest)}", "dim"))
-    return table
+    parts = [f"attempt {attempt['attempt']} {attempt['status']} on {attempt['worker']}"]
+    if attempt["started_at"]:
+        parts.append(elapsed(attempt, moment))
+    if attempt["exit_code"] is not None:
+        parts.append(f"exit code {attempt['exit_code']}")
+    if lines := attempt_lines(attempt):
+        parts.append(f"lines {lines}")
+    if attempt["error"]:
+        parts.append(attempt["error"])
+    return safe(", ".join(parts))
 
 
-INTEREST = (RUNNING, FAILED, PENDING, CANCELLED, COMPLETED, SKIPPED)
-
-
-def _most_interesting(steps, most):
-    if most is None or len(steps) <= most:
-        return steps, []
-    order = sorted(
-        range(len(steps)), key=lambda place: (INTEREST.index(steps[place]["status"]), place)
-    )
-    shown = set(order[: max(most - 1, 1)])
-    return [steps[place] for place in sorted(shown)], [
-        step for place, step in enumerate(steps) if place not in shown
-    ]
-
-
-def _counted(steps):
-    statuses = [step["status"] for step in steps]
-    return ", ".join(
-        f"{statuses.count(status)} {status}" for status in INTEREST if status in statuses
-    )
-
-
-def _table(*headers):
-    """Return a table without lines.
-
-    `>` before a header puts its column to the right, `~` lets it shrink: its cells are made by
-    `_cut`.
+def attempt_lines(attempt):
+    """Return `4 to 9`: the first and the last line of the step's log that an attempt wrote; ""
+    where it wrote none.
     """
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        header_style="dim",
-        border_style="dim",
-    )
-    for header in headers:
-        name = header.lstrip(">~")
-        table.add_column(
-            name, justify="right" if header[0] == ">" else "left", no_wrap=header[0] != "~"
-        )
-    return table
+    first, last = attempt["first_line"], attempt["last_line"]
+    if first is None:
+        return ""
+    return str(first) if first == last else f"{first} to {last}"
 
 
-def _cut(text, style=""):
-    """Return a cell of a column that may shrink: it ends with `…` then."""
-    return Text(safe(text), style, no_wrap=True, overflow="ellipsis")
+# Workers
 
 
-# Jobs
+def doing(worker, moment):
+    """Return what a worker does: `5eed00000001 build, child 12, 3.2 s`; "" for nothing."""
+    if not worker["busy"]:
+        return ""
+    first, *rest = worker["busy"]
+    unit = f"child {first['child_id']}" if first["child_id"] else "planning or summing up"
+    since = elapsed({"started_at": first["since"], "finished_at": None}, moment)
+    more = f", and {len(rest)} more" if rest else ""
+    return f"{first['job_id']} {first['step']}, {unit}, {since}{more}"
 
 
-def job_table(jobs, strips, moment, wide):
-    """Return the table of a list of jobs, with their errors if it may be wide.
-
-    `strips` are their steps, as `steps.strips` has them.
-    """
-    table = _table(
-        "id", "status", "~definition", "created", ">time", ">steps", *(["~error"] if wide else [])
-    )
-    for job in jobs:
-        done = count_done((step["status"], step) for step in strips[job["id"]])
-        cells = [
-            job["id"],
-            status_text(job["status"]),
-            _cut(job["definition"]),
-            day_time(job["created_at"]),
-            elapsed(job, moment),
-            f"{done.steps}/{done.all_steps}",
-        ]
-        table.add_row(*cells, *([_cut(job["error"] or "", "red")] if wide else []))
-    return table
-
-
-def job_fields(job, moment):
-    """Return what there is to say of a job besides its status, steps and end, as a list of
-    `(word, text)`.
-    """
-    fields = [
-        ("id", job["id"]),
-        ("definition", job["definition"]),
-        ("created", f"{day_time(job['created_at'])} by {job['source']}"),
-    ]
-    if job["started_at"]:
-        fields.append(("time", elapsed(job, moment)))
-    if job["rerun_of"]:
-        fields.append(("rerun of", job["rerun_of"]))
-    if job["tags"]:
-        fields.append(("tags", ", ".join(job["tags"])))
-    fields += [
-        ("parameter" if place == 0 else "", f"{name} = {value}")
-        for place, (name, value) in enumerate(job["params"].items())
-    ]
-    return [(word, safe(text)) for word, text in fields]
-
-
-# Results
-
-
-def result_fields(result):
-    """Return the plain values of a result as a list of `(name, text)`; tables and lists are
-    left out, and what is empty.
-    """
-    return [
-        (safe(name), _figure(value))
-        for name, value in (result or {}).items()
-        if isinstance(value, (str, int, float)) and value != ""
-    ]
-
-
-def _figure(value):
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return safe(value) if isinstance(value, str) else f"{value:,}"
-
-
-def result_sums(result):
-    """Yield `(title, rows)` for the tables of a result that add up files, bytes and lines; a
-    row is `(name, files, bytes, lines)`.
-    """
-    for title in SUMS:
-        sums = (result or {}).get(title)
-        if isinstance(sums, dict) and sums and all(_is_sum(row) for row in sums.values()):
-            rows = [
-                (safe(name), row["files"], row["bytes"], row["lines"]) for name, row in sums.items()
-            ]
-            yield title, sorted(rows, key=lambda row: (-row[3], -row[1], row[0]))
-
-
-def _is_sum(row):
-    return isinstance(row, dict) and all(
-        isinstance(row.get(key), int) for key in ("files", "bytes", "lines")
-    )
-
-
-def sums_table(title, rows):
-    """Return the table of such sums."""
-    table = _table("~" + title, ">files", ">bytes", ">lines")
-    rest = rows[ROWS:]
-    if rest:
-        _, *amounts = zip(*rest, strict=True)
-        rows = [*rows[:ROWS], (f"and {len(rest)} more", *map(sum, amounts))]
-    for name, *amounts in rows:
-        table.add_row(_cut(name), *(f"{amount:,}" for amount in amounts))
-    return table
+def memory(size):
+    """Return a number of bytes as `45 MiB`; "" for None."""
+    return "" if size is None else f"{size / MIB:,.0f} MiB"

@@ -9,6 +9,8 @@ import threading
 import time
 from contextlib import contextmanager
 
+EXIT_CODE = 130  # of a program that Ctrl-C has ended
+
 _noted = False
 
 

@@ -1,19 +1,16 @@
 """A job in full and its end, told on a terminal or in a pipe."""
 
-import json
 import sys
 
 import click
 from flask import current_app
-from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from jobsync import store
 from jobsync.base import server_address
 from jobsync.base.clock import now
-from jobsync.cli import formatting
+from jobsync.cli import fields, formatting, printing, tables
 from jobsync.cli.screens import head, trouble_table
 from jobsync.db.transactions import read
 from jobsync.status import COMPLETED, FAILED
@@ -32,35 +29,28 @@ def details(job_id):
         return {**store.jobs.get(session, job_id), "steps": steps}
 
 
-def print_json(value):
-    """Print a value for a program.
-
-    What isn't ASCII is written `\\u00e9`, so nothing in it can steer a terminal.
-    """
-    click.echo(json.dumps(value, indent=2))
-
-
 def print_jobs(page):
     """Print a list of jobs as `GET /api/jobs` gives it: a table on a terminal, else a line for
     each with tabs between the columns.
     """
     if not sys.stdout.isatty():
-        for job in page["items"]:
-            columns = (
+        printing.print_rows(
+            (
                 job["id"],
                 job["status"],
                 job["definition"],
                 job["created_at"],
-                job["finished_at"] or "",
+                job["finished_at"],
                 job["name"],
             )
-            click.echo("\t".join(map(formatting.safe, columns)))
+            for job in page["items"]
+        )
         return
-    console = _console()
+    console = printing.console()
     with read() as session:
         strips = store.steps.strips(session, [job["id"] for job in page["items"]])
     console.print(
-        formatting.job_table(page["items"], strips, now(), console.width >= WIDE)
+        tables.job_table(page["items"], strips, now(), console.width >= WIDE)
         if page["items"]
         else "There are no such jobs."
     )
@@ -70,15 +60,17 @@ def print_jobs(page):
 
 def print_job(job):
     """Print a job in full, as `details` has it."""
+    with read() as session:
+        reruns = store.jobs.reruns_of(session, job["id"])
+    said = fields.job_fields(job, now(), reruns)
     if sys.stdout.isatty():
-        console = _console()
+        console = printing.console()
         console.print(head(job["name"], job, now()))
-        console.print(Padding(_grid(formatting.job_fields(job, now())), (1, 0)))
-        console.print(formatting.step_table(job["steps"], now()))
+        console.print(Padding(printing.grid(said), (1, 0)))
+        console.print(tables.step_table(job["steps"], now()))
     else:
         click.echo(f"{formatting.safe(job['name'])}: {job['status']}")
-        for word, text in formatting.job_fields(job, now()):
-            click.echo(f"  {word:<12}{text}".rstrip())
+        printing.print_fields(said)
         for step in job["steps"]:
             click.echo(formatting.step_line(step, now()))
     print_end(job)
@@ -104,17 +96,17 @@ def print_end(job):
 
 
 def _print_result(result):
-    fields, sums = formatting.result_fields(result), list(formatting.result_sums(result))
+    figures, sums = fields.result_fields(result), list(fields.result_sums(result))
     if sys.stdout.isatty():
-        console = _console()
-        console.print(Padding(_grid(fields), (1, 0, 0, 0)))
+        console = printing.console()
+        console.print(Padding(printing.grid(figures), (1, 0, 0, 0)))
         for title, rows in sums:
-            console.print(Padding(formatting.sums_table(title, rows), (1, 0, 0, 0)))
+            console.print(Padding(tables.sums_table(title, rows), (1, 0, 0, 0)))
         return
-    for name, text in fields:
+    for name, text in figures:
         click.echo(f"{name}: {text}")
     for title, rows in sums:
-        for name, files, size, lines in rows[: formatting.ROWS]:
+        for name, files, size, lines in rows[: tables.ROWS]:
             click.echo(f"{title}: {name}: {files:,} files, {size:,} bytes, {lines:,} lines")
 
 
@@ -157,7 +149,7 @@ def _print_reasons(session, step, step_pk):
 def _print_lines(lines):
     """Print log lines as the last words of a child."""
     if lines and sys.stdout.isatty():
-        _console().print(Padding(trouble_table(lines), (0, 0, 0, 4)))
+        printing.console().print(Padding(trouble_table(lines), (0, 0, 0, 4)))
         return
     for line in lines:
         time_of_day, message = formatting.time_of_day(line["at"]), formatting.safe(line["message"])
@@ -172,19 +164,6 @@ def print_line(line):
             f" {line['level']:<7} ",
             (formatting.safe(line["message"]), formatting.LEVEL_STYLES[line["level"]]),
         )
-        _console().print(text, soft_wrap=True)
+        printing.console().print(text, soft_wrap=True)
     else:
         click.echo(f"{line['at']} {line['level']} {formatting.safe(line['message'])}")
-
-
-def _grid(fields):
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for word, text in fields:
-        grid.add_row(Text(word), Text(text))
-    return grid
-
-
-def _console():
-    return Console(file=sys.stdout, highlight=False)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobsync.base.clock import now
-from jobsync.cli import formatting
+from jobsync.cli import formatting, tables
 from jobsync.status import FAILED, PENDING, RUNNING
 
 FRAME = 0.1  # seconds between two pictures at least
@@ -72,13 +72,22 @@ class LiveScreen:
 
     def _picture(self, moment):
         messages = [*_failures(self._structure["steps"]), *self._trouble]
-        room = self._live.console.height - AROUND - len(messages)
+        waiting = waiting_line(self._structure)
+        room = self._live.console.height - AROUND - len(messages) - len(waiting)
         steps = Padding(
-            formatting.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0)
+            tables.step_table(self._structure["steps"], moment, max(room, 3)), (1, 0, 0, 0)
         )
         told = [Padding(trouble_table(messages), (1, 0, 0, 0))] if messages else []
         # the cursor rests on a line where ^C has room
-        return Group(head(self._name, self._structure, moment), steps, *told, Text())
+        return Group(head(self._name, self._structure, moment), *waiting, steps, *told, Text())
+
+
+def waiting_line(job):
+    """Return a list of the line that says what a job waits for, an empty one if it doesn't."""
+    if not job["waiting_for"]:
+        return []
+    text = f"waiting for {formatting.safe(job['waiting_for'])}"
+    return [Text(text, "yellow", no_wrap=True, overflow="ellipsis")]
 
 
 def _failures(steps):
@@ -96,9 +105,9 @@ def _failures(steps):
 
 
 def head(name, job, moment):
-    """Return the first line of a job: status, name, time."""
+    """Return the first line of a job or child: status, name, time."""
     return Text.assemble(
-        formatting.status_text(job["status"]),
+        formatting.status_text(job["status"], job.get("stopping", False)),
         "  ",
         (formatting.safe(name), "bold"),
         "  ",
@@ -132,10 +141,14 @@ class PlainScreen:
         self._statuses = {}
         self._told = {}
         self._structure = None
+        self._waiting_for = None
         self._told_at = time.monotonic()
 
     def show(self, structure, trouble):
         self._structure = structure
+        if structure["waiting_for"] not in (None, self._waiting_for):
+            self._print(f"waiting for {formatting.safe(structure['waiting_for'])}")
+        self._waiting_for = structure["waiting_for"]
         for step in structure["steps"]:
             if step["status"] != self._statuses.get(step["name"], PENDING):
                 self._tell(step)
@@ -155,9 +168,10 @@ class PlainScreen:
 
     def _tell(self, step):
         self._told[step["name"]] = _amounts(step)
-        click.echo(
-            f"{time.strftime('%H:%M:%S')} {formatting.step_line(step, now())}", file=self._stream
-        )
+        self._print(formatting.step_line(step, now()))
+
+    def _print(self, text):
+        click.echo(f"{time.strftime('%H:%M:%S')} {text}", file=self._stream)
 
 
 def _amounts(step):

@@ -25,12 +25,12 @@ from jobsync.db import changes, transactions
 from jobsync.db.engine import dialect_of, engine_options
 from jobsync.db.extensions import db
 from jobsync.db.migrate import MIGRATIONS
-from jobsync.db.models import Child, Counter, Job, LogLine, Step
+from jobsync.db.models import Attempt, Child, Counter, Job, LogLine, Step, Stop
 from jobsync.db.transactions import read, write
 from jobsync.definitions import Definitions
 from jobsync.engine import runner
 from jobsync.engine.write_buffer import WriteBuffer
-from jobsync.lifecycle import claims, moves, rows, workers
+from jobsync.lifecycle import claims, moves, rows, stops, workers
 from jobsync.status import PENDING, TERMINAL
 
 ROOT = MIGRATIONS.parent
@@ -144,6 +144,19 @@ class Played:
     steps: list
     children: list
     lines: list
+    attempts: list
+    stops: list
+
+    @property
+    def rows(self):
+        return [
+            self.values,
+            *self.steps,
+            *self.children,
+            *self.lines,
+            *self.attempts,
+            *self.stops,
+        ]
 
 
 def _played(stories):
@@ -192,6 +205,7 @@ def _play(app, story):
         begun += 1
         if begun == story.cancelled_after:
             lifecycle.cancel(job_id)
+            stops.confirm_stop(tasks[0])
         else:
             _do(tasks[0], buffer)
 
@@ -211,21 +225,31 @@ def _read_rows(job_id):
         job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()
         if job.status not in TERMINAL:
             raise RuntimeError(f"the seeded job {job.definition} did not end")
-        mine = select(Step.pk).where(Step.job_id == job_id)
-        steps = session.execute(
-            select(Step.__table__).where(Step.job_id == job_id).order_by(Step.position)
-        ).all()
-        children = session.execute(
-            select(Child.__table__).where(Child.step_pk.in_(mine)).order_by(Child.pk)
-        ).all()
-        lines = session.execute(select(LogLine.__table__).where(LogLine.step_pk.in_(mine))).all()
-    return Played(
-        *(dict(job._mapping),),
-        *([dict(row._mapping) for row in found] for found in (steps, children, lines)),
-    )
+        steps = select(Step.pk).where(Step.job_id == job_id)
+        children = select(Child.pk).where(Child.step_pk.in_(steps))
+        owned = (
+            select(Step.__table__).where(Step.job_id == job_id).order_by(Step.position),
+            select(Child.__table__).where(Child.step_pk.in_(steps)).order_by(Child.pk),
+            select(LogLine.__table__).where(LogLine.step_pk.in_(steps)),
+            select(Attempt.__table__).where(Attempt.child_pk.in_(children)),
+            select(Stop.__table__).where(Stop.step_pk.in_(steps)),
+        )
+        found = [session.execute(query).all() for query in owned]
+    return Played(dict(job._mapping), *([dict(row._mapping) for row in part] for part in found))
 
 
-TIMES = ("created_at", "started_at", "finished_at", "updated_at", "at")
+TIMES = (
+    "created_at",
+    "started_at",
+    "finished_at",
+    "updated_at",
+    "at",
+    "cancel_requested_at",
+    "cancel_done_at",
+    "requested_at",
+    "deadline",
+    "done_at",
+)
 
 
 def _put_back(story, job):
@@ -237,7 +261,7 @@ def _put_back(story, job):
     # else the milliseconds between two looks at the clock would be stretched
     job.values.update(id=story.id, started_at=start, updated_at=end)
     stretch, new_end = story.lasted / max(end - start, 1), now() - story.ago
-    for row in (job.values, *job.steps, *job.children, *job.lines):
+    for row in job.rows:
         for name in TIMES:
             if row.get(name) is not None:
                 row[name] = new_end - round((end - row[name]) * stretch)
@@ -259,17 +283,23 @@ def _move_in(job):
             step_pks[step["pk"]] = session.execute(
                 insert(Step).values(values)
             ).inserted_primary_key[0]
-        child_pks = {None: None}
-        for child in job.children:
-            values = {**_without(child, "pk"), "step_pk": step_pks[child["step_pk"]]}
+        child_pks = {None: None, 0: 0}  # of no child; 0 in the stop of a planning
+        for child in job.children:  # one that has spawned others stands before them
+            moved = _moved(child, step_pks, child_pks)
             child_pks[child["pk"]] = session.execute(
-                insert(Child).values(values)
+                insert(Child).values(_without(moved, "pk"))
             ).inserted_primary_key[0]
-        lines = [
-            {**line, "step_pk": step_pks[line["step_pk"]], "child_pk": child_pks[line["child_pk"]]}
-            for line in job.lines
-        ]
-        session.execute(insert(LogLine), lines)
+        for table, found in ((LogLine, job.lines), (Attempt, job.attempts), (Stop, job.stops)):
+            if found:
+                session.execute(insert(table), [_moved(row, step_pks, child_pks) for row in found])
+
+
+def _moved(row, step_pks, child_pks):
+    """Return a row with the keys that steps and children have got in the real store."""
+    new_keys = {"step_pk": step_pks, "child_pk": child_pks, "parent_pk": child_pks}
+    return {
+        name: new_keys[name][value] if name in new_keys else value for name, value in row.items()
+    }
 
 
 def _without(row, key):

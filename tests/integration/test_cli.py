@@ -28,6 +28,7 @@ from helpers.apps import make_app
 from helpers.ask import ask, jobs_page
 from helpers.definition_files import define
 from helpers.paths import ROOT
+from helpers.terminal import only_errors
 from helpers.waiting import wait_for
 from jobsync import lifecycle, store
 from jobsync.base import server_address
@@ -37,7 +38,7 @@ from jobsync.cli import formatting, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
 from jobsync.db.extensions import db
-from jobsync.db.models import Child, Job, LogLine, Step, Worker
+from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop, Worker
 from jobsync.db.transactions import write
 from jobsync.engine import runner
 from jobsync.engine.write_buffer import WriteBuffer
@@ -92,6 +93,14 @@ type = "test_job_generator"
 worker_count = 1
 log_count = 100000
 log_delay_ms = 20
+"""
+
+TIMED = """
+id = "timed"
+timeout = "4s"
+
+[step.wait]
+type = "test_job_generator"
 """
 
 LOOK = """
@@ -201,13 +210,6 @@ def end_ago(app, job_id, days):
         session.execute(
             update(Job).where(Job.id == job_id).values(finished_at=now() - days * 24 * 3600 * 1000)
         )
-
-
-def only_errors(result, code=1):
-    """Return what stands on stderr, sure that there is nothing else and no traceback."""
-    assert (result.exit_code, result.stdout) == (code, "")
-    assert "Traceback" not in result.stderr
-    return result.stderr.splitlines()
 
 
 # run
@@ -617,10 +619,13 @@ def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
     assert "error \\x1b[8mhidden" in flask("jobs", "logs", job_id, "first").stdout
 
 
-def test_a_job_that_failed_as_a_whole_says_why(app, flask, started):
-    job_id = started("two_steps")
-    call(app, lifecycle.time_out, job_id, "timed out after 4 s")
-    assert flask("jobs", "show", job_id).stdout.endswith("\nThe job failed: timed out after 4 s\n")
+def test_a_job_that_failed_as_a_whole_says_why(app, flask, started, tmp_path):
+    define(tmp_path, TIMED)
+    job_id = started("timed")
+    call(app, lifecycle.time_out, job_id)
+    assert flask("jobs", "show", job_id).stdout.endswith(
+        "\nThe job failed: timed out after 4 s (timeout of the job)\n"
+    )
 
 
 def test_logs_prints_the_lines_of_a_step_from_a_level_up(app, flask, started):
@@ -736,7 +741,7 @@ def test_prune_clears_away_what_the_jobs_owned(app, flask, started):
 
 
 def test_prune_looks_at_more_jobs_than_one_page(app, flask, started, monkeypatch):
-    monkeypatch.setattr("jobsync.cli.jobs.PAGE", 2)
+    monkeypatch.setattr("jobsync.cli.many.PAGE", 2)
     for _ in range(5):
         flask("jobs", "cancel", started("two_steps"))
     assert flask("jobs", "prune", "--keep", "1", "--yes").stdout == "4 jobs deleted.\n"
@@ -835,6 +840,7 @@ def structure_of(*steps, status="running"):
         "started_at": iso(1000),
         "finished_at": None,
         "revision": 1,
+        "waiting_for": None,
         "steps": list(steps),
     }
 
@@ -1067,6 +1073,70 @@ def test_a_failed_job_is_followed_in_a_pipe(shared_server):
     assert any(line.endswith(last) for line in result.stdout.splitlines())
 
 
+def run_on(server, *command):
+    """Run a command on the store of a running server."""
+    return subprocess.run(
+        [*FLASK, *command],
+        cwd=ROOT,
+        env=shared_environ(server),
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+def test_a_cancel_is_waited_for_until_real_workers_have_ended_what_they_did(shared_server):
+    job_id = shared_server.submit("test_job", workers=4, lines=1000, delay_ms=50)
+
+    def running():
+        return shared_server.structure(job_id)["steps"][0]["children"]["running"] == 2
+
+    wait_for(running, 30)
+    result = run_on(shared_server, "jobs", "cancel", job_id, "--wait")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        f"{job_id} is cancelled.",
+        "Cancelled 2 queued and 2 running children, no process left.",
+    ]
+    shown = shared_server.get(f"/api/jobs/{job_id}").json()["cancellation"]
+    assert shown["done_at"] and shown["processes"]["left"] == []
+
+
+def test_children_workers_and_queues_are_tables_on_a_terminal(shared_server):
+    job_id = shared_server.submit(
+        "test_job", workers=2, lines=5, delay_ms=0, failure_rate=1, seed=1
+    )
+    shared_server.wait_for_end(job_id)
+    step = next(
+        step for step in shared_server.structure(job_id)["steps"] if step["status"] == "failed"
+    )
+    path = f"/api/jobs/{job_id}/steps/{step['name']}/children?status=failed"
+    child = shared_server.get(path).json()["items"][0]
+    commands = {
+        f"children {job_id} {step['name']} --status failed --limit 1": rf"{child['id']} .*✗ failed",
+        f"children {job_id} {step['name']} --status running": "There are no such children",
+        f"child {job_id} {step['name']} {child['id']}": r"attempt .*\n.*\n +1 +✗ failed",
+        "workers": r"● running .* MiB",
+        "queues": "default +open",
+    }
+    for command, words in commands.items():
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [*FLASK, "jobs", *command.split()],
+            cwd=ROOT,
+            env=shared_environ(shared_server),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            seen = re.sub(r"\x1b\[[0-9;]*m|\r", "", read_terminal(ours, None))
+            os.close(ours)
+        assert process.returncode == 0, seen
+        assert re.search(words, seen), seen
+        assert max(map(len, seen.splitlines())) <= 80
+
+
 def without(stream, command):
     """Return a command line that runs a command with its standard output closed or full."""
     return [
@@ -1256,6 +1326,37 @@ def test_the_seeded_jobs_keep_the_invariants_and_their_counts(seeded_app):
             assert {line.child_pk for line in lines} - {None} <= {child.pk for child in children}
             assert step.revision <= job["revision"]
             assert derive_step(facts[step.name], facts) is None
+
+
+def test_the_seeded_children_have_their_attempts_and_those_their_lines(seeded_app):
+    jobs = seeded_app.seeded[:-1]
+    steps = rows_of(seeded_app, Step, Step.job_id.in_(jobs))
+    attempts = rows_of(seeded_app, Attempt)
+    assert {attempt.status for attempt in attempts} == {"completed", "failed", "cancelled"}
+    for step in steps:
+        lines = {
+            line.line: line.child_pk
+            for line in rows_of(seeded_app, LogLine, LogLine.step_pk == step.pk)
+        }
+        for child in rows_of(seeded_app, Child, Child.step_pk == step.pk):
+            mine = [attempt for attempt in attempts if attempt.child_pk == child.pk]
+            assert [attempt.attempt for attempt in mine] == list(range(1, child.attempt + 1))
+            assert not mine or mine[-1].status == child.status
+            for attempt in mine:
+                assert step.started_at <= attempt.started_at <= attempt.finished_at
+                assert attempt.finished_at <= step.finished_at
+                wrote = filter(None, (attempt.first_line, attempt.last_line))
+                assert {lines[line] for line in wrote} <= {child.pk}
+
+
+def test_the_seeded_cancel_has_a_receipt_that_is_done(seeded_app):
+    (job,) = rows_of(seeded_app, Job, Job.status == "cancelled")
+    receipt = read_store(seeded_app, store.stops.cancellation, job.id)
+    steps = select_rows(Step.pk).where(Step.job_id == job.id)
+    cancelled = rows_of(seeded_app, Child, Child.status == "cancelled", Child.step_pk.in_(steps))
+    assert receipt["done_at"] and sum(receipt["children"].values()) == len(cancelled)
+    assert receipt["children"]["running"] == len(rows_of(seeded_app, Stop)) == 1
+    assert receipt["processes"] == {"stopped": 0, "left": []}
 
 
 def test_the_steps_of_the_seeded_jobs_ended_as_the_rules_say(seeded_app):
