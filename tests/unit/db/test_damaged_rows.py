@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from sqlalchemy import JSON, Boolean, Integer, make_url
+from sqlalchemy import JSON, Boolean, Float, Integer, make_url
 from sqlalchemy.exc import OperationalError
 
 from helpers.by_hand import hand_on, line
@@ -15,7 +15,7 @@ from jobsync import lifecycle
 from jobsync.base.errors import NotFound
 from jobsync.db import damage
 from jobsync.db.extensions import db
-from jobsync.db.models import Child, Job, LogLine, Step
+from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop
 from jobsync.db.transactions import write
 from jobsync.web import parts
 
@@ -42,16 +42,18 @@ KEYS = {
     "steps": {"pk", "job_id", "position", "name"},
     "children": {"pk", "step_pk", "key"},
     "log_lines": {"step_pk", "line"},
+    "attempts": {"child_pk", "attempt"},
+    "stops": {"step_pk", "child_pk", "attempt"},
 }
 COLUMNS = {
     f"{model.__table__.name}.{column.key}": column.type
-    for model in (Job, Step, Child, LogLine)
+    for model in (Job, Step, Child, LogLine, Attempt, Stop)
     for column in model.__table__.columns
 }
 columns = pytest.mark.parametrize(
     "name", [name for name in COLUMNS if name.partition(".")[2] not in KEYS[name.partition(".")[0]]]
 )
-TABLES = ("counters", "jobs", "job_words", "steps", "children", "log_lines")
+TABLES = ("counters", "jobs", "job_words", "steps", "children", "log_lines", "attempts", "stops")
 SHOWING = {
     "jobs": ["/api/jobs/{}", "/api/jobs/{}/structure", "/jobs/{}/result"],
     "steps": [
@@ -60,7 +62,14 @@ SHOWING = {
         "/api/jobs/{}/logs?step=a",
         "/jobs/{}/failures",
     ],
-    "children": ["/api/jobs/{}/steps/a/children", "/jobs/{}/failures"],
+    "children": [
+        "/api/jobs/{}/steps/a/children",
+        "/api/jobs/{}/steps/a/children?sort=duration",
+        "/api/jobs/{}/steps/a/children/{child}",
+        "/jobs/{}/failures",
+    ],
+    "attempts": ["/api/jobs/{}/steps/a/children/{child}"],
+    "stops": ["/api/jobs/{}", "/api/jobs/{}/steps/a/children"],
     "log_lines": [
         "/api/jobs/{}/logs?step=a",
         "/api/jobs/{}/logs?step=a&level=error",
@@ -87,7 +96,8 @@ def made(core, folder):
     rows}, the jobs' ids)`. The first is to stay whole.
     """
     with hand_on(core, folder) as hand:
-        jobs = [begun(hand, ("complete", "fail", None)[place % 3]) for place in range(MOST + 1)]
+        ends = ("complete", "fail", None, "cancel")
+        jobs = [begun(hand, ends[place % len(ends)]) for place in range(MOST + 1)]
         db.session.rollback()
         with closing(sqlite3.connect(database_of(core))) as connection:
             return {
@@ -116,7 +126,9 @@ def database_of(core):
 def begun(hand, end):
     job_id = hand.begin(head=DEFINITION)
     (task,) = hand.claim()
-    if end:
+    if end == "cancel":
+        lifecycle.cancel(job_id)
+    elif end:
         getattr(hand, end)(
             task,
             lines=[line("written", child_pk=task.child_pk), line("odd", "error", task.child_pk)],
@@ -129,7 +141,11 @@ OF_JOB = {
     "jobs": "id = ?",
     "steps": "job_id = ?",
     **dict.fromkeys(
-        ("children", "log_lines"), "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)"
+        ("children", "log_lines", "stops"), "step_pk IN (SELECT pk FROM steps WHERE job_id = ?)"
+    ),
+    "attempts": (
+        "child_pk IN (SELECT pk FROM children WHERE step_pk IN"
+        " (SELECT pk FROM steps WHERE job_id = ?))"
     ),
 }
 
@@ -172,7 +188,7 @@ def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, capl
         JSONS
         if isinstance(kind, JSON)
         else NUMBERS
-        if isinstance(kind, Integer | Boolean)
+        if isinstance(kind, Integer | Boolean | Float)
         else TEXTS,
         others,
     )
@@ -186,8 +202,9 @@ def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, capl
     assert {job["id"] for job in listed["items"]} == set(jobs)
     for job_id in taken:
         assert f'data-job-id="{job_id}"' in get(client, f"/jobs/{job_id}?open=a").text
+        (child,) = get(client, f"/api/jobs/{job_id}/steps/a/children").json["items"]
         for path in SHOWING[table]:
-            get(client, path.format(job_id))
+            get(client, path.format(job_id, child=child["id"]))
     assert {record.name for record in caplog.records} <= {"jobsync.db.damage", "jobsync.web.parts"}
 
 
