@@ -33,14 +33,14 @@ type = "test_job_generator"
 worker_count = 1
 log_count = 60
 log_delay_ms = 50
-retries = RETRIES
+RETRIES
 [step.many]
 type = "test_job_generator"
 depends = "a"
 worker_count = 30
 log_count = 3
 log_delay_ms = 5
-retries = RETRIES
+RETRIES
 """
 SLEEPS = """
 id = "sleeps"
@@ -57,17 +57,22 @@ sleep 1000
 ''']
 retries = 1
 """
-TRIED, UNTRIED = (
-    SLOW.replace("RETRIES", "2"),
-    SLOW.replace("RETRIES", "0").replace('"slow"', '"once"'),
-)
+NO_BATCH = "rerun_when_lost = false"  # as steps that aren't of a `batch` type have it
+DEFINITIONS = [
+    SLOW.replace("RETRIES", keys).replace('"slow"', f'"{name}"')
+    for name, keys in {
+        "slow": "",
+        "tried": f"retries = 2\n{NO_BATCH}",
+        "once": NO_BATCH,
+    }.items()
+]
 
 
 @pytest.fixture
 def server(tmp_path, request):
     """A running server with one worker or as many as the test's `server` parameter says."""
     server = make_server(
-        tmp_path, (TRIED, UNTRIED, SLEEPS), JOBSYNC_WORKERS=str(getattr(request, "param", 1))
+        tmp_path, (*DEFINITIONS, SLEEPS), JOBSYNC_WORKERS=str(getattr(request, "param", 1))
     ).start()
     yield server
     server.stop()
@@ -114,7 +119,7 @@ def assert_each_line_once(server, job_id, step, number):
 # Killed
 
 
-@pytest.mark.parametrize("definition", ["slow", "once"])
+@pytest.mark.parametrize("definition", ["slow", "tried", "once"])
 def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_written_is_kept(
     server, definition
 ):
@@ -124,6 +129,7 @@ def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_wri
     os.kill(worker, signal.SIGKILL)
     before = lines(server, job_id)
     lost = "Lost during attempt 1: the worker was killed by SIGKILL."
+    lost += " It will run again." if definition != "once" else ""
     wait_for(lambda: lost in lines(server, job_id), at_this_load(NOTICED), "its being noticed")
     structure = server.wait_for_end(job_id)
     said = lines(server, job_id)
@@ -134,11 +140,11 @@ def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_wri
         assert (child["status"], child["attempt"], child["error"]) == (
             "failed",
             1,
-            "the worker was killed by SIGKILL",
+            "lost: the worker was killed by SIGKILL",
         )
         assert (
             structure["error"]
-            == "a: 1 child failed, first worker 1: the worker was killed by SIGKILL"
+            == "a: 1 child failed, first worker 1: lost: the worker was killed by SIGKILL"
         )
     else:
         assert (structure["status"], child["attempt"], child["error"]) == ("completed", 2, None)
@@ -146,8 +152,10 @@ def test_a_worker_killed_in_the_middle_of_a_child_is_noticed_and_what_it_had_wri
         assert_each_line_once(server, job_id, "a", 60)
 
 
-def test_a_child_whose_worker_is_killed_each_time_fails_when_its_retries_are_used_up(server):
-    job_id = server.submit("slow")
+@pytest.mark.parametrize("definition", ["slow", "tried"])
+def test_a_child_whose_worker_is_killed_each_time_fails_at_its_third_attempt(server, definition):
+    """When its two retries are used up, or as it may be work that kills workers."""
+    job_id = server.submit(definition)
     for attempt in range(1, 4):
         wait_for(
             lambda attempt=attempt: children(server, job_id)[:1] and _runs(server, job_id, attempt),
@@ -158,7 +166,7 @@ def test_a_child_whose_worker_is_killed_each_time_fails_when_its_retries_are_use
             os.kill(pid, signal.SIGKILL)
     assert server.wait_for_end(job_id)["status"] == "failed"
     (child,) = children(server, job_id)
-    assert (child["attempt"], child["error"]) == (3, "the worker was killed by SIGKILL")
+    assert (child["attempt"], child["error"]) == (3, "lost: the worker was killed by SIGKILL")
     assert count(server, job_id)["children"] == {
         "pending": 0,
         "running": 0,
@@ -223,7 +231,8 @@ def test_a_worker_that_stands_still_for_longer_than_its_lease_is_taken_for_dead(
     assert not is_alive(pid)
     assert len(logged(server, f"Worker {owner} gave no sign of life")) == 1
     assert children(server, job_id)[0]["attempt"] == 2
-    assert "Lost during attempt 1: the worker was killed by SIGKILL." in lines(server, job_id)
+    lost = "Lost during attempt 1: the worker was killed by SIGKILL. It will run again."
+    assert lost in lines(server, job_id)
     assert_each_line_once(server, job_id, "a", 60)
 
 
@@ -311,9 +320,8 @@ def test_what_workers_of_a_killed_server_have_left_running_is_ended_by_the_next_
         "the end of all that was left",
     )
     assert server.wait_for_end(job_id)["status"] == "completed"
-    assert "Lost during attempt 1: the worker was gone when the server started." in lines(
-        server, job_id
-    )
+    lost = "Lost during attempt 1: the worker was gone when the server started. It will run again."
+    assert lost in lines(server, job_id)
     assert len(logged(server, "had left something running")) == 1
 
 

@@ -28,11 +28,11 @@ from jobsync.db.models import Child, LogLine, Step
 from jobsync.db.transactions import read
 from jobsync.engine import supervisor
 from jobsync.lifecycle import workers
-from jobsync.steps.command.process import GRACE
 from jobsync.store.workers import Heartbeats
 
 PROMPTLY = 5.0  # seconds within which a killed worker's work is somebody else's or has failed
 STOP = 3.0  # seconds within which a stop has ended everything
+GRACE = 1.5  # seconds: the `cancel_grace` of those scripts that don't end when they are asked to
 
 
 def at_this_load(seconds):
@@ -51,6 +51,7 @@ type = "path"
 [step.sleep]
 type = "command"
 retries = 1
+cancel_grace = "1500ms"
 leave_running = LEAVE
 run = ["bash", "-c", '''
 if [ -e "$PARAM_OUT/pids" ]; then
@@ -76,12 +77,9 @@ SCRIPTS = """
 id = "scripts"
 [params.out]
 type = "path"
-[params.retries]
-type = "integer"
-default = 0
 [step.sleep]
 type = "command"
-RETRIES
+KEYS
 run = ["sh", "-c", '''
 echo "$PPID $$" >> "$PARAM_OUT/pids"
 echo "begun"
@@ -98,6 +96,8 @@ id = "stubborn"
 type = "path"
 [step.sleep]
 type = "command"
+cancel_grace = "1500ms"
+rerun_when_lost = RERUN
 run = ["sh", "-c", '''
 trap "" TERM INT HUP
 echo "$PPID $$" >> "$PARAM_OUT/pids"
@@ -149,16 +149,20 @@ log_delay_ms = 0
 def make_server(folder, **variables):
     server = Server(folder, **variables)
     definitions = {
-        "scripts": SCRIPTS.replace("RETRIES", ""),
-        "tried_again": SCRIPTS.replace("RETRIES", "retries = 1").replace(
-            '"scripts"', '"tried_again"'
+        "scripts": SCRIPTS.replace("KEYS", ""),
+        "tried_again": SCRIPTS.replace("KEYS", "retries = 1").replace('"scripts"', '"tried_again"'),
+        "repeatable": SCRIPTS.replace("KEYS", "rerun_when_lost = true").replace(
+            '"scripts"', '"repeatable"'
         ),
         "escaping": ESCAPING.replace("LEAVE", "false"),
         "leaving": ESCAPING.replace("LEAVE", "true").replace('"escaping"', '"leaving"'),
         "late_escaping": ESCAPING.replace("LEAVE", 'false\ntimeout = "3s"').replace(
             '"escaping"', '"late_escaping"'
         ),
-        "stubborn": STUBBORN,
+        "stubborn": STUBBORN.replace("RERUN", "false"),
+        "repeatable_stubborn": STUBBORN.replace("RERUN", "true").replace(
+            '"stubborn"', '"repeatable_stubborn"'
+        ),
         "late": LATE,
         "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace(
             'timeout = "500ms"\n', ""
@@ -200,10 +204,10 @@ def inside(running):
 def stat(pid):
     """Return `(state, parent, session)` of a process, or None."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return fields[0], int(fields[1]), int(fields[3])
+    return fields[0].decode(), int(fields[1]), int(fields[3])
 
 
 def is_alive(pid):
@@ -292,10 +296,10 @@ def test_a_killed_worker_s_child_fails_with_the_reason_and_its_commands_are_ende
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
     assert structure["status"] == "failed"
     (child,) = children(running, job_id)
-    assert (child["status"], child["error"]) == ("failed", "the worker was killed by SIGKILL")
+    assert (child["status"], child["error"]) == ("failed", "lost: the worker was killed by SIGKILL")
     assert (
         structure["steps"][0]["error"]
-        == "1 child failed, first sleep: the worker was killed by SIGKILL"
+        == "1 child failed, first sleep: lost: the worker was killed by SIGKILL"
     )
     wait_for(
         lambda: not is_alive(script) and not is_alive(background),
@@ -306,17 +310,23 @@ def test_a_killed_worker_s_child_fails_with_the_reason_and_its_commands_are_ende
         -1
     ] == "Lost during attempt 1: the worker was killed by SIGKILL."
     wait_for(lambda: len(workers_of(running)) == 2, 30, "another worker")
+    assert pids_in(tmp_path / "pids") == [(worker, script)], "it was begun twice"
 
 
-def test_a_killed_worker_s_child_runs_again_where_there_are_retries(running, tmp_path):
-    job_id, worker, _ = start_script(running, "tried_again", tmp_path)
+@pytest.mark.parametrize("definition", ["tried_again", "repeatable"])
+def test_a_killed_worker_s_child_runs_again_where_there_are_retries_or_its_step_allows_it(
+    definition, running, tmp_path
+):
+    job_id, worker, _ = start_script(running, definition, tmp_path)
     os.kill(worker, signal.SIGKILL)
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
     assert structure["status"] == "completed"
     assert [(child["status"], child["attempt"]) for child in children(running, job_id)] == [
         ("completed", 2)
     ]
-    assert [line["message"] for line in lines(running, job_id)][-1] == "again"
+    said = [line["message"] for line in lines(running, job_id)]
+    assert said[-1] == "again"
+    assert "Lost during attempt 1: the worker was killed by SIGKILL. It will run again." in said
     assert len({parent for parent, _ in pids_in(tmp_path / "pids")}) == 2
 
 
@@ -551,7 +561,7 @@ def test_an_attempt_that_is_out_of_time_is_ended_and_fails_with_that(running, tm
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
     assert (structure["status"], children(running, job_id)[0]["error"]) == (
         "failed",
-        "timed out after 0.5 s",
+        "timed out after 0.5 s (timeout)",
     )
     assert not is_alive(script)
 
@@ -559,7 +569,10 @@ def test_an_attempt_that_is_out_of_time_is_ended_and_fails_with_that(running, tm
 def test_a_job_that_is_out_of_time_is_ended_and_fails_with_that(running, tmp_path):
     job_id, _, script = start_script(running, "late_job", tmp_path)
     structure = running.wait_for_end(job_id, at_this_load(PROMPTLY))
-    assert (structure["status"], structure["error"]) == ("failed", "timed out after 1 s")
+    assert (structure["status"], structure["error"]) == (
+        "failed",
+        "timed out after 1 s (timeout of the job)",
+    )
     assert structure["steps"][0]["status"] == "cancelled"
     wait_for(lambda: not is_alive(script), at_this_load(PROMPTLY), "the end of the script")
 
@@ -696,7 +709,7 @@ def assert_nothing_is_left(server, sessions):
 def test_a_stop_in_the_middle_of_work_ends_everything_within_3_s_and_the_next_start_goes_on(
     fresh, tmp_path
 ):
-    stubborn, _, script = start_script(fresh, "stubborn", tmp_path)
+    stubborn, _, script = start_script(fresh, "repeatable_stubborn", tmp_path)
     busy = fresh.submit("busy", delay=20)
     wait_for(
         lambda: fresh.structure(busy)["steps"][0]["children"]["running"], 30, "the busy one's start"
@@ -732,7 +745,7 @@ def test_ctrl_c_ends_an_idle_server_at_once(fresh):
 def test_workers_of_a_killed_server_end_by_themselves_and_a_restart_goes_on_with_the_job(
     fresh, tmp_path
 ):
-    job_id, worker, script = start_script(fresh, "scripts", tmp_path)
+    job_id, worker, script = start_script(fresh, "repeatable", tmp_path)
     sessions = workers_of(fresh)
     fresh.kill()
     wait_for(
@@ -756,18 +769,55 @@ def send(pids, number):
             os.kill(pid, number)
 
 
-def test_what_died_with_its_server_is_found_by_the_next_one(fresh, tmp_path):
-    """Server and workers are all killed at once, as when the machine goes off: nobody has given
-    anything back.
+def kill_with_workers(server):
+    """End a server and its workers at once, as when the machine goes off: nobody gives anything
+    back.
     """
-    job_id, *_ = start_script(fresh, "tried_again", tmp_path)
-    pids = in_sessions(workers_of(fresh))
+    pids = in_sessions(workers_of(server))
     # or they would notice that the server is gone before their turn comes
     send(pids, signal.SIGSTOP)
-    fresh.kill()
+    server.kill()
     send(pids, signal.SIGKILL)
+
+
+def test_what_died_with_its_server_is_found_by_the_next_one(fresh, tmp_path):
+    job_id, *_ = start_script(fresh, "tried_again", tmp_path)
+    kill_with_workers(fresh)
     fresh.start()
     assert fresh.wait_for_end(job_id)["status"] == "completed"
-    assert "Lost during attempt 1: the worker was gone when the server started." in [
-        line["message"] for line in lines(fresh, job_id)
-    ]
+    assert (
+        "Lost during attempt 1: the worker was gone when the server started. It will run again."
+        in [line["message"] for line in lines(fresh, job_id)]
+    )
+
+
+ENDS = [
+    (Server.stop, "Stopped: the worker was shut down.", "the worker was shut down"),
+    (Server.kill, "Stopped: the worker was shut down.", "the worker was shut down"),
+    (
+        kill_with_workers,
+        "Lost during attempt 1: the worker was gone when the server started.",
+        "the worker was gone when the server started",
+    ),
+]
+
+
+@pytest.mark.parametrize(("end", "line", "reason"), ENDS, ids=["stop", "kill", "kill all"])
+def test_a_command_that_does_not_say_that_it_may_be_is_never_begun_twice(
+    fresh, tmp_path, end, line, reason
+):
+    """Whatever becomes of the server: it fails instead, as lost."""
+    job_id, worker, script = start_script(fresh, "stubborn", tmp_path)
+    sessions = workers_of(fresh)
+    end(fresh)
+    wait_for(lambda: not in_sessions(sessions), at_this_load(PROMPTLY), "the end of all")
+    fresh.start()
+    structure = fresh.wait_for_end(job_id, at_this_load(PROMPTLY))
+    assert structure["status"] == "failed"
+    (child,) = children(fresh, job_id)
+    assert (child["status"], child["attempt"], child["error"]) == ("failed", 1, f"lost: {reason}")
+    assert [(said["level"], said["message"]) for said in lines(fresh, job_id)][-1] == (
+        "error",
+        line,
+    )
+    assert pids_in(tmp_path / "pids") == [(worker, script)]

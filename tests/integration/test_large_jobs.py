@@ -5,6 +5,7 @@ few, and holds up nobody else.
 import threading
 import time
 from contextlib import contextmanager
+from itertools import count
 
 import pytest
 import requests
@@ -33,6 +34,7 @@ SHAPES = {
     ),
 }
 FEW, MANY = 10, 40
+TIMED = 'timeout = "1h"'
 
 
 def steps_of(shape, number, keys=""):
@@ -56,7 +58,15 @@ def advance(hand, job_id):
 
 def fail_a_step(hand, job_id):
     begin_first(hand, job_id)
-    hand.fail(hand.claim()[0])
+    hand.fail(first_child_of(hand, job_id))
+
+
+def first_child_of(hand, job_id):
+    """Have as many workers take something as are needed until one has a child of this job."""
+    for number in count(1):
+        (task,) = hand.claim(f"w{number}")
+        if task.kind == "child" and task.job_id == job_id:
+            return task
 
 
 def fail_all_that_run(hand, job_id):
@@ -78,7 +88,7 @@ def cancel_it(hand, job_id):
 CALLS = {
     "begin": (lambda hand, job_id: None, advance),
     "cancel": (begin_first, lambda hand, job_id: lifecycle.cancel(job_id)),
-    "time out": (begin_first, lambda hand, job_id: lifecycle.time_out(job_id, "too late")),
+    "time out": (begin_first, lambda hand, job_id: lifecycle.time_out(job_id)),
     "retry": (cancel_it, lambda hand, job_id: lifecycle.retry(job_id)),
     "a step fails": (fail_a_step, advance),
     "all that run fail": (fail_all_that_run, advance),
@@ -89,7 +99,7 @@ CALLS = {
 
 def statements_of(hand, shape, number, call):
     prepare, act = CALLS[call]
-    job_id = hand.submit(steps_of(shape, number))
+    job_id = hand.submit(steps_of(shape, number), TIMED)
     prepare(hand, job_id)
     with statements() as sent:
         act(hand, job_id)
@@ -197,7 +207,7 @@ def test_all_that_anything_follows_from_makes_the_revision_grow(hand):
         lifecycle.cancel(hand.begin())
         hand.advance(broken)
         lifecycle.retry(broken)
-        lifecycle.time_out(hand.begin(), "too late")
+        lifecycle.time_out(hand.begin(head=TIMED))
     assert len(known) >= 6
 
 

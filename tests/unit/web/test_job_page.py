@@ -134,11 +134,11 @@ def test_of_many_failed_children_the_first_five_are_told_and_how_many_there_are(
 
 
 def test_a_timeout_is_told_where_no_step_failed(hand, browser):
-    job_id = hand.begin()
-    lifecycle.time_out(job_id, "timed out after 5 s")
+    job_id = hand.begin(head='timeout = "5s"')
+    lifecycle.time_out(job_id)
     page = browser.get(f"/jobs/{job_id}")
     error = page.one(class_="trouble").all(data_part="error")[0]
-    assert (error.text, error.is_shown) == ("timed out after 5 s", True)
+    assert (error.text, error.is_shown) == ("timed out after 5 s (timeout of the job)", True)
     assert page.one(data_part="failures").text == ""
 
 
