@@ -463,6 +463,9 @@ class LogLine(Shown):
     level = _status(LEVELS)
     message = fields.String()
     child_id = fields.String(allow_none=True)
+    attempt = fields.Integer(
+        metadata={"description": "Of the first line of a second or later attempt of its child"}
+    )
 
 
 class Onward(Schema):

@@ -178,7 +178,7 @@ class ChildPage(TypedDict):
 
 
 class ShownLine(TypedDict):
-    """A line of a step's log."""
+    """A line of a step's log. `attempt`: it is the first of a second or later one of its child."""
 
     line: int
     step: str
@@ -186,6 +186,7 @@ class ShownLine(TypedDict):
     level: str
     message: str
     child_id: str | None
+    attempt: NotRequired[int]
 
 
 class LogPage(TypedDict):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, case, cast, func, select, tuple_, union_all
+from sqlalchemy import Row, Select, Text, bindparam, case, cast, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from jobsync.base.clock import iso, now
@@ -57,6 +57,19 @@ class Wanted:
     sort: str = "number"
 
 
+@dataclass(frozen=True)
+class PageAt:
+    """Children of a step by number: their rows, how many there are in all, which of the rows (by
+    pk) are being stopped, and how many children of their own they have spawned.
+    """
+
+    step_pk: int
+    rows: list[Any]
+    total: int
+    stopping: set[int]
+    spawned: dict[int, int]
+
+
 def page(
     session: Session,
     job_id: str,
@@ -88,11 +101,80 @@ def page(
     }
 
 
+# Pages by number, for people
+
+
+def page_at(
+    session: Session,
+    job_id: str,
+    step_name: str,
+    wanted: Wanted,
+    first: int = 0,
+    limit: int = 50,
+) -> PageAt:
+    """Return a page of a step's children, those after the `first` ones of the order that is wanted:
+    rows without input and result. What it costs grows a little with `first`. Raises NotFound.
+    """
+    step = steps.get(session, job_id, step_name)
+    found = _pks_at(session, step.pk, wanted, first, limit)
+    rows = list(in_turns(_rows(session, found, LISTED_ROW)))
+    pks = [row.pk for row in rows]
+    spawned = select(Child.parent_pk, func.count()).where(Child.parent_pk.in_(pks))
+    return PageAt(
+        step.pk,
+        rows,
+        _total(session, step, wanted),
+        _stopping(session, step.pk, rows),
+        {pk: number for pk, number in session.execute(spawned.group_by(Child.parent_pk))},
+    )
+
+
+def row_of(session: Session, step_pk: int, pk: int) -> Any:
+    """Return a child's row as those of `page_at`, None if it isn't one of that step."""
+    row = session.execute(LISTED_ROW.where(Child.step_pk == step_pk), {"child": pk}).first()
+    return row and sound(row, CHILD_TABLE)
+
+
+def is_tree(session: Session, step_pk: int) -> bool:
+    """Say whether children of a step have spawned others."""
+    first, last = (
+        session.execute(select(end(Child.pk)).where(Child.step_pk == step_pk)).scalar()
+        for end in (func.min, func.max)
+    )
+    # of the parents' index: SQLite would look through all of the step's children
+    found = select(Child.pk).where(
+        Child.parent_pk >= (first or 0), Child.parent_pk <= (last or 0), Child.step_pk + 0 == step_pk
+    )
+    return session.execute(found.limit(1)).first() is not None
+
+
+LETTERS = {status: status[3] for status in CHILD_STATUSES}  # d n p l c
+IN_ORDER = (
+    select(func.substr(CHILD_TABLE.c.status, 4, 1).label("letter"))
+    .where(CHILD_TABLE.c.step_pk == bindparam("step"))
+    .order_by(CHILD_TABLE.c.pk)
+    .subquery()
+)
+ALL_STATUSES = select(func.aggregate_strings(IN_ORDER.c.letter, ""))
+
+
+def statuses(session: Session, step_pk: int) -> str:
+    """Return the statuses of all children of a step in the order they were planned, a letter of
+    LETTERS each: one statement outside of the event loop, however many there are.
+    """
+    found = session.execute(ALL_STATUSES, {"step": step_pk}, execution_options=OUTSIDE)
+    return found.scalar() or ""
+
+
 # The places of a page: what its rows are ordered by, the pk last
 
 
 def _places(
-    session: Session, step_pk: int, wanted: Wanted, limit: int, cursor: str | None
+    session: Session,
+    step_pk: int,
+    wanted: Wanted,
+    limit: int,
+    cursor: str | None,
 ) -> list[tuple[int, ...]]:
     """Return the places of the first `limit` children, or of those after the cursor's."""
     kind, is_descending = wanted.sort.lstrip("-"), wanted.sort.startswith("-")
@@ -176,10 +258,7 @@ def _by_duration(
     The moment that these are of comes first in each place, so that it is the same for all pages.
     """
     at = after[0] if after else now()
-    duration = case(
-        (Child.started_at.is_(None), -1),
-        else_=func.coalesce(Child.finished_at, at) - Child.started_at,
-    )
+    duration = _duration(at)
     place = tuple_(duration, Child.pk)
     if status:
         conditions = [*conditions, Child.status.in_(status)]
@@ -191,13 +270,41 @@ def _by_duration(
     return [(at, *row) for row in session.execute(query, execution_options=OUTSIDE)]
 
 
+def _duration(at: int) -> Any:
+    """Return how long children took, for what runs until `at` (ms), -1 for what hasn't begun."""
+    return case(
+        (Child.started_at.is_(None), -1),
+        else_=func.coalesce(Child.finished_at, at) - Child.started_at,
+    )
+
+
+def _pks_at(session: Session, step_pk: int, wanted: Wanted, first: int, limit: int) -> list[int]:
+    """Return the pks of `limit` children after the `first` ones: one statement outside of the event
+    loop, however many those are.
+    """
+    conditions = [Child.step_pk == step_pk, *_of_parent(wanted.parent)]
+    if wanted.status:
+        names = tuple(wanted.status)
+        conditions += [Child.status == names[0] if len(names) == 1 else Child.status.in_(names)]
+    kind, is_descending = wanted.sort.lstrip("-"), wanted.sort.startswith("-")
+    rank = case({name: place for place, name in enumerate(CHILD_STATUSES)}, value=Child.status)
+    order = {"number": [], "duration": [_duration(now())], "status": [rank]}[kind] + [Child.pk]
+    if is_descending:
+        order = [column.desc() for column in order]
+    query = select(Child.pk).where(*conditions).order_by(*order).limit(limit).offset(first)
+    return list(session.execute(query, execution_options=OUTSIDE).scalars())
+
+
 CHILD_ROW = select(*CHILD_COLUMNS).where(Child.pk == bindparam("child"))
+LISTED_ROW = select(
+    Child.key, *(column for column in CHILD_COLUMNS if column not in AS_STORED)
+).where(Child.pk == bindparam("child"))
 
 
-def _rows(session: Session, pks: Sequence[int]) -> Iterator[Row]:
+def _rows(session: Session, pks: Sequence[int], query: Select = CHILD_ROW) -> Iterator[Row]:
     """Yield the rows of children in the order of their pks. What isn't taken isn't read."""
     for pk in pks:
-        row = session.execute(CHILD_ROW, {"child": pk}).first()
+        row = session.execute(query, {"child": pk}).first()
         if row is not None:
             yield sound(row, CHILD_TABLE, STORED)
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from jobsync.base.clock import iso, now
 from jobsync.base.text import json_size, plain, storable
 from jobsync.db.damage import sound
-from jobsync.db.models import LogLine, Step
+from jobsync.db.models import Attempt, LogLine, Step
 from jobsync.db.transactions import chunked_read, read
 from jobsync.shapes import LogPage, ShownLine
 from jobsync.status import LEVELS
@@ -67,7 +67,8 @@ GROW = (
         }
     )
 )
-LINES = LogLine.__table__.c
+LINES, ATTEMPTS_OF = LogLine.__table__.c, Attempt.__table__
+ATTEMPTS = ATTEMPTS_OF.c
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,10 @@ def page(
     """
     step = steps.get(session, job_id, step_name)
     scan = Scan(step.pk, _last_line(session, step), level, session=session)
-    return _page(step_name, step, scan, after, before, limit, room, _total(step, level))
+    found = _page(step_name, step, scan, after, before, limit, room, _total(step, level))
+    if level == LEVELS[0]:  # those of a level may be far apart
+        _note_attempts(session, step.pk, found["items"])
+    return found
 
 
 def search(
@@ -225,14 +229,38 @@ def _page(
     end = before or step.log_count + 1
     found = scan.backward(end, limit) if after is None else scan.forward(after, end, limit)
     rows, is_cut = bounded(found, limit, _size_of, room)
+    rows = rows[::-1] if after is None else rows
+    items = [_shown(step_name, row) for row in rows]
     page: LogPage = {
-        "items": [_shown(step_name, row) for row in (rows[::-1] if after is None else rows)],
+        "items": items,
         "total": total,
         "log_count": step.log_count,
     }
     if is_cut:
-        page["next"] = {"before" if after is None else "after": rows[-1].line}
+        page["next"] = {"before": rows[0].line} if after is None else {"after": rows[-1].line}
     return page
+
+
+FIRST_LINES = (
+    select(LINES.line, ATTEMPTS.attempt)
+    .join(ATTEMPTS_OF, (ATTEMPTS.child_pk == LINES.child_pk) & (ATTEMPTS.first_line == LINES.line))
+    .where(
+        LINES.step_pk == bindparam("step"),
+        LINES.line.between(bindparam("first"), bindparam("last")),
+        ATTEMPTS.attempt >= 2,
+    )
+)
+
+
+def _note_attempts(session: Session, step_pk: int, items: list[ShownLine]) -> None:
+    """Note where a child is tried again: `attempt` of the first line of a second or later one."""
+    by_line = {item["line"]: item for item in items if item["child_id"]}
+    if not by_line:
+        return
+    ends = {"step": step_pk, "first": min(by_line), "last": max(by_line)}
+    for line, attempt in session.execute(FIRST_LINES, ends):
+        if line in by_line:
+            by_line[line]["attempt"] = attempt
 
 
 def _size_of(row: Any) -> int:
@@ -270,6 +298,27 @@ def last_lines_of(
         rows += [sound(row, LogLine.__table__) for row in session.execute(wanted)]
         last = low
         time.sleep(0)  # green in the web process
+    return [_shown(step_name, row) for row in reversed(rows)]
+
+
+def lines_between(
+    session: Session,
+    step_name: str,
+    step_pk: int,
+    after: int,
+    last: int,
+    child_pk: int,
+    limit: int,
+) -> list[ShownLine]:
+    """Return the last `limit` lines of a child, ascending, of those after a line up to another."""
+    wanted = (
+        select(LogLine.__table__)
+        .where(LINES.step_pk == step_pk, LINES.line > after, LINES.line <= last)
+        .where(LINES.child_pk == child_pk)
+        .order_by(LINES.line.desc())
+        .limit(limit)
+    )
+    rows = [sound(row, LogLine.__table__) for row in session.execute(wanted)]
     return [_shown(step_name, row) for row in reversed(rows)]
 
 

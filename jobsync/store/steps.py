@@ -40,13 +40,14 @@ def details(session: Session, job_id: str) -> list[dict[str, Any]]:
     return [dict(sound(row, STEP_TABLE)._mapping) for part in parts for row in part]
 
 
-STEP_ROW = select(STEPS.pk, STEPS.type, STEPS.status, STEPS.log_count, *COUNTS, *LEVELS).where(
-    OF_JOB, STEPS.name == bindparam("name")
-)
+STEP_ROW = select(
+    STEPS.pk, STEPS.type, STEPS.status, STEPS.revision, STEPS.log_count, *COUNTS, *LEVELS
+).where(OF_JOB, STEPS.name == bindparam("name"))
 
 
 def get(session: Session, job_id: str, name: str) -> Any:
-    """Return a step's row by job and name: `pk`, `type`, `status`, its counters.
+    """Return a step's row by job and name: `pk`, `type`, `status`, `revision`, its
+    counters.
 
     Raises NotFound.
     """

@@ -6,6 +6,7 @@ Scripts only keep it current, and everything works without them.
 from jobsync.web import (
     actions,
     assets,
+    children,
     docs,
     filters,
     job_list,
@@ -24,7 +25,7 @@ def init_app(app):
     filters.init_app(app)
     parts.init_app(app)
     assets.init_app(app)
-    for module in (job_list, start_form, actions, tables, docs):
+    for module in (job_list, start_form, actions, children, tables, docs):
         app.register_blueprint(module.blueprint)
     if app.debug:
         app.register_blueprint(styleguide.blueprint)

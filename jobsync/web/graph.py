@@ -42,9 +42,9 @@ class Drawing:
     edges: list
 
 
-def draw(steps):
+def draw(steps, extra=0):
     """Return the Drawing of steps (with `name`, `type` and `depends`), or None of a single one
-    or of too many for a picture.
+    or of too many for a picture. extra: letters of room beside each name.
     """
     named = {step.name: step for step in steps}
     if not 1 < len(named) <= MOST_STEPS:
@@ -59,7 +59,7 @@ def draw(steps):
     most = max(map(len, columns))
     places, x = {}, 0
     for depth, column in enumerate(columns):
-        width = _width([named[name] for name, is_step in column if is_step])
+        width = _width([named[name] for name, is_step in column if is_step]) + extra * LETTER
         for row, (name, _) in enumerate(column):
             y = (most - len(column)) * ROW / 2 + row * ROW
             places[name, depth] = Node(name, _short(name), named[name].type, x, y + 1, width)

@@ -13,11 +13,14 @@ from jobsync import store
 from jobsync.base.clock import now
 from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
-from jobsync.status import FAILED, LEVELS, RUNNING
+from jobsync.status import FAILED, LEVELS, RUNNING, step_actions
 from jobsync.store import listing, logs
 from jobsync.store.logs import LINE_BYTES
 from jobsync.web import filters
+from jobsync.web.children import Asked as AskedTable
+from jobsync.web.children import Table, table_of
 from jobsync.web.failures import LINES_SERVED, Failure, Failures, find_failures
+from jobsync.web.job_graph import job_graph
 from jobsync.web.parts import contained
 from jobsync.web.progress import progress
 from jobsync.web.timeline import empty_timeline, timeline
@@ -33,20 +36,27 @@ ROUGH = 10_000  # ms: what usually takes longer is said without tenths of a seco
 @dataclass(frozen=True)
 class Asked:
     """What an address asks for: which steps are open, and for those the lines before a line,
-    and the lowest level shown.
+    and the lowest level shown; and of one step a page of its children; and whether the
+    steps are drawn as a graph.
     """
 
     opened: tuple = ()
     before: int | None = None
     level: str = LEVELS[0]
+    with_children: str | None = None
+    with_graph: bool = False
+    table: AskedTable = AskedTable()
 
     @classmethod
     def of(cls, args):
-        level = args.get("level")
+        level, step = args.get("level"), args.get("children")
         return cls(
-            tuple(args.getlist("open")),
+            (*args.getlist("open"), *([step] if step else [])),
             args.get("before", type=int),
             level if level in LEVELS else LEVELS[0],
+            step,
+            args.get("graph") == "1",
+            AskedTable.of(args),
         )
 
 
@@ -57,7 +67,7 @@ class StepView:
 
     `level` is the lowest level of these lines, `usual` how long it takes in words,
     `is_taken_up_again` as in the store. `is_cut`: there are more lines of that level than the page
-    has room for.
+    has room for. `table`: its children, where the address asks for them.
     """
 
     shown: dict
@@ -69,6 +79,11 @@ class StepView:
     failure: Failure | None = None
     is_taken_up_again: bool = False
     is_cut: bool = False
+    table: Table | None = None
+
+    @property
+    def actions(self):
+        return step_actions(self.shown["status"], self.shown["children"])
 
     @property
     def first_line(self):
@@ -94,7 +109,7 @@ class StepView:
 
 def parts(session, structure, asked):
     """Return what the template needs beside the job and its structure: `served`, `steps`,
-    `failures`, `timeline`, `progress`.
+    `failures`, `timeline`, `progress`, `graph`.
     """
     job_id, moment = structure["job_id"], now()
     details = store.steps.details(session, job_id)
@@ -106,7 +121,13 @@ def parts(session, structure, asked):
     steps = _steps(session, structure, details, asked, failures)
     depends = {step["name"]: step["depends"] for step in details}
     again = {step.shown["name"] for step in steps if step.is_taken_up_again}
+    drawn = (
+        contained("The graph of the steps", lambda: job_graph(structure, details))
+        if asked.with_graph
+        else None
+    )
     return {
+        "graph": drawn,
         "served": _as_json(structure),
         "steps": steps,
         "failures": failures,
@@ -162,9 +183,19 @@ def _steps(session, structure, details, asked, failures):
             failures.of(name),
             step["status"] == RUNNING and name in again,
             "next" in page,
+            _table(session, structure["job_id"], step, asked),
         )
         views.append(StepView(step, about[name], is_expanded, page["items"], level, *more))
     return views
+
+
+def _table(session, job_id, step, asked):
+    if step["name"] != asked.with_children:
+        return None
+    return contained(
+        f"The children of {step['name']}",
+        lambda: table_of(session, job_id, step, asked.table),
+    )
 
 
 def _usual(durations):

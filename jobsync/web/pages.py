@@ -11,7 +11,9 @@ from jobsync.status import TERMINAL, actions
 from jobsync.store import listing
 from jobsync.web import job_page
 from jobsync.web.failures import find_failures
+from jobsync.web.job_graph import job_graph
 from jobsync.web.parts import contained
+from jobsync.web.receipt import receipt
 from jobsync.web.rendering import render
 from jobsync.web.result import sections
 
@@ -38,12 +40,14 @@ def _forbid_stale_copies(response):
 @blueprint.get("/jobs/<job_id>")
 def show_job(job_id):
     """Show a job. `?open=STEP` has that step's lines too, `&before=LINE` those before a line,
-    `&level=LEVEL` those of a level or above: what scripts do without asking.
+    `&level=LEVEL` those of a level or above; `?children=STEP` has a table of its children:
+    what scripts do without asking.
     """
     with read() as session:
         structure = store.structure.structure_of(session, job_id)
         job = store.jobs.get(session, job_id)
-        parts = job_page.parts(session, structure, job_page.Asked.of(request.args))
+        asked = job_page.Asked.of(request.args)
+        parts = job_page.parts(session, structure, asked)
         reruns = store.jobs.reruns_of(session, job_id)
         neighbours = listing.neighbours(session, job_id)
     return render(
@@ -51,8 +55,10 @@ def show_job(job_id):
         job=job,
         structure=structure,
         **parts,
+        asked=asked,
         reruns=reruns,
         neighbours=neighbours,
+        receipt=contained("The receipt", lambda: receipt(job["status"], job["cancellation"])),
         result=_sections(job) if job["status"] in TERMINAL else None,
         actions=actions(structure["status"]),
         reports_paints=random.random() < current_app.config["PAINT_SAMPLING"],
@@ -68,6 +74,25 @@ def show_failures(job_id):
         structure = store.structure.structure_of(session, job_id)
         failures = find_failures(session, structure, store.steps.details(session, job_id))
     return render("jobs/_failures.html", structure=structure, failures=failures)
+
+
+@blueprint.get("/jobs/<job_id>/graph")
+def show_graph(job_id):
+    """Show the steps of a job as a graph, alone."""
+    with read() as session:
+        structure = store.structure.structure_of(session, job_id)
+        details = store.steps.details(session, job_id)
+    return render("jobs/_graph.html", graph=job_graph(structure, details))
+
+
+@blueprint.get("/jobs/<job_id>/receipt")
+def show_receipt(job_id):
+    """Show what became of a cancel, alone: what a page that is open puts in place while work is
+    being stopped.
+    """
+    with read() as session:
+        job = store.jobs.get(session, job_id)
+    return render("jobs/_receipt.html", receipt=receipt(job["status"], job["cancellation"]))
 
 
 def _sections(job):

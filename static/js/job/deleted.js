@@ -19,6 +19,7 @@ export function showDeleted(root, isReplaced) {
   for (const name of ["earlier", "later", "download", "filter"]) {
     for (const node of root.querySelectorAll(`[data-part="${name}"]`)) setHidden(node, true);
   }
+  for (const form of root.querySelectorAll("form")) setHidden(form, true);
   for (const gap of root.querySelectorAll(".log-gap button")) gap.disabled = true;
   const said = "Its lines were deleted with the job: those that were here are left.";
   for (const node of root.querySelectorAll("[data-part='log-said']")) setText(node, said);

@@ -270,12 +270,13 @@ export class LogView {
 }
 
 /** Makes the element of a line of a step from the pattern, a <template>. */
-function rowOf({ line, level, at, message }, step, pattern) {
+function rowOf({ line, level, at, message, attempt }, step, pattern) {
   const row = pattern.content.firstElementChild.cloneNode(true);
   const [number, time, word, text] = row.children;
   row.id = `${step}:${line}`;
   row.dataset.line = line;
   row.dataset.level = level;
+  if (attempt) row.dataset.attempt = attempt;
   number.href = `#${step}:${line}`;
   number.textContent = line;
   showTime(time, at);

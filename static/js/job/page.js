@@ -1,6 +1,6 @@
 // The page of one job: shows what JobSync brings, in one pass, and never opens a connection itself.
 
-import { Actions } from "./actions.js";
+import { offer, takeForms } from "./actions.js";
 import { everySecond, pageClock } from "../lib/clock.js";
 import { Indicator } from "../lib/indicator.js";
 import { keepRunning, outside } from "../sync/live.js";
@@ -18,10 +18,9 @@ import {
   showStatus,
   showTime,
 } from "../lib/show.js";
-import { TERMINAL } from "../lib/status.js";
+import { TERMINAL, actions } from "../lib/status.js";
 import { StepView } from "./step_view.js";
 import { JobSync } from "../sync/sync.js";
-import { Timeline } from "./timeline.js";
 
 const MOST_NEWS = 4; // changes told at once
 
@@ -31,11 +30,11 @@ class JobPage {
   #indicator;
   #sync;
   #memory;
-  #actions;
   #steps = new Map(); // name → StepView
   #shown; // the structure
   #failures; // loaded when something fails
-  #timeline;
+  #timeline; // loaded when it changes, or when somebody asks it for more than was served
+  #graph; // of the steps, once it was opened
   #again; // names of steps that kept children of an earlier try
   #tellOfEnd = null;
   #isGone = false;
@@ -46,11 +45,12 @@ class JobPage {
     this.#memory = new Memory(jobId, () => localStorage);
     const handlers = {
       onStructure: (structure) => this.#show(structure),
-      onFragment: (name, html) => (name === "result" ? this.#showResult(html) : this.#showFailures(html)),
+      onFragment: (name, html) => this.#fragments[name](html),
       onConnection: (state) => this.#isGone || this.#indicator.show(state),
       onDeleted: (isReplaced) => this.#showDeleted(isReplaced),
     };
-    const lines = { pattern: document.querySelector("#line-pattern"), sync: () => this.#sync };
+    const watch = (fragment) => this.#sync.watch(fragment, this.#shown);
+    const lines = { pattern: document.querySelector("#line-pattern"), sync: () => this.#sync, watch };
     this.#shown = JSON.parse(root.dataset.served);
     for (const step of this.#shown.steps) {
       this.#steps.set(step.name, new StepView(document.getElementById(`step-${step.name}`), step, lines));
@@ -58,15 +58,7 @@ class JobPage {
     this.#again = new Set([...this.#steps.values()].filter((step) => step.isAgain).map((step) => step.name));
     this.#sync = new JobSync({ jobId, served: this.#shown, ...handlers }, outside(this.#clock));
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
-    this.#actions = new Actions({
-      jobId,
-      status: this.#shown.status,
-      forms: root.querySelectorAll("form[data-form]"),
-      said: part(root, "said"),
-      dialog: document.querySelector("#delete-dialog"),
-      onDone: (action, answer) => this.#afterAction(action, answer),
-    });
-    this.#timeline = new Timeline(part(root, "timeline"));
+    takeForms(root, watch, (form, answer) => this.#afterAction(form, answer));
   }
 
   start() {
@@ -74,7 +66,7 @@ class JobPage {
     this.#indicator.show("reconnecting");
     everySecond(() => this.#tick());
     this.#steps.forEach((step) => this.#begin(step));
-    this.#timeline.show(this.#shown, this.#clock.now());
+    this.#awaitTimeline();
     part(this.#root, "notify").addEventListener("click", (event) => this.#askToNotify(event.target));
     this.#showEnd(this.#shown.status);
     this.#root.addEventListener("click", (event) => this.#follow(event));
@@ -82,6 +74,8 @@ class JobPage {
     if (part(this.#root, "failures").firstElementChild) this.#showFailures(null); // as served
     addEventListener("hashchange", () => this.#goToHash());
     keepRunning(this.#sync);
+    const graph = part(this.#root, "show-graph");
+    if (graph?.ariaExpanded === "true") this.#showGraph(graph, true); // as served
     this.#goToHash();
   }
 
@@ -92,6 +86,7 @@ class JobPage {
     };
     if (step.isOpen === step.isExpanded) step.expand(this.#memory.get(step.name) ?? step.isExpanded);
     else toggle(step.isOpen); // by the viewer, before there were scripts
+    if (step.showsChildren) step.showChildren(true); // as served
     step.onToggle(toggle);
   }
 
@@ -101,7 +96,9 @@ class JobPage {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (link?.pathname !== location.pathname) return;
     event.preventDefault();
-    if (location.hash === link.hash) this.#goToHash();
+    if (link.dataset.part === "show-children") this.#steps.get(link.closest("[data-step]").dataset.step).showChildren();
+    else if (link.dataset.part === "show-graph") this.#showGraph(link);
+    else if (location.hash === link.hash) this.#goToHash();
     else location.hash = link.hash;
   }
 
@@ -126,7 +123,7 @@ class JobPage {
     setText(part(this.#root, "progress"), words);
     setAttribute(part(this.#root, "share"), "width", `${share * 100}%`);
     for (const step of this.#steps.values()) step.tick(now);
-    this.#timeline.tick(now);
+    this.#timeline?.tick(now);
   }
 
   get #name() {
@@ -137,13 +134,14 @@ class JobPage {
 
   #show(structure) {
     this.#announce(structure);
+    if (structure.status !== this.#shown.status) this.#offer(structure);
     this.#shown = structure;
     setAttribute(this.#root, "data-status", structure.status);
     setAttribute(this.#root, "data-revision", structure.revision);
     setAttribute(this.#root, "data-updated-at", structure.updated_at);
     showStatus(part(this.#root, "badge"), structure.status);
     showNote(part(this.#root, "error"), structure.error);
-    this.#actions.show(structure.status);
+    showNote(part(this.#root, "waiting"), structure.waiting_for && `Waiting for ${structure.waiting_for}`);
     this.#showTimes(structure);
     for (const shown of structure.steps) {
       const step = this.#steps.get(shown.name);
@@ -151,10 +149,16 @@ class JobPage {
       if (step.show(shown) && this.#memory.get(shown.name) === undefined) step.expand(true);
     }
     this.#failures?.count(structure);
-    this.#timeline.show(structure, this.#clock.now());
+    if (this.#timeline) this.#timeline.show(structure, this.#clock.now());
+    else this.#loadTimeline();
+    this.#graph?.show(structure);
     this.#showNow();
     this.#showTitle(structure.status);
     this.#showEnd(structure.status);
+  }
+
+  #offer({ status }) {
+    offer(part(this.#root, "actions"), part(this.#root, "said"), status, actions(status));
   }
 
   /** Tells screen readers of changes of status, and of nothing else. */
@@ -183,7 +187,7 @@ class JobPage {
 
   async #askToNotify(button) {
     const { askToNotify } = await import("./notify.js");
-    this.#tellOfEnd = await askToNotify(button, this.#actions);
+    this.#tellOfEnd = await askToNotify(button, part(this.#root, "said"));
     this.#sync.awaitEnd();
     this.#showEnd(this.#shown.status);
   }
@@ -192,6 +196,13 @@ class JobPage {
     setAttribute(part(document, "favicon"), "href", `/static/favicons/${status}.svg`);
     document.title = `${this.#name} · ${status} · jobsync`;
   }
+
+  #fragments = {
+    result: (html) => this.#showResult(html),
+    failures: (html) => this.#showFailures(html),
+    // Made by the server as for the page itself: it escapes what it fills in
+    receipt: (html) => (part(this.#root, "receipt").innerHTML = html),
+  };
 
   #showResult(html) {
     // Made by the server as for the page itself: it escapes what it fills in
@@ -213,6 +224,32 @@ class JobPage {
     else this.#failures.show(html, this.#shown);
   }
 
+  #awaitTimeline() {
+    const node = part(this.#root, "timeline");
+    const isAtRest = TERMINAL.has(this.#shown.status) && !node.querySelector(".is-long");
+    if (!isAtRest) this.#loadTimeline();
+    const load = () => this.#loadTimeline();
+    for (const type of isAtRest ? ["pointerover", "focusin"] : []) node.addEventListener(type, load, { once: true });
+  }
+
+  async #loadTimeline() {
+    const { Timeline } = await loaded(() => import("./timeline.js"));
+    this.#timeline ??= new Timeline(part(this.#root, "timeline"));
+    this.#timeline.show(this.#shown, this.#clock.now());
+  }
+
+  async #showGraph(link, isOpen = link.ariaExpanded !== "true") {
+    const panel = part(this.#root, "graph-panel");
+    setAttribute(link, "aria-expanded", isOpen);
+    setHidden(panel, !isOpen);
+    if (this.#graph || !isOpen) return;
+    const { Graph } = await loaded(() => import("./graph.js"));
+    const graph = new Graph();
+    await loaded(() => graph.load(panel));
+    this.#graph = graph;
+    graph.show(this.#shown);
+  }
+
   async #showDeleted(isReplaced) {
     this.#isGone = true;
     this.#steps.forEach((step) => step.keep());
@@ -221,7 +258,7 @@ class JobPage {
     showDeleted(this.#root, isReplaced);
   }
 
-  #afterAction(action, answer) {
+  #afterAction({ dataset: { form: action } }, answer) {
     if (action === "rerun") location.assign(`/jobs/${encodeURIComponent(answer.id)}`);
     else if (action === "delete") this.#sync.end();
     else this.#sync.wake();

@@ -1,5 +1,6 @@
 // Shows one step: its numbers, and when it is expanded its lines.
 
+import { offer } from "./actions.js";
 import { loaded } from "../lib/load.js";
 import { ALL_LINES } from "../sync/log_feed.js";
 import { LogView } from "./log_view.js";
@@ -15,6 +16,7 @@ import {
   showStatus,
   showTime,
 } from "../lib/show.js";
+import { stepActions } from "../lib/status.js";
 
 const BAR = ["completed", "failed", "cancelled", "running"];
 const ALL = "debug"; // the lowest level
@@ -23,6 +25,7 @@ export class StepView {
   #node;
   #pattern;
   #sync;
+  #watch;
   #parts = new Map(); // selector → the element that was found by it
   #log = null;
   #source = ALL_LINES;
@@ -30,15 +33,18 @@ export class StepView {
   #shown;
   #text = "";
   #isKept = false;
+  #table = null; // of its children, while that is open
+  #allowed = "";
 
   /**
    * node: the step's element as served. shown: the step as `structure` had it then. pattern: a <template> of a log
-   * line. sync(): gives the JobSync.
+   * line. sync(): gives the JobSync. watch(options): as of that.
    */
-  constructor(node, shown, { pattern, sync }) {
+  constructor(node, shown, { pattern, sync, watch }) {
     this.#node = node;
     this.#pattern = pattern;
     this.#sync = sync;
+    this.#watch = watch;
     this.#shown = shown;
     this.#level = this.#find("filter").querySelector("[aria-current=true]")?.dataset.levelOf ?? ALL;
     this.#onPress((level) => this.#filter(level));
@@ -68,6 +74,11 @@ export class StepView {
   /** Where the step's failed children are listed. */
   get failedChildren() {
     return this.#find("failed-children");
+  }
+
+  /** Whether its children are shown, perhaps as served. */
+  get showsChildren() {
+    return !this.#find("children-panel").hidden;
   }
 
   /** Whether it had kept children of an earlier try when the page was served. */
@@ -114,6 +125,8 @@ export class StepView {
     setAttribute(this.#node, "data-expanded", isOpen);
     if (this.#node.open !== isOpen) this.#node.open = isOpen;
     if (this.#isKept) return;
+    if (isOpen) this.#table?.start();
+    else this.#table?.stop();
     if (isOpen && !this.#log) this.#openLog();
     if (!isOpen) this.#closeLog();
   }
@@ -150,6 +163,7 @@ export class StepView {
     showStatus(this.#find("badge"), step.status);
     showNote(this.#find("error"), step.error);
     this.#showChildren(step);
+    this.#showActions(step);
     this.#showLines(step);
     this.#showTimes(step);
     const hasFailed = step.status === "failed" && before.status !== "failed";
@@ -159,6 +173,7 @@ export class StepView {
   /** Brings the time along that a running step has taken by `now` (ms). */
   tick(now) {
     if (this.#shown.status === "running") setText(this.#find("took"), elapsed(this.#shown, now));
+    this.#table?.tick(now);
   }
 
   #showChildren({ children, child_count: total }) {
@@ -174,6 +189,30 @@ export class StepView {
       setAttribute(bar.children[place], "width", `${width}%`);
       x += width;
     });
+  }
+
+  #showActions(step) {
+    const allowed = stepActions(step);
+    const now = `${step.status} ${allowed}`;
+    if (now !== this.#allowed) offer(this.#find("step-actions"), this.#find("step-said"), step.status, allowed);
+    this.#allowed = now;
+    setHidden(this.#find("show-children"), step.child_count === 0);
+    setText(this.#find("child-number"), number(step.child_count));
+    this.#table?.count(step);
+  }
+
+  /** Shows its children, or hides them. */
+  async showChildren(isOpen = this.#find("children-panel").hidden) {
+    const panel = this.#find("children-panel");
+    setAttribute(this.#find("show-children"), "aria-expanded", isOpen);
+    setHidden(panel, !isOpen);
+    this.#table?.stop();
+    this.#table = null;
+    if (!isOpen) return;
+    const { ChildTable } = await loaded(() => import("./children.js"));
+    if (panel.hidden || this.#table) return; // the viewer has gone on
+    this.#table = new ChildTable(panel, this.#shown, this.#watch);
+    this.#table.start();
   }
 
   #showLines({ levels, log_count: total }) {

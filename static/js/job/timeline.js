@@ -61,6 +61,7 @@ export class Timeline {
   #line;
   #structure;
   #scale = "";
+  #asked;
 
   /** root: as served. */
   constructor(root) {
@@ -77,6 +78,7 @@ export class Timeline {
       root.addEventListener(type, (event) => this.#say(event.target.closest("[data-row]")));
     }
     for (const type of ["pointerleave", "focusout"]) root.addEventListener(type, () => this.#say(null));
+    this.#asked = root.querySelector("[data-row]:is(:hover, :focus)"); // it was loaded for that
   }
 
   /** Shows where the steps of a structure stand at `now` (ms). */
@@ -87,6 +89,8 @@ export class Timeline {
       if (!row.classList.contains(`is-${status}`)) showStatus(row, status, part(row, "word"));
     });
     this.tick(now);
+    if (this.#asked) this.#say(this.#asked);
+    this.#asked = null;
   }
 
   /** The same a moment later. */

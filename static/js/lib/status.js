@@ -12,6 +12,13 @@ export function actions(status) {
   return status === "completed" ? ["rerun", "delete"] : ["retry", "rerun", "delete"];
 }
 
+/** Returns what a step as `structure` has it allows. */
+export function stepActions({ status, children }) {
+  if (!TERMINAL.has(status)) return ["cancel"];
+  const isIncomplete = children.failed + children.cancelled > 0;
+  return status === "failed" || status === "cancelled" || (status === "completed" && isIncomplete) ? ["retry"] : [];
+}
+
 export const sum = (items, count) => items.reduce((total, item) => total + count(item), 0);
 
 /**

@@ -11,9 +11,11 @@ export class Fragment {
   #wanted;
   #asked;
   #shown;
+  #etag; // of what is shown
 
   /**
-   * keyOf(structure); served: the structure that the page was served with. read(signal): fetches it. onHtml(html):
+   * keyOf(structure); served: the structure that the page was served with, if it was served with this part.
+   * read(signal, etag): fetches it. onHtml(html):
    * takes it. spacing: least ms between two requests, for one that changes often: what is in the air then is taken all
    * the same, and followed by another.
    */
@@ -21,10 +23,10 @@ export class Fragment {
     this.#keyOf = keyOf;
     this.#spacing = spacing;
     this.#onHtml = onHtml;
-    this.#wanted = this.#shown = keyOf(served);
+    if (served) this.#wanted = this.#shown = keyOf(served);
     const send = (signal) => {
       this.#asked = this.#wanted;
-      return read(signal);
+      return read(signal, this.#etag);
     };
     this.#request = new Request(
       { send, take: (answer) => this.#take(answer), isWanted: () => this.#wanted !== this.#shown, spacing },
@@ -51,9 +53,11 @@ export class Fragment {
     this.#request.drop();
   }
 
-  #take({ status, body }) {
-    if (status !== 200) return false; // the job is gone, which `structure` will say
-    this.#show(body, this.#asked);
+  #take({ status, body, etag }) {
+    if (status === 404) return false; // the job is gone, which `structure` will say
+    if (status === 200) this.#etag = etag;
+    if (status === 200) this.#show(body, this.#asked);
+    else this.#shown = this.#asked; // nothing has changed
     return true;
   }
 

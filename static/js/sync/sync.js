@@ -11,10 +11,14 @@ import { LogFeed } from "./log_feed.js";
 import { Request, read } from "../lib/request.js";
 import { TERMINAL } from "../lib/status.js";
 
+const RECEIPT = ["cancelled", "failed"];
+
 // What the server renders for an open page, and by what it changes.
 const FRAGMENTS = {
   result: { keyOf: ({ status, finished_at: finishedAt }) => (TERMINAL.has(status) ? finishedAt : "") },
   failures: { keyOf: failuresOf, spacing: 1000 },
+  // Of a job that was cancelled or failed little else changes than its receipt
+  receipt: { keyOf: ({ status, revision }) => (RECEIPT.includes(status) ? revision : ""), spacing: 1000 },
 };
 
 function failuresOf({ error, steps }) {
@@ -46,7 +50,7 @@ export class JobSync {
 
   /**
    * jobId; served: the structure that the page shows as served. handlers: onStructure(structure): a newer one, to be
-   * shown at once. onFragment(name, html): "result" or "failures", as the structure that is shown asks for it; "" for
+   * shown at once. onFragment(name, html): one of FRAGMENTS, as the structure that is shown asks for it; "" for
    * none. onConnection(state). onDeleted(isReplaced): the job is gone; nothing is asked any more. outside: see
    * `outside` in live.js.
    */
@@ -161,6 +165,21 @@ export class JobSync {
     const feed = new LogFeed({ read, ...options }, this.#outside);
     this.#logs.set(step, feed);
     if (this.#mayAsk) feed.start();
+  }
+
+  /**
+   * Keeps a further part of the page current, by a Fragment of these options, or with `url` instead of `read`.
+   * structure: the one that is shown. Returns `stop()`.
+   */
+  watch({ url, ...options }, structure) {
+    const read = (signal, etag) => this.#read(url, { signal, etag, as: "text" });
+    const fragment = new Fragment({ read, ...options }, this.#outside);
+    this.#fragments.push(fragment);
+    fragment.follow(structure, this.#mayAsk);
+    return () => {
+      fragment.drop();
+      this.#fragments.splice(this.#fragments.indexOf(fragment), 1);
+    };
   }
 
   #read(url, options) {

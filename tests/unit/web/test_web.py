@@ -451,9 +451,9 @@ def test_a_definition_that_is_not_there_or_bad_is_said(hand, browser, folder):
 
 def test_forms_cancel_retry_and_run_again(hand, browser):
     job_id = hand.begin()
-    assert browser.follow(f"/jobs/{job_id}/cancel") == f"/jobs/{job_id}"
+    assert browser.follow(f"/jobs/{job_id}/cancel", sure="yes") == f"/jobs/{job_id}"
     assert ask(store.jobs.get, job_id)["status"] == "cancelled"
-    assert browser.follow(f"/jobs/{job_id}/retry") == f"/jobs/{job_id}"
+    assert browser.follow(f"/jobs/{job_id}/retry", sure="yes") == f"/jobs/{job_id}"
     assert ask(store.jobs.get, job_id)["status"] == "pending"
     again = browser.follow(f"/jobs/{job_id}/rerun")
     assert ask(store.jobs.get, again.rsplit("/", 1)[1])["rerun_of"] == job_id
