@@ -115,7 +115,11 @@ class Row:
     def progress(self):
         """`(done, total)`, the total None where it isn't known; None for no progress."""
         done, total = self.child.progress_done, self.child.progress_total
-        return None if done is None else (done, total)
+        return None if done is None else (_plain(done), None if total is None else _plain(total))
+
+
+def _plain(value):
+    return int(value) if value == int(value) else round(value, 2)
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,8 @@ def table_of(session, job_id, step, asked, has_squares=True):
         (asked.status,) if asked.status else (), asked.parent or (ROOTS if is_tree else None), asked.sort
     )
     rows, total = _rows(session, job_id, step, wanted, asked, asked.at - 1, SIZE, is_tree)
+    if asked.shows_first and rows:  # links go on from what is open
+        asked = replace(asked, opened=tuple(dict.fromkeys((rows[0].id, *asked.opened))))
     return Table(
         asked,
         rows,

@@ -111,6 +111,11 @@ class Tab:
     def action(self, name):
         return self.find(f'[data-action="{name}"]')
 
+    def act(self, name):
+        """Press the button of an action, and say in the dialog that it is meant."""
+        self.action(name).click()
+        self.find(f"[data-confirm={name}]").click()
+
     def recorded(self, name):
         """Return what the recorder keeps: `hints`, `calls`, `shown`, `connections` or
         `violations` since the page was loaded.

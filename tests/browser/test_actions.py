@@ -26,7 +26,7 @@ def test_cancel_and_retry_and_cancel_again(site, tabs):
     watching = tabs.new(site).open_job(job_id)
     tab.wait_for_step("ticking", status="running")
     assert offered(tab) == {"cancel", "rerun"}
-    tab.action("cancel").click()
+    tab.act("cancel")
     for one in (tab, watching):
         one.wait_for_status("cancelled")
         assert [step["status"] for step in one.snapshot()["job"]["steps"]] == [
@@ -36,12 +36,12 @@ def test_cancel_and_retry_and_cancel_again(site, tabs):
         ]
         assert offered(one) == {"retry", "rerun", "delete"}
     expect(tab.page.get_by_text("Cancelled.")).to_be_visible()
-    tab.action("retry").click()
+    tab.act("retry")
     for one in (tab, watching):
         one.wait_for_status("running")
         one.wait_for_step("ticking", status="running")
         assert offered(one) == {"cancel", "rerun"}
-    watching.action("cancel").click()
+    watching.act("cancel")
     tab.wait_for_status("cancelled")
     wait_for(
         lambda: tab.snapshot()["job"] == as_shown(site.structure(job_id)),
@@ -87,6 +87,7 @@ def test_by_keyboard_the_focus_stays_with_the_actions_and_what_is_said_goes_when
     tab.wait_for_step("ticking", status="running")
     tab.action("cancel").focus()
     tab.page.keyboard.press("Enter")
+    tab.find("[data-confirm=cancel]").press("Enter")
     tab.wait_for_status("cancelled")
     assert focused(tab) == "actions"
     expect(tab.find("[data-part=said]")).to_have_text("Cancelled.")

@@ -62,7 +62,7 @@ def open_running(tab, jobs):
 def open_deleting(tab, jobs):
     tab.open_job(jobs["completed"])
     tab.action("delete").click()
-    expect(tab.find("#delete-dialog")).to_be_visible()
+    expect(tab.find("#ask")).to_be_visible()
 
 
 def open_delete_page(tab, jobs):

@@ -54,7 +54,7 @@ def test_what_fails_while_the_page_is_open_is_told_with_its_lines_and_goes_with_
     expect(tab.step("one").locator("[data-part=failed-children]")).to_contain_text("one-a")
     assert site.wait_for_end(gates.job_id)["status"] == "failed"
     gates.shut("one-a")
-    tab.action("retry").click()
+    tab.act("retry")
     expect(panel).to_have_count(0)
     expect(tab.find("[data-part=failed-children] li")).to_have_count(0)
     tab.check_shown()
@@ -155,7 +155,7 @@ def test_times_tick_by_the_servers_clock_stand_still_when_cut_off_and_are_final_
     assert elapsed.inner_text() == standing
     tab.context.set_offline(False)
     tab.wait_for_connection("live")
-    tab.action("cancel").click()
+    tab.act("cancel")
     tab.wait_for_status("cancelled")
     expect(tab.find("[data-part=progress]")).to_have_text(
         "0 of 4 steps · 0 of 2 children completed"

@@ -165,14 +165,15 @@ def test_a_running_job_is_cancelled_and_then_deleted(keyboard, site):
     tab, keys = keyboard(f"/jobs/{job_id}")
     tab.wait_for_step("ticking", status="running")
     keys.go_to('[data-action="cancel"]').press("Enter")
+    keys.go_to("[data-confirm=cancel]").press("Enter")
     tab.wait_for_status("cancelled")
     keys.go_to('[data-action="delete"]').press("Enter")
-    expect(tab.find("#delete-dialog")).to_be_visible()
+    expect(tab.find("#ask")).to_be_visible()
     assert tab.page.evaluate(
-        "document.querySelector('#delete-dialog').contains(document.activeElement)"
+        "document.querySelector('#ask').contains(document.activeElement)"
     ), "the focus is in the dialog"
     keys.press("Escape")
-    expect(tab.find("#delete-dialog")).to_be_hidden()
+    expect(tab.find("#ask")).to_have_count(0)
     expect(tab.action("delete")).to_be_focused()
     keys.press("Enter")
     keys.go_to("[data-confirm=delete]").press("Enter")

@@ -61,6 +61,7 @@ def test_a_job_is_found_by_filter_cancelled_and_deleted(site, tab):
     tab.follow(tab.find(f'[data-job-id="{job_id}"] a'))
     assert status(tab) == "running"
     tab.follow(tab.action("cancel"))
+    tab.follow(tab.action("cancel"))
     assert status(tab) == "cancelled"
     assert not tab.action("cancel").is_visible()
     tab.open("/?status=cancelled")

@@ -4,13 +4,19 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { COMPLETED, TERMINAL, actions, countDone } from "../../static/js/lib/status.js";
+import { COMPLETED, TERMINAL, actions, countDone, stepActions } from "../../static/js/lib/status.js";
 
 const CASES = JSON.parse(readFileSync(new URL("status.json", import.meta.url)));
 const NONE = { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 };
 
 for (const [status, allowed] of Object.entries(CASES.actions)) {
   test(`a job that is ${status} allows ${allowed.join(", ")}`, () => assert.deepEqual(actions(status), allowed));
+}
+
+for (const [status, counts, allowed] of CASES.step_actions) {
+  test(`a step that is ${status} with ${JSON.stringify(counts)} allows ${allowed.join(", ") || "nothing"}`, () => {
+    assert.deepEqual(stepActions({ status, children: { ...NONE, ...counts } }), allowed);
+  });
 }
 
 test("the terminal statuses are those of the server", () => {

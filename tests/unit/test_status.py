@@ -38,6 +38,7 @@ from jobsync.status import (
     derive_job,
     derive_moves,
     derive_step,
+    step_actions,
 )
 
 STATUSES_OF = {"job": JOB_STATUSES, "step": STEP_STATUSES, "child": CHILD_STATUSES}
@@ -96,6 +97,12 @@ CASES = json.loads((ROOT / "tests" / "js" / "status.json").read_text())
 def test_what_a_job_allows_follows_from_its_status():
     assert set(CASES["actions"]) == set(JOB_STATUSES)
     assert {status: actions(status) for status in JOB_STATUSES} == CASES["actions"]
+
+
+def test_what_a_step_allows_follows_from_its_status_and_its_children():
+    for status, children, allowed in CASES["step_actions"]:
+        assert step_actions(status, children) == allowed, (status, children)
+    assert {status for status, _, _ in CASES["step_actions"]} == set(STEP_STATUSES)
 
 
 def test_the_terminal_statuses_are_those_of_the_scripts():

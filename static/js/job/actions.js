@@ -1,7 +1,7 @@
 // The buttons of a job, its steps and their children: forms that work without scripts. What a press does is loaded
 // with the first one (act.js).
 
-import { setAttribute, setHidden, setText } from "../lib/show.js";
+import { part, setAttribute, setHidden, setText } from "../lib/show.js";
 
 /** Says how something went, in an element of its own. trueIn: the statuses in which that stays true, in one text. */
 export function say(said, text, trueIn = "", isProblem = false) {
@@ -36,8 +36,9 @@ export function takeForms(root, watch, onDone) {
     const form = event.target;
     event.preventDefault();
     if (isBusy) return;
-    // What it belongs to may be closed meanwhile
-    const said = () => document.getElementById(form.dataset.said) ?? document.getElementById("said");
+    const step = form.closest("[data-step]");
+    // That of a child may be gone meanwhile, with its row
+    const said = () => document.getElementById(form.dataset.said);
     say(said(), "");
     setBusy(form, true);
     let isLeaving = false;
@@ -47,10 +48,10 @@ export function takeForms(root, watch, onDone) {
       });
       const answer = await act(form, watch);
       isLeaving = form.dataset.form === "rerun"; // a second one isn't meant
-      if (answer) say(said(), ...(DONE[form.dataset.form] ?? [""]));
+      if (answer && said()) say(said(), ...(DONE[form.dataset.form] ?? [""]));
       if (answer) onDone(form, answer);
     } catch (error) {
-      say(said(), error.message, "", true);
+      say(said() ?? part(step, "step-said"), error.message, "", true);
     }
     if (!isLeaving) setBusy(form, false);
   });
