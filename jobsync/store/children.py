@@ -125,7 +125,7 @@ def page_at(
         rows,
         _total(session, step, wanted),
         _stopping(session, step.pk, rows),
-        {pk: number for pk, number in session.execute(spawned.group_by(Child.parent_pk))},
+        dict(session.execute(spawned.group_by(Child.parent_pk)).tuples().all()),
     )
 
 
@@ -143,7 +143,7 @@ def is_tree(session: Session, step_pk: int) -> bool:
     )
     # of the parents' index: SQLite would look through all of the step's children
     found = select(Child.pk).where(
-        Child.parent_pk >= (first or 0), Child.parent_pk <= (last or 0), Child.step_pk + 0 == step_pk
+        Child.parent_pk.between(first or 0, last or 0), Child.step_pk + 0 == step_pk
     )
     return session.execute(found.limit(1)).first() is not None
 

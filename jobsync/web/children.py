@@ -181,9 +181,8 @@ def table_of(session, job_id, step, asked, has_squares=True):
     pk = store.steps.get(session, job_id, step["name"]).pk
     has_tree = store.children.is_tree(session, pk)
     is_tree = has_tree and asked.is_plain
-    wanted = Wanted(
-        (asked.status,) if asked.status else (), asked.parent or (ROOTS if is_tree else None), asked.sort
-    )
+    status = (asked.status,) if asked.status else ()
+    wanted = Wanted(status, asked.parent or (ROOTS if is_tree else None), asked.sort)
     rows, total = _rows(session, job_id, step, wanted, asked, asked.at - 1, SIZE, is_tree)
     if asked.shows_first and rows:  # links go on from what is open
         asked = replace(asked, opened=tuple(dict.fromkeys((rows[0].id, *asked.opened))))
@@ -239,7 +238,10 @@ def _lines(session, step_pk, step, child_pk, attempt):
 
 
 def step_of(row, name):
-    """Return what a table needs to know of a step, as in `structure`. row: as of `store.steps.get`."""
+    """Return what a table needs to know of a step, as in `structure`.
+
+    row: as of `store.steps.get`.
+    """
     children = {status: getattr(row, status) for status in CHILD_STATUSES}
     return {
         "name": name,

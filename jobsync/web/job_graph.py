@@ -7,7 +7,7 @@ from jobsync.status import CANCELLED, COMPLETED, FAILED, STEP_STATUSES
 from jobsync.web import graph
 from jobsync.web.words import amount
 
-ROOM = 2  # letters: for the icon before a name
+ROOM = 4  # letters: for the icon before a name, which is bold
 LONGEST = max(STEP_STATUSES, key=len)
 
 
@@ -32,7 +32,8 @@ class JobGraph:
         words = f"{step['name']}: {step['status']}"
         if not step["child_count"]:
             return words
-        return f"{words}, {_ended(step):,} of {amount(step['child_count'], 'child', 'children')} ended"
+        whole = amount(step["child_count"], "child", "children")
+        return f"{words}, {_ended(step):,} of {whole} ended"
 
 
 def _ended(step):

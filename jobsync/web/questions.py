@@ -48,9 +48,7 @@ def about_job(session, action, job_id):
         says = _runs_again([step for step in steps if step["status"] in (*RETRYABLE, SKIPPED)])
         kept = sum(step["children"]["completed"] for step in steps)
         return Question(action, "Run this job again?", [says + _kept(kept)], "Retry", "Leave it")
-    lines, children = (
-        sum(step[name] for step in steps) for name in ("log_count", "child_count")
-    )
+    lines, children = (sum(step[name] for step in steps) for name in ("log_count", "child_count"))
     owned = [
         amount(len(steps), "step"),
         amount(children, "child", "children"),
@@ -126,4 +124,3 @@ def about_child(session, action, job_id, name, child_id):
 def _check(refusals, action, status, allowed):
     if action not in allowed:
         raise WrongState(refusals[action].format(status=status))
-

@@ -45,9 +45,7 @@ class Square:
 def squares(letters):
     """Return the Squares of the statuses that `store.children.statuses` gave."""
     size = -(-len(letters) // MOST) or 1
-    return [
-        _square(start, letters[start : start + size]) for start in range(0, len(letters), size)
-    ]
+    return [_square(start, letters[start : start + size]) for start in range(0, len(letters), size)]
 
 
 def _square(start, letters):

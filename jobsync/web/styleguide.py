@@ -10,14 +10,29 @@ from flask import Blueprint, current_app, render_template
 
 from jobsync.base.clock import iso, milliseconds
 from jobsync.definitions.params import Param
-from jobsync.status import CHILD_STATUSES, JOB_STATUSES, LEVELS, STEP_STATUSES, TERMINAL, actions
+from jobsync.status import (
+    CHILD_STATUSES,
+    JOB_STATUSES,
+    LEVELS,
+    STEP_STATUSES,
+    TERMINAL,
+    actions,
+    step_actions,
+)
+from jobsync.store.children import LETTERS
 from jobsync.store.listing import Run
 from jobsync.web import graph
+from jobsync.web.children import Asked as AskedTable
+from jobsync.web.children import Details, Row, Table
 from jobsync.web.failures import FailedChild, Failure, Failures
-from jobsync.web.job_row import Row
+from jobsync.web.job_graph import job_graph
+from jobsync.web.job_row import Row as JobRow
 from jobsync.web.progress import progress
+from jobsync.web.questions import STOPPED, Question
+from jobsync.web.receipt import receipt
 from jobsync.web.result import sections
 from jobsync.web.runs import Runs
+from jobsync.web.squares import squares
 from jobsync.web.start_form import field_of
 from jobsync.web.timeline import timeline
 
@@ -42,7 +57,12 @@ def show():
     jobs = [_job(place, status) for place, status in enumerate(JOB_STATUSES)]
     moment = milliseconds(AT) + 72_000  # what runs has run for that long each time
     timed = [_timed_step(status) for status in STEP_STATUSES]
-    structure = {**jobs[1], "job_id": jobs[1]["id"], "steps": [step.shown for step in timed]}
+    structure = {
+        **jobs[1],
+        "waiting_for": WAITING,
+        "job_id": jobs[1]["id"],
+        "steps": [step.shown for step in timed],
+    }
     return render_template(
         "styleguide.html",
         statuses=STEP_STATUSES,
@@ -53,12 +73,23 @@ def show():
             for path in (Path(current_app.root_path) / "static" / "favicons").glob("*.svg")
         ),
         levels=LEVELS,
-        rows=[Row(job, _strip(job["status"]), None) for job in jobs],
+        rows=[JobRow(job, _strip(job["status"]), None) for job in jobs],
         counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
         runs=_runs(),
         now=lambda: moment,
         actions=actions(structure["status"]),
-        job=jobs[1],
+        job={**jobs[1], "priority": 5},
+        job_id=jobs[1]["id"],
+        receipts=[receipt("cancelled", each) for each in RECEIPTS],
+        question=Question(
+            "cancel",
+            "Cancel this job?",
+            ["Cancels 37 queued and 4 running children.", STOPPED],
+            "Cancel it",
+            "Let it go on",
+        ),
+        table=_children_table(),
+        graph=_job_graph(structure, timed),
         structure=structure,
         neighbours=(jobs[0]["id"], jobs[2]["id"]),
         reruns=[jobs[4]["id"]],
@@ -183,9 +214,96 @@ def _step(status):
         level=LEVELS[0],
         at_least=lambda level: sum(levels[name] for name in LEVELS[LEVELS.index(level) :]),
         usual="2 min 10 s",
+        actions=step_actions(status, children),
+        table=None,
         failure=None,
         is_taken_up_again=False,
     )
+
+
+# What became of a cancel, and what a job waits for
+
+WAITING = "a place: at most 1 job of test_job may run at once"
+RECEIPTS = [
+    {
+        "done_at": done_at,
+        "children": {"pending": 37, "running": 4},
+        "processes": {"stopped": 6, "left": left},
+    }
+    for done_at, left in (
+        (None, []),
+        (END, []),
+        (END, [{"host": "build-7", "pid": 4711, "command": "python train.py --all"}]),
+    )
+]
+
+
+# The children of a step
+
+
+def _children_table():
+    """Return a table with a child in every status: one is open, one has spawned others."""
+    rows = [
+        Row(
+            SimpleNamespace(
+                pk=place,
+                key=str(place),
+                name=f"worker {place}",
+                parent_pk=None,
+                status=status,
+                attempt=int(status != "pending"),
+                exit_code=_exit_code(status),
+                error="exit code 3: no such column" if status == "failed" else None,
+                progress_done=37 if status == "running" else None,
+                progress_total=120 if status == "running" else None,
+                started_at=milliseconds(AT) if status != "pending" else None,
+                finished_at=milliseconds(END) if status in TERMINAL else None,
+            ),
+            status == "cancelled",
+            3 * (status == "completed"),
+            _open_child() if status == "failed" else None,
+        )
+        for place, status in enumerate(CHILD_STATUSES, 1)
+    ]
+    letters = "".join(LETTERS[status] * 30 for status in CHILD_STATUSES)
+    grouped = "p" * 900 + "l" * 3 + "p" * 1500 + "d" * 3000
+    return Table(
+        AskedTable(opened=("4",), sort="-status"),
+        rows,
+        204,
+        has_tree=True,
+        is_tree=True,
+        counts=dict(zip(CHILD_STATUSES, (793, 4, 1200, 3, 7), strict=True)),
+        squares=[*squares(letters), *squares(grouped)[148:156]],
+    )
+
+
+def _exit_code(status):
+    return {"completed": 0, "failed": 3}.get(status)
+
+
+def _open_child():
+    attempts = [
+        {
+            "attempt": number,
+            "status": "failed",
+            "worker": "0b53e4ee81e91cea",
+            "started_at": AT,
+            "finished_at": END,
+            "error": "exit code 3: no such column",
+            "exit_code": 3,
+            "first_line": number,
+            "last_line": number + 1,
+        }
+        for number in (2, 1)
+    ]
+    lines = [_line(place, level) for place, level in enumerate(("info", "warning", "error"), 1)]
+    return Details(attempts, lines, ["retry"])
+
+
+def _job_graph(structure, timed):
+    """Return the graph of a job with a step in every status."""
+    return job_graph(structure, [{"type": "", **step.about} for step in timed])
 
 
 # s after the job's start

@@ -33,6 +33,7 @@ def served(tmp_path_factory):
     jobs = {
         "completed": server.submit("short"),
         "failed": server.submit("picky", file=str(folder / "missing")),
+        "grown": server.submit("growing"),
         "hostile": server.submit("hostile", text="<b>text</b>"),
         "report": server.submit("codebase_classify", folder=str(ROOT / "jobsync")),
         "cancelled": server.submit("endless"),
@@ -63,6 +64,33 @@ def open_deleting(tab, jobs):
     tab.open_job(jobs["completed"])
     tab.action("delete").click()
     expect(tab.find("#ask")).to_be_visible()
+
+
+def open_cancelling(tab, jobs):
+    open_running(tab, jobs)
+    tab.action("cancel").click()
+    expect(tab.find("#ask")).to_be_visible()
+
+
+def open_children(tab, jobs, name, step):
+    open_job(tab, jobs, name, step)
+    panel = tab.step(step).locator("[data-part=children-panel]")
+    tab.step(step).locator("[data-part=show-children]").click()
+    panel.locator("[data-toggle-child]").first.click()
+    expect(panel.locator("[data-details]")).to_be_visible()
+    expect(panel.locator("[data-square]").first).to_be_visible()
+
+
+def open_tree(tab, jobs):
+    open_children(tab, jobs, "grown", "grow")
+    tab.find("[data-fold]").first.click()
+    expect(tab.find('[data-depth="1"]').first).to_be_visible()
+
+
+def open_graph(tab, jobs):
+    tab.open_job(jobs["failed"])
+    tab.find("[data-part=show-graph]").click()
+    expect(tab.find("[data-node]").first).to_be_visible()
 
 
 def open_delete_page(tab, jobs):
@@ -128,6 +156,13 @@ STATES = {
     "report": lambda tab, jobs: open_job(tab, jobs, "report"),
     "levels": open_filtered,
     "deleting": open_deleting,
+    "cancelling": open_cancelling,
+    "children": lambda tab, jobs: open_children(tab, jobs, "failed", "hard"),
+    "tree": open_tree,
+    "graph": open_graph,
+    "children without scripts": lambda tab, jobs: tab.open(
+        f"/jobs/{jobs['grown']}?children=grow&graph=1&show=1&flat=1"
+    ),
     "delete without scripts": open_delete_page,
     "start": lambda tab, jobs: tab.open("/definitions/codebase_classify"),
     "run with changes": lambda tab, jobs: tab.open(

@@ -169,9 +169,9 @@ def test_a_running_job_is_cancelled_and_then_deleted(keyboard, site):
     tab.wait_for_status("cancelled")
     keys.go_to('[data-action="delete"]').press("Enter")
     expect(tab.find("#ask")).to_be_visible()
-    assert tab.page.evaluate(
-        "document.querySelector('#ask').contains(document.activeElement)"
-    ), "the focus is in the dialog"
+    assert tab.page.evaluate("document.querySelector('#ask').contains(document.activeElement)"), (
+        "the focus is in the dialog"
+    )
     keys.press("Escape")
     expect(tab.find("#ask")).to_have_count(0)
     expect(tab.action("delete")).to_be_focused()

@@ -100,8 +100,8 @@ def test_what_a_job_allows_follows_from_its_status():
 
 
 def test_what_a_step_allows_follows_from_its_status_and_its_children():
-    for status, children, allowed in CASES["step_actions"]:
-        assert step_actions(status, children) == allowed, (status, children)
+    for status, children, wanted in CASES["step_actions"]:
+        assert step_actions(status, children) == wanted, (status, children)
     assert {status for status, _, _ in CASES["step_actions"]} == set(STEP_STATUSES)
 
 

@@ -115,7 +115,7 @@ export class ChildTable {
   }
 
   #press(event) {
-    const link = event.target.closest("a");
+    const link = event.target.closest("a[href]");
     const isOurs = link && new URL(link.href).searchParams.get("children") === this.#name;
     if (!isOurs || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

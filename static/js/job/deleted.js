@@ -16,10 +16,11 @@ export function showDeleted(root, isReplaced) {
   const actions = part(root, "actions");
   if (actions.contains(document.activeElement)) note.focus();
   setHidden(actions, true);
-  for (const name of ["earlier", "later", "download", "filter"]) {
+  for (const name of ["earlier", "later", "download", "filter", "show-children", "show-graph"]) {
     for (const node of root.querySelectorAll(`[data-part="${name}"]`)) setHidden(node, true);
   }
   for (const form of root.querySelectorAll("form")) setHidden(form, true);
+  for (const link of root.querySelectorAll("[data-part='children-panel'] a")) link.removeAttribute("href");
   for (const gap of root.querySelectorAll(".log-gap button")) gap.disabled = true;
   const said = "Its lines were deleted with the job: those that were here are left.";
   for (const node of root.querySelectorAll("[data-part='log-said']")) setText(node, said);

@@ -4,12 +4,12 @@
 import { showCopy } from "./copy.js";
 import { part } from "./show.js";
 
-/** Makes buttons of the heads within `node`, and shows those that copy. */
+/** Makes buttons of the heads within `node` (those with a `role` have links), and shows those that copy. */
 function addButtons(node) {
   for (const button of node.querySelectorAll("[data-copy][hidden]")) {
     showCopy(button, () => button.closest(".long").lastElementChild.textContent, part(document, "news"));
   }
-  for (const head of node.querySelectorAll("thead th:not(:has(button))")) {
+  for (const head of node.querySelectorAll("thead th:not([role], :has(button))")) {
     const button = document.createElement("button");
     button.type = "button";
     button.append(...head.childNodes);

@@ -30,7 +30,7 @@ def ids(hand, job_id):
 
 def begin(hand, number=3):
     """Submit a job with one child completed, one failed with two attempts' lines, and others."""
-    job_id = hand.begin('[step.a]\nmax_child_failures = 9', number=number)
+    job_id = hand.begin("[step.a]\nmax_child_failures = 9", number=number)
     done, failed = hand.claim(number=2)
     hand.complete(done, lines=[line("done well", child_pk=done.child_pk)])
     hand.fail(failed, "it <broke>", lines=[line("not well", "error", failed.child_pk)])
@@ -80,7 +80,8 @@ def test_it_is_sorted_both_ways_filtered_and_paged_by_links(hand, browser):
 
 
 @pytest.mark.parametrize(
-    "query", ["at=-3", "at=x", "sort=nope", "status=nope", "child=x&under=y", "parent=%00", "at=99999999999999999999"]
+    "query",
+    ["at=-3", "at=x", "sort=nope", "status=nope", "child=x&under=y", "parent=%00", f"at={10**20}"],
 )
 def test_an_address_that_makes_no_sense_is_no_error(hand, browser, query):
     table(hand, browser, begin(hand), query)
@@ -273,7 +274,7 @@ def test_a_cancelled_job_has_its_receipt(hand, browser):
     left = [{"host": "box", "pid": 77, "command": "sleep <1>"}]
     stops.confirm_stop(task, 3, left)
     said = browser.get(f"/jobs/{job_id}").one(data_receipt="left")
-    assert "Cancelled 2 queued and 1 running children; ended 3 processes; 1 process could" in said.text
+    assert "Cancelled 2 queued and 1 running children; ended 3 processes; 1 process" in said.text
     assert "sleep <1> on box, process 77" in said.text
     lifecycle.retry(job_id)
     assert browser.get(f"/jobs/{job_id}/receipt").text == ""
