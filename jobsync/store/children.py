@@ -67,7 +67,7 @@ class PageAt:
     rows: list[Any]
     total: int
     stopping: set[int]
-    spawned: dict[int, int]
+    spawned: dict[Any, int]
 
 
 def page(
@@ -125,7 +125,7 @@ def page_at(
         rows,
         _total(session, step, wanted),
         _stopping(session, step.pk, rows),
-        dict(session.execute(spawned.group_by(Child.parent_pk)).tuples().all()),
+        {row[0]: row[1] for row in session.execute(spawned.group_by(Child.parent_pk))},
     )
 
 
