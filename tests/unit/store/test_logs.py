@@ -500,3 +500,26 @@ def test_everything_of_more_than_a_chunk_loses_nothing(hand, write):
         f"{n}" for n in range(2500)
     ]
     assert sum(1 for _ in logs.everything(write.job_id, "a", "error")) == 625
+
+
+# Attempts
+
+
+def test_the_first_line_of_a_later_attempt_says_so_and_no_other_line_does(hand):
+    job_id = hand.begin("[step.a]\nretries = 2\nmax_child_failures = 9", number=2)
+    for _ in range(3):
+        for task in hand.claim(number=2):
+            said = [line(f"{task.key}.{task.attempt}", child_pk=task.child_pk)] * 2
+            hand.fail(task, lines=said)
+    found = [item for item in lines_page(job_id, "a")["items"] if "." in item["message"][:3]]
+    assert [(item["message"], item.get("attempt")) for item in found] == [
+        *[("1.1", None)] * 2,
+        *[("2.1", None)] * 2,
+        *[("1.2", 2), ("1.2", None)],
+        *[("2.2", 2), ("2.2", None)],
+        *[("1.3", 3), ("1.3", None)],
+        *[("2.3", 3), ("2.3", None)],
+    ]
+    second = found[4]["line"]
+    page = lines_page(job_id, "a", after=second - 1, limit=2)["items"]
+    assert [item.get("attempt") for item in page] == [2, None]

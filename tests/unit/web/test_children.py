@@ -177,6 +177,33 @@ def test_squares_are_made_as_scripts_make_them(case):
         assert [square.first, square.status, square.share, square.words] == wanted
 
 
+def test_the_log_as_served_tells_later_attempts_apart(hand, browser):
+    job_id = begin(hand)
+    lifecycle.retry_child(job_id, "a", ids(hand, job_id)["c2"])
+    (again,) = [task for task in hand.claim(number=2) if task.key == "2"]
+    hand.complete(again, lines=[line("once more", child_pk=again.child_pk)])
+    step = browser.get(f"/jobs/{job_id}").one(data_step="a")
+    marked = [(row["data-line"], row["data-attempt"]) for row in step.all("li", data_attempt=True)]
+    assert marked == [("3", "2")]
+
+
+def test_the_graph_of_the_steps_is_served_when_it_is_asked_for(hand, browser):
+    job_id = hand.begin('[step.a]\n[step.b]\ndepends = "a"')
+    page = browser.get(f"/jobs/{job_id}")
+    assert not page.all(data_node=True)
+    link = page.one(data_part="show-graph")
+    for drawn in (browser.get(link["href"].split("#")[0]), browser.get(f"/jobs/{job_id}/graph")):
+        nodes = drawn.all(data_node=True)
+        assert [(node["data-node"], node["data-status"], node["href"]) for node in nodes] == [
+            ("a", "running", "#step-a"),
+            ("b", "pending", "#step-b"),
+        ]
+        assert "0 of 1 child ended" in nodes[0].text
+    alone = hand.begin()
+    assert not browser.get(f"/jobs/{alone}").all(data_part="show-graph")
+    assert "too many" in browser.get(f"/jobs/{alone}/graph").text
+
+
 # What is asked before something is done
 
 
