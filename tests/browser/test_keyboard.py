@@ -205,3 +205,40 @@ def test_a_bar_of_the_timeline_and_the_link_over_the_page_are_reached(keyboard, 
     keys.go_to('.time-row[href="#step-left"]').press("Enter")
     tab.wait_for_step("left", expanded="true")
     expect(tab.find('[data-toggle-step="left"]')).to_be_focused()
+
+
+def test_a_child_is_opened_and_cancelled_and_its_step_retried(keyboard, site):
+    job_id = site.submit("endless")
+    tab, keys = keyboard(f"/jobs/{job_id}")
+    tab.wait_for_step("ticking", status="running", child_count="1")
+    step = '[data-step="ticking"]'
+    keys.go_to(f"{step} [data-part=show-children]").press("Enter")
+    expect(tab.find(f"{step} [data-square]")).to_have_count(1)
+    keys.go_to(f"{step} [data-square]")
+    keys.go_to(f"{step} [data-toggle-child]").press("Enter")
+    expect(tab.find(f"{step} [data-details]")).to_be_visible()
+    cancel = f"{step} [data-child-action=cancel]"
+    keys.go_to(cancel).press("Enter")
+    expect(tab.find("#ask")).to_be_visible()
+    keys.press("Escape")
+    expect(tab.find(cancel)).to_be_focused()
+    keys.press("Enter")
+    keys.go_to("[data-confirm=cancel]").press("Enter")
+    expect(tab.find(f"{step} [data-child]")).to_have_attribute("data-status", "cancelled")
+    tab.wait_for_step("ticking", status="completed")
+    assert tab.page.evaluate("document.activeElement !== document.body"), "the focus isn't lost"
+    keys.go_to(f"{step} [data-step-action=retry]", "Shift+Tab").press("Enter")
+    keys.go_to("[data-confirm=retry]").press("Enter")
+    tab.wait_for_step("ticking", status="running")
+    site.post(f"/api/jobs/{job_id}/cancel")
+
+
+def test_the_graph_of_the_steps_is_opened_and_left_for_a_step(keyboard, site):
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    tab, keys = keyboard(f"/jobs/{job_id}")
+    keys.go_to("[data-part=show-graph]").press("Enter")
+    expect(tab.find("[data-node=right]")).to_be_visible()
+    keys.go_to("[data-node=right]").press("Enter")
+    tab.wait_for_step("right", expanded="true")
+    expect(tab.find('[data-toggle-step="right"]')).to_be_focused()

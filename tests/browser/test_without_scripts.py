@@ -77,3 +77,24 @@ def test_no_page_claims_to_be_live(site, tab):
     tab.open("/")
     assert not tab.find("[data-connection]").is_visible()
     assert tab.find("noscript p").is_visible()
+
+
+def test_children_are_filtered_opened_and_retried(site, tab, tmp_path):
+    job_id = site.submit("picky", file=str(tmp_path / "file"))
+    site.wait_for_end(job_id)
+    tab.open(f"/jobs/{job_id}")
+    step = tab.step("hard")
+    tab.follow(step.locator("[data-part=show-children]"))
+    assert step.locator("[data-child]").get_attribute("data-status") == "failed"
+    assert step.locator("[data-square]").get_attribute("data-status") == "failed"
+    tab.follow(step.locator("[data-filter-status=failed]"))
+    tab.follow(step.locator("[data-toggle-child]"))
+    assert step.locator("[data-attempt-row]").count() == 1
+    (tmp_path / "file").write_text("here\n")
+    tab.follow(step.locator("[data-child-action=retry]"))
+    assert "as attempt 2" in tab.find("main").inner_text()
+    tab.follow(tab.action("retry"))
+    site.wait_for_end(job_id)
+    tab.reload()
+    assert step.locator("[data-attempt-row]").count() == 2
+    assert status(tab) == "completed"
