@@ -6,7 +6,7 @@ one be dead, for as long.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, null, select, union_all
 from sqlalchemy.orm import Session
 
 from jobsync.base.clock import iso, now
-from jobsync.db.models import Child, Queue, Step, Worker
+from jobsync.db.models import Child, Job, Queue, Step, Worker
 from jobsync.shapes import Busy, ShownQueue, ShownWorker
 from jobsync.status import RUNNING, UNFINISHED
 
@@ -152,6 +152,20 @@ def _busy(session: Session) -> dict[str, list[Busy]]:
             }
         )
     return found
+
+
+def names(session: Session, workers: Iterable[ShownWorker]) -> dict[str, str]:
+    """Return the names of the jobs and of the children that workers are busy with, by id.
+
+    A job's id is never a child's: the one has twelve signs, the other is a short number.
+    """
+    busy = [each for worker in workers for each in worker["busy"]]
+    jobs = {each["job_id"] for each in busy}
+    children = {int(each["child_id"]) for each in busy if each["child_id"]}
+    of_jobs = select(Job.id, Job.name).where(Job.id.in_(jobs))
+    of_children = select(Child.pk, Child.name).where(Child.pk.in_(children))
+    found = [*session.execute(of_jobs), *session.execute(of_children)]
+    return {str(key): name for key, name in found}
 
 
 def queues(session: Session) -> list[ShownQueue]:

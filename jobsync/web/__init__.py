@@ -14,6 +14,7 @@ from jobsync.web import (
     start_form,
     styleguide,
     tables,
+    workers_page,
 )
 from jobsync.web.error_page import show_error
 
@@ -25,7 +26,7 @@ def init_app(app):
     filters.init_app(app)
     parts.init_app(app)
     assets.init_app(app)
-    for module in (job_list, start_form, actions, children, tables, docs):
+    for module in (job_list, start_form, actions, children, workers_page, tables, docs):
         app.register_blueprint(module.blueprint)
     if app.debug:
         app.register_blueprint(styleguide.blueprint)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from jobsync.base.clock import milliseconds, now
 from jobsync.base.text import plain
 
+UNITS = ("kB", "MB", "GB", "TB")
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -21,6 +22,7 @@ def init_app(app):
         times=times,
         day_time=day_time,
         lasting=lasting,
+        size=size,
     )
     app.jinja_env.globals.update(took=took, elapsed=elapsed, now=now)
 
@@ -28,6 +30,12 @@ def init_app(app):
 def number(value):
     """Return 1,234 for 1234."""
     return f"{value:,}"
+
+
+def size(amount):
+    """Return a number of bytes as people say it: 84.2 MB."""
+    power = min((len(str(amount)) - 1) // 3, len(UNITS))
+    return f"{amount / 1000**power:,.1f} {UNITS[power - 1]}" if power else f"{amount} bytes"
 
 
 def moment(time):

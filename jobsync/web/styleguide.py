@@ -35,6 +35,7 @@ from jobsync.web.runs import Runs
 from jobsync.web.squares import squares
 from jobsync.web.start_form import field_of
 from jobsync.web.timeline import timeline
+from jobsync.web.workers_page import Floor
 
 blueprint = Blueprint("styleguide", __name__)
 
@@ -102,6 +103,10 @@ def show():
         steps=[_step(status) for status in STEP_STATUSES],
         fields=_fields(),
         drawing=graph.draw(_definition()),
+        floor=Floor(_workers(), QUEUES, {"000000000001": "Test job", "7": "worker 3"}, 2),
+        nobody=Floor([], QUEUES, {}, 2),
+        started=3,
+        etag='"0"',
         results={title: sections(value) for title, value in RESULTS.items()},
         at=AT,
     )
@@ -344,6 +349,39 @@ def _line(place, level):
         "at": AT,
         "message": f"a line of level {level}, with \x1b[31mescapes\x1b[0m and a bell \x07",
     }
+
+
+# Workers and queues
+
+QUEUES = [
+    {"name": "default", "paused": False, "pending": 37, "running": 1, "workers": 1},
+    {"name": "gpu", "paused": False, "pending": 3, "running": 0, "workers": 0},
+    {"name": "night", "paused": True, "pending": 12, "running": 0, "workers": 1},
+]
+
+
+def _workers():
+    """Return a worker in every state, and one that has nothing to do."""
+    task = {"job_id": "000000000001", "step": "build", "since": AT}
+    child, planning = {**task, "child_id": "7"}, {**task, "child_id": None}
+    busy = (("running", [child]), ("running", []), ("draining", [planning]), ("lost", [child]))
+    return [
+        {
+            "id": f"{place:016}",
+            "host": "machine",
+            "pid": 4000 + place,
+            "state": state,
+            "queues": ["default", "night"],
+            "slots": 1,
+            "busy": doing,
+            "completed": 1204 * place,
+            "failed": place,
+            "memory_bytes": 84_200_000 if place else None,
+            "started_at": AT,
+            "beat_at": AT,
+        }
+        for place, (state, doing) in enumerate(busy)
+    ]
 
 
 # A definition

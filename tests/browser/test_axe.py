@@ -124,6 +124,12 @@ def open_missing(tab, jobs):
     tab.open("/jobs/nothing")
 
 
+def open_draining(tab, jobs):
+    tab.open("/workers").wait_for_connection("live")
+    tab.page.get_by_role("button", name="Drain").first.click()
+    expect(tab.find("#drain-dialog")).to_be_visible()
+
+
 def open_filtered(tab, jobs):
     open_job(tab, jobs, "report", "import_files")
     tab.step("import_files").locator("[data-level-of=info]").click()
@@ -169,6 +175,8 @@ STATES = {
         f"/definitions/codebase_classify?from={jobs['report']}"
     ),
     "refused": open_refused,
+    "workers": lambda tab, jobs: tab.open("/workers").wait_for_connection("live"),
+    "draining a worker": open_draining,
     "missing": open_missing,
     "api docs": lambda tab, jobs: tab.open("/api/docs"),
     "styleguide": lambda tab, jobs: tab.open("/styleguide"),
