@@ -66,6 +66,8 @@ class ListedJob(TypedDict):
     tags: list[str]
     source: str
     rerun_of: str | None
+    priority: int
+    waiting_for: str | None
     created_at: str | None
     started_at: str | None
     finished_at: str | None
@@ -107,8 +109,6 @@ class Cancellation(TypedDict):
 class ShownJob(ListedJob):
     """A job by itself. `actions`: what may be done to it."""
 
-    priority: int
-    waiting_for: str | None
     cancellation: Cancellation | None
     result: dict[str, Any] | None
     actions: list[str]

@@ -47,6 +47,8 @@ LIST_COLUMNS = [
         for column in JOB_COLUMNS
         if column.key != "result"
     ),
+    JOBS.priority,
+    JOBS.waiting_for,
 ]
 STORED = ("params",)
 LIST_BYTES = 600  # of what a job is in a list besides its parameters and error

@@ -6,6 +6,7 @@ Scripts only keep it current, and everything works without them.
 from jobsync.web import (
     actions,
     assets,
+    bulk,
     children,
     docs,
     filters,
@@ -26,7 +27,16 @@ def init_app(app):
     filters.init_app(app)
     parts.init_app(app)
     assets.init_app(app)
-    for module in (job_list, start_form, actions, children, workers_page, tables, docs):
+    for module in (
+        job_list,
+        bulk,
+        start_form,
+        actions,
+        children,
+        workers_page,
+        tables,
+        docs,
+    ):
         app.register_blueprint(module.blueprint)
     if app.debug:
         app.register_blueprint(styleguide.blueprint)

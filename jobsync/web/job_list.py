@@ -15,6 +15,7 @@ from jobsync.schemas import JobsQuery
 from jobsync.status import JOB_STATUSES
 from jobsync.store import listing
 from jobsync.store.listing import Wanted
+from jobsync.web.bulk import WORDS
 from jobsync.web.job_row import Row
 from jobsync.web.pages import blueprint
 from jobsync.web.rendering import render
@@ -64,6 +65,7 @@ def list_jobs():
         statuses=JOB_STATUSES,
         etag=f'"{etag}"',
         change=change,
+        bulk_words=WORDS,
     )
     return _with_etag(Response(html), etag)
 

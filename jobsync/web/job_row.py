@@ -47,6 +47,12 @@ class Row:
         return "\n".join(f"{name}: {as_text(value)}" for name, value in self.job["params"].items())
 
     @property
+    def waiting(self):
+        """What keeps the job from going on, "" for nothing."""
+        reason = self.job["waiting_for"]
+        return f"waiting for {reason}" if reason else ""
+
+    @property
     def segments(self):
         """The steps that are shown one by one."""
         return self.steps[:MOST_SEGMENTS]

@@ -145,6 +145,8 @@ def _job(place, status):
         "tags": ["demo"],
         "source": "web",
         "rerun_of": "000000000009" if status == "failed" else None,
+        "priority": 5 if status == "pending" else 0,
+        "waiting_for": "the queue gpu, which is paused" if status == "pending" else None,
         "created_at": AT,
         "started_at": started,
         "finished_at": END if status in TERMINAL else None,

@@ -101,8 +101,8 @@ def open_delete_page(tab, jobs):
 class Sent:
     """A form that is sent as without scripts."""
 
-    def __init__(self, form):
-        self.click = lambda: form.evaluate("form => form.submit()")
+    def __init__(self, form, script="form => form.submit()"):
+        self.click = lambda: form.evaluate(script)
 
 
 def open_refused(tab, jobs):
@@ -128,6 +128,30 @@ def open_draining(tab, jobs):
     tab.open("/workers").wait_for_connection("live")
     tab.page.get_by_role("button", name="Drain").first.click()
     expect(tab.find("#drain-dialog")).to_be_visible()
+
+
+def open_selected(tab, jobs):
+    tab.open("/").wait_for_connection("live")
+    tab.page.get_by_label("Select all on this page").click()
+    expect(tab.find(".bulk")).to_be_visible()
+
+
+def open_bulk(tab, jobs):
+    open_selected(tab, jobs)
+    tab.find(".bulk [value=cancel]").click()
+    expect(tab.find("#bulk-dialog [data-part=go]")).to_be_visible()
+
+
+def open_bulk_page(tab, jobs):
+    open_selected(tab, jobs)
+    form = tab.find(".bulk")
+    tab.follow(
+        Sent(
+            form,
+            "form => form.submit(form.insertAdjacentHTML('beforeend', "
+            "'<input type=hidden name=action value=cancel>'))",
+        )
+    )
 
 
 def open_filtered(tab, jobs):
@@ -177,6 +201,9 @@ STATES = {
     "refused": open_refused,
     "workers": lambda tab, jobs: tab.open("/workers").wait_for_connection("live"),
     "draining a worker": open_draining,
+    "selected": open_selected,
+    "cancelling many": open_bulk,
+    "cancelling many without scripts": open_bulk_page,
     "missing": open_missing,
     "api docs": lambda tab, jobs: tab.open("/api/docs"),
     "styleguide": lambda tab, jobs: tab.open("/styleguide"),

@@ -235,6 +235,7 @@ def test_new_jobs_wait_while_a_row_has_the_focus_and_are_reached_by_keyboard(hel
     third = held.start()
     expect(fresh(tab)).to_have_text("1 new job ↑")
     expect(link(tab, newer)).to_be_focused()
+    tab.page.keyboard.press("Shift+Tab")  # the row's box
     tab.page.keyboard.press("Shift+Tab")
     expect(fresh(tab)).to_be_focused()
     tab.page.keyboard.press("Enter")

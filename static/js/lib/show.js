@@ -60,7 +60,8 @@ function dayTime(iso) {
   const date = new Date(iso);
   const isThisYear = date.getFullYear() === new Date(Number(document.documentElement.dataset.now)).getFullYear();
   const month = date.toLocaleDateString("en-US", { month: "short" });
-  return `${date.getDate()} ${month}${isThisYear ? "" : ` ${date.getFullYear()}`}, ${clockOf(date).slice(0, 5)}`;
+  const year = isThisYear ? "" : ` ${date.getFullYear()}`;
+  return `${date.getDate()} ${month}${year}, ${clockOf(date).slice(0, 5)}`;
 }
 
 /** Returns `13:00:00.123` for an ISO time, in the viewer's time zone. */

@@ -22,6 +22,7 @@ import {
   showStatus,
 } from "../lib/show.js";
 import { COMPLETED, TERMINAL, countDone } from "../lib/status.js";
+import { Selection } from "./selection.js";
 
 class ListPage {
   #root;
@@ -30,6 +31,8 @@ class ListPage {
   #clock = pageClock();
   #countedAt; // the change that the numbers are of
   #waiting = null; // the list of a page that isn't shown yet
+  #selection;
+  #bulk = null;
 
   constructor(root, indicator) {
     this.#root = root;
@@ -50,6 +53,7 @@ class ListPage {
     };
     this.#sync = new FeedSync({ ...served, ...handlers }, outside(this.#clock));
     this.#indicator = new Indicator(indicator, this.#clock, this.#sync);
+    this.#selection = new Selection(root, (action, selected) => this.#act(action, selected));
   }
 
   start() {
@@ -79,6 +83,7 @@ class ListPage {
 
   #tick() {
     this.#indicator.tick();
+    this.#selection.show();
     this.#settle();
     if (!this.#indicator.isCurrent) return;
     for (const row of this.#rows) if (row.dataset.status === "running") this.#showTook(row);
@@ -189,6 +194,8 @@ class ListPage {
     showStatus(part(row, "badge"), structure.status);
     showNote(part(row, "error"), structure.error);
     setAttribute(part(row, "error"), "title", structure.error ?? "");
+    showNote(part(row, "waiting"), structure.waiting_for && `waiting for ${structure.waiting_for}`);
+    setAttribute(part(row, "waiting"), "title", part(row, "waiting").textContent);
     for (const step of structure.steps) {
       const segment = row.querySelector(`[data-segment="${CSS.escape(step.name)}"]`);
       if (!segment) continue; // of very many steps only the first are shown
@@ -205,6 +212,7 @@ class ListPage {
 
   /** Takes a row away, or where nothing may move says in its place that it is gone. */
   #showDeleted(jobId) {
+    this.#selection.forget(jobId);
     const row = this.#rowOf(jobId);
     if (!row) return;
     if (!this.#isHeld) {
@@ -213,6 +221,28 @@ class ListPage {
     }
     setAttribute(row, "data-status", "deleted");
     showStatus(part(row, "badge"), "deleted");
+  }
+
+  // Many at once
+
+  async #act(action, { ids, isAll }) {
+    const said = part(document, "said");
+    setText(said, "");
+    try {
+      const { Bulk } = await import("./bulk.js").catch(() => {
+        throw new Error("The server can't be reached.");
+      });
+      this.#bulk ??= new Bulk(document.querySelector("#bulk-dialog"));
+      const done = await this.#bulk.run(action, isAll ? { query: location.search } : { ids });
+      if (!done) return;
+      setText(said, done);
+      said.classList.remove("is-problem");
+      this.#selection.clear();
+      said.focus(); // the button is gone
+    } catch (error) {
+      setText(said, `${error.message} Nothing was done.`);
+      said.classList.add("is-problem");
+    }
   }
 }
 

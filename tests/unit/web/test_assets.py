@@ -1,6 +1,7 @@
 """Scripts, styles and pictures as they are sent."""
 
 import gzip
+import re
 import subprocess
 
 import pytest
@@ -41,6 +42,12 @@ def test_a_script_is_sent_without_its_comments_and_is_still_a_script(client, tmp
 def test_no_line_of_a_script_is_longer_than_120_columns(name):
     lines = (STATIC / "js" / name).read_text().splitlines()
     assert [line for line in lines if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_template_stands_within_another_which_would_lose_its_spaces(name):
+    script = (STATIC / "js" / name).read_text()
+    assert re.findall(r"\$\{[^}`]*`[^`]* [^`]*`", script) == []
 
 
 def test_the_texts_of_a_script_stay_as_they_are(tmp_path):
