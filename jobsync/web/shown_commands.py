@@ -22,23 +22,24 @@ def given(values, types):
     }
 
 
-def curl(host, definition, values, types, rerun_of=None):
+def curl(host, definition, values, types, rerun_of=None, priority=""):
     """Return a `curl` call. host: "http://127.0.0.1:5000". values: as `given` returns them.
-    types: those of the parameters by name.
+    types: those of the parameters by name. priority: as typed; a rerun takes none.
     """
     params = ", ".join(
         f"{_text(name)}: {_literal(value, types.get(name))}" for name, value in values.items()
     )
     start = "" if rerun_of else f'"definition": {_text(definition)}, '
     path = f"/api/jobs/{rerun_of}/rerun" if rerun_of else "/api/jobs"
-    body = shlex.quote(f'{{{start}"params": {{{params}}}}}')
+    end = f', "priority": {_literal(priority, "integer")}' if priority.strip() else ""
+    body = shlex.quote(f'{{{start}"params": {{{params}}}{end}}}')
     return (
         f"curl {shlex.quote(host + path)} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
     )
 
 
-def cli(definition, values, rerun_of=None):
-    """Return the call of jobsync's own command."""
+def cli(definition, values, rerun_of=None, priority=""):
+    """Return the call of jobsync's own command. priority: as typed."""
     start = (
         f"flask jobs rerun {shlex.quote(rerun_of)}"
         if rerun_of
@@ -48,6 +49,7 @@ def cli(definition, values, rerun_of=None):
         [
             start,
             *(f"-p {shlex.quote(f'{name}={value}')}" for name, value in values.items()),
+            *([f"--priority {shlex.quote(priority.strip())}"] if priority.strip() else []),
             "--wait",
         ]
     )

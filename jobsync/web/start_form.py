@@ -1,6 +1,7 @@
 """A definition: what it does, the form that starts a job of it, and the runs before."""
 
 import json
+import re
 from functools import partial
 
 from flask import Blueprint, current_app, redirect, request, url_for
@@ -15,11 +16,14 @@ from jobsync.store.listing import Wanted
 from jobsync.web import graph, shown_commands
 from jobsync.web.parts import contained
 from jobsync.web.rendering import render
+from jobsync.web.rules import rules_of_definition, rules_of_step
 
 blueprint = Blueprint("start_form", __name__)
 
 SOURCE = "web"
 PREFIX = "params."  # of the form's fields that are parameters
+PRIORITIES = range(-100, 101)
+WHOLE = re.compile("-?(0|[1-9][0-9]{0,2})")  # as JSON writes it
 RECENT = 5  # runs that are shown
 LOOKED_AT = 20  # runs whose parameters are offered again
 MOST_LAST = 3  # of them, for a field
@@ -51,14 +55,19 @@ def start_job(definition_id):
         name.removeprefix(PREFIX): _sent(name) for name in request.form if name.startswith(PREFIX)
     }
     rerun_of = request.form.get("rerun_of") or None
+    priority = _priority(request.form.get("priority", ""))
+    params = shown_commands.given(values, _types(definition))
     try:
-        job_id = _submit(definition, shown_commands.given(values, _types(definition)), rerun_of)
+        if priority["reason"]:
+            definition.bind(params)  # so that all mistakes are told at once
+            return _form(definition, values, {}, rerun_of, priority), 422
+        job_id = _submit(definition, params, rerun_of, priority["value"])
     except BadInput as error:
-        return _form(
-            definition, values, error.errors.get("params") or {"_schema": [error.message]}, rerun_of
-        ), 422
+        errors = error.errors.get("params") or {"_schema": [error.message]}
+        return _form(definition, values, errors, rerun_of, priority), 422
     except StoreBusy as error:  # what was typed isn't lost: it can be sent again
-        return _form(definition, values, {"_schema": [error.message]}, rerun_of), error.code
+        errors = {"_schema": [error.message]}
+        return _form(definition, values, errors, rerun_of, priority), error.code
     return redirect(url_for("pages.show_job", job_id=job_id), 303)
 
 
@@ -69,10 +78,27 @@ def _sent(name):
     return request.form.getlist(name)[-1].replace("\r\n", "\n")
 
 
-def _submit(definition, params, rerun_of):
+def _priority(text):
+    """Return what the field of the priority needs: `text` as typed, its `value` as a number, None
+    for none, and the `reason` why it is none that there may be.
+    """
+    typed = text.strip()
+    value = int(typed) if WHOLE.fullmatch(typed) else None
+    if not typed or value in PRIORITIES:
+        return {"text": text, "value": value, "reason": None}
+    reason = f"must be a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}"
+    return {"text": text, "value": None, "reason": reason}
+
+
+def _submit(definition, params, rerun_of, priority):
     if rerun_of:
         return lifecycle.rerun(rerun_of, definition, params, SOURCE)
-    return lifecycle.submit(definition, params, SOURCE)
+    return lifecycle.submit(definition, params, SOURCE, priority=priority)
+
+
+def _priority_of(job_id):
+    with read() as session:
+        return store.jobs.get(session, job_id)["priority"]
 
 
 def _find(definition_id):
@@ -83,7 +109,8 @@ def _types(definition):
     return {param.name: param.type for param in definition.params}
 
 
-def _form(definition, values, errors=None, rerun_of=None):
+def _form(definition, values, errors=None, rerun_of=None, priority=None):
+    priority = priority or _priority("")
     errors = dict(errors or {})
     page = listing.page(Wanted(definition=definition.id), LOOKED_AT)
     used = [job["params"] for job in page["items"]]
@@ -102,7 +129,11 @@ def _form(definition, values, errors=None, rerun_of=None):
         wrong=[field for field in fields if field["reasons"]],
         others=others,
         rerun_of=rerun_of,
+        rerun_priority=_priority_of(rerun_of) if rerun_of else 0,
+        priority=priority,
+        priorities=PRIORITIES,
         drawing=graph.draw(definition.steps),
+        rules=list(rules_of_definition(definition)),
         steps=[_about(step) for step in definition.steps],
         runs=[
             (job, contained(f"The job {job['id']}", partial(_difference, job, definition), ""))
@@ -110,7 +141,7 @@ def _form(definition, values, errors=None, rerun_of=None):
         ],
         total=page["total"],
         as_of=iso(now()),
-        commands=_commands(definition, fields, rerun_of),
+        commands=_commands(definition, fields, rerun_of, priority["text"]),
         host=request.host_url.rstrip("/"),
     )
 
@@ -144,14 +175,15 @@ def _offered(param, used):
     return [text for text in texts if text and text.isprintable() and len(text) <= LONGEST_OFFERED]
 
 
-def _commands(definition, fields, rerun_of):
+def _commands(definition, fields, rerun_of, priority):
+    ranked = "" if rerun_of else priority
     types = _types(definition)
     values = shown_commands.given({field["param"].name: _ticked(field) for field in fields}, types)
     return {
         "curl": shown_commands.curl(
-            request.host_url.rstrip("/"), definition.id, values, types, rerun_of
+            request.host_url.rstrip("/"), definition.id, values, types, rerun_of, ranked
         ),
-        "cli": shown_commands.cli(definition.id, values, rerun_of),
+        "cli": shown_commands.cli(definition.id, values, rerun_of, ranked),
     }
 
 
@@ -172,26 +204,12 @@ def _about(step):
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in step.options.items()
     }
-    return {"name": step.name, "type": step.type, "rules": list(_rules(step)), "options": options}
-
-
-def _rules(step):
-    if step.depends:
-        yield f"after {', '.join(step.depends)}"
-    if step.always_run:
-        yield "runs even if those failed" if step.depends else "always runs"
-    if step.retries:
-        yield (
-            "one more try for each child that fails"
-            if step.retries == 1
-            else f"{step.retries} more tries for each child that fails"
-        )
-    if step.timeout:
-        yield f"at most {step.timeout.text} a try"
-    if step.max_child_failures:
-        yield f"up to {step.max_child_failures:,} failed children don't fail it"
-    if step.on_error == "continue":
-        yield "the job goes on if it fails"
+    return {
+        "name": step.name,
+        "type": step.type,
+        "rules": list(rules_of_step(step)),
+        "options": options,
+    }
 
 
 def _difference(job, definition):

@@ -75,6 +75,10 @@ def show():
         ),
         levels=LEVELS,
         rows=[JobRow(job, _strip(job["status"]), None) for job in jobs],
+        refused=[
+            ("The job is already completed.", [f"{place:012}" for place in range(12)]),
+            ("There is no job.", ["00000000000c"]),
+        ],
         counts=dict(zip(JOB_STATUSES, (0, 12, 1204, 31, 7), strict=True)),
         runs=_runs(),
         now=lambda: moment,

@@ -45,7 +45,7 @@ def test_a_wide_table_scrolls_in_its_frame(site, tabs):
 
 def test_without_scripts_links_lead_from_document_to_document(site, tabs):
     tab = tabs.new(site, java_script_enabled=False).open("/")
-    tab.follow(tab.find("header .tools a"))
+    tab.follow(tab.find("header").get_by_role("link", name="Docs"))
     tab.follow(tab.page.get_by_role("article").get_by_role("link", name="Step types"))
     expect(tab.find("h1")).to_have_text("Step types")
     tab.follow(tab.page.get_by_role("link", name="those that every step has"))

@@ -54,3 +54,16 @@ def mistake_of(tab, field):
     return " ".join(
         tab.find(f"#{name}").inner_text() for name in names if name.startswith("mistake")
     )
+
+
+def test_a_priority_is_typed_under_more_and_the_commands_follow(site, tabs):
+    tab = tabs.new(site).open("/definitions/short")
+    field = tab.page.get_by_label("priority")
+    assert not field.is_visible()
+    tab.page.get_by_text("More", exact=True).click()
+    field.fill("-7")
+    expect(tab.find("[data-part=cli]")).to_have_text("flask jobs run short -p delay_ms=10 --priority -7 --wait")
+    expect(tab.find("[data-part=curl]")).to_contain_text('"priority": -7')
+    tab.follow(tab.page.get_by_role("button", name="Start"))
+    job_id = tab.find("[data-job-id]").get_attribute("data-job-id")
+    assert site.get(f"/api/jobs/{job_id}").json()["priority"] == -7

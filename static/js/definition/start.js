@@ -25,8 +25,9 @@ function showCommands() {
   const { definition, host } = form.dataset;
   const rerunOf = form.elements.rerun_of?.value;
   const values = given(pairs(), types);
-  setText(part(commands, "curl"), curl(host, definition, values, types, rerunOf));
-  setText(part(commands, "cli"), cli(definition, values, rerunOf));
+  const priority = form.elements.priority?.value; // a rerun has that of the first run
+  setText(part(commands, "curl"), curl(host, definition, values, types, rerunOf, priority));
+  setText(part(commands, "cli"), cli(definition, values, rerunOf, priority));
 }
 
 function fill(button) {

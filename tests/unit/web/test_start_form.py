@@ -124,7 +124,7 @@ def test_the_list_of_steps_says_what_each_does_and_when(hand, browser):
         entry.text for entry in browser.get("/definitions/d").one(class_="outline").all("li")
     ]
     assert (
-        "2 more tries for each child that fails · at most 5m a try · up to 1,500 failed "
+        "2 more tries for each child that fails · at most 5 min a try · up to 1,500 failed "
         "children don't fail it"
     ) in first
     assert 'run["echo", "hi"]' in first
@@ -188,13 +188,11 @@ def test_a_definition_that_has_not_run_says_so(hand, browser):
 @pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
 def test_the_commands_are_right(case):
     values = shown_commands.given(dict(case["values"]), case["types"])
-    assert (
-        shown_commands.curl(
-            "http://127.0.0.1:5000", case["definition"], values, case["types"], case["rerun_of"]
-        )
-        == case["curl"]
-    )
-    assert shown_commands.cli(case["definition"], values, case["rerun_of"]) == case["cli"]
+    rest = (case["rerun_of"], case.get("priority", ""))
+    host = "http://127.0.0.1:5000"
+    made = shown_commands.curl(host, case["definition"], values, case["types"], *rest)
+    assert made == case["curl"]
+    assert shown_commands.cli(case["definition"], values, *rest) == case["cli"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
@@ -244,6 +242,49 @@ def test_the_commands_of_a_page_are_those_of_the_values_that_it_serves(hand, bro
         browser.get(f"/definitions/d?from={job_id}").one(data_part="cli").text
         == f"flask jobs rerun {job_id} -p count=8 -p word=x --wait"
     )
+
+
+# Priority
+
+
+def test_a_job_starts_with_the_priority_that_was_typed_or_the_definitions(hand, browser):
+    hand.define("priority = 4\n" + COUNT)
+
+    def start(**fields):
+        job_id = browser.follow("/definitions/d", **fields).rsplit("/", 1)[1]
+        return ask(store.jobs.get, job_id)["priority"]
+
+    assert [start(priority=text) for text in ("", " 100 ", "-100", "0")] == [4, 100, -100, 0]
+    assert start() == 4
+    page = browser.get("/definitions/d")
+    assert "default 4" in page.one("label", for_="start-priority").text
+    assert "priority 4" in page.text
+
+
+@pytest.mark.parametrize("text", ["101", "-101", "high", "1.5", "+5", "0x5", "٣", "9" * 5000])
+def test_a_priority_that_is_none_is_told_at_its_field_with_all_other_mistakes(hand, browser, text):
+    hand.define(COUNT)
+    page = browser.post("/definitions/d", 422, priority=text)
+    field = page.one("input", name="priority")
+    assert field["value"] == text and field["aria-invalid"] == "true" and field["autofocus"]
+    assert field.parent.parent["open"], "what is wrong can be seen"
+    assert "must be a whole number from -100 to 100" in page.text
+    assert [link["href"] for link in page.one(role="alert").all("a")] == ["#start-priority"]
+    page = browser.post("/definitions/d", 422, priority=text, **{"params.count": "x"})
+    links = [link["href"] for link in page.one(role="alert").all("a")]
+    assert links == ["#field-count", "#start-priority"]
+    assert [field["name"] for field in page.all(autofocus=True)] == ["params.count"]
+
+
+def test_a_rerun_has_the_priority_of_the_earlier_run_and_says_so(hand, browser):
+    definition = hand.define(COUNT)
+    job_id = lifecycle.submit(definition, {}, "api", priority=9)
+    page = browser.get(f"/definitions/d?from={job_id}")
+    assert page.all("input", name="priority") == []
+    assert "Its priority is that of the earlier run: 9." in page.text
+    assert "priority" not in page.one(data_part="curl").text
+    address = browser.follow("/definitions/d", rerun_of=job_id)
+    assert ask(store.jobs.get, address.rsplit("/", 1)[1])["priority"] == 9
 
 
 # Mistakes

@@ -6,7 +6,7 @@ import pytest
 
 from helpers.apps import make_app
 from helpers.html import Browser
-from jobsync.status import JOB_STATUSES, STEP_STATUSES
+from jobsync.status import JOB_STATUSES, STEP_STATUSES, WORKER_STATES
 
 
 @pytest.fixture
@@ -64,6 +64,17 @@ def test_it_shows_a_head_what_failed_a_timeline_with_each_status_and_sparklines(
         f"a_timed_{status}_step" for status in STEP_STATUSES
     ]
     assert guide.all(class_="now") and guide.all(class_="wait") and guide.all(class_="spark")
+
+
+def test_it_shows_workers_and_queues_in_every_state_and_what_is_said_of_many_jobs(guide):
+    assert {row["data-state"] for row in guide.all(data_worker=True)} == set(WORKER_STATES)
+    assert {row["data-paused"] for row in guide.all(data_queue=True)} == {"true", "false"}
+    assert guide.one(data_part="ask") and guide.one(class_="bulk")
+    assert [item.one("strong").text for item in guide.one(class_="refused").all("li")] == [
+        "12 jobs:",
+        "1 job:",
+    ]
+    assert [row for row in guide.all(data_part="waiting") if row.is_shown]
 
 
 def test_it_has_no_id_twice_and_needs_nothing_that_the_policy_forbids(guide):
