@@ -141,7 +141,7 @@ def _busy(session: Session) -> dict[str, list[Busy]]:
         Step.worker_id, Step.job_id, Step.name, null().label("pk"), Step.started_at
     ).where(Step.status == RUNNING, Step.worker_id.is_not(None), Step.job_id.is_not(None))
     found: dict[str, list[Busy]] = {}
-    rows: Any = session.execute(union_all(children, units))
+    rows: Sequence[Row] = session.execute(union_all(children, units)).all()
     for row in rows:
         found.setdefault(row.worker_id, []).append(
             {

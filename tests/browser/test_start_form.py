@@ -62,7 +62,9 @@ def test_a_priority_is_typed_under_more_and_the_commands_follow(site, tabs):
     assert not field.is_visible()
     tab.page.get_by_text("More", exact=True).click()
     field.fill("-7")
-    expect(tab.find("[data-part=cli]")).to_have_text("flask jobs run short -p delay_ms=10 --priority -7 --wait")
+    expect(tab.find("[data-part=cli]")).to_have_text(
+        "flask jobs run short -p delay_ms=10 --priority -7 --wait"
+    )
     expect(tab.find("[data-part=curl]")).to_contain_text('"priority": -7')
     tab.follow(tab.page.get_by_role("button", name="Start"))
     job_id = tab.find("[data-job-id]").get_attribute("data-job-id")

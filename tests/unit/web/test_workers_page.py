@@ -35,7 +35,7 @@ def test_a_worker_is_shown_with_what_it_does_and_where_that_is(browser, busy):
     links = {link.text: link["href"] for link in row.all("a")}
     assert links["d"] == f"/jobs/{job_id}"
     assert links["a"] == f"/jobs/{job_id}#step-a"
-    assert links["c1"] == f"/jobs/{job_id}?child={task.child_pk}#step-a"
+    assert links["c1"] == f"/jobs/{job_id}?children=a&child={task.child_pk}#step-a"
     figures = dict(
         zip([dt.text for dt in row.all("dt")], [dd.text for dd in row.all("dd")], strict=True)
     )
