@@ -2,11 +2,16 @@
 meant, and says what was refused and why.
 """
 
+import json
+
 import pytest
 
 from helpers.ask import ask
+from helpers.paths import ROOT
 from jobsync import lifecycle, store
 from jobsync.web import bulk
+
+CASES = json.loads((ROOT / "tests" / "js" / "refusals.json").read_text())
 
 
 def status(job_id):
@@ -144,13 +149,9 @@ def test_the_ids_of_all_that_match_are_there_for_scripts(hand, jobs, browser, mo
     assert ids() == {"ids": newest[:2], "is_cut": True}
 
 
-def test_reasons_are_grouped_the_commonest_first():
-    def refusal(job_id, message):
-        return {"id": job_id, "message": message}
-
-    ended, gone = "The job is already failed.", "There is no job 'c'."
-    refused = [refusal("c", gone), refusal("a", ended), refusal("b", ended)]
-    assert bulk.by_reason(refused) == [(ended, ["a", "b"]), ("There is no job.", ["c"])]
+@pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
+def test_refusals_are_grouped(case):
+    assert bulk.by_reason(case["refused"]) == [tuple(found) for found in case["reasons"]]
 
 
 # What a row says besides
