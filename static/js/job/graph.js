@@ -20,6 +20,8 @@ export class Graph {
     // Made by the server as for the page itself: it escapes what it fills in
     if (response) panel.innerHTML = await response.text();
     for (const node of panel.querySelectorAll("[data-node]")) this.#nodes.set(node.dataset.node, node);
+    const first = panel.querySelector(".node.is-failed") ?? panel.querySelector(".node.is-running, .node");
+    if (first) showWithin(panel.firstElementChild, first);
   }
 
   show({ steps }) {
@@ -36,4 +38,11 @@ export class Graph {
       setText(node.querySelector("title"), `${name}: ${status}${words}`);
     }
   }
+}
+
+/** Scrolls a box so that a node is about a third from its top and its left edge, where it has more than fits. */
+function showWithin(box, node) {
+  const [frame, place] = [box.getBoundingClientRect(), node.getBoundingClientRect()];
+  box.scrollTop += place.top - frame.top - box.clientHeight / 3;
+  box.scrollLeft += place.left - frame.left - box.clientWidth / 3;
 }
