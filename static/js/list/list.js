@@ -194,8 +194,11 @@ class ListPage {
     showStatus(part(row, "badge"), structure.status);
     showNote(part(row, "error"), structure.error);
     setAttribute(part(row, "error"), "title", structure.error ?? "");
-    showNote(part(row, "waiting"), structure.waiting_for && `waiting for ${structure.waiting_for}`);
-    setAttribute(part(row, "waiting"), "title", part(row, "waiting").textContent);
+    const waiting = part(row, "waiting");
+    const reason = structure.waiting_for ?? "";
+    setText(part(waiting, "reason"), reason);
+    setAttribute(waiting, "title", reason && `waiting for ${reason}`);
+    setHidden(waiting, reason === "");
     for (const step of structure.steps) {
       const segment = row.querySelector(`[data-segment="${CSS.escape(step.name)}"]`);
       if (!segment) continue; // of very many steps only the first are shown
