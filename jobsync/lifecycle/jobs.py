@@ -11,6 +11,7 @@ from sqlalchemy import Row, Select, func, insert, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.orm import Session
 
+from jobsync import store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.base.text import one_line
 from jobsync.db.models import Attempt, Child, Deletion, Job, LogLine, Step, Stop
@@ -28,6 +29,7 @@ from jobsync.status import (
     WAITING,
     actions,
 )
+from jobsync.store import limits
 
 REFUSALS = {
     "cancel": "The job is already {status}.",
@@ -190,6 +192,7 @@ def delete(job_id: str) -> None:
     with write() as session:
         job = find_job(session, job_id)
         check_allowed("delete", job.status)
+        limited = store.jobs.monitored(session, job_id)
         session.execute(
             insert(Deletion).values(
                 change=rows.next_change(session), job_id=job_id, revision=job.revision + 1
@@ -197,6 +200,16 @@ def delete(job_id: str) -> None:
         )
         execute_long(session, update(STEPS).where(STEPS.c.job_id == job_id).values(job_id=None))
         session.execute(delete_rows(Job).where(Job.id == job_id))
+        _give_place_away(session, limited)
+
+
+def _give_place_away(session: Session, job: Any) -> None:
+    """Have the monitor look at those that wait for the place in a limit that a deleted job held: it
+    may not have seen its end, or nobody tells it of the end of what is still being stopped of it.
+    """
+    for other in limits.next_in_line(session, job):
+        if not limits.holders(session, other):
+            rows.touch(session, other.id)
 
 
 def clear_deleted() -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from jobsync.base.errors import NotFound, WrongState
-from jobsync.db.models import Child, Step
+from jobsync.db.models import Child, Job, Step
 from jobsync.db.transactions import BRIEFLY, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import find_job
@@ -62,14 +62,21 @@ def time_out_step(step_pk: int) -> None:
 
 def make_ready(due_at: int) -> None:
     """Let workers have the children that wait for another attempt until a time (in ms) or an
-    earlier one.
+    earlier one. Jobs that waited for nothing else have changed.
     """
+    is_due = (CHILDREN.c.due_at.is_not(None), CHILDREN.c.due_at <= due_at)
     with write(BRIEFLY) as session:
-        session.execute(
-            update(CHILDREN)
-            .where(CHILDREN.c.due_at.is_not(None), CHILDREN.c.due_at <= due_at)
-            .values(due_at=None)
+        waiting = (
+            select(Job.id)
+            .join(Step, Step.job_id == Job.id)
+            .join(Child, Child.step_pk == Step.pk)
+            .where(*is_due, Job.waiting_for.is_not(None))
+            .distinct()
         )
+        jobs = session.execute(waiting).scalars().all()
+        session.execute(update(CHILDREN).where(*is_due).values(due_at=None))
+        for job_id in jobs:
+            rows.touch(session, job_id)
 
 
 def _end_step(session: Session, step: Any, status: str, error: str | None) -> None:

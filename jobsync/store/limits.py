@@ -72,13 +72,12 @@ def _same_limit(job: Any) -> tuple[Any, ...]:
 
 def next_in_line(session: Session, job: Any) -> Sequence[Row]:
     """Return rows (`jobs.MONITORED`) of the jobs that wait in the same limit as `job`, or are it,
-    and come next: as many as it has places. job: as of `holders`.
+    and come next: as many as it has places for any of them, since each goes by the limit that its
+    definition had when it was submitted. job: as of `holders`.
     """
     if job.concurrency is None:
         return []
-    query = (
-        MONITORED.where(*_same_limit(job), Job.status == PENDING)
-        .order_by(Job.priority.desc(), Job.number)
-        .limit(job.concurrency)
-    )
-    return session.execute(query).all()
+    waiting = (*_same_limit(job), Job.status == PENDING)
+    places = session.execute(select(func.max(Job.concurrency)).where(*waiting)).scalar()
+    query = MONITORED.where(*waiting).order_by(Job.priority.desc(), Job.number)
+    return session.execute(query.limit(places)).all() if places else []

@@ -11,12 +11,12 @@ from helpers.definition_files import define
 from jobsync import store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
-from jobsync.db.models import Child, Job, LogLine, Step
+from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop, Worker
 from jobsync.db.transactions import read, write
 from jobsync.lifecycle import claims, moves, results, submit, workers
-from jobsync.lifecycle.tasks import End, NewChild
+from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, End, NewChild
 from jobsync.registry import NoOptions, step
-from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, TERMINAL
+from jobsync.status import CHILD_STATUSES, COMPLETED, FAILED, LEVELS, RUNNING, TERMINAL
 from jobsync.store.logs import Line
 
 
@@ -152,54 +152,125 @@ def messages(job_id, step_name="a"):
 
 def recount(job_id=None):
     """Assert that all counters are what the rows say, that lines have no gaps, and that the
-    contract's invariants hold. Returns the number of steps.
+    contract's invariants hold, of attempts and stops too. Returns the number of steps.
     """
     db.session.rollback()  # so that this session sees what there is now
-    steps = (
-        db.session.execute(
-            select(Step).where(Step.job_id == job_id if job_id else Step.job_id.is_not(None))
-        )
-        .scalars()
-        .all()
-    )
+    which = Step.job_id == job_id if job_id else Step.job_id.is_not(None)
+    steps = db.session.execute(
+        select(Step.__table__, Job.status.label("job_status"))
+        .join(Job, Job.id == Step.job_id)
+        .where(which)
+    ).all()
+    children = _by_step(select(Child.step_pk, Child.status, func.count()), Child)
+    levels = _by_step(select(LogLine.step_pk, LogLine.level, func.count()), LogLine)
     for found in steps:
-        db.session.refresh(found)
-        status = db.session.execute(select(Job.status).where(Job.id == found.job_id)).scalar_one()
-        assert_counted_rightly(found)
-        if status in TERMINAL:
+        if found.job_status in TERMINAL:
             assert found.status in TERMINAL, (found.name, found.status)
         if found.status in TERMINAL:
             assert (found.pending, found.running) == (0, 0), found.name
             assert found.worker_id is None and found.finished_at is not None
+        assert_counted_rightly(found, children.get(found.pk, {}), levels.get(found.pk, {}))
+        assert 0 <= found.old_failures <= found.failed, found.name
+    assert_attempts_right(which)
+    assert_stops_right(which)
+    db.session.rollback()
     return len(steps)
 
 
-def assert_counted_rightly(found):
-    children = dict(
-        db.session.execute(
-            select(Child.status, func.count())
-            .where(Child.step_pk == found.pk)
-            .group_by(Child.status)
-        ).all()
-    )
+def _by_step(query, table):
+    """Return `{pk of a step: {value: number}}` of a query of steps, values and numbers."""
+    value = query.selected_columns[1]
+    found = {}
+    for pk, key, number in db.session.execute(query.group_by(table.step_pk, value)):
+        found.setdefault(pk, {})[key] = number
+    return found
+
+
+def assert_counted_rightly(found, children, levels):
+    """found: a step's row. children, levels: how many there are, by status and level."""
     assert {status: getattr(found, status) for status in CHILD_STATUSES} == {
         status: children.get(status, 0) for status in CHILD_STATUSES
-    }
-    levels = dict(
-        db.session.execute(
-            select(LogLine.level, func.count())
-            .where(LogLine.step_pk == found.pk)
-            .group_by(LogLine.level)
-        ).all()
-    )
+    }, found.name
     counted = [found.debug, found.info, found.warning, found.error_count]
-    assert counted == [levels.get(place, 0) for place in range(len(LEVELS))]
+    assert counted == [levels.get(place, 0) for place in range(len(LEVELS))], found.name
     first, last, number = db.session.execute(
         select(func.min(LogLine.line), func.max(LogLine.line), func.count()).where(
             LogLine.step_pk == found.pk
         )
     ).one()
     assert found.log_count == number == (last or 0) and first in (1, None), found.name
+
+
+def assert_attempts_right(which):
+    """Assert that each attempt of each child has its row, that those and only those are running
+    that their children say, and that a live worker has each. which: a condition on steps.
+    """
+    of_steps = (
+        select(Child.pk, Child.status, Child.attempt, Child.worker_id, Step.name)
+        .join(Step, Step.pk == Child.step_pk)
+        .where(which)
+    )
+    stored = (
+        select(Attempt.child_pk, func.count().label("number"), func.max(Attempt.attempt).label("n"))
+        .group_by(Attempt.child_pk)
+        .subquery()
+    )
+    wrong = of_steps.outerjoin(stored, stored.c.child_pk == Child.pk).where(
+        (func.coalesce(stored.c.number, 0) != Child.attempt)
+        | (func.coalesce(stored.c.n, 0) != Child.attempt)
+    )
+    assert db.session.execute(wrong).all() == [], "attempts are missing, or too many"
+    running = select(Attempt.child_pk, Attempt.attempt, Attempt.worker_id).join(
+        Child, Child.pk == Attempt.child_pk
+    )
+    running = running.join(Step, Step.pk == Child.step_pk).where(which)
+    begun = running.where(Attempt.status == RUNNING)
+    said = of_steps.where(Child.status == RUNNING)
+    assert {(row.child_pk, row.attempt) for row in db.session.execute(begun)} == {
+        (row.pk, row.attempt) for row in db.session.execute(said)
+    }, "not the children that run have a running attempt"
+    # those of a step that has failed by its children have been let go perhaps: see
+    # `WITHIN_TOLERANCE`
+    held = said.where(WITHIN_TOLERANCE).outerjoin(Worker, Worker.id == Child.worker_id)
+    assert db.session.execute(held.where(Worker.id.is_(None))).all() == [], "run by nobody"
+    idle = of_steps.where(
+        Child.status.in_(TERMINAL), Child.worker_id.is_not(None) | Child.due_at.is_not(None)
+    )
+    assert db.session.execute(idle).all() == [], "ended, and yet somebody's or due"
+    undone = running.where((Attempt.status == RUNNING) != Attempt.finished_at.is_(None))
+    assert db.session.execute(undone).all() == [], "an attempt that has ended has a time"
+
+
+def assert_stops_right(which):
+    """Assert that who stops something lives, and that receipts are done when all has stopped.
+
+    which: a condition on steps.
+    """
+    stopping = (
+        select(Stop.step_pk, Stop.child_pk, Stop.attempt, Stop.worker_id)
+        .join(Step, Step.pk == Stop.step_pk)
+        .where(which, Stop.done_at.is_(None))
+    )
+    gone = stopping.outerjoin(Worker, Worker.id == Stop.worker_id).where(Worker.id.is_(None))
+    assert db.session.execute(gone).all() == [], "nobody stops it any more"
+    receipts = (
+        select(
+            Job.id,
+            Job.cancel_done_at,
+            func.count(Stop.step_pk).label("all"),
+            # what was cancelled after the job was retried is in no receipt
+            func.count().filter(Stop.requested_at <= Job.cancel_requested_at).label("of_cancel"),
+        )
+        .join(Step, Step.job_id == Job.id)
+        .outerjoin(Stop, (Stop.step_pk == Step.pk) & Stop.done_at.is_(None))
+        .where(which, Job.cancel_requested_at.is_not(None))
+        .group_by(Job.id)
+    )
+    for job in db.session.execute(receipts):
+        if job.cancel_done_at is None:
+            assert job.all, f"the receipt of job {job.id} is never done"
+        else:
+            assert job.of_cancel == 0, f"the receipt of job {job.id} was done too early"
 
 
 @contextmanager

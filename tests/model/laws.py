@@ -1,0 +1,99 @@
+"""What must hold after each step of a history, looked up in the rows."""
+
+from collections import defaultdict
+
+from sqlalchemy import select
+
+from helpers.by_hand import recount
+from jobsync.db.models import Child, Job, Step, Stop
+from jobsync.db.transactions import read
+from jobsync.status import COMPLETED, RUNNING, TERMINAL
+
+
+class Laws:
+    """Checks a history. It remembers what was terminal, and how often each job was retried."""
+
+    def __init__(self):
+        self._ended = {}  # (kind, key) → what must not change
+        self._retries = defaultdict(int)  # by job
+
+    def note_retry(self, job_id):
+        """Take notice of a retry of a job or of a part of it."""
+        self._retries[job_id] += 1
+
+    def check(self, retried=None):
+        """Assert all of them. retried: the id of a job that was just retried, or a part of it."""
+        recount()
+        with read() as session:
+            self._check_ends(session, retried)
+            self._check_beginnings(session)
+            check_jobs_limit(session)
+            check_steps_limit(session)
+
+    def _check_ends(self, session, retried):
+        """What is terminal stays as it is, but for a retry; what has completed, in any case."""
+        jobs = session.execute(select(Job.id, Job.status)).all()
+        steps = session.execute(select(Step.pk, Step.job_id, Step.status)).all()
+        query = select(Child.pk, Step.job_id, Child.status, Child.attempt, Child.result)
+        children = session.execute(query.join(Step, Step.pk == Child.step_pk)).all()
+        ended = {("job", row.id): (row.id, row.status) for row in jobs if row.status in TERMINAL}
+        ended |= {
+            ("step", row.pk): (row.job_id, row.status) for row in steps if row.status in TERMINAL
+        }
+        ended |= {
+            ("child", row.pk): (row.job_id, row.status, row.attempt, str(row.result))
+            for row in children
+            if row.status in TERMINAL
+        }
+        there = {("job", row.id) for row in jobs} | {("step", row.pk) for row in steps}
+        there |= {("child", row.pk) for row in children}
+        for key, before in self._ended.items():
+            is_free = before[0] == retried and not (key[0] == "child" and before[1] == COMPLETED)
+            if key in there and not is_free:
+                after = ended.get(key)
+                assert after and after[1:] == before[1:], f"{key} was {before} and is {after}"
+        self._ended = ended
+
+    def _check_beginnings(self, session):
+        """What may not run again when it is lost is begun once, and once for each retry that its
+        step allows or that people asked for.
+        """
+        query = select(Child.pk, Child.attempt, Step.job_id, Step.retries)
+        query = query.join(Step, Step.pk == Child.step_pk).where(~Step.rerun_when_lost)
+        for child in session.execute(query.where(Step.job_id.is_not(None))):
+            most = (1 + child.retries) * (1 + self._retries[child.job_id])
+            assert child.attempt <= most, f"child {child.pk} was begun {child.attempt} times"
+
+
+def check_jobs_limit(session):
+    """Of the jobs of a limit that run or are still being stopped there are never more than allowed.
+
+    A job goes by the limit that its definition had when it was submitted: of those that hold
+    places together, the one that began last found them few enough.
+    """
+    stopping = set(
+        session.execute(
+            select(Step.job_id).join(Stop, Stop.step_pk == Step.pk).where(Stop.done_at.is_(None))
+        ).scalars()
+    )
+    holders = defaultdict(list)
+    query = select(Job.id, Job.definition, Job.status, Job.concurrency, Job.concurrency_value)
+    for job in session.execute(query.where(Job.concurrency.is_not(None))):
+        if job.status == RUNNING or job.id in stopping:
+            holders[job.definition, job.concurrency_value].append(job)
+    for limit, jobs in holders.items():
+        most = max(job.concurrency for job in jobs)
+        assert len(jobs) <= most, f"{len(jobs)} of at most {most} run of {limit}: {jobs}"
+
+
+def check_steps_limit(session):
+    """No more workers than allowed have children of a step, or are still stopping some."""
+    workers = defaultdict(set)
+    held = select(Child.step_pk, Child.worker_id).where(Child.worker_id.is_not(None))
+    stopping = select(Stop.step_pk, Stop.worker_id).where(Stop.child_pk > 0, Stop.done_at.is_(None))
+    for query in (held, stopping):
+        for step_pk, worker_id in session.execute(query):
+            workers[step_pk].add(worker_id)
+    query = select(Step.pk, Step.name, Step.concurrency).where(Step.concurrency.is_not(None))
+    for step in session.execute(query):
+        assert len(workers[step.pk]) <= step.concurrency, (step.name, workers[step.pk])
