@@ -43,6 +43,7 @@ class JobWorld {
     if (what === "logs") return { what, body: JSON.stringify(this.#lines(url.searchParams)) };
     if (what === "result") return { what, body: `<section><h2>Result</h2><p>As of revision ${this.#job.revision}</p></section>` };
     if (what === "failures") return { what, body: `<section><h2>Failures</h2><p>As of revision ${this.#job.revision}</p></section>` };
+    if (what === "receipt") return { what, body: `<p>Cancelled 3 queued children as of revision ${this.#job.revision}</p>` };
     throw new Error(`nobody answers ${url}`);
   }
 

@@ -10,7 +10,7 @@ class Job {
   #runs = 0;
 
   constructor({ id, steps, revision = 1, changes }) {
-    Object.assign(this, { id, revision, status: "pending", error: null, updated_at: stamp(), started_at: null, finished_at: null });
+    Object.assign(this, { id, revision, status: "pending", error: null, waiting_for: null, updated_at: stamp(), started_at: null, finished_at: null });
     this.steps = steps.map(newStep);
     this.#changes = changes;
   }
