@@ -111,7 +111,7 @@ def test_a_page_that_is_born_from_an_old_copy_comes_right(site, proxy, tabs, gat
         tab.check_all()
 
 
-@pytest.mark.parametrize("what", ["/static/js/sync/sync.js", "transport=websocket"])
+@pytest.mark.parametrize("what", ["/static/js/sync/live.js", "transport=websocket"])
 def test_a_commit_between_the_page_and_its_subscription_is_not_missed(
     site, proxy, tabs, gates, what
 ):
