@@ -31,6 +31,9 @@ from jobsync.lifecycle import workers
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 INTERVAL = 0.25  # seconds between two looks whether all workers live
+# seconds after workers were woken: while they work they commit hundreds of times a second, and need
+# no waking for each
+WOKEN = 0.01
 BEATS = 2.0  # seconds between two looks at their heartbeats
 # seconds without a heartbeat after which it is looked whether one can be written at all
 OVERDUE = 3.0
@@ -98,6 +101,7 @@ class Supervisor:
         self._watch_beats()
         if changed and self._is_work_waiting():
             self._wake_workers()
+            time.sleep(WOKEN)
 
     def _is_work_waiting(self):
         with self._app.app_context(), read() as session:

@@ -14,6 +14,9 @@ from jobsync.monitor.notifier import Notifier
 from jobsync.monitor.scheduler import Scheduler
 
 INTERVAL = 0.4  # seconds between two looks at what is due
+# seconds after a tick that found nothing but growth: busy workers commit hundreds of times a
+# second, and a look at each would take a processor from them
+REST = 0.01
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows
 # takes a moment, and is none
@@ -46,9 +49,11 @@ class Monitor:
             self._wakeup.wait(self.until_due())
             self._wakeup.clear()
             try:
-                self.tick()
+                is_news = self.tick()
                 self.trouble.over()
                 self._busy_since = None
+                if not is_news:
+                    time.sleep(REST)
             except StoreUnwritable as error:
                 self.trouble.note(error)
                 time.sleep(PAUSE)
@@ -62,12 +67,16 @@ class Monitor:
                 time.sleep(PAUSE)
 
     def tick(self):
-        """Look at the store once: do what follows, and tell what is committed by then."""
+        """Look at the store once: do what follows, and tell what is committed by then.
+
+        Returns whether any status has changed.
+        """
         with self._app.app_context():
             try:
-                self.scheduler.tick()
+                is_moved = self.scheduler.tick()
             finally:  # a database that is locked for writers can still be read, and told of
-                self.notifier.tick()
+                is_told = self.notifier.tick()
+        return is_moved or is_told
 
     def until_due(self):
         """Return the seconds until the monitor must look again even if nothing changes."""

@@ -54,6 +54,7 @@ class Notifier:
         self._change = None  # jobs that changed up to here have been told of
         self._deletion = 0  # the change of the last deletion that was told
         self._feed_change = 0  # that the feed's last message carried
+        self._has_news = False  # in the present tick
         self._viewers = {}  # job id → ViewerState
         self._messages_at = {}  # room → when it had its last message
         self._newcomers = set()  # rooms that somebody has joined who may have had no message yet
@@ -61,11 +62,13 @@ class Notifier:
     def tick(self):
         """Tell what has changed, what has waited long enough, and give quiet rooms their hint.
 
-        Needs an app context.
+        Needs an app context. Returns whether any status has changed.
         """
+        self._has_news = False
         self._tell_changes()
         self._tell_growth()
         self._tell_quiet_rooms()
+        return self._has_news
 
     @property
     def due(self):
@@ -136,6 +139,7 @@ class Notifier:
         if has_news or head.status != viewers.status:
             self._send_feed(job.id, head.status, head.revision, True, job.change)
             viewers.waiting.discard(None)
+            self._has_news = True
             metrics.broadcast.observe(max(0, now() - job.updated_at) / 1000)
         viewers.status, viewers.revision, viewers.at = head.status, head.revision, self._clock()
 

@@ -40,17 +40,21 @@ class Scheduler:
         self._broken = set()  # jobs that can't be moved on, which the log has been told
         self._deletions = {}  # change → when it was first seen
         self._is_clearing = False
+        self._is_moved = False  # by the present tick
 
     def tick(self):
         """Do what follows for the jobs that have changed, end those that are past their time, and
         clear away what deleted ones have left.
 
-        Needs an app context. Raises StoreBusy or OperationalError when the database is locked.
+        Needs an app context. Returns whether anything was moved on. Raises StoreBusy or
+        OperationalError when the database is locked.
         """
+        self._is_moved = False
         self._note_changes()
         self._move_on()
         self._do_due()
         self._note_deletions()
+        return self._is_moved
 
     @property
     def due(self):
@@ -121,8 +125,11 @@ class Scheduler:
 
     def _move(self, job):
         self._isolated(job.id, partial(self._note_deadline, job))
-        if job.status not in TERMINAL and self._isolated(job.id, partial(moves.advance, job.id)):
+        if job.status not in TERMINAL and self._isolated(job.id, partial(self._advance, job.id)):
             self._deferred.discard(job.id)
+
+    def _advance(self, job_id):
+        self._is_moved |= moves.advance(job_id)
 
     def _deferred_jobs(self, changed):
         """Return the jobs that couldn't be moved last time and aren't among `changed`."""
@@ -179,6 +186,7 @@ class Scheduler:
                 self._deadlines.forget(kind, key)
 
     def _do(self, kind, key):
+        self._is_moved = True
         if kind == "job":
             lifecycle.time_out(key)
         elif kind == "step":

@@ -245,12 +245,15 @@ def duration_of(child):
 STATUSES = ["pending", "running", "completed", "failed", "cancelled"]
 
 
-@pytest.mark.parametrize("limit", [7, 50, 1000])
 @pytest.mark.parametrize("status", ["", "failed,completed", "pending", "running,cancelled"])
 @pytest.mark.parametrize("sort", ["number", "duration", "status"])
-def test_children_are_paged_in_each_order_both_ways(client, many, sort, status, limit):
+def test_children_are_paged_in_each_order_both_ways(client, many, sort, status):
     query = {"status": status} if status else {}
-    found = {sign: all_of(client, many, limit, sort=sign + sort, **query) for sign in ("", "-")}
+    found = {sign: all_of(client, many, 1000, sort=sign + sort, **query) for sign in ("", "-")}
+    for limit in (7, 50):
+        for sign, items in found.items():
+            paged = all_of(client, many, limit, sort=sign + sort, **query)
+            assert [child["id"] for child in paged] == [child["id"] for child in items]
     wanted = status.split(",") if status else STATUSES
     for items in found.values():
         names = [child["name"] for child in items]
