@@ -8,6 +8,8 @@ import time
 
 from benchmarks import (
     code_map,
+    engine_million,
+    engine_size,
     hostile,
     idle,
     import_folder,
@@ -17,8 +19,10 @@ from benchmarks import (
     main_job,
     page,
     painted,
+    starts,
     storm,
     structure,
+    throughput,
     viewers,
     weight,
 )
@@ -34,13 +38,18 @@ BENCHMARKS = {
     "large_jobs": large_jobs,
     "idle": idle,
     "weight": weight,
+    "throughput": throughput,
+    "engine_size": engine_size,
+    "starts": starts,
     "main_job": main_job,
     "import_folder": import_folder,
     "hostile": hostile,
     "code_map": code_map,
     "large_folder": large_folder,
+    "engine_million": engine_million,
 }
-LONG = {"large_folder"}  # a quarter of an hour: measured only when it is named
+# a quarter of an hour each: measured only when they are named
+LONG = ("large_folder", "engine_million")
 
 
 def main():

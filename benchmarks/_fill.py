@@ -18,6 +18,10 @@ CHILDREN = f"""INSERT INTO children (
     SELECT :step_pk, n, 'child ' || n, 'completed', 1, 0, '{{}}', '{{"done": true}}',
         :moment, :moment
     FROM numbers"""
+ATTEMPTS = """INSERT INTO attempts (
+        child_pk, attempt, status, worker_id, started_at, finished_at)
+    SELECT pk, attempt, status, 'filled', started_at, finished_at
+    FROM children WHERE step_pk = :step_pk"""
 MORE_CHILDREN = f"""INSERT INTO children (step_pk, "key", name, status, attempt, failures, input)
     {NUMBERS}
     SELECT :step_pk, :status || n, 'child ' || n, :status, 0, 0,
@@ -62,7 +66,7 @@ def fill_job(job_id, number):
         step_pk = session.execute(
             insert(Step).values(_step_values(job_id, number, moment))
         ).inserted_primary_key[0]
-        for statement in (CHILDREN, LINES):
+        for statement in (CHILDREN, ATTEMPTS, LINES):
             session.execute(
                 text(statement), {"number": number, "step_pk": step_pk, "moment": moment}
             )

@@ -19,13 +19,13 @@ Steps are of the type `test_job_generator`, so that each is ended by its summing
 """
 
 import math
-import secrets
 import time
 from collections import deque
 
 import config
 import jobsync
 from benchmarks._helper import answer, questions
+from benchmarks._worker import Workers
 from jobsync import store
 from jobsync.base.clock import now
 from jobsync.db.transactions import read
@@ -58,10 +58,11 @@ class StepInHand:
 
 
 class Hand:
-    """One worker that holds all running steps of a job in its hands. Needs an app context."""
+    """Workers that hold all running steps of a job in their hands. Needs an app context."""
 
-    def __init__(self):
-        self._id = secrets.token_hex(8)
+    def __init__(self, staff):
+        self._staff = staff
+        self._id = staff.add()
         self._steps = []
 
     # What it is told
@@ -121,8 +122,8 @@ class Hand:
         """Take what is to be done, if anything is, and return whether there was. A plan is done at
         once.
 
-        Of a step in hand no children are taken again: those that are reserved for this worker would
-        be given out anew.
+        Of a step in hand no children are taken again. Each step's are another worker's: one that
+        asks for work gives back what is reserved for it.
         """
         in_hand = {step.plan.step_pk for step in self._steps if step.has_children}
         claimed = claims.claim(
@@ -145,6 +146,8 @@ class Hand:
                 step.has_children = True
             else:
                 self._step_of(task).summary = task
+        if any(task.kind == "child" for task in claimed):
+            self._id = self._staff.add()
         return bool(claimed)
 
     def _step_of(self, task):
@@ -203,8 +206,8 @@ def do(hand, question):
 
 def main():
     app = jobsync.create_app(config.load())
-    with app.app_context():
-        hand = Hand()
+    with app.app_context(), Workers(app) as staff:
+        hand = Hand(staff)
         for question in questions():
             answer(do(hand, question))
 

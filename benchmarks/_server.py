@@ -18,15 +18,19 @@ from jobsync.db.migrate import bring_up_to_date
 
 ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count()
+OWN_STEPS = ("bench_short", "bench_single")  # of `_steps.py`
 
 
-def wait_for(condition, seconds, what):
-    """Return what `condition()` returns as soon as that is true. Raises TimeoutError."""
+def wait_for(condition, seconds, what, every=0.02):
+    """Return what `condition()` returns as soon as that is true, looking `every` so many seconds.
+
+    Raises TimeoutError.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(every)
     return value
 
 
@@ -49,14 +53,16 @@ class Server:
     """`python app.py` in `folder`. Use it in a `with`: it runs inside.
 
     definitions: `{id: TOML}`, or None for those that ship. module: another program than app.py, run
-    by `python -m`. port: 0 for a free one.
+    by `python -m`. port: 0 for a free one. own_steps: it has the step types of `_steps.py` too.
     """
 
-    def __init__(self, folder, workers=0, definitions=None, module=None, port=0):
+    def __init__(self, folder, workers=0, definitions=None, module=None, port=0, own_steps=False):
         self.folder = Path(folder)
         self.workers = workers
         self._port = port
         self.environ = self._environ(definitions)
+        if own_steps:
+            self.environ["PYTHONPATH"] = os.pathsep.join([str(self._install_steps()), str(ROOT)])
         self._command = [sys.executable, "-m", module] if module else [sys.executable, "app.py"]
         self._process = None
         self.url = None
@@ -85,6 +91,16 @@ class Server:
         for name, text in definitions.items():
             (place / f"{name}.toml").write_text(text, encoding="utf-8")
         return place
+
+    def _install_steps(self):
+        """Return a folder with entry points, as of an installed package."""
+        site = self.folder / "site"
+        about = site / "jobsync_bench-1.dist-info"
+        about.mkdir(parents=True, exist_ok=True)
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: jobsync-bench\nVersion: 1\n")
+        points = "".join(f"{name} = benchmarks._steps:{name}\n" for name in OWN_STEPS)
+        (about / "entry_points.txt").write_text(f"[jobsync.steps]\n{points}")
+        return site
 
     def __enter__(self):
         log = self.folder / "server.log"
@@ -158,14 +174,14 @@ class Server:
         """Cancel a job; one that has ended meanwhile is left as it is."""
         self.post(f"/api/jobs/{job_id}/cancel")
 
-    def wait_for_end(self, job_id, seconds=60):
+    def wait_for_end(self, job_id, seconds=60, every=0.02):
         """Return the structure of a job once it is terminal."""
 
         def ended():
             structure = self.structure(job_id)
             return structure["status"] not in ("pending", "running") and structure
 
-        return wait_for(ended, seconds, f"the end of job {job_id}")
+        return wait_for(ended, seconds, f"the end of job {job_id}", every)
 
 
 def cpu_seconds(pid):

@@ -16,6 +16,7 @@ import requests
 from benchmarks._fill import fill_step
 from benchmarks._helper import Helper
 from benchmarks._server import Server, a_folder, make_store, wait_for
+from benchmarks._worker import Workers
 from jobsync.lifecycle import claims, results
 
 MOST = 20  # ms that a call may hold the loop
@@ -68,8 +69,9 @@ def measure(report, say, size=Size()):
         with (
             Server(folder, definitions=definitions, module="benchmarks._serve") as server,
             app.app_context(),
+            Workers(app) as staff,
         ):
-            held = Held(server)
+            held = Held(server, staff.add())
             for place in range(size.rounds):
                 say(f"  round {place + 1} of {size.rounds}")
                 for shape in shapes(size.steps):
@@ -102,10 +104,14 @@ def measure(report, say, size=Size()):
 
 
 class Held:
-    """Measures calls. times: `{label: {shape: [what /held says]}}`; waits: `{label: [seconds]}`."""
+    """Measures calls. worker_id: the worker whose part is played.
 
-    def __init__(self, server):
+    times: `{label: {shape: [what /held says]}}`; waits: `{label: [seconds]}`.
+    """
+
+    def __init__(self, server, worker_id):
         self.server = server
+        self.worker_id = worker_id
         self.times = {}
         self.waits = {}
         self._session = requests.Session()
@@ -186,7 +192,7 @@ def measure_steps(held, shape, number):
         call("cancel", "POST", f"{job}/cancel")
         call("retry", "POST", f"{job}/retry")
         with held.noted(f"a step fails, {number:,} steps", shape):
-            results.break_unit(claims.claim("benchmark", lambda step_pk: 1)[0], "it broke")
+            results.break_unit(claims.claim(held.worker_id, lambda step_pk: 1)[0], "it broke")
         held.server.cancel(job_id)  # fan-in and layers: others still run
         call("job page of what failed or was cancelled", "GET", f"/jobs/{job_id}")
         other = call("rerun", "POST", f"{job}/rerun", {"params": {}}).json()["id"]
@@ -205,7 +211,7 @@ def measure_children(held, number):
     job_id = server.submit("wide")
     job, children = f"/api/jobs/{job_id}", f"/api/jobs/{job_id}/steps/work/children"
     with watched(server, job_id):
-        plan(server, job_id, number)
+        plan(held, job_id, number)
         call("structure", "GET", f"{job}/structure")
         call("job page", "GET", f"/jobs/{job_id}")
         call("1,000 children", "GET", f"{children}?limit=1000")
@@ -226,11 +232,11 @@ def measure_children(held, number):
         call("delete and clear away", "DELETE", job)
 
 
-def plan(server, job_id, number):
+def plan(held, job_id, number):
     """Find the children of the job's only step, as a worker does."""
     wait_for(
-        lambda: server.structure(job_id)["status"] == "running", LONGEST, "the job's beginning"
+        lambda: held.server.structure(job_id)["status"] == "running", LONGEST, "the job's beginning"
     )
-    task = claims.claim("benchmark", lambda step_pk: 1)[0]
+    task = claims.claim(held.worker_id, lambda step_pk: 1)[0]
     fill_step(job_id, number)
     results.finish_plan(task)

@@ -1,5 +1,5 @@
 """From a worker's commit to a viewer: to a Socket.IO client, and to the screen; with 1 and 20
-running jobs, and with all workers computing.
+running jobs, while 10,000 children a minute end, and with all workers computing.
 
 A process that writes as a worker does (`_writer.py`) notes the moment after each commit by which a
 step follows to be completed; the viewer notes when it hears of that step's completion, or shows it.
@@ -17,7 +17,12 @@ from benchmarks._report import percentile
 from benchmarks._server import CORES, Server, a_folder
 
 STEPS = 10
-DEFINITIONS = {"chain": chain("chain", STEPS), "wait": WAIT, "compute": COMPUTE}
+DEFINITIONS = {
+    "chain": chain("chain", STEPS),
+    "ending": chain("ending", 1),
+    "wait": WAIT,
+    "compute": COMPUTE,
+}
 # seconds that a step's child takes, least and most: in a watched job, in one beside it
 QUICK, SLOW = (0.05, 0.15), (4, 8)
 BESIDE = 19
@@ -25,6 +30,9 @@ JOBS = 12  # that are watched, one after the other
 ROUNDS = 2  # of the comparison of waiting and computing workers
 PER_ROUND = 4
 PATIENCE = 10  # seconds that a viewer gets to see all
+PACE = 10_000 / 60  # children of another job that end in a second
+SPAN = 10  # seconds in which they do
+AS_GOOD = 1.5  # times the median that is as good as without them: noise stays below
 
 
 def measure(report, say):
@@ -33,6 +41,7 @@ def measure(report, say):
         a_folder() as folder,
         Server(folder, CORES, DEFINITIONS) as server,
         Helper("_writer", environ=server.environ) as writer,
+        Helper("_hand", environ=server.environ) as hand,
     ):
         writer.hear()
         bench = Bench(server, writer)
@@ -40,6 +49,7 @@ def measure(report, say):
             listener.hear()
             with busy_workers(server, "wait"):
                 measure_client(report, say, bench, listener)
+                compare_ending(report, say, bench, listener, hand)
             compare_computing(report, say, bench, listener, write_sources(folder / "sources"))
         with busy_workers(server, "wait"), a_page() as page:
             page.add_init_script(WATCH)
@@ -63,6 +73,42 @@ def measure_client(report, say, bench, listener):
             median_below=50,
             p99_below=150,
         )
+
+
+def compare_ending(report, say, bench, listener, hand):
+    """Measure side by side, round by round, without and with children of another job that end."""
+    say(f"  a client, 1 running job, while {60 * PACE:,.0f} children of another a minute end")
+    alone, beside, ends = [], [], 0
+    for _ in range(ROUNDS):
+        alone += delays_at(bench, Client(listener), PER_ROUND)
+        with children_ending(bench.server, hand, PACE, SPAN) as ending:
+            deadline = time.monotonic() + SPAN
+            while time.monotonic() < deadline:
+                beside += delays_at(bench, Client(listener), 1)
+        ends += ending["number"]
+    label = "commit → client, 1 job"
+    report.add("children of another job that ended", 60 * ends / (ROUNDS * SPAN), "/min")
+    report.add_spread(f"{label}, children of another one end", beside)
+    report.add(
+        f"{label}: children of another one end / none do, median",
+        percentile(beside, 0.5) / percentile(alone, 0.5),
+        "×",
+        below=AS_GOOD,
+    )
+
+
+@contextmanager
+def children_ending(server, hand, pace, span):
+    """Have so many children of a job end in a second, for so many seconds. Gives a dict that has
+    their "number" afterwards.
+    """
+    ending = {}
+    job_id = server.submit("ending")
+    hand.ask(begin=job_id, children=round(pace * span) + 1, ready=1)
+    hand.tell(mix=pace, steps=1, lines=1, seconds=span)
+    yield ending
+    ending["number"] = len(hand.hear()["lines"])  # each has one
+    server.cancel(job_id)
 
 
 def compare_computing(report, say, bench, listener, sources):

@@ -5,14 +5,30 @@ parts that are processes of their own.
 import asyncio
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from benchmarks import _bare, _page, _report, large_jobs, painted, storm, viewers
+from benchmarks import (
+    _bare,
+    _page,
+    _peers,
+    _report,
+    engine_size,
+    large_jobs,
+    latency,
+    painted,
+    starts,
+    storm,
+    throughput,
+    viewers,
+)
 from benchmarks._fill import fill_job, fill_jobs
 from benchmarks._helper import Helper
 from benchmarks._jobs import COMPUTE, WAIT, chain
@@ -28,6 +44,7 @@ from benchmarks._report import (
 )
 from benchmarks._server import Server
 from benchmarks._socket import Socket
+from benchmarks._viewer import Seen
 from benchmarks._wire import frame_at
 from helpers.apps import make_app
 from helpers.ask import ask, jobs_page
@@ -35,6 +52,8 @@ from helpers.by_hand import recount
 from helpers.definition_files import define
 from helpers.paths import ROOT
 from jobsync import store
+from jobsync.db.extensions import db
+from jobsync.db.models import Attempt
 
 
 @pytest.mark.parametrize(
@@ -118,6 +137,8 @@ def test_a_filled_store_is_one_that_jobsync_could_have_written(tmp_path):
         fill_job("filled", 12)
         fill_jobs(30)
         assert recount("filled") == 1
+        attempts = db.session.execute(select(Attempt.status)).scalars().all()
+        assert attempts == 12 * ["completed"]
         structure = ask(store.structure.structure_of, "filled")
         assert (structure["steps"][0]["log_count"], structure["steps"][0]["child_count"]) == (
             12,
@@ -367,6 +388,175 @@ def test_large_jobs_are_measured(monkeypatch):
     held = [figure for figure in report.figures if figure.below]
     assert len(held) == 2 * 23 and min(figure.value for figure in held) > 0
     assert figures["cancel, 30 children: the answer came after, median"] > 0
+
+
+# The engine, and its peers
+
+HINT = {"context": "job", "job_id": "x", "refresh_logs": False}
+
+
+@pytest.mark.parametrize("is_fetched_first", [True, False])
+def test_a_viewer_shows_the_end_once_it_has_both_heard_of_it_and_fetched_it(is_fetched_first):
+    seen = Seen()
+    seen.note_hint({**HINT, "status": "running", "revision": 7})
+    seen.note_shown(0, 7)
+    happens = [
+        lambda: seen.note_hint({**HINT, "status": "completed", "revision": 9}),
+        lambda: seen.note_shown(0, 9),
+    ]
+    first, second = reversed(happens) if is_fetched_first else happens
+    first()
+    assert not seen.shows_end.is_set()
+    second()
+    assert seen.shows_end.is_set() and (seen.status, seen.heard) == ("completed", 2)
+
+
+def test_sides_take_turns_and_their_ratio_is_the_median_of_the_rounds():
+    report, calls = Report("sample"), []
+
+    def side(name, rates, **goal):
+        rates = iter(rates)
+        return throughput.Side(name, lambda: calls.append(name) or next(rates), **goal)
+
+    ours = side("ours", [10, 30, 80])
+    throughput.compare(report, lambda _: None, ours, [side("theirs", [20, 30, 10], at_least=2)], 3)
+    assert calls == ["ours", "theirs"] * 3
+    assert [(figure.name, figure.value, figure.met) for figure in report.figures] == [
+        ("ours", 30, None),
+        ("theirs", 20, None),
+        ("ours / theirs", 1, False),
+    ]
+
+
+def test_a_peer_that_cannot_be_installed_is_said_in_one_line(monkeypatch, tmp_path):
+    requirements = tmp_path / "peers.txt"
+    requirements.write_text("./missing\n")
+    monkeypatch.setattr(_peers, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(_peers, "ROOT", tmp_path)
+    monkeypatch.setattr(_peers, "PLACE", tmp_path / "peers")
+    with pytest.raises(OSError, match=r"\A[^\n]*missing[^\n]*\Z"):
+        _peers.python_of_peers(lambda _: None)
+    assert not (tmp_path / "peers" / "installed").exists()
+
+
+SMALL = throughput.Size(
+    short=((200, 1),),
+    single=40,
+    single_rounds=1,
+    items=20,
+    command_rounds=1,
+    warm_up=20,
+)
+
+
+def test_throughput_is_measured_without_the_peers_that_are_missing(monkeypatch):
+    def find_nothing(name, package):
+        raise FileNotFoundError(f"{name} isn't installed ({package})")
+
+    monkeypatch.setattr(throughput, "find_program", find_nothing)
+    figures, report = measured(throughput, SMALL)
+    assert figures.keys() == {
+        "200 short children",
+        "40 children one by one",
+        "20 runs of `true`",
+    }
+    assert min(figures.values()) > 0
+    assert [note.split(" isn't")[0] for note in report.notes[:3]] == [
+        "Huey, Celery and RQ are left out: redis-server",
+        "GNU parallel is left out: parallel",
+        "xargs is left out: xargs",
+    ]
+
+
+needs_peers = pytest.mark.skipif(
+    not (_peers.PLACE / "installed").exists() or not shutil.which("redis-server"),
+    reason="the peers are installed by the benchmark",
+)
+
+
+@needs_peers
+@pytest.mark.parametrize(
+    ("name", "more"), [("huey", ()), ("celery", ()), ("rq", ()), ("rq", throughput.SIMPLE)]
+)
+def test_the_rate_of_a_task_queue_is_measured_and_nothing_of_it_is_left(name, more):
+    assert _peers.queue_rate(_peers.python_of_peers(print), name, 20, *more) > 0
+    assert processes_of_peers() == []
+
+
+@needs_peers
+def test_a_task_queue_that_takes_too_long_is_ended_with_all_that_it_has_started(monkeypatch):
+    monkeypatch.setattr(_peers, "PATIENCE", 5)
+    with pytest.raises(TimeoutError, match="huey took longer than 5 s"):
+        _peers.queue_rate(_peers.python_of_peers(print), "huey", 10_000_000, meanwhile=True)
+    assert processes_of_peers() == []
+
+
+def processes_of_peers():
+    """Return the command lines of processes of the peers' environment that still run."""
+    found = [text_of(entry) for entry in Path("/proc").glob("[0-9]*/cmdline")]
+    return [text for text in found if str(_peers.PLACE) in text]
+
+
+def text_of(path):
+    """Return what a file has, "" for that of a process that has ended."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_the_engine_is_measured_by_size():
+    figures, report = measured(
+        engine_size,
+        engine_size.Size(
+            children=(40, 200),
+            rounds=1,
+            stored=300,
+            beside=(("short", 40), ("single", 10)),
+            warm_up=10,
+        ),
+    )
+    assert min(figures.values()) > 0
+    assert [figure.name for figure in report.figures if figure.below] == [
+        "a child of 200 / of 40",
+        "a child in the last quarter / in the quickest before it, 200",
+        "40 short children: 300 stored / an empty store",
+        "10 children one by one: 300 stored / an empty store",
+    ]
+
+
+def test_a_job_that_slows_down_misses_the_goal_whatever_its_start_was_like():
+    report = Report("sample")
+    engine_size.report_quarters(report, 100, [[0.004, 0.002, 0.002, 0.003]])
+    assert (report.figures[-1].value, report.figures[-1].met) == (1.5, False)
+
+
+def test_starts_are_measured(monkeypatch):
+    monkeypatch.setattr(starts, "PAUSE", (0.02, 0.05))
+    monkeypatch.setattr(starts, "EVERY", 0.02)
+    monkeypatch.setattr(starts, "SETTLE", 0.1)
+    figures, _ = measured(
+        starts, starts.Size(submits=3, places=3, children=8000, behind=1, warm_up=20)
+    )
+    assert 0 < figures["submit → first child begun, median"] < 60_000
+    assert (
+        0
+        <= figures["freed place → next start, median"]
+        <= figures["freed place → its first child begun, median"]
+    )
+    assert 0 < figures["3 children behind 8,000: longest"] < 60
+    assert figures["memory of both workers, before"] > 2 * 10
+
+
+def test_children_end_beside_at_a_pace(tmp_path):
+    definitions = {"ending": chain("ending", 1)}
+    with (
+        Server(tmp_path, definitions=definitions) as server,
+        Helper("_hand", environ=server.environ) as hand,
+        latency.children_ending(server, hand, 100, 0.3) as ending,
+    ):
+        pass
+    assert 25 <= ending["number"] <= 31
 
 
 @pytest.mark.browser

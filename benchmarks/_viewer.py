@@ -1,0 +1,100 @@
+"""One viewer who looks at one job after the other: `python -m benchmarks._viewer HOST PORT`.
+
+It is a page as far as the server can tell (`_page.py`): subscribed by websocket, and fetching
+`structure` whenever a hint names a newer revision. It is told:
+
+- `{"watch": job}`: opens the job. Answers `{"ok": true}` once it is subscribed.
+- `{"end": seconds}`: waits until it has heard that the job has ended and shows that. Answers
+  `{"status", "hints", "fetches"}`: how many there were of them. Ends when it waits in vain.
+"""
+
+import asyncio
+import random
+import sys
+import threading
+
+from benchmarks._helper import answer, questions
+from benchmarks._page import Page
+from benchmarks._viewers import Record
+from jobsync.status import TERMINAL
+
+SUBSCRIBING = 20  # seconds that it may take
+
+
+class Seen(Record):
+    """What happens to the viewer of one job. acked: it is subscribed. status: the one in which the
+    job has ended, as it has heard; shows_end: and it shows that.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.acked, self.shows_end = asyncio.Event(), asyncio.Event()
+        self.status = self._ended_at = None
+        self._shown = self.heard = 0
+
+    def note_ack(self, viewer):
+        super().note_ack(viewer)
+        self.acked.set()
+
+    def note_hint(self, hint):
+        super().note_hint(hint)
+        self.heard += 1
+        if hint["context"] == "job" and hint["status"] in TERMINAL:
+            self.status, self._ended_at = hint["status"], hint["revision"]
+            self._look()
+
+    def note_shown(self, viewer, revision):
+        super().note_shown(viewer, revision)
+        self._shown = revision
+        self._look()
+
+    def _look(self):
+        """See whether the end is shown: it may have been fetched before it was heard of."""
+        if self.status and self._shown >= self._ended_at:
+            self.shows_end.set()
+
+
+async def watch(site, job_id):
+    """Return the page and what is seen on it once it is subscribed."""
+    seen = Seen()
+    page = Page(0, asyncio.get_running_loop(), random, site, job_id, seen)
+    page.start()
+    page.fetch()
+    await asyncio.wait_for(seen.acked.wait(), SUBSCRIBING)
+    return page, seen
+
+
+async def wait_for_end(page, seen, seconds):
+    """Return what the viewer has seen when it shows the job's end."""
+    await asyncio.wait_for(seen.shows_end.wait(), seconds)
+    page.stop()
+    return {"status": seen.status, "hints": seen.heard, "fetches": len(seen.fetches)}
+
+
+async def follow(site):
+    """Do what standard input says until it ends."""
+    loop, told = asyncio.get_running_loop(), asyncio.Queue()
+
+    def listen():
+        for question in questions():
+            loop.call_soon_threadsafe(told.put_nowait, question)
+        loop.call_soon_threadsafe(told.put_nowait, None)
+
+    threading.Thread(target=listen, daemon=True).start()
+    answer({"ready": True})
+    page = seen = None
+    while (question := await told.get()) is not None:
+        if "watch" in question:
+            page, seen = await watch(site, question["watch"])
+            answer({"ok": True})
+        else:
+            answer(await wait_for_end(page, seen, question["end"]))
+
+
+def main():
+    host, port = sys.argv[1:]
+    asyncio.run(follow((host, int(port))))
+
+
+if __name__ == "__main__":
+    main()
