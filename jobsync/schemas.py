@@ -238,10 +238,14 @@ class DownloadQuery(Strict):
 
 
 class Shown(Schema):
-    """A shape of an answer: everything named is always there."""
+    """A shape of an answer: everything named is always there, but for what is there `sometimes`."""
+
+    sometimes = ()
 
     def on_bind_field(self, field_name, field_obj):
-        field_obj.required = True  # documentation: `required` plays no part in what goes out
+        field_obj.required = (
+            field_name not in self.sometimes
+        )  # documentation: `required` plays no part in what goes out
 
 
 class Error(Shown):
@@ -457,6 +461,8 @@ class Queues(Shown):
 
 
 class LogLine(Shown):
+    sometimes = ("attempt",)
+
     line = fields.Integer()
     step = fields.String()
     at = _time()

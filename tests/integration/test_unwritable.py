@@ -151,8 +151,8 @@ def calls(client, running, ended):
         "rerun": lambda: client.post(f"/api/jobs/{ended}/rerun"),
         "delete": lambda: client.delete(f"/api/jobs/{ended}"),
         "start a job": lambda: client.post("/definitions/d"),
-        "cancel a job": lambda: client.post(f"/jobs/{running}/cancel"),
-        "retry a job": lambda: client.post(f"/jobs/{ended}/retry"),
+        "cancel a job": lambda: client.post(f"/jobs/{running}/cancel", data={"sure": "yes"}),
+        "retry a job": lambda: client.post(f"/jobs/{ended}/retry", data={"sure": "yes"}),
         "rerun a job": lambda: client.post(f"/jobs/{ended}/rerun"),
         "delete a job": lambda: client.post(f"/jobs/{ended}/delete", data={"sure": "yes"}),
     }
@@ -323,7 +323,7 @@ def test_a_full_disk_is_said_by_every_door_of_a_server_and_is_over_when_there_is
     wait_for(refused, 15, "a full disk")  # what its log has room for yet is taken
     answers = [
         server.post(f"/api/jobs/{job_id}/cancel"),
-        server.post(f"/jobs/{job_id}/cancel"),
+        server.post(f"/jobs/{job_id}/cancel", data={"sure": "yes"}),
         server.post("/definitions/d"),
     ]
     assert [answer.status_code for answer in answers] == [503] * 3
