@@ -43,8 +43,8 @@ def claim(worker_id: str, batch_size: Callable[[int], int]) -> list[Task]:
         if not store.steps.is_work_waiting(session):
             return []
     with write() as session:
-        worker = session.execute(WORKER, {"worker": worker_id}).first()
-        if worker is None or worker.state != "running":
+        worker = _worker_that_takes(session, worker_id)
+        if worker is None:
             return []
         _return_reserved(session, worker_id)
         for step in _candidates(session, worker.queues):
@@ -53,6 +53,12 @@ def claim(worker_id: str, batch_size: Callable[[int], int]) -> list[Task]:
                 if tasks:
                     return tasks
         return []
+
+
+def _worker_that_takes(session: Session, worker_id: str) -> Any:
+    """Return the `queues` of a worker that may take something, in a row; else None."""
+    worker = session.execute(WORKER, {"worker": worker_id}).first()
+    return worker if worker and worker.state == "running" else None
 
 
 def _return_reserved(session: Session, worker_id: str) -> None:
@@ -132,7 +138,10 @@ def claim_idle(task: Task, batch_size: Callable[[int], int]) -> list[Task]:
         if session.execute(idle).first() is None:
             return []
     with write() as session:
-        if not any(step.pk == task.step_pk for step in _candidates(session, None)):
+        worker = _worker_that_takes(session, task.worker_id)
+        if worker is None:
+            return []
+        if not any(step.pk == task.step_pk for step in _candidates(session, worker.queues)):
             return []
         step = session.execute(idle).first()
         return _take_children(session, task.worker_id, step, batch_size(step.pk)) if step else []

@@ -29,7 +29,6 @@ from jobsync.status import (
     WAITING,
     actions,
 )
-from jobsync.store import limits
 
 REFUSALS = {
     "cancel": "The job is already {status}.",
@@ -200,16 +199,7 @@ def delete(job_id: str) -> None:
         )
         execute_long(session, update(STEPS).where(STEPS.c.job_id == job_id).values(job_id=None))
         session.execute(delete_rows(Job).where(Job.id == job_id))
-        _give_place_away(session, limited)
-
-
-def _give_place_away(session: Session, job: Any) -> None:
-    """Have the monitor look at those that wait for the place in a limit that a deleted job held: it
-    may not have seen its end, or nobody tells it of the end of what is still being stopped of it.
-    """
-    for other in limits.next_in_line(session, job):
-        if not limits.holders(session, other):
-            rows.touch(session, other.id)
+        rows.pass_place_on(session, limited)
 
 
 def clear_deleted() -> bool:

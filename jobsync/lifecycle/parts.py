@@ -15,16 +15,20 @@ from jobsync.db.transactions import BRIEFLY, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.jobs import find_job
 from jobsync.status import (
+    BROKEN,
     CANCELLED,
     CHILD_STATUSES,
     COMPLETED,
+    DONE,
     FAILED,
     PENDING,
     RUNNING,
     SKIPPED,
+    SUMMARY,
     child_actions,
     step_actions,
 )
+from jobsync.status import CHILDREN as CHILDREN_STAGE
 
 STEPS, CHILDREN = Step.__table__, Child.__table__
 STEP_REFUSALS = {
@@ -152,16 +156,39 @@ def retry_child(job_id: str, name: str, child_id: str) -> None:
         step = _step(session, job_id, name)
         child = _child(session, step, child_id)
         _check(CHILD_REFUSALS, "retry", child.status, child_actions(child.status))
+        has_failed = step.status == RUNNING and _has_failed(step)
+        if has_failed:
+            # what the monitor is about to say. Else nobody would end children whose ends were
+            # refused: a step that has failed takes none
+            _end_step(session, step, FAILED, None)
+        is_running = step.status == RUNNING and not has_failed
         revision = rows.touch(session, job_id)
         rows.retry_children(session, CHILDREN.c.pk == child.pk)
         rows.count_children(session, step.pk, revision, [(child.status, PENDING)])
-        _forgive(session, step.pk, step.status != RUNNING)
-        if step.status == RUNNING:
+        _forgive(session, step.pk, not is_running)
+        if is_running:
+            _go_back_to_children(session, step)
             return
         skipped = _skipped_after(session, job_id, name)
         rows.retry_steps_children(session, skipped)
         rows.begin_steps_again(session, STEPS.c.pk.in_([step.pk, *skipped]), AGAIN, revision)
         rows.begin_job_again(session, job)
+
+
+def _has_failed(step: Any) -> bool:
+    """Say whether a running step has failed, though the monitor hasn't said so yet."""
+    return step.stage == BROKEN or step.failed - step.old_failures > step.max_child_failures
+
+
+def _go_back_to_children(session: Session, step: Any) -> None:
+    """Have a running step whose children had all ended end again after those that it has now. What
+    is made of their results is stopped.
+    """
+    if step.stage in (SUMMARY, DONE):
+        rows.stop_units(session, [step.pk])
+        session.execute(
+            update(STEPS).where(STEPS.c.pk == step.pk).values(stage=CHILDREN_STAGE, worker_id=None)
+        )
 
 
 def _forgive(session: Session, step_pk: int, is_all: bool) -> None:
@@ -179,7 +206,10 @@ STEP = select(
     STEPS.c.pk,
     STEPS.c.job_id,
     STEPS.c.status,
+    STEPS.c.stage,
     STEPS.c.step_timeout,
+    STEPS.c.old_failures,
+    STEPS.c.max_child_failures,
     *(STEPS.c[status] for status in CHILD_STATUSES),
 )
 

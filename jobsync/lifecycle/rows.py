@@ -12,6 +12,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
+from jobsync import store
 from jobsync.base.text import one_line
 from jobsync.db.models import Attempt, Child, Counter, Job, JobWords, Step, Stop
 from jobsync.db.transactions import execute_long, moment
@@ -27,6 +28,7 @@ from jobsync.status import (
     WAITING,
     allowed,
 )
+from jobsync.store import limits
 from jobsync.store.listing import words_of
 
 # In every transaction, while everybody else waits: made once, as those of the store
@@ -222,6 +224,16 @@ def begin_job_again(session: Session, job: Any) -> None:
     if job.status in TERMINAL:
         values = {"error": None, "result": None, "started_at": None}
         move_job(session, job.id, job.status, PENDING, **values)
+        pass_place_on(session, store.jobs.monitored(session, job.id))
+
+
+def pass_place_on(session: Session, job: Any) -> None:
+    """Have the monitor look at those that may start now in the limit of a job: of one that was
+    deleted or retried just after its end it may not have seen that. job: as of `limits.holders`.
+    """
+    for other in limits.next_in_line(session, job):
+        if not limits.holders(session, other):
+            touch(session, other.id)
 
 
 def move_child(

@@ -10,6 +10,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Row, exists, select, update
 from sqlalchemy.orm import Session
 
+from jobsync import store
 from jobsync.db.models import Child, Job, Step, Stop, Worker
 from jobsync.db.transactions import BRIEFLY, moment, write
 from jobsync.lifecycle import rows
@@ -70,7 +71,7 @@ def _let_go_on(session: Session, child_pks: Iterable[int]) -> None:
 
 def finish(session: Session, step_pks: Iterable[int]) -> None:
     """Do what follows for the jobs of steps where something has stopped: they have changed, and
-    the receipt of one of which nothing runs any more is done.
+    of one of which nothing runs any more the receipt is done, and the place in its limit is free.
     """
     jobs = select(Step.job_id).where(Step.pk.in_(step_pks), Step.job_id.is_not(None)).distinct()
     for job_id in filter(None, session.execute(jobs).scalars().all()):
@@ -88,6 +89,7 @@ def finish(session: Session, step_pks: Iterable[int]) -> None:
             )
             .values(cancel_done_at=moment(session))
         )
+        rows.pass_place_on(session, store.jobs.monitored(session, job_id))
 
 
 def close_of_worker(session: Session, worker_id: str, left: Sequence[Left] = ()) -> None:

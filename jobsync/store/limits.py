@@ -9,7 +9,7 @@ from sqlalchemy import Row, func, select, union
 from sqlalchemy.orm import Session
 
 from jobsync.db.models import Child, Job, Step, Stop
-from jobsync.status import PENDING, RUNNING, TERMINAL
+from jobsync.status import PENDING, RUNNING
 from jobsync.store.jobs import MONITORED
 
 
@@ -32,10 +32,11 @@ def workers_on(session: Session, step_pk: int) -> int:
 def holders(session: Session, job: Any) -> Sequence[Row]:
     """Return rows `(id, status)` of jobs that keep a pending one from starting; none if it may.
 
-    They run, or are still being stopped, or wait too and come first: with a higher priority, or for
-    longer with the same. As many of them as the limit has places.
+    They run, or are still being stopped, though they may have been retried already, or wait too and
+    come first: with a higher priority, or for longer with the same. As many of them as the limit
+    has places.
 
-    job: a row with `number`, `definition`, `priority`, `concurrency` and `concurrency_value`.
+    job: a row with `id`, `number`, `definition`, `priority`, `concurrency` and `concurrency_value`.
     """
     if job.concurrency is None:
         return []
@@ -51,12 +52,14 @@ def holders(session: Session, job: Any) -> Sequence[Row]:
             .join(Stop, Stop.step_pk == Step.pk)
             .where(Stop.done_at.is_(None), Step.job_id.is_not(None))
         ),
-        Job.status.in_(TERMINAL),
+        Job.status != RUNNING,
+        Job.id != job.id,
         *_same_limit(job),
     )
     found: list[Row] = []
     for query in (running, stopping, waiting):
-        found += session.execute(query.limit(job.concurrency - len(found))).all()
+        others = query.where(Job.id.not_in([row.id for row in found]))
+        found += session.execute(others.limit(job.concurrency - len(found))).all()
         if len(found) == job.concurrency:
             return found
     return []

@@ -4,7 +4,7 @@ process, thread or clock.
 
 from contextlib import contextmanager
 
-from sqlalchemy import event, func, select
+from sqlalchemy import String, bindparam, event, func, select
 
 from helpers.ask import ask
 from helpers.definition_files import define
@@ -150,123 +150,147 @@ def messages(job_id, step_name="a"):
         return list(session.execute(query.order_by(LogLine.line)).scalars())
 
 
+# What `recount` looks at, of one job or (job_id None) of all. Made once: histories are recounted
+# after each event
+OF_JOB = Step.job_id == func.coalesce(bindparam("job_id", type_=String), Step.job_id)
+STEPS = select(Step.__table__, Job.status.label("job_status")).join(Job).where(OF_JOB)
+COUNTED = (
+    select(Child.step_pk, Child.status, func.count())
+    .join(Step, Step.pk == Child.step_pk)
+    .where(OF_JOB)
+    .group_by(Child.step_pk, Child.status)
+)
+LINES = (
+    select(
+        LogLine.step_pk,
+        LogLine.level,
+        func.count().label("number"),
+        func.min(LogLine.line).label("first"),
+        func.max(LogLine.line).label("last"),
+    )
+    .join(Step, Step.pk == LogLine.step_pk)
+    .where(OF_JOB)
+    .group_by(LogLine.step_pk, LogLine.level)
+)
+CHILDREN = (
+    select(Child.pk, Child.status, Child.attempt, Child.worker_id, Step.name)
+    .join(Step, Step.pk == Child.step_pk)
+    .where(OF_JOB)
+)
+STORED = (
+    select(
+        Attempt.child_pk,
+        func.count().label("number"),
+        func.max(Attempt.attempt).label("last"),
+    )
+    .group_by(Attempt.child_pk)
+    .subquery()
+)
+MISCOUNTED = CHILDREN.outerjoin(STORED, STORED.c.child_pk == Child.pk).where(
+    (func.coalesce(STORED.c.number, 0) != Child.attempt)
+    | (func.coalesce(STORED.c.last, 0) != Child.attempt)
+)
+ATTEMPTS = (
+    select(Attempt.child_pk, Attempt.attempt, Attempt.worker_id)
+    .join(Child, Child.pk == Attempt.child_pk)
+    .join(Step, Step.pk == Child.step_pk)
+    .where(OF_JOB)
+)
+BEGUN = ATTEMPTS.where(Attempt.status == RUNNING)
+TIMED_WRONGLY = ATTEMPTS.where((Attempt.status == RUNNING) != Attempt.finished_at.is_(None))
+RUN = CHILDREN.where(Child.status == RUNNING)
+# those of a step that has failed by its children may have been let go: see WITHIN_TOLERANCE
+RUN_BY_NOBODY = (
+    RUN.where(WITHIN_TOLERANCE)
+    .outerjoin(Worker, Worker.id == Child.worker_id)
+    .where(Worker.id.is_(None))
+)
+NOT_LEFT = CHILDREN.where(
+    Child.status.in_(TERMINAL), Child.worker_id.is_not(None) | Child.due_at.is_not(None)
+)
+STOPPED_BY_NOBODY = (
+    select(Stop.step_pk, Stop.child_pk, Stop.attempt, Stop.worker_id)
+    .join(Step, Step.pk == Stop.step_pk)
+    .outerjoin(Worker, Worker.id == Stop.worker_id)
+    .where(OF_JOB, Stop.done_at.is_(None), Worker.id.is_(None))
+)
+RECEIPTS = (
+    select(
+        Job.id,
+        Job.cancel_done_at,
+        func.count(Stop.step_pk).label("all"),
+        # what was cancelled after the job was retried is in no receipt
+        func.count().filter(Stop.requested_at <= Job.cancel_requested_at).label("of_cancel"),
+    )
+    .join(Step, Step.job_id == Job.id)
+    .outerjoin(Stop, (Stop.step_pk == Step.pk) & Stop.done_at.is_(None))
+    .where(OF_JOB, Job.cancel_requested_at.is_not(None))
+    .group_by(Job.id)
+)
+
+
 def recount(job_id=None):
     """Assert that all counters are what the rows say, that lines have no gaps, and that the
     contract's invariants hold, of attempts and stops too. Returns the number of steps.
     """
     db.session.rollback()  # so that this session sees what there is now
-    which = Step.job_id == job_id if job_id else Step.job_id.is_not(None)
-    steps = db.session.execute(
-        select(Step.__table__, Job.status.label("job_status"))
-        .join(Job, Job.id == Step.job_id)
-        .where(which)
-    ).all()
-    children = _by_step(select(Child.step_pk, Child.status, func.count()), Child)
-    levels = _by_step(select(LogLine.step_pk, LogLine.level, func.count()), LogLine)
+    given = {"job_id": job_id}
+    steps = db.session.execute(STEPS, given).all()
+    children, lines = {}, {}
+    for pk, status, number in db.session.execute(COUNTED, given):
+        children.setdefault(pk, {})[status] = number
+    for row in db.session.execute(LINES, given):
+        lines.setdefault(row.step_pk, []).append(row)
     for found in steps:
-        if found.job_status in TERMINAL:
-            assert found.status in TERMINAL, (found.name, found.status)
-        if found.status in TERMINAL:
-            assert (found.pending, found.running) == (0, 0), found.name
-            assert found.worker_id is None and found.finished_at is not None
-        assert_counted_rightly(found, children.get(found.pk, {}), levels.get(found.pk, {}))
-        assert 0 <= found.old_failures <= found.failed, found.name
-    assert_attempts_right(which)
-    assert_stops_right(which)
+        assert_ended_rightly(found)
+        assert_counted_rightly(found, children.get(found.pk, {}), lines.get(found.pk, []))
+    assert_attempts_right(given)
+    assert_stops_right(given)
     db.session.rollback()
     return len(steps)
 
 
-def _by_step(query, table):
-    """Return `{pk of a step: {value: number}}` of a query of steps, values and numbers."""
-    value = query.selected_columns[1]
-    found = {}
-    for pk, key, number in db.session.execute(query.group_by(table.step_pk, value)):
-        found.setdefault(pk, {})[key] = number
-    return found
+def assert_ended_rightly(found):
+    """found: a step's row with its job's status."""
+    if found.job_status in TERMINAL:
+        assert found.status in TERMINAL, (found.name, found.status)
+    if found.status in TERMINAL:
+        assert (found.pending, found.running) == (0, 0), found.name
+        assert found.worker_id is None and found.finished_at is not None
 
 
-def assert_counted_rightly(found, children, levels):
-    """found: a step's row. children, levels: how many there are, by status and level."""
+def assert_counted_rightly(found, children, lines):
+    """found: a step's row. children: how many there are, by status. lines: rows of LINES."""
     assert {status: getattr(found, status) for status in CHILD_STATUSES} == {
         status: children.get(status, 0) for status in CHILD_STATUSES
     }, found.name
+    assert 0 <= found.old_failures <= found.failed, found.name
+    levels = {row.level: row.number for row in lines}
     counted = [found.debug, found.info, found.warning, found.error_count]
     assert counted == [levels.get(place, 0) for place in range(len(LEVELS))], found.name
-    first, last, number = db.session.execute(
-        select(func.min(LogLine.line), func.max(LogLine.line), func.count()).where(
-            LogLine.step_pk == found.pk
-        )
-    ).one()
-    assert found.log_count == number == (last or 0) and first in (1, None), found.name
+    last = max((row.last for row in lines), default=0)
+    assert found.log_count == sum(levels.values()) == last, found.name
+    assert min((row.first for row in lines), default=1) == 1, found.name
 
 
-def assert_attempts_right(which):
+def assert_attempts_right(given):
     """Assert that each attempt of each child has its row, that those and only those are running
-    that their children say, and that a live worker has each. which: a condition on steps.
+    that their children say, and that a live worker has each.
     """
-    of_steps = (
-        select(Child.pk, Child.status, Child.attempt, Child.worker_id, Step.name)
-        .join(Step, Step.pk == Child.step_pk)
-        .where(which)
-    )
-    stored = (
-        select(Attempt.child_pk, func.count().label("number"), func.max(Attempt.attempt).label("n"))
-        .group_by(Attempt.child_pk)
-        .subquery()
-    )
-    wrong = of_steps.outerjoin(stored, stored.c.child_pk == Child.pk).where(
-        (func.coalesce(stored.c.number, 0) != Child.attempt)
-        | (func.coalesce(stored.c.n, 0) != Child.attempt)
-    )
-    assert db.session.execute(wrong).all() == [], "attempts are missing, or too many"
-    running = select(Attempt.child_pk, Attempt.attempt, Attempt.worker_id).join(
-        Child, Child.pk == Attempt.child_pk
-    )
-    running = running.join(Step, Step.pk == Child.step_pk).where(which)
-    begun = running.where(Attempt.status == RUNNING)
-    said = of_steps.where(Child.status == RUNNING)
-    assert {(row.child_pk, row.attempt) for row in db.session.execute(begun)} == {
-        (row.pk, row.attempt) for row in db.session.execute(said)
-    }, "not the children that run have a running attempt"
-    # those of a step that has failed by its children have been let go perhaps: see
-    # `WITHIN_TOLERANCE`
-    held = said.where(WITHIN_TOLERANCE).outerjoin(Worker, Worker.id == Child.worker_id)
-    assert db.session.execute(held.where(Worker.id.is_(None))).all() == [], "run by nobody"
-    idle = of_steps.where(
-        Child.status.in_(TERMINAL), Child.worker_id.is_not(None) | Child.due_at.is_not(None)
-    )
-    assert db.session.execute(idle).all() == [], "ended, and yet somebody's or due"
-    undone = running.where((Attempt.status == RUNNING) != Attempt.finished_at.is_(None))
-    assert db.session.execute(undone).all() == [], "an attempt that has ended has a time"
+    find = db.session.execute
+    assert find(MISCOUNTED, given).all() == [], "attempts are missing, or too many"
+    assert {(row.child_pk, row.attempt) for row in find(BEGUN, given)} == {
+        (row.pk, row.attempt) for row in find(RUN, given)
+    }, "not those attempts are running whose children are"
+    assert find(TIMED_WRONGLY, given).all() == [], "an attempt has its end when it has ended"
+    assert find(RUN_BY_NOBODY, given).all() == [], "these are run by nobody"
+    assert find(NOT_LEFT, given).all() == [], "these have ended and are somebody's, or due"
 
 
-def assert_stops_right(which):
-    """Assert that who stops something lives, and that receipts are done when all has stopped.
-
-    which: a condition on steps.
-    """
-    stopping = (
-        select(Stop.step_pk, Stop.child_pk, Stop.attempt, Stop.worker_id)
-        .join(Step, Step.pk == Stop.step_pk)
-        .where(which, Stop.done_at.is_(None))
-    )
-    gone = stopping.outerjoin(Worker, Worker.id == Stop.worker_id).where(Worker.id.is_(None))
-    assert db.session.execute(gone).all() == [], "nobody stops it any more"
-    receipts = (
-        select(
-            Job.id,
-            Job.cancel_done_at,
-            func.count(Stop.step_pk).label("all"),
-            # what was cancelled after the job was retried is in no receipt
-            func.count().filter(Stop.requested_at <= Job.cancel_requested_at).label("of_cancel"),
-        )
-        .join(Step, Step.job_id == Job.id)
-        .outerjoin(Stop, (Stop.step_pk == Step.pk) & Stop.done_at.is_(None))
-        .where(which, Job.cancel_requested_at.is_not(None))
-        .group_by(Job.id)
-    )
-    for job in db.session.execute(receipts):
+def assert_stops_right(given):
+    """Assert that who stops something lives, and that receipts are done when all has stopped."""
+    assert db.session.execute(STOPPED_BY_NOBODY, given).all() == [], "nobody stops these any more"
+    for job in db.session.execute(RECEIPTS, given):
         if job.cancel_done_at is None:
             assert job.all, f"the receipt of job {job.id} is never done"
         else:

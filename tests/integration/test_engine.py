@@ -105,6 +105,18 @@ while true; do sleep 0.2; done
 ''']
 """
 
+GATED = """
+id = "gated"
+[params.out]
+type = "path"
+[step.sleep]
+type = "command"
+run = ["sh", "-c", '''
+echo "$PPID $$" >> "$PARAM_OUT/pids"
+until [ -e "$PARAM_OUT/gate" ]; do sleep 0.05; done
+''']
+"""
+
 LATE = """
 id = "late"
 [params.out]
@@ -163,6 +175,7 @@ def make_server(folder, **variables):
         "repeatable_stubborn": STUBBORN.replace("RERUN", "true").replace(
             '"stubborn"', '"repeatable_stubborn"'
         ),
+        "gated": GATED,
         "late": LATE,
         "late_job": LATE.replace('"late"', '"late_job"\ntimeout = "1s"').replace(
             'timeout = "500ms"\n', ""
@@ -328,6 +341,40 @@ def test_a_killed_worker_s_child_runs_again_where_there_are_retries_or_its_step_
     assert said[-1] == "again"
     assert "Lost during attempt 1: the worker was killed by SIGKILL. It will run again." in said
     assert len({parent for parent, _ in pids_in(tmp_path / "pids")}) == 2
+
+
+def test_a_worker_that_somebody_ends_gives_its_work_back_and_another_one_comes(running, tmp_path):
+    job_id, worker, _ = start_script(running, "repeatable", tmp_path)
+    os.kill(worker, signal.SIGTERM)
+    assert running.wait_for_end(job_id, at_this_load(2 * PROMPTLY))["status"] == "completed"
+    said = [line["message"] for line in lines(running, job_id)]
+    assert "Stopped: the worker was shut down. It will run again." in said
+    wait_for(lambda: len(workers_of(running)) == 2, 30, "another worker")
+    assert worker not in workers_of(running)
+
+
+@pytest.mark.parametrize("fresh", [2], indirect=True)
+def test_a_worker_that_is_drained_ends_what_it_does_and_no_other_one_comes(fresh, tmp_path):
+    job_id, worker, _ = start_script(fresh, "gated", tmp_path)
+    (drained,) = [item for item in workers_shown(fresh) if item["pid"] == worker]
+    assert [busy["job_id"] for busy in drained["busy"]] == [job_id]
+    assert fresh.post(f"/api/workers/{drained['id']}/drain").status_code == 202
+    (idle,) = set(workers_of(fresh)) - {worker}
+    assert [item["state"] for item in workers_shown(fresh) if item["pid"] == worker] == ["draining"]
+    other = fresh.submit("busy")
+    assert fresh.wait_for_end(other)["status"] == "completed"
+    assert is_alive(worker) and fresh.structure(job_id)["status"] == "running"
+    (tmp_path / "gate").write_text("open")
+    assert fresh.wait_for_end(job_id, at_this_load(PROMPTLY))["status"] == "completed"
+    wait_for(lambda: not is_alive(worker), at_this_load(PROMPTLY), "its end")
+    wait_for(lambda: len(workers_shown(fresh)) == 1, at_this_load(PROMPTLY), "its being forgotten")
+    job_id = fresh.submit("busy")
+    assert fresh.wait_for_end(job_id)["status"] == "completed"
+    assert workers_of(fresh) == [idle]
+
+
+def workers_shown(server):
+    return server.get("/api/workers").json()["items"]
 
 
 def said_to_run_again(server, job_id):

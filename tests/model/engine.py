@@ -3,8 +3,12 @@
 Each call does one thing between any two of others, as processes of their own would.
 """
 
+from sqlalchemy import select
+
 from helpers.by_hand import line
 from jobsync.base.clock import now
+from jobsync.db.models import Queue, Step
+from jobsync.db.transactions import read
 from jobsync.lifecycle import claims, results, stops, workers
 from jobsync.lifecycle.tasks import End, NewChild
 from jobsync.monitor.scheduler import Scheduler
@@ -33,8 +37,17 @@ class Worker:
         state = workers.beat(self.id)
         self.tasks = claims.claim(self.id, lambda step_pk: number)
         self.is_begun = bool(self.tasks)
+        self._assert_may_take(self.tasks, state)
         if not self.tasks and state == workers.DRAINING:
             self.leave()
+
+    def _assert_may_take(self, tasks, state):
+        if tasks:
+            assert state == "running", f"{self.id} is {state} and takes something"
+            query = select(Queue.name).where(Queue.paused).join(Step, Step.queue == Queue.name)
+            with read() as session:
+                paused = session.execute(query.where(Step.pk == tasks[0].step_pk)).all()
+            assert paused == [], "taken from a queue that is paused"
 
     def look(self):
         """Notice that what is being done isn't wanted any more, and stop it."""
@@ -59,7 +72,9 @@ class Worker:
         if self.tasks and self.tasks[0].kind == "plan" and not self.is_gone:
             (plan,) = self.tasks
             results.add_planned(plan, [NewChild("1", "c1", {})])
+            state = workers.beat(self.id)
             children = claims.claim_idle(plan, lambda step_pk: number)
+            self._assert_may_take(children, state)
             if children:
                 self.tasks, self.is_begun, self._plan = children, True, plan
 

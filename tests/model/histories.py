@@ -84,7 +84,7 @@ WORK = ("go_on",) * 12 + ("fail",) * 4 + ("look",) * 2 + ("short", "spawn", "say
 ENGINE = ("die", "leave", "drain", "hire", "hire", "speak_late", "pause", "resume", "resume")
 PEOPLE = (
     ("submit",) * 5
-    + ("cancel", "retry", "retry", "rerun", "delete")
+    + ("cancel", "retry", "retry", "start_over", "start_over", "rerun", "delete")
     + ("cancel_step", "retry_step", "cancel_child", "retry_child", "retry_child", "change_limit")
 )
 MONITOR = ("settle",) * 8 + ("tick",) * 2 + ("wait",) * 3 + ("restart",)
@@ -152,6 +152,11 @@ class Histories(RuleBasedStateMachine):
 
     def retry(self, place, number):
         self.act("retry", one_of(self.jobs(), place))
+
+    def start_over(self, place, number):
+        """Cancel a job and retry it at once."""
+        self.cancel(place, number)
+        self.retry(place, number)
 
     def delete(self, place, number):
         self.act("delete", one_of(self.jobs(), place))

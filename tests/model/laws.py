@@ -9,6 +9,27 @@ from jobsync.db.models import Child, Job, Step, Stop
 from jobsync.db.transactions import read
 from jobsync.status import COMPLETED, RUNNING, TERMINAL
 
+JOBS = select(Job.id, Job.status)
+STEPS = select(Step.pk, Step.job_id, Step.status)
+OF_STEP = Step.pk == Child.step_pk
+CHILDREN = select(Child.pk, Step.job_id, Child.status, Child.attempt, Child.result).join(
+    Step, OF_STEP
+)
+BEGUN = (
+    select(Child.pk, Child.attempt, Step.job_id, Step.retries)
+    .join(Step, OF_STEP)
+    .where(~Step.rerun_when_lost, Step.job_id.is_not(None))
+)
+STOPPING = (
+    select(Step.job_id).join(Stop, Stop.step_pk == Step.pk).where(Stop.done_at.is_(None)).distinct()
+)
+LIMITED_JOBS = select(
+    Job.id, Job.definition, Job.status, Job.concurrency, Job.concurrency_value
+).where(Job.concurrency.is_not(None))
+LIMITED_STEPS = select(Step.pk, Step.name, Step.concurrency).where(Step.concurrency.is_not(None))
+HELD = select(Child.step_pk, Child.worker_id).where(Child.worker_id.is_not(None))
+STOPPED = select(Stop.step_pk, Stop.worker_id).where(Stop.child_pk > 0, Stop.done_at.is_(None))
+
 
 class Laws:
     """Checks a history. It remembers what was terminal, and how often each job was retried."""
@@ -32,10 +53,9 @@ class Laws:
 
     def _check_ends(self, session, retried):
         """What is terminal stays as it is, but for a retry; what has completed, in any case."""
-        jobs = session.execute(select(Job.id, Job.status)).all()
-        steps = session.execute(select(Step.pk, Step.job_id, Step.status)).all()
-        query = select(Child.pk, Step.job_id, Child.status, Child.attempt, Child.result)
-        children = session.execute(query.join(Step, Step.pk == Child.step_pk)).all()
+        jobs = session.execute(JOBS).all()
+        steps = session.execute(STEPS).all()
+        children = session.execute(CHILDREN).all()
         ended = {("job", row.id): (row.id, row.status) for row in jobs if row.status in TERMINAL}
         ended |= {
             ("step", row.pk): (row.job_id, row.status) for row in steps if row.status in TERMINAL
@@ -58,9 +78,7 @@ class Laws:
         """What may not run again when it is lost is begun once, and once for each retry that its
         step allows or that people asked for.
         """
-        query = select(Child.pk, Child.attempt, Step.job_id, Step.retries)
-        query = query.join(Step, Step.pk == Child.step_pk).where(~Step.rerun_when_lost)
-        for child in session.execute(query.where(Step.job_id.is_not(None))):
+        for child in session.execute(BEGUN):
             most = (1 + child.retries) * (1 + self._retries[child.job_id])
             assert child.attempt <= most, f"child {child.pk} was begun {child.attempt} times"
 
@@ -71,14 +89,9 @@ def check_jobs_limit(session):
     A job goes by the limit that its definition had when it was submitted: of those that hold
     places together, the one that began last found them few enough.
     """
-    stopping = set(
-        session.execute(
-            select(Step.job_id).join(Stop, Stop.step_pk == Step.pk).where(Stop.done_at.is_(None))
-        ).scalars()
-    )
+    stopping = set(session.execute(STOPPING).scalars())
     holders = defaultdict(list)
-    query = select(Job.id, Job.definition, Job.status, Job.concurrency, Job.concurrency_value)
-    for job in session.execute(query.where(Job.concurrency.is_not(None))):
+    for job in session.execute(LIMITED_JOBS):
         if job.status == RUNNING or job.id in stopping:
             holders[job.definition, job.concurrency_value].append(job)
     for limit, jobs in holders.items():
@@ -89,11 +102,8 @@ def check_jobs_limit(session):
 def check_steps_limit(session):
     """No more workers than allowed have children of a step, or are still stopping some."""
     workers = defaultdict(set)
-    held = select(Child.step_pk, Child.worker_id).where(Child.worker_id.is_not(None))
-    stopping = select(Stop.step_pk, Stop.worker_id).where(Stop.child_pk > 0, Stop.done_at.is_(None))
-    for query in (held, stopping):
+    for query in (HELD, STOPPED):
         for step_pk, worker_id in session.execute(query):
             workers[step_pk].add(worker_id)
-    query = select(Step.pk, Step.name, Step.concurrency).where(Step.concurrency.is_not(None))
-    for step in session.execute(query):
+    for step in session.execute(LIMITED_STEPS):
         assert len(workers[step.pk]) <= step.concurrency, (step.name, workers[step.pk])

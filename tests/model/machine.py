@@ -24,9 +24,11 @@ RECENT = 1000  # ms: a request sent longer ago isn't waited for by a page that i
 
 places = st.integers(0, 5)  # in a list, wrapped around
 # a job's life goes on, most of the time
-actions = st.sampled_from(ACTIONS + ("go_on",) * 14 + ("fail", "retry"))
+actions = st.sampled_from(ACTIONS + ("go_on",) * 24 + ("fail", "retry", "resume"))
 # None: killed
-moves_of_others = st.none() | st.sampled_from(("cancel", "retry", "delete", "go_on"))
+moves_of_others = st.none() | st.sampled_from(
+    ("cancel", "retry", "delete", "go_on", "cancel_step", "retry_child")
+)
 plans = st.one_of(st.none(), st.none(), st.tuples(st.integers(0, 12), moves_of_others))
 pauses = st.sampled_from((0, 20, 20, 20, 300, 300, 1200, 1200, 2500, 6000))  # ms
 lives = st.lists(st.tuples(actions, plans, pauses), min_size=1, max_size=3)

@@ -1,11 +1,11 @@
-"""Runs histories: 150 times with `make test`, as often as JOBSYNC_SOAK says with `make soak`."""
+"""Runs histories: 50 times with `make test`, as often as JOBSYNC_SOAK says with `make soak`."""
 
 import pytest
 
 from model.histories import Histories
 from model.running import run_often
 
-RUNS = 150
+RUNS = 50
 STEPS = 30
 
 

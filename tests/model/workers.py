@@ -2,14 +2,18 @@
 is in.
 """
 
+from sqlalchemy import select
+
 from helpers.ask import ask
 from helpers.by_hand import Hand, line
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.extensions import db
-from jobsync.lifecycle import results, submit, workers
+from jobsync.db.models import Worker
+from jobsync.db.transactions import read
+from jobsync.lifecycle import results, stops, submit, workers
 from jobsync.lifecycle.tasks import NewChild
-from jobsync.status import RETRYABLE
+from jobsync.status import RETRYABLE, UNFINISHED
 
 DEFINITIONS = (
     """
@@ -30,10 +34,30 @@ on_error = "continue"
 [step.b]
 type = "by_hand_summed"
 """,
+    """
+id = "limited"
+concurrency = 1
+[step.a]
+type = "by_hand"
+concurrency = 1
+retries = 3
+retry_delay = "1s"
+rerun_when_lost = true
+cancel_grace = "1s"
+[step.b]
+type = "by_hand_summed"
+depends = "a"
+always_run = true
+step_timeout = "20s"
+""",
 )
 WORKER = "w1"
 CHILDREN = 4  # of a step
-ACTIONS = ("go_on", "claim", "complete", "fail", "log", "die", "cancel", "retry", "delete")
+ACTIONS = (
+    *("go_on", "claim", "complete", "fail", "log", "look", "die", "leave", "drain"),
+    *("cancel", "cancel_step", "cancel_child", "retry", "retry_step", "retry_child", "delete"),
+    *("pause", "resume", "rival"),
+)
 
 
 def clear(app):
@@ -60,8 +84,9 @@ class Workers:
         """Submit a job and return its id."""
         self._tasks = []
         self._count = 0
+        self._definition, self._rival_id = self._definitions[number], None
         with self._app.app_context():
-            self.job_id = submit(self._definitions[number], {}, "api")
+            self.job_id = submit(self._definition, {}, "api")
         return self.job_id
 
     def do(self, action):
@@ -79,6 +104,7 @@ class Workers:
     def _go_on(self):
         """Do what comes next in a job's life."""
         job = ask(store.jobs.head, self.job_id)
+        self._look()
         if job and job.status in RETRYABLE:
             self._retry()
         elif not self._tasks:
@@ -89,6 +115,8 @@ class Workers:
             self._complete()
 
     def _claim(self):
+        if not self._tasks and self._is_draining():
+            workers.release(WORKER)  # and another one comes
         for task in self._hand.claim(WORKER, 2):
             if task.kind == "plan":
                 results.add_planned(
@@ -115,14 +143,70 @@ class Workers:
         if self._tasks:
             results.record(self._tasks[0], self._lines())
 
+    def _look(self):
+        """Notice what isn't wanted any more, and stop it."""
+        for task in self._tasks:
+            if not results.is_current(task):
+                stops.confirm_stop(task)
+        self._tasks = [task for task in self._tasks if results.is_current(task)]
+
     def _die(self):
         workers.release(WORKER, "it was killed")  # what it had in hand it may still try to hand in
+
+    def _leave(self):
+        workers.release(WORKER)
+
+    def _drain(self):
+        lifecycle.drain(WORKER)
+
+    def _is_draining(self):
+        with read() as session:
+            query = select(Worker.id).where(Worker.id == WORKER, Worker.state == workers.DRAINING)
+            return session.execute(query).first() is not None
+
+    def _pause(self):
+        lifecycle.pause_queue("default")
+
+    def _resume(self):
+        lifecycle.pause_queue("default", False)
 
     def _cancel(self):
         lifecycle.cancel(self.job_id)
 
+    def _cancel_step(self):
+        lifecycle.cancel_step(self.job_id, self._step())
+
+    def _cancel_child(self):
+        self._act_on_child(lifecycle.cancel_child, UNFINISHED)
+
     def _retry(self):
         lifecycle.retry(self.job_id)
+
+    def _retry_step(self):
+        lifecycle.retry_step(self.job_id, self._step())
+
+    def _retry_child(self):
+        self._act_on_child(lifecycle.retry_child, RETRYABLE)
+
+    def _step(self):
+        self._count += 1
+        return "ab"[self._count % 2]
+
+    def _act_on_child(self, act, statuses):
+        """Do something to the first child that it can be done to."""
+        for step in ("a", "b"):
+            found = ask(store.children.page, self.job_id, step, statuses, 1)["items"]
+            if found:
+                act(self.job_id, step, found[0]["id"])
+                return
+
+    def _rival(self):
+        """Have another job come that may take the place of this one, or that one go."""
+        if self._rival_id is None:
+            self._rival_id = submit(self._definition, {}, "api", priority=1)
+        else:
+            rival, self._rival_id = self._rival_id, None
+            lifecycle.cancel(rival)
 
     def _delete(self):
         lifecycle.delete(self.job_id)

@@ -10,7 +10,9 @@ from jobsync.base.errors import NotFound
 from jobsync.db.extensions import db
 from jobsync.db.models import Job, Worker
 from jobsync.db.transactions import write
-from jobsync.lifecycle import claims, stops, workers
+from jobsync.lifecycle import claims, results, stops, workers
+from jobsync.lifecycle.tasks import NewChild
+from jobsync.monitor.scheduler import Scheduler
 
 ONE = "concurrency = 1"
 
@@ -88,6 +90,76 @@ def test_a_place_of_a_worker_that_died_while_it_stopped_something_is_free(hand):
     workers.release("w1", "it died")
     hand.advance(second)
     assert status_of(second) == "running"
+
+
+def test_a_job_that_is_retried_while_it_is_being_stopped_keeps_its_place(hand):
+    waiting, first = submit(hand, 2)
+    hand.run_out(waiting, "fail")
+    hand.advance(first)
+    hand.plan(first, 1)
+    (task,) = hand.claim()
+    lifecycle.retry(waiting)
+    lifecycle.cancel(first)
+    lifecycle.retry(first)
+    advance(hand, waiting, first)
+    # the older one comes first, but not before what the other one ran has ended
+    assert (status_of(waiting), status_of(first)) == ("pending", "pending")
+    stops.confirm_stop(task)
+    advance(hand, first, waiting)
+    assert (status_of(waiting), status_of(first)) == ("running", "pending")
+
+
+def test_a_job_that_waits_and_is_being_stopped_holds_one_place_and_not_two(hand):
+    first, second = submit(hand, 2, "concurrency = 2")
+    hand.advance(first)
+    hand.plan(first, 1)
+    hand.claim()
+    lifecycle.cancel(first)
+    lifecycle.retry(first)
+    hand.advance(second)
+    assert status_of(second) == "running"
+
+
+@pytest.fixture
+def scheduler(hand):
+    """The monitor's scheduler, whose clock stands still: it doesn't look at all jobs again."""
+    workers.register("w1", 1)
+    scheduler = Scheduler(hand.app, clock=lambda: 0.0)
+    scheduler.clear_deleted = lambda: None
+    scheduler.tick()
+    return scheduler
+
+
+@pytest.mark.parametrize("way", ["deleted", "retried", "deleted while it ran", "retried as it ran"])
+def test_a_freed_place_is_taken_though_the_monitor_never_saw_the_end_of_who_had_it(
+    hand, scheduler, way
+):
+    (first,) = submit(hand, 1)
+    scheduler.tick()
+    (second,) = submit(hand, 1, ONE + "\npriority = 1")
+    task = None
+    if "ran" in way:
+        hand.plan(first, 1)
+        (task,) = hand.claim()
+    scheduler.tick()
+    assert (status_of(first), status_of(second)) == ("running", "pending")
+    lifecycle.cancel(first)
+    (lifecycle.delete if "deleted" in way else lifecycle.retry)(first)
+    scheduler.tick()
+    if way == "retried as it ran":
+        assert status_of(second) == "pending"
+        stops.confirm_stop(task)
+        scheduler.tick()
+    assert status_of(second) == "running"
+
+
+def test_who_has_a_higher_limit_is_not_kept_waiting_by_the_lower_one_of_who_ended(hand, scheduler):
+    jobs = [*submit(hand, 2), *submit(hand, 2, "concurrency = 3")]
+    scheduler.tick()
+    assert list(map(status_of, jobs)) == ["running", "pending", "running", "pending"]
+    lifecycle.cancel(jobs[0])
+    scheduler.tick()
+    assert list(map(status_of, jobs)) == ["cancelled", "pending", "running", "running"]
 
 
 def test_who_waits_comes_by_priority_and_then_by_age(hand):
@@ -328,6 +400,15 @@ def test_a_draining_worker_takes_nothing_new(hand):
         lifecycle.drain("nobody")
 
 
+@pytest.mark.parametrize("end", [lifecycle.drain, workers.release])
+def test_a_planning_worker_that_is_draining_or_gone_does_none_of_the_children_it_finds(hand, end):
+    hand.advance(hand.submit())
+    (plan,) = hand.claim("w1")
+    results.add_planned(plan, [NewChild("1", "c1", {})])
+    end("w1")
+    assert claims.claim_idle(plan, lambda step_pk: 1) == []
+
+
 def test_workers_are_listed_with_what_they_do(hand):
     workers.register("idle", 7)
     job_id = hand.begin("[step.a]\n[step.b]", number=1)
@@ -379,7 +460,10 @@ def test_a_job_that_waits_for_its_next_attempts_alone_says_so(hand):
         hand.fail(*hand.claim())
         hand.advance(job_id)
     assert waits_for(job_id) == "the delay before the next attempt"
+    before = ask(store.jobs.head, job_id).revision
     lifecycle.parts.make_ready(2**60)
+    # the monitor looks at what has changed
+    assert ask(store.jobs.head, job_id).revision > before
     hand.advance(job_id)
     assert waits_for(job_id) is None
 

@@ -305,6 +305,69 @@ def test_a_child_that_fails_again_fails_its_step_at_once(hand):
     recount(job_id)
 
 
+@pytest.mark.parametrize("is_made", [False, True], ids=["being made", "made"])
+def test_a_child_that_is_retried_while_its_step_sums_up_is_summed_up_too(hand, is_made):
+    summed = '[step.a] #\ntype = "by_hand_summed"\nmax_child_failures = 1'
+    job_id = hand.begin(summed, number=2)
+    hand.fail(*hand.claim())
+    hand.complete(*hand.claim())
+    hand.advance(job_id)
+    (early,) = hand.claim()
+    if is_made:
+        results.finish_summary(early, {"of": 1})
+    lifecycle.retry_child(job_id, "a", ids(hand, job_id)[0])
+    if not is_made:
+        results.finish_summary(early, {"of": 1})
+    hand.advance(job_id)
+    assert hand.statuses(job_id) == {"a": "running"}
+    recount(job_id)
+    hand.complete(*hand.claim())
+    hand.advance(job_id)
+    (summary,) = hand.claim()
+    results.finish_summary(summary, {"of": 2})
+    hand.advance(job_id)
+    assert (hand.statuses(job_id), job_of(job_id)["result"]) == ({"a": "completed"}, {"of": 2})
+    recount(job_id)
+
+
+def test_a_child_of_a_step_that_has_just_failed_is_retried_by_itself(hand):
+    """The monitor hasn't said so yet, but the end of another child was refused: nobody does that
+    one any more.
+    """
+    job_id = hand.begin(number=3)
+    first, second = *hand.claim("w1"), *hand.claim("w2")
+    hand.fail(first)
+    hand.complete(second)
+    lifecycle.retry_child(job_id, "a", ids(hand, job_id)[0])
+    hand.advance(job_id)
+    assert child_statuses(hand, job_id) == ["pending", "cancelled", "cancelled"]
+    recount(job_id)
+    hand.complete(*hand.claim())
+    hand.advance(job_id)
+    assert job_of(job_id)["status"] == "completed"
+
+
+def test_a_child_of_a_step_whose_planning_has_just_failed_is_retried_and_the_rest_is_planned(hand):
+    job_id = hand.submit()
+    hand.advance(job_id)
+    (plan,) = hand.claim("planner")
+    results.add_planned(plan, [NewChild("1", "c1", {})])
+    (task,) = hand.claim()
+    lifecycle.cancel_child(job_id, "a", str(task.child_pk))
+    stops.confirm_stop(task)
+    results.break_unit(plan, "it broke")
+    lifecycle.retry_child(job_id, "a", str(task.child_pk))
+    hand.advance(job_id)
+    assert hand.statuses(job_id) == {"a": "running"}
+    (plan,) = hand.claim("planner")
+    assert plan.kind == "plan"
+    results.finish_plan(plan)
+    hand.complete(*hand.claim())
+    hand.advance(job_id)
+    assert job_of(job_id)["status"] == "completed"
+    recount(job_id)
+
+
 @pytest.mark.parametrize("child_id", ["0", "999999", "x", "", "-1", "1e3", "９", "1" * 30])
 def test_an_unknown_child_is_told_by_name(hand, child_id):
     job_id = hand.begin("[step.a]\n[step.b]")
