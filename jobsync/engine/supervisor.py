@@ -143,7 +143,7 @@ class Supervisor:
     def _reap(self):
         for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             self._workers.remove(worker)
-            if worker.process.returncode == 0:
+            if worker.process.returncode == processes.DRAINED:
                 self._note_drained(worker)
             else:
                 self._note_exit(worker, _exit_reason(worker.process.returncode))

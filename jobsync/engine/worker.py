@@ -84,7 +84,7 @@ class Worker:
 
     def run(self):
         """Work until told to stop: by SIGTERM, or by the end of standard input, which is the
-        parent's end.
+        parent's end. Raises SystemExit when it was drained.
         """
         signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
         # Ctrl-C is the server's to handle; SIG_IGN would be inherited by commands
@@ -100,6 +100,8 @@ class Worker:
         self._buffer.flush()
         with self._app.app_context():
             workers.release(self._id)
+        if self._draining:
+            raise SystemExit(processes.DRAINED)
 
     def _register(self):
         """Make this worker known.
