@@ -134,10 +134,10 @@ class Worker:
     def speak_late(self, status):
         """Hand in what it had in hand though it was taken for dead."""
         if self.is_gone and self.tasks:
-            task = self.tasks.pop(0)
+            task = self.tasks[0]
             if task.kind == "child":
                 spawned = [(task, NewChild(f"{task.key}.2", "late", {}, task.child_pk))]
-                results.record(task, (), [ended(task, status)], spawned, *self.tasks[:1])
+                results.record(task, (), [ended(each, status) for each in self.tasks], spawned)
             else:
                 self._end_unit(task, status, 4)
 

@@ -22,11 +22,19 @@ from model.laws import Laws
 from model.network import Clock
 from model.workers import clear
 
-MOST_JOBS, WORKERS = 5, 3
+MOST_JOBS, WORKERS = 4, 4
 ROUNDS = 500  # in which all jobs end when nothing is disturbed any more
 ROUND = 500  # ms
 
 DEFINITIONS = (
+    """
+id = "plain"
+[step.a]
+type = "by_hand"
+[step.b]
+type = "by_hand_summed"
+max_child_failures = 2
+""",
     """
 id = "free"
 [step.a]
@@ -47,11 +55,11 @@ always_run = true
 id = "one"
 concurrency = 1
 [step.a]
-type = "by_hand"
+type = "by_hand_summed"
 concurrency = 1
 max_child_failures = 1
 [step.b]
-type = "by_hand_summed"
+type = "by_hand"
 concurrency = 2
 retries = 1
 on_error = "continue"
@@ -81,18 +89,23 @@ max_child_failures = 2
 QUEUES = ("default", "other")
 # What can happen, the more often the oftener it is named
 WORK = ("go_on",) * 12 + ("fail",) * 4 + ("look",) * 2 + ("short", "spawn", "say", "help_out")
-ENGINE = ("die", "leave", "drain", "hire", "hire", "speak_late", "pause", "resume", "resume")
+ENGINE = (
+    *("die", "come_back", "come_back", "leave", "drain", "hire", "hire", "hire"),
+    *("pause", "resume", "resume"),
+)
 PEOPLE = (
-    ("submit",) * 5
+    ("submit",) * 2
     + ("cancel", "retry", "retry", "start_over", "start_over", "rerun", "delete")
     + ("cancel_step", "retry_step", "cancel_child", "retry_child", "retry_child", "change_limit")
+    + ("retry_failed",) * 3
 )
-MONITOR = ("settle",) * 8 + ("tick",) * 2 + ("wait",) * 3 + ("restart",)
+MONITOR = ("look_on",) * 2 + ("wait",) * 3 + ("restart",)
 WAITS = (10, 400, 1500, 4000, 20_000)  # ms
 events = st.tuples(
     st.sampled_from(WORK + ENGINE + PEOPLE + MONITOR),
     st.integers(0, 11),  # a place in a list, wrapped around
     st.integers(1, 3),
+    st.sampled_from((True, True, False)),  # whether the monitor ticks before the next event
 )
 
 
@@ -129,11 +142,14 @@ class Histories(RuleBasedStateMachine):
     @rule(some=st.lists(events, min_size=1, max_size=8))
     def live(self, some):
         """Let things happen. All laws hold after each."""
-        for what, place, number in some:
+        for what, place, number, is_noticed in some:
             type(self).steps += 1
             self.retried = None  # the id of a job, by this very event
             getattr(self, what)(place, number)
             self.laws.check(self.retried)
+            if is_noticed:
+                self.monitor.tick()
+                self.laws.check()
 
     # People
 
@@ -184,6 +200,18 @@ class Histories(RuleBasedStateMachine):
     def retry_child(self, place, number):
         self.act("retry_child", *self.child_at(place, RETRYABLE))
 
+    def retry_failed(self, place, number):
+        """Have a child fail, and be retried before the monitor has looked, perhaps after other
+        workers have gone on.
+        """
+        worker = one_of(self.present(), place)
+        if worker and worker.tasks and worker.tasks[0].kind == "child":
+            task = worker.tasks[0]
+            worker.end(FAILED)
+            for other in range(1, number):
+                self.go_on(place + other, number)
+            self.act("retry_child", task.job_id, task.step_name, str(task.child_pk))
+
     def child_at(self, place, statuses):
         """Return the job, step and id of one of the children with such a status."""
         query = select(Step.job_id, Step.name, Child.pk).join(Step, Step.pk == Child.step_pk)
@@ -202,11 +230,10 @@ class Histories(RuleBasedStateMachine):
             return  # as people are told who come too late
         if what.startswith("retry"):
             self.retried = job_id
-            self.laws.note_retry(job_id)
 
     def change_limit(self, place, number):
         """Edit a definition: the limit is another one for jobs that are started from now on."""
-        place = 1 + place % 2
+        place = -1 - place % 2
         changed = dataclasses.replace(self.definitions[place], concurrency=number)
         self.definitions[place] = changed
 
@@ -216,7 +243,7 @@ class Histories(RuleBasedStateMachine):
         """Have a worker do what comes next: take work, or complete what it has in hand."""
         if worker := one_of(self.present(), place):
             if worker.tasks:
-                worker.end(COMPLETED, number)
+                worker.end(COMPLETED, 2 * number - 1)
             else:
                 worker.claim(number)
 
@@ -256,8 +283,12 @@ class Histories(RuleBasedStateMachine):
         if worker := one_of(self.present(), place):
             lifecycle.drain(worker.id)
 
-    def speak_late(self, place, number):
-        if worker := one_of([worker for worker in self.workers if worker.is_gone], place):
+    def come_back(self, place, number):
+        """Have a worker be taken for dead, and say what it did when others have gone on."""
+        if worker := one_of(self.present(), place):
+            worker.die()
+            for other in range(number):
+                self.go_on(place + other, number)
             worker.speak_late(COMPLETED)
 
     def hire(self, *_):
@@ -277,10 +308,10 @@ class Histories(RuleBasedStateMachine):
 
     # The monitor
 
-    def tick(self, *_):
-        self.monitor.tick()
+    def look_on(self, *_):
+        self.settle()
 
-    def settle(self, *_):
+    def settle(self):
         self.monitor.settle()
         for job_id in self.jobs():
             before = ask(store.structure.structure_of, job_id)

@@ -5,9 +5,9 @@ from collections import defaultdict
 from sqlalchemy import select
 
 from helpers.by_hand import recount
-from jobsync.db.models import Child, Job, Step, Stop
+from jobsync.db.models import Attempt, Child, Job, Step, Stop
 from jobsync.db.transactions import read
-from jobsync.status import COMPLETED, RUNNING, TERMINAL
+from jobsync.status import COMPLETED, PENDING, RUNNING, TERMINAL
 
 JOBS = select(Job.id, Job.status)
 STEPS = select(Step.pk, Step.job_id, Step.status)
@@ -16,7 +16,7 @@ CHILDREN = select(Child.pk, Step.job_id, Child.status, Child.attempt, Child.resu
     Step, OF_STEP
 )
 BEGUN = (
-    select(Child.pk, Child.attempt, Step.job_id, Step.retries)
+    select(Child.pk, Child.status, Child.attempt, Step.job_id, Step.retries)
     .join(Step, OF_STEP)
     .where(~Step.rerun_when_lost, Step.job_id.is_not(None))
 )
@@ -30,26 +30,40 @@ LIMITED_STEPS = select(Step.pk, Step.name, Step.concurrency).where(Step.concurre
 HELD = select(Child.step_pk, Child.worker_id).where(Child.worker_id.is_not(None))
 STOPPED = select(Stop.step_pk, Stop.worker_id).where(Stop.child_pk > 0, Stop.done_at.is_(None))
 
+TAKEN_TOO_EARLY = (
+    select(Child.pk, Stop.attempt, Stop.worker_id, Child.worker_id.label("taken_by"))
+    .join(Stop, Stop.child_pk == Child.pk)
+    .where(Stop.done_at.is_(None), Child.worker_id.is_not(None))
+)
+OF_ANOTHER_WORKER = (
+    select(Child.pk, Child.result, Attempt.worker_id)
+    .join(Attempt, (Attempt.child_pk == Child.pk) & (Attempt.attempt == Child.attempt))
+    .where(Child.status == COMPLETED, Child.result["by"].as_string() != Attempt.worker_id)
+)
+
 
 class Laws:
-    """Checks a history. It remembers what was terminal, and how often each job was retried."""
+    """Checks a history. It remembers what was terminal, and how often each child was retried."""
 
     def __init__(self):
         self._ended = {}  # (kind, key) → what must not change
-        self._retries = defaultdict(int)  # by job
-
-    def note_retry(self, job_id):
-        """Take notice of a retry of a job or of a part of it."""
-        self._retries[job_id] += 1
+        self._statuses = {}  # of children
+        self._retries = defaultdict(int)  # of children by hand
 
     def check(self, retried=None):
-        """Assert all of them. retried: the id of a job that was just retried, or a part of it."""
+        """Assert all of them. retried: the id of a job that was just retried, or a part of it,
+        perhaps after it was cancelled.
+        """
         recount()
         with read() as session:
             self._check_ends(session, retried)
-            self._check_beginnings(session)
+            self._check_beginnings(session, retried)
             check_jobs_limit(session)
             check_steps_limit(session)
+            taken = session.execute(TAKEN_TOO_EARLY).all()
+            assert taken == [], "taken though their last attempts are still being stopped"
+            foreign = session.execute(OF_ANOTHER_WORKER).all()
+            assert foreign == [], "these have the results of workers that didn't have them"
 
     def _check_ends(self, session, retried):
         """What is terminal stays as it is, but for a retry; what has completed, in any case."""
@@ -74,13 +88,20 @@ class Laws:
                 assert after and after[1:] == before[1:], f"{key} was {before} and is {after}"
         self._ended = ended
 
-    def _check_beginnings(self, session):
+    def _check_beginnings(self, session, retried):
         """What may not run again when it is lost is begun once, and once for each retry that its
-        step allows or that people asked for.
+        step allows, and all that again for each retry that people asked for.
         """
+        statuses = {}
         for child in session.execute(BEGUN):
-            most = (1 + child.retries) * (1 + self._retries[child.job_id])
+            statuses[child.pk] = child.status
+            # one that waited for its next attempt may have been cancelled and retried
+            may_be = child.retries or self._statuses.get(child.pk, PENDING) != PENDING
+            if child.job_id == retried and child.status == PENDING and may_be:
+                self._retries[child.pk] += 1
+            most = (1 + child.retries) * (1 + self._retries[child.pk])
             assert child.attempt <= most, f"child {child.pk} was begun {child.attempt} times"
+        self._statuses = statuses
 
 
 def check_jobs_limit(session):

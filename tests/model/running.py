@@ -1,4 +1,4 @@
-"""Running a machine so many times: as often as the test says, or as JOBSYNC_SOAK does."""
+"""Running a machine as often as its test says, or as JOBSYNC_SOAK does."""
 
 import os
 import random
@@ -15,12 +15,15 @@ PHASES = (
 )
 
 
-def run_often(machine, runs, steps):
+def run_often(machine, runs, steps, share=1):
     """Run a machine, each run of at most so many steps. Returns a sentence that says how often that
     was, and how to repeat it.
+
+    share: the part of JOBSYNC_SOAK, if that is set, that is run instead of `runs`.
     """
     machine.runs = machine.steps = 0
-    wanted = int(os.environ.get("JOBSYNC_SOAK", runs))
+    soak = os.environ.get("JOBSYNC_SOAK")
+    wanted = max(1, int(soak) // share) if soak else runs
     seed = int(os.environ.get("JOBSYNC_SEED", random.randrange(1 << 32) if wanted > runs else 0))
     words = f"JOBSYNC_SEED={seed} repeats them"
     try:
