@@ -65,7 +65,7 @@ def test_a_worker_is_drained_by_keyboard_and_everybody_sees_it(floor, tabs, look
     floor.submit("endless")
     tab = open_floor(tabs, floor, **LOOKS[look])
     watching = open_floor(tabs, floor)
-    expect(tab.find(".worker-doing li")).to_have_count(1, timeout=SOON)
+    expect(tab.find(".worker-doing li")).to_contain_text("ticking", timeout=SOON)
     (busy,) = [worker for worker in workers_of(floor) if worker["busy"]]
     (idle,) = [worker for worker in workers_of(floor) if not worker["busy"]]
     button = row(tab, busy).get_by_role("button")

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+from contextlib import suppress
 
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends RST
 PIECE = 256  # bytes that a slow line passes at once
@@ -65,9 +66,10 @@ class Line:
         """
         for writer in (self._writer, *([self._server[1]] if self._server else [])):
             if with_reset:
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE
-                )
+                with suppress(OSError):  # its other end has closed it already
+                    writer.get_extra_info("socket").setsockopt(
+                        socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE
+                    )
                 writer.transport.abort()
             else:
                 writer.close()

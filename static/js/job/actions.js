@@ -26,21 +26,14 @@ export function offer(place, said, status, allowed) {
  * onDone(form, answer): after a success.
  */
 export function takeForms(root, watch, onDone) {
-  let isBusy = false;
+  let last = Promise.resolve(); // one after the other: there is one dialog
   // Not `disabled`, which would take the focus away
-  const setBusy = (form, isSet) => {
-    isBusy = isSet;
-    setAttribute(form.querySelector("button"), "aria-disabled", isSet);
-  };
-  root.addEventListener("submit", async (event) => {
-    const form = event.target;
-    event.preventDefault();
-    if (isBusy) return;
+  const setBusy = (form, isSet) => setAttribute(form.querySelector("button"), "aria-disabled", isSet);
+  const take = async (form) => {
     const step = form.closest("[data-step]");
     // That of a child may be gone meanwhile, with its row
     const said = () => document.getElementById(form.dataset.said);
     say(said(), "");
-    setBusy(form, true);
     let isLeaving = false;
     try {
       const { act, DONE } = await import("./act.js").catch(() => {
@@ -54,6 +47,13 @@ export function takeForms(root, watch, onDone) {
       say(said() ?? part(step, "step-said"), error.message, "", true);
     }
     if (!isLeaving) setBusy(form, false);
+  };
+  root.addEventListener("submit", (event) => {
+    const form = event.target;
+    event.preventDefault();
+    if (form.querySelector("[aria-disabled=true]")) return;
+    setBusy(form, true);
+    last = last.then(() => take(form));
   });
   // Back from where a rerun had led
   addEventListener("pageshow", ({ persisted }) => {
