@@ -4,14 +4,15 @@ those whose worker is gone.
 
 import random
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import CursorResult, bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from jobsync.base.text import storable
 from jobsync.db.models import Attempt, Child, Step
+from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import moment
 from jobsync.lifecycle import rows, stops
 from jobsync.lifecycle.tasks import End, NewChild, Task, holds
@@ -22,31 +23,35 @@ from jobsync.store.logs import Line
 MOST_LOSSES = 2  # how often a child of a step that says `rerun_when_lost` is begun again
 
 STEPS, CHILDREN, ATTEMPTS = Step.__table__, Child.__table__, Attempt.__table__
-RULES = select(
-    STEPS.c.pk,
-    STEPS.c.job_id,
-    STEPS.c.status,
-    STEPS.c.failed,
-    STEPS.c.old_failures,
-    STEPS.c.max_child_failures,
-    STEPS.c.retries,
-    STEPS.c.retry_delay,
-    STEPS.c.retry_backoff,
-    STEPS.c.retry_max_delay,
-    STEPS.c.retry_on,
-    STEPS.c.rerun_when_lost,
-).where(STEPS.c.pk == bindparam("step"))
+RULES = Prepared(
+    select(
+        STEPS.c.pk,
+        STEPS.c.job_id,
+        STEPS.c.status,
+        STEPS.c.failed,
+        STEPS.c.old_failures,
+        STEPS.c.max_child_failures,
+        STEPS.c.retries,
+        STEPS.c.retry_delay,
+        STEPS.c.retry_backoff,
+        STEPS.c.retry_max_delay,
+        STEPS.c.retry_on,
+        STEPS.c.rerun_when_lost,
+    ).where(STEPS.c.pk == bindparam("step"))
+)
 KNOWN_KEYS = select(CHILDREN.c.key).where(
     CHILDREN.c.step_pk == bindparam("step"), CHILDREN.c.key.in_(bindparam("keys", expanding=True))
 )
-OLD_CHILDREN = select(
+_OLD_CHILDREN = select(
     CHILDREN.c.pk,
     CHILDREN.c.status,
     CHILDREN.c.attempt,
     CHILDREN.c.failures,
     CHILDREN.c.losses,
     CHILDREN.c.worker_id,
-).where(CHILDREN.c.pk.in_(bindparam("children", expanding=True)))
+)
+OLD_CHILDREN = _OLD_CHILDREN.where(CHILDREN.c.pk.in_(bindparam("children", expanding=True)))
+OLD_CHILD = Prepared(_OLD_CHILDREN.where(CHILDREN.c.pk == bindparam("child")))
 NEW_VALUES = (
     "status",
     "attempt",
@@ -59,7 +64,7 @@ NEW_VALUES = (
     "started_at",
     "finished_at",
 )
-END_CHILD = (
+END_CHILD = Prepared(
     update(CHILDREN)
     .where(CHILDREN.c.pk == bindparam("child"))
     .values(
@@ -69,7 +74,7 @@ END_CHILD = (
         **{name: bindparam(f"new_{name}", type_=CHILDREN.c[name].type) for name in NEW_VALUES},
     )
 )
-BEGIN_CHILD = (
+BEGIN_CHILD = Prepared(
     update(CHILDREN)
     .where(
         CHILDREN.c.pk == bindparam("child"),
@@ -87,18 +92,20 @@ BEGIN_CHILD = (
     )
 )
 # An attempt that was begun has its row already; a short one gets it when it ends
-STORE_ATTEMPT = text(
-    "INSERT INTO attempts (child_pk, attempt, status, worker_id, started_at, finished_at, error,"
-    " exit_code, first_line, last_line)"
-    " VALUES (:child, :number, :status, :worker, :start, :end, :error, :exit_code, :first, :last)"
-    " ON CONFLICT (child_pk, attempt) DO UPDATE SET status = excluded.status,"
-    " started_at = excluded.started_at,"
-    " finished_at = excluded.finished_at, error = excluded.error,"
-    " exit_code = excluded.exit_code,"
-    " first_line = coalesce(attempts.first_line, excluded.first_line),"
-    " last_line = coalesce(excluded.last_line, attempts.last_line)"
+STORE_ATTEMPT = Prepared(
+    text(
+        "INSERT INTO attempts (child_pk, attempt, status, worker_id, started_at, finished_at, error,"
+        " exit_code, first_line, last_line)"
+        " VALUES (:child, :number, :status, :worker, :start, :end, :error, :exit_code, :first, :last)"
+        " ON CONFLICT (child_pk, attempt) DO UPDATE SET status = excluded.status,"
+        " started_at = excluded.started_at,"
+        " finished_at = excluded.finished_at, error = excluded.error,"
+        " exit_code = excluded.exit_code,"
+        " first_line = coalesce(attempts.first_line, excluded.first_line),"
+        " last_line = coalesce(excluded.last_line, attempts.last_line)"
+    )
 )
-NOTE_LINES = (
+NOTE_LINES = Prepared(
     update(ATTEMPTS)
     .where(ATTEMPTS.c.child_pk == bindparam("child"), ATTEMPTS.c.attempt == bindparam("number"))
     .values(
@@ -113,7 +120,7 @@ NO_LINES: Lines = (None, None)
 
 def rules_of(session: Session, step_pk: int) -> Any:
     """Return a step's row with what decides about its children, or None if its job is deleted."""
-    step = session.execute(RULES, {"step": step_pk}).first()
+    step = RULES.first(session.connection(), {"step": step_pk})
     return step if step and step.job_id is not None else None
 
 
@@ -125,9 +132,7 @@ class Recording:
 
     def __init__(self, session: Session, step: Any, revision: int) -> None:
         self._session = session
-        # the session would look at each statement for what concerns objects, of which there are
-        # none here: a fifth of the time of a short transaction
-        self._execute = session.connection().execute
+        self._connection = session.connection()
         self._step = step
         self._revision = revision
         self._moves: list[tuple[str | None, str]] = []
@@ -160,7 +165,7 @@ class Recording:
             .join(Step, Step.pk == Child.step_pk)
             .where(Child.pk == spawner.child_pk, Step.status == RUNNING, *holds(spawner))
         )
-        if self._execute(query).first():
+        if self._connection.execute(query).first():
             add_children(self._session, spawner.step_pk, [child], self._revision)
 
     # Ends
@@ -181,8 +186,7 @@ class Recording:
         """End attempts. Those of children that aren't the worker's any more are refused."""
         if not ended:
             return
-        found = self._execute(OLD_CHILDREN, {"children": [end.task.child_pk for end in ended]})
-        old = {row.pk: row for row in found}
+        old = {row.pk: row for row in self._find([end.task.child_pk for end in ended])}
         children, attempts = [], []
         for end in ended:
             child = old.pop(end.task.child_pk, None)  # a second end of it is refused
@@ -194,8 +198,13 @@ class Recording:
             attempts.append(self._attempt(end))
             self._moves.append((child.status, values["status"]))
         if children:
-            self._execute(END_CHILD, children)
-            self._execute(STORE_ATTEMPT, attempts)
+            END_CHILD.change_each(self._connection, children)
+            STORE_ATTEMPT.change_each(self._connection, attempts)
+
+    def _find(self, children: list[int | None]) -> Any:
+        if len(children) == 1:
+            return OLD_CHILD.all(self._connection, {"child": children[0]})
+        return self._connection.execute(OLD_CHILDREN, {"children": children})
 
     def _refuse(self, end: End) -> None:
         """Pass over the end of what isn't the worker's any more. If it was cancelled, it has
@@ -285,8 +294,8 @@ class Recording:
             "warning" if is_orderly and is_again else "error",
         )
         end = moment(self._session)
-        self._execute(
-            END_CHILD,
+        END_CHILD.change(
+            self._connection,
             _prefixed(
                 child.pk,
                 {
@@ -304,8 +313,8 @@ class Recording:
             ),
         )
         first, last = self._lines.pop((child.pk, child.attempt), NO_LINES)
-        self._execute(
-            STORE_ATTEMPT,
+        STORE_ATTEMPT.change(
+            self._connection,
             {
                 "child": child.pk,
                 "number": child.attempt,
@@ -345,7 +354,7 @@ class Recording:
     def note_progress(self, task: Task, progress: Progress) -> None:
         """Store how much of a child's work is done."""
         done, total = progress
-        self._execute(
+        self._connection.execute(
             update(Child)
             .where(Child.pk == task.child_pk, *holds(task))
             .values(progress_done=done, progress_total=total)
@@ -365,19 +374,19 @@ class Recording:
             "number": task.attempt,
             "start": start,
         }
-        if cast(CursorResult, self._execute(BEGIN_CHILD, values)).rowcount == 0:
+        if BEGIN_CHILD.change(self._connection, values) == 0:
             return False
         first, last = self._lines.pop((task.child_pk or 0, task.attempt), NO_LINES)
         rest = {"error": None, "exit_code": None, "first": first, "last": last}
-        self._execute(STORE_ATTEMPT, {**values, "status": RUNNING, "end": None, **rest})
+        STORE_ATTEMPT.change(self._connection, {**values, "status": RUNNING, "end": None, **rest})
         self._moves.append((PENDING, RUNNING))
         return True
 
     def finish(self) -> None:
         """Store what was gathered: the step's counters, and where the lines of attempts are."""
         if self._lines:
-            self._execute(
-                NOTE_LINES,
+            NOTE_LINES.change_each(
+                self._connection,
                 [
                     {"child": child, "number": number, "first": first, "last": last}
                     for (child, number), (first, last) in self._lines.items()

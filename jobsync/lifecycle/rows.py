@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from jobsync import store
 from jobsync.base.text import one_line
 from jobsync.db.models import Attempt, Child, Counter, Job, JobWords, Step, Stop
+from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import execute_long, moment
 from jobsync.status import (
     CANCELLED,
@@ -34,13 +35,13 @@ from jobsync.store.listing import words_of
 # In every transaction, while everybody else waits: made once, as those of the store
 COUNTERS, JOBS, STEPS, CHILDREN = Counter.__table__, Job.__table__, Step.__table__, Child.__table__
 ATTEMPTS, STOPS = Attempt.__table__, Stop.__table__
-NEXT_CHANGE = (
+NEXT_CHANGE = Prepared(
     update(COUNTERS)
     .where(COUNTERS.c.name == "change")
     .values(value=COUNTERS.c.value + 1)
     .returning(COUNTERS.c.value)
 )
-TOUCH = (
+_TOUCH = (
     update(JOBS)
     .where(JOBS.c.id == bindparam("job_id"))
     .values(
@@ -48,9 +49,9 @@ TOUCH = (
     )
     .returning(JOBS.c.revision)
 )
-
-SERVE = TOUCH.values(served=bindparam("new_change"))
-COUNT_CHILDREN = (
+TOUCH = Prepared(_TOUCH)
+SERVE = Prepared(_TOUCH.values(served=bindparam("new_change")))
+COUNT_CHILDREN = Prepared(
     update(STEPS)
     .where(STEPS.c.pk == bindparam("step"))
     .values(
@@ -75,7 +76,7 @@ def next_change(session: Session) -> int:
 
     It also makes other writers wait where the database has row locks.
     """
-    return session.connection().execute(NEXT_CHANGE).scalar_one()
+    return NEXT_CHANGE.first(session.connection(), {}).value
 
 
 def add_job(session: Session, values: Any) -> None:
@@ -96,7 +97,8 @@ def add_steps(session: Session, values: Any) -> None:
 def touch(session: Session, job_id: str, is_served: bool = False) -> int:
     """Give a job its next revision and return it. is_served: a worker takes work of it."""
     values = {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}
-    return session.connection().execute(SERVE if is_served else TOUCH, values).scalar_one()
+    (row,) = (SERVE if is_served else TOUCH).all(session.connection(), values)
+    return row.revision
 
 
 def serve(session: Session, job_id: str) -> None:
@@ -276,8 +278,8 @@ def count_children(
         change[new] += 1
         if old:
             change[old] -= 1
-    session.connection().execute(
-        COUNT_CHILDREN,
+    COUNT_CHILDREN.change(
+        session.connection(),
         {"step": step_pk, "new_revision": revision, **{f"new_{k}": n for k, n in change.items()}},
     )
 
