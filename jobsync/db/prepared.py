@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 class Prepared:
     """A Core statement that the database's driver runs itself.
 
-    All its parameters have names and are one value each: none is a list. It is run within the
+    The parameters that it is given have names and are one value each. It is run within the
     transaction of a Connection. Errors are SQLAlchemy's own, as if that had run it. What
     listens to SQLAlchemy's cursors hears nothing of it.
     """
@@ -65,17 +65,18 @@ class _Made:
     """A statement as one dialect says it."""
 
     def __init__(self, statement, dialect):
-        compiled = statement.compile(dialect=dialect)
+        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
         self.text = str(compiled)
         self._names = compiled.positiontup or list(compiled.binds)
         self._is_positional = compiled.positional
         self._fixed = {}  # the values that the statement has of its own
         self._writers = {}  # what makes a value ready to be sent, by name
         for name in self._names:
-            bind = compiled.binds[name]
-            write = _of_type(bind.type, dialect).bind_processor(dialect)
-            if bind.value is not None or not bind.required:
-                self._fixed[name] = write(bind.value) if write else bind.value
+            bind = compiled.binds.get(name)  # None for one of a list that the statement holds
+            write = bind is not None and _of_type(bind.type, dialect).bind_processor(dialect)
+            if bind is None or not bind.required:
+                value = compiled.params[name]
+                self._fixed[name] = write(value) if write else value
             elif write:
                 self._writers[name] = write
         self._row, self._readers = None, []

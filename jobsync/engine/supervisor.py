@@ -33,7 +33,7 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 INTERVAL = 0.25  # seconds between two looks whether all workers live
 # seconds after workers were woken: while they work they commit hundreds of times a second, and need
 # no waking for each
-WOKEN = 0.01
+WOKEN = 0.02
 BEATS = 2.0  # seconds between two looks at their heartbeats
 # seconds without a heartbeat after which it is looked whether one can be written at all
 OVERDUE = 3.0

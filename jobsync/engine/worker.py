@@ -73,7 +73,10 @@ class Worker:
         self._app = app
         self._id = worker_id
         self._buffer = WriteBuffer(app)
-        self._wakeup = threading.Event()
+        self._wakeup, self._busy = (  # of the working thread, and of the other one
+            os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2)
+        )
+        self._is_idle = False
         self._stopping = threading.Event()
         self._context = None
         self._has_reserved = False
@@ -86,7 +89,7 @@ class Worker:
         """Work until told to stop: by SIGTERM, or by the end of standard input, which is the
         parent's end. Raises SystemExit when it was drained.
         """
-        signal.signal(signal.SIGTERM, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGTERM, lambda *_: self._stop())
         # Ctrl-C is the server's to handle; SIG_IGN would be inherited by commands
         signal.signal(signal.SIGINT, lambda *_: None)
         self._register()
@@ -114,17 +117,33 @@ class Worker:
                     workers.register(self._id, os.getpid())
                 return
             except (StoreBusy, OperationalError):
-                self._stopping.wait(0.5)
-                self._listen()
+                self._rest(0.5)
+
+    def _stop(self):
+        self._stopping.set()
+        self._wake()
+
+    def _wake(self):
+        os.eventfd_write(self._wakeup, 1)
+
+    def _rest(self, seconds):
+        """Wait for the parent's word while there is nothing to do: a byte says that there may be
+        work, the end of standard input stops this worker.
+        """
+        self._is_idle = True
+        ready, _, _ = select.select([sys.stdin, self._wakeup], [], [], seconds)
+        if sys.stdin in ready and not os.read(sys.stdin.fileno(), 4096):
+            self._stopping.set()
+        if self._wakeup in ready:
+            os.eventfd_read(self._wakeup)
 
     def _work_once(self):
         with self._app.app_context():
-            self._wakeup.clear()
             tasks = claims.claim(self._id, self._batch_size)
             if not tasks and self._draining:
                 self._stopping.set()
             elif not tasks:
-                self._wakeup.wait(IDLE)
+                self._rest(IDLE)
             elif tasks[0].kind == "child":
                 self._do_children(tasks)
             else:
@@ -222,6 +241,9 @@ class Worker:
     def _watch_over(self, context):
         """Have the watching thread watch over this piece of work."""
         self._context = context
+        if self._is_idle:
+            self._is_idle = False
+            os.eventfd_write(self._busy, 1)
         if self._stopping.is_set():
             context.stop(runner.SHUTDOWN)
         return context
@@ -246,8 +268,11 @@ class Worker:
 
     def _watch_on(self):
         last_beat = last_check = 0.0
+        poll = select.poll()
+        poll.register(sys.stdin, 0)  # nothing but its end, which is told unasked
+        poll.register(self._busy, select.POLLIN)
         while True:
-            self._listen()
+            self._await(poll)
             moment = time.monotonic()
             try:
                 if moment - last_beat >= BEAT:
@@ -264,20 +289,21 @@ class Worker:
             if self._stopping.is_set():
                 self._end(self._context)
 
-    def _listen(self):
-        """Wait for the parent's word: a byte wakes an idle worker, the end of standard input
-        stops it.
+    def _await(self, poll):
+        """Wait for a moment, until there is work to watch over, or until the parent has ended,
+        which stops this worker.
+
+        The parent's other words wake nobody while there is work: the working thread reads them when
+        it has nothing to do.
         """
-        busy = self._context is not None or self._stopping.is_set()
-        ready, _, _ = select.select([sys.stdin], [], [], WATCH_INTERVAL if busy else IDLE)
-        if ready and not self._stopping.is_set():
-            if os.read(sys.stdin.fileno(), 4096):
-                self._wakeup.set()
-            else:
-                self._stopping.set()
-                self._wakeup.set()
-        elif ready:
+        if self._stopping.is_set():
             time.sleep(WATCH_INTERVAL)
+            return
+        ready = dict(poll.poll(1000 * (WATCH_INTERVAL if self._context else IDLE)))
+        if ready.pop(self._busy, None):
+            os.eventfd_read(self._busy)
+        if ready:
+            self._stop()
 
     def _beat(self):
         figures = workers.Figures(self._completed, self._failed, memory_of_this_process())
@@ -288,7 +314,7 @@ class Worker:
             os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
         if state == workers.DRAINING:
             self._draining = True
-            self._wakeup.set()
+            self._wake()
 
     def _keep_up(self, context):
         """Store what has waited, and show a child that isn't a short one as running."""

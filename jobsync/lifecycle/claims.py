@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from jobsync import store
 from jobsync.base.trouble import Once
 from jobsync.db.models import READY, Child, Job, Queue, Step, Worker
+from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import read, write
 from jobsync.lifecycle import rows
 from jobsync.lifecycle.recording import Recording, rules_of
@@ -57,7 +58,7 @@ def claim(worker_id: str, batch_size: Callable[[int], int]) -> list[Task]:
 
 def _worker_that_takes(session: Session, worker_id: str) -> Any:
     """Return the `queues` of a worker that may take something, in a row; else None."""
-    worker = session.execute(WORKER, {"worker": worker_id}).first()
+    worker = WORKER.first(session.connection(), {"worker": worker_id})
     return worker if worker and worker.state == "running" else None
 
 
@@ -65,13 +66,15 @@ def _return_reserved(session: Session, worker_id: str) -> None:
     """Make those children ready that are still reserved for this worker: one that asks has
     nothing in hand.
     """
-    session.execute(RETURN, {"worker": worker_id})
+    RETURN.change(session.connection(), {"worker": worker_id})
 
 
-WORKER = select(Worker.__table__.c.state, Worker.__table__.c.queues).where(
-    Worker.__table__.c.id == bindparam("worker")
+WORKER = Prepared(
+    select(Worker.__table__.c.state, Worker.__table__.c.queues).where(
+        Worker.__table__.c.id == bindparam("worker")
+    )
 )
-RETURN = (
+RETURN = Prepared(
     update(CHILDREN)
     .where(CHILDREN.c.worker_id == bindparam("worker"), CHILDREN.c.status == PENDING)
     .values(worker_id=None)
@@ -108,20 +111,22 @@ CANDIDATES = (
     )
     .limit(50)
 )
+ALL_CANDIDATES = Prepared(CANDIDATES)
 
 
 def _candidates(session: Session, queues: list[str] | None) -> list[Any]:
     """Return rows `(pk, queue, is_unit)` of the steps that have work for a worker which serves
     these queues (None: all), in the order in which they get it.
     """
-    query = CANDIDATES if queues is None else CANDIDATES.where(STEPS.c.queue.in_(queues))
-    return list(session.execute(query).all())
+    if queues is None:
+        return ALL_CANDIDATES.all(session.connection(), {})
+    return list(session.execute(CANDIDATES.where(STEPS.c.queue.in_(queues))).all())
 
 
 def _take_of(
     session: Session, worker_id: str, step: Any, batch_size: Callable[[int], int]
 ) -> list[Task]:
-    found = session.execute(STEP, {"step": step.pk}).first()
+    found = STEP.first(session.connection(), {"step": step.pk})
     if found is None:
         return []
     if step.is_unit:
@@ -172,25 +177,26 @@ def isolated(step_pk: int) -> Iterator[None]:
             )
 
 
-FREE = (
+FREE = Prepared(
     select(CHILDREN.c.pk, CHILDREN.c.key, CHILDREN.c.input, CHILDREN.c.attempt)
     .where(CHILDREN.c.step_pk == bindparam("step"), IS_READY)
     .order_by(CHILDREN.c.pk)
     .limit(bindparam("number"))
 )
-RESERVE = (
+RESERVE = Prepared(
     update(CHILDREN)
-    .where(CHILDREN.c.pk.in_(bindparam("children", expanding=True)))
+    .where(CHILDREN.c.pk == bindparam("child"))
     .values(worker_id=bindparam("worker"))
 )
-STEP = steps_with(Step.pk == bindparam("step"))
+STEP = Prepared(steps_with(Step.pk == bindparam("step")))
 
 
 def _take_children(session: Session, worker_id: str, step: Any, number: int) -> list[Task]:
     """Take pending children that are nobody's, if the step's limit leaves a place for a worker."""
     if step.concurrency is not None and limits.workers_on(session, step.pk) >= step.concurrency:
         return []
-    found = session.execute(FREE, {"step": step.pk, "number": number}).all()
+    connection = session.connection()
+    found = FREE.all(connection, {"step": step.pk, "number": number})
     if not found:
         return []
     # made first: where they can't be, nothing has been claimed
@@ -200,7 +206,7 @@ def _take_children(session: Session, worker_id: str, step: Any, number: int) -> 
         )
         for row in found
     ]
-    session.execute(RESERVE, {"children": [child.pk for child in found], "worker": worker_id})
+    RESERVE.change_each(connection, [{"child": row.pk, "worker": worker_id} for row in found])
     revision = rows.touch(session, step.job_id, is_served=True)
     rules = rules_of(session, step.pk)
     if rules is not None:

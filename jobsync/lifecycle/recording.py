@@ -94,9 +94,10 @@ BEGIN_CHILD = Prepared(
 # An attempt that was begun has its row already; a short one gets it when it ends
 STORE_ATTEMPT = Prepared(
     text(
-        "INSERT INTO attempts (child_pk, attempt, status, worker_id, started_at, finished_at, error,"
-        " exit_code, first_line, last_line)"
-        " VALUES (:child, :number, :status, :worker, :start, :end, :error, :exit_code, :first, :last)"
+        "INSERT INTO attempts (child_pk, attempt, status, worker_id, started_at, finished_at,"
+        " error, exit_code, first_line, last_line)"
+        " VALUES (:child, :number, :status, :worker, :start, :end, :error, :exit_code, :first,"
+        " :last)"
         " ON CONFLICT (child_pk, attempt) DO UPDATE SET status = excluded.status,"
         " started_at = excluded.started_at,"
         " finished_at = excluded.finished_at, error = excluded.error,"

@@ -50,10 +50,10 @@ class Scheduler:
         OperationalError when the database is locked.
         """
         self._is_moved = False
-        self._note_changes()
-        self._move_on()
+        changed, deletions = self._look()
+        self._move_on(changed)
         self._do_due()
-        self._note_deletions()
+        self._note_deletions(deletions)
         return self._is_moved
 
     @property
@@ -63,16 +63,23 @@ class Scheduler:
 
     # Moving on
 
-    def _note_changes(self):
-        """Look, if anything has changed since the last tick, what the engine is like and what is
-        due.
+    def _look(self):
+        """Return rows of the jobs that changed and of those that were deleted since the last tick.
+
+        If anything has changed, see what the engine is like and what is due as well. All that in
+        one transaction: a tick follows each change.
         """
         version = self._app.extensions["jobsync.changes"].version()
-        if version != self._version:
-            with read() as session:
+        with read() as session:
+            if version != self._version:
                 self._note_engine(session)
                 self._note_due(session)
-            self._version = version
+                self._version = version
+            if self._change is None:
+                self._change = store.jobs.last_change(session)
+            changed = store.jobs.changed_since(session, self._change)
+            seen = max(self._deletions, default=0)
+            return changed, store.jobs.deletions_since(session, seen)
 
     def _note_engine(self, session):
         """Have all unfinished jobs looked at when workers have come or gone or a queue was paused
@@ -82,15 +89,13 @@ class Scheduler:
         if engine != self._engine:
             self._engine, self._swept_at = engine, None
 
-    def _move_on(self):
+    def _move_on(self, changed):
         """Move on the jobs that changed since the last look, or each few seconds all that are
         unfinished.
         """
         if self._swept_at is None or self._clock() - self._swept_at >= SWEEP:
             self._sweep()
             return
-        with read() as session:
-            changed = store.jobs.changed_since(session, self._change)
         for job in in_turns(changed):
             self._move(job)
             if job.status in TERMINAL:
@@ -101,8 +106,6 @@ class Scheduler:
 
     def _sweep(self):
         with read() as session:
-            if self._change is None:
-                self._change = store.jobs.last_change(session)
             unfinished = store.jobs.unfinished(session)
         self._swept_at = self._clock()
         self._broken &= {job.id for job in unfinished}
@@ -198,12 +201,10 @@ class Scheduler:
 
     # Deleted jobs
 
-    def _note_deletions(self):
+    def _note_deletions(self, deletions):
         """Clear away what was deleted, and forget what every process has had the time to tell."""
         moment = self._clock()
-        with read() as session:
-            seen = max(self._deletions, default=0)
-            new = [deletion.change for deletion in store.jobs.deletions_since(session, seen)]
+        new = [deletion.change for deletion in deletions]
         self._deletions |= dict.fromkeys(new, moment)
         if new:
             self.clear_deleted()

@@ -12,6 +12,7 @@ from jobsync.base.loop import in_turns
 from jobsync.base.text import json_size
 from jobsync.db.damage import sound
 from jobsync.db.models import Attempt, Child, Stop
+from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import OUTSIDE, chunked_read
 from jobsync.shapes import ChildDetails, ChildPage, Progress, ShownAttempt, ShownChild
 from jobsync.status import CHILD_STATUSES, child_actions
@@ -487,12 +488,14 @@ def results(step_pk: int, key: Any = None) -> Iterator[Any]:
     return chunked_read(read_some, 0)
 
 
-NEXT_DUE = select(func.min(CHILD_TABLE.c.due_at)).where(CHILD_TABLE.c.due_at.is_not(None))
+NEXT_DUE = Prepared(
+    select(func.min(CHILD_TABLE.c.due_at).label("at")).where(CHILD_TABLE.c.due_at.is_not(None))
+)
 
 
 def next_due(session: Session) -> int | None:
     """Return when the next child may be tried again, in ms, None if none waits for that."""
-    return session.execute(NEXT_DUE).scalar()
+    return NEXT_DUE.all(session.connection(), {})[0].at
 
 
 def result(session: Session, pk: int, key: Any = None) -> Any:

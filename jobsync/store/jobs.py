@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from jobsync.db.models import Counter, Deletion, Job
+from jobsync.db.prepared import Prepared
 from jobsync.shapes import ShownJob
 from jobsync.status import UNFINISHED, actions
 from jobsync.store import stops
@@ -46,12 +47,12 @@ def get(session: Session, job_id: str) -> ShownJob:
     return shown
 
 
-HEAD = select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id"))
+HEAD = Prepared(select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id")))
 
 
 def head(session: Session, job_id: str) -> Row | None:
     """Return `(status, revision)` of a job, or None."""
-    return session.execute(HEAD, {"job_id": job_id}).first()
+    return HEAD.first(session.connection(), {"job_id": job_id})
 
 
 def require(session: Session, job_id: str) -> None:
@@ -92,13 +93,13 @@ MONITORED = select(
     JOBS.concurrency_value,
     JOBS.waiting_for,
 )
-MONITORED_JOB = MONITORED.where(JOBS.id == bindparam("job_id"))
-CHANGED_JOBS = MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change)
+MONITORED_JOB = Prepared(MONITORED.where(JOBS.id == bindparam("job_id")))
+CHANGED_JOBS = Prepared(MONITORED.where(JOBS.change > bindparam("change")).order_by(JOBS.change))
 UNFINISHED_JOBS = MONITORED.where(JOBS.status.in_(UNFINISHED)).order_by(JOBS.number)
 
 
 DELETIONS = Deletion.__table__.c
-DELETIONS_SINCE = (
+DELETIONS_SINCE = Prepared(
     select(DELETIONS.change, DELETIONS.job_id, DELETIONS.revision)
     .where(DELETIONS.change > bindparam("change"))
     .order_by(DELETIONS.change)
@@ -110,7 +111,7 @@ def deletions_since(session: Session, change: int) -> Sequence[Row]:
 
     A deletion is kept for a minute, so that every web process can tell its viewers.
     """
-    return session.execute(DELETIONS_SINCE, {"change": change}).all()
+    return DELETIONS_SINCE.all(session.connection(), {"change": change})
 
 
 def last_change(session: Session) -> int:
@@ -120,12 +121,12 @@ def last_change(session: Session) -> int:
 
 def changed_since(session: Session, change: int) -> Sequence[Row]:
     """Return rows (MONITORED) of the jobs that changed after `change`, in that order."""
-    return session.execute(CHANGED_JOBS, {"change": change}).all()
+    return CHANGED_JOBS.all(session.connection(), {"change": change})
 
 
 def monitored(session: Session, job_id: str) -> Any:
     """Return such a row of one job, or None."""
-    return session.execute(MONITORED_JOB, {"job_id": job_id}).first()
+    return MONITORED_JOB.first(session.connection(), {"job_id": job_id})
 
 
 def unfinished(session: Session) -> Sequence[Row]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from jobsync.base.loop import in_turns
 from jobsync.db.damage import sound
 from jobsync.db.models import Child, Step
+from jobsync.db.prepared import Prepared
 from jobsync.status import CHILD_STATUSES, COMPLETED, RUNNING, StepFacts, Turns
 from jobsync.store import jobs
 from jobsync.store.answers import found
@@ -173,8 +174,10 @@ def taken_up_again(session: Session, job_id: str) -> set[str]:
     return set(session.execute(query).scalars())
 
 
-TIMED = select(STEPS.pk, STEPS.started_at, STEPS.step_timeout).where(
-    STEPS.status == RUNNING, STEPS.step_timeout.is_not(None), STEPS.job_id.is_not(None)
+TIMED = Prepared(
+    select(STEPS.pk, STEPS.started_at, STEPS.step_timeout).where(
+        STEPS.status == RUNNING, STEPS.step_timeout.is_not(None), STEPS.job_id.is_not(None)
+    )
 )
 
 
@@ -182,7 +185,7 @@ def timed(session: Session) -> Sequence[Row]:
     """Return rows `(pk, started_at, step_timeout)` of the running steps that have a time limit,
     times in ms.
     """
-    return session.execute(TIMED).all()
+    return TIMED.all(session.connection(), {})
 
 
 RUNS_LOOKED_AT = 200
@@ -220,14 +223,14 @@ BEHIND = or_(
     STEPS.revision > bindparam("revision"),
     (STEPS.revision == bindparam("revision")) & (STEPS.position > bindparam("position")),
 )
-CHANGED_STEPS = (
+CHANGED_STEPS = Prepared(
     TOLD.where(BEHIND).order_by(STEPS.revision, STEPS.position).limit(bindparam("limit"))
 )
 STEPS_NAMED = TOLD.where(STEPS.name.in_(bindparam("names", expanding=True))).order_by(
     STEPS.position
 )
 UNIT_TO_DO = STEPS.stage.in_(("plan", "summary")) & STEPS.worker_id.is_(None)
-WORK = (
+WORK = Prepared(
     select(STEPS.pk).where(STEPS.status == "running", or_(STEPS.pending > 0, UNIT_TO_DO)).limit(1)
 )
 LAST = 2**31  # the position behind all steps
@@ -242,10 +245,10 @@ def changed_since(
     Those that changed after `revision`, and of those that changed at it the ones behind `position`:
     at most `limit`, all by default.
     """
-    return session.execute(
-        CHANGED_STEPS,
+    return CHANGED_STEPS.all(
+        session.connection(),
         {"job_id": job_id, "revision": revision, "position": position, "limit": limit},
-    ).all()
+    )
 
 
 def named(session: Session, job_id: str, names: Iterable[str]) -> Sequence[Row]:
@@ -255,4 +258,4 @@ def named(session: Session, job_id: str, names: Iterable[str]) -> Sequence[Row]:
 
 def is_work_waiting(session: Session) -> bool:
     """Say whether a worker that asks now may get something to do."""
-    return session.execute(WORK).first() is not None
+    return WORK.first(session.connection(), {}) is not None

@@ -8,15 +8,18 @@ from sqlalchemy.orm import Session
 from jobsync.base.clock import iso
 from jobsync.db.damage import sound
 from jobsync.db.models import Job, Step, Stop
+from jobsync.db.prepared import Prepared
 from jobsync.shapes import Cancellation
 
 STOPS = Stop.__table__.c
-NEXT_DEADLINE = select(func.min(STOPS.deadline)).where(STOPS.done_at.is_(None))
+NEXT_DEADLINE = Prepared(
+    select(func.min(STOPS.deadline).label("at")).where(STOPS.done_at.is_(None))
+)
 
 
 def next_deadline(session: Session) -> int | None:
     """Return when the next stop is given up, in ms, None if nothing is being stopped."""
-    return session.execute(NEXT_DEADLINE).scalar()
+    return NEXT_DEADLINE.all(session.connection(), {})[0].at
 
 
 RECEIPT = (

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from jobsync.base.clock import iso, now
 from jobsync.db.models import Child, Job, Queue, Step, Worker
+from jobsync.db.prepared import Prepared
 from jobsync.shapes import Busy, ShownQueue, ShownWorker
 from jobsync.status import RUNNING, UNFINISHED
 
@@ -32,16 +33,17 @@ def heartbeats(session: Session) -> Sequence[Row]:
     return session.execute(HEARTBEATS).all()
 
 
-ENGINE = select(WORKERS.id, WORKERS.state, WORKERS.queues).order_by(WORKERS.id)
-PAUSED = select(QUEUES.name).where(QUEUES.paused).order_by(QUEUES.name)
+ENGINE = Prepared(select(WORKERS.id, WORKERS.state, WORKERS.queues).order_by(WORKERS.id))
+PAUSED = Prepared(select(QUEUES.name).where(QUEUES.paused).order_by(QUEUES.name))
 
 
 def engine(session: Session) -> tuple[Any, ...]:
     """Return what differs as soon as workers have come, gone or changed, or a queue was paused or
     resumed.
     """
-    workers = [(row.id, row.state, str(row.queues)) for row in session.execute(ENGINE)]
-    return tuple(workers), tuple(session.execute(PAUSED).scalars())
+    connection = session.connection()
+    workers = [(row.id, row.state, str(row.queues)) for row in ENGINE.all(connection, {})]
+    return tuple(workers), tuple(PAUSED.all(connection, {}))
 
 
 @dataclass
