@@ -61,20 +61,20 @@ def fill_job(job_id, number):
     Needs an app context.
     """
     moment = now()
-    with write() as session:
-        rows.add_job(session, _job_values(session, job_id, moment))
-        step_pk = session.execute(
+    with write() as connection:
+        rows.add_job(connection, _job_values(connection, job_id, moment))
+        step_pk = connection.execute(
             insert(Step).values(_step_values(job_id, number, moment))
         ).inserted_primary_key[0]
         for statement in (CHILDREN, ATTEMPTS, LINES):
-            session.execute(
+            connection.execute(
                 text(statement), {"number": number, "step_pk": step_pk, "moment": moment}
             )
 
 
-def _job_values(session, job_id, moment):
+def _job_values(connection, job_id, moment):
     times = dict.fromkeys(("created_at", "started_at", "finished_at", "updated_at"), moment)
-    change = rows.next_change(session)
+    change = rows.next_change(connection)
     about = {
         "id": job_id,
         "definition": "filled",
@@ -114,25 +114,25 @@ def _step_values(job_id, number, moment):
 
 def fill_step(job_id, number, status="pending"):
     """Give the first step of a job `number` more children of a status. Needs an app context."""
-    with write() as session:
-        revision = rows.touch(session, job_id)
-        step_pk = session.execute(
+    with write() as connection:
+        revision = rows.touch(connection, job_id)
+        step_pk = connection.execute(
             select(Step.pk).where(Step.job_id == job_id, Step.position == 0)
         ).scalar_one()
-        session.execute(
+        connection.execute(
             text(MORE_CHILDREN), {"number": number, "step_pk": step_pk, "status": status}
         )
-        rows.count_children(session, step_pk, revision, [(None, status)] * number)
+        rows.count_children(connection, step_pk, revision, [(None, status)] * number)
 
 
 def fill_jobs(number):
     """Store `number` completed jobs of one step each. Needs an app context."""
     moment = now()
-    with write() as session:
-        change = rows.next_change(session)
-        session.execute(text(JOBS), {"number": number, "change": change, "moment": moment})
-        session.execute(text(WORDS_OF_JOBS), {"change": change})
-        session.execute(text(STEP_OF_JOBS), {"number": number, "moment": moment})
-        session.execute(
+    with write() as connection:
+        change = rows.next_change(connection)
+        connection.execute(text(JOBS), {"number": number, "change": change, "moment": moment})
+        connection.execute(text(WORDS_OF_JOBS), {"change": change})
+        connection.execute(text(STEP_OF_JOBS), {"number": number, "moment": moment})
+        connection.execute(
             update(Counter).where(Counter.name == "change").values(value=change + number)
         )

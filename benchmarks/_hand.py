@@ -103,8 +103,8 @@ class Hand:
             step.lines += 1
             results.record(step.plan, [self._line(step)])
             at = time.time()
-            with read() as session:
-                revisions.append([store.jobs.head(session, self._job_id).revision, at])
+            with read() as connection:
+                revisions.append([store.jobs.head(connection, self._job_id).revision, at])
         return {"revisions": revisions}
 
     # Taking work

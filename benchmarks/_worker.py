@@ -51,8 +51,8 @@ class Workers:
         """Send the heartbeats of all of them in one transaction: they are not what is measured."""
         with self._app.app_context():
             while not self._ended.wait(BEAT):
-                with write() as session:
-                    session.execute(
+                with write() as connection:
+                    connection.execute(
                         update(Worker)
                         .where(Worker.id.in_(list(self._ids)))
                         .values(beat=Worker.beat + 1, beat_at=now())

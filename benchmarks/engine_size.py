@@ -94,8 +94,8 @@ class Runner:
             .join(Step, Step.pk == Child.step_pk)
             .where(Step.job_id == self._job_id)
         )
-        with self._app.app_context(), read() as session:
-            times = session.execute(query).all()
+        with self._app.app_context(), read() as connection:
+            times = connection.execute(query).all()
         ends = sorted(finished for _, finished in times)
         edges = [min(started for started, _ in times)]
         edges += [ends[round(len(ends) * part / 4) - 1] for part in (1, 2, 3, 4)]

@@ -122,8 +122,8 @@ def kill(viewers, revived, job_id, size):
 def new_revision(app, job_id):
     """Give a job its next revision, and return it."""
     touch(app, job_id)
-    with app.app_context(), read() as session:
-        return store.jobs.head(session, job_id).revision
+    with app.app_context(), read() as connection:
+        return store.jobs.head(connection, job_id).revision
 
 
 def weather(viewers, revision, at, size):

@@ -151,8 +151,8 @@ def changing(app, job_id):
 
 def touch(app, job_id):
     """Give a job a new revision, so that no kept answer is right any more."""
-    with app.app_context(), write() as session:
-        rows.touch(session, job_id)
+    with app.app_context(), write() as connection:
+        rows.touch(connection, job_id)
 
 
 # With many lines and children
@@ -219,8 +219,8 @@ def read_in_turns(apps):
     times = [[] for _ in apps]
     for _ in range(COSTS):
         for app, values in zip(apps, times, strict=True):
-            with app.app_context(), read() as session:
-                values.append(timed(partial(structure_of, session, JOB)))
+            with app.app_context(), read() as connection:
+                values.append(timed(partial(structure_of, connection, JOB)))
     return times
 
 

@@ -20,8 +20,8 @@ def list_children(query, job_id, step_name):
 
     A page of more than 4 MiB ends before `limit`: `next_cursor` goes on.
     """
-    with read() as session:
-        page = store.children.page(session, job_id, step_name, **query, read_json=Encoded)
+    with read() as connection:
+        page = store.children.page(connection, job_id, step_name, **query, read_json=Encoded)
     return long_answer(page, "items")
 
 
@@ -42,8 +42,8 @@ def retry_step(job_id, step_name):
 
 
 def _structure(job_id):
-    with read() as session:
-        return structure_of(session, job_id)
+    with read() as connection:
+        return structure_of(connection, job_id)
 
 
 @blueprint.get("/<job_id>/steps/<step_name>/children/<child_id>")
@@ -54,8 +54,8 @@ def get_child(job_id, step_name, child_id):
 
 
 def _details(job_id, step_name, child_id):
-    with read() as session:
-        return store.children.details(session, job_id, step_name, child_id)
+    with read() as connection:
+        return store.children.details(connection, job_id, step_name, child_id)
 
 
 @blueprint.post("/<job_id>/steps/<step_name>/children/<child_id>/cancel")

@@ -29,8 +29,8 @@ def is_ready():
 
 def _reasons():
     try:
-        with read() as session:
-            workers = current_app.extensions["jobsync.heartbeats"].look(session)
+        with read() as connection:
+            workers = current_app.extensions["jobsync.heartbeats"].look(connection)
     except SQLAlchemyError as error:
         yield f"The database can't be read: {reason(error)}"
     else:

@@ -19,8 +19,8 @@ SOURCE = "api"
 
 
 def _shown(job_id):
-    with read() as session:
-        return store.jobs.get(session, job_id)
+    with read() as connection:
+        return store.jobs.get(connection, job_id)
 
 
 def _definition(definition_id):

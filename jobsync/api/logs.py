@@ -38,8 +38,8 @@ def list_lines(query, job_id):
     if q:
         page = logs.search(job_id, step, q, **query)
     else:
-        with read() as session:
-            page = logs.page(session, job_id, step, **query)
+        with read() as connection:
+            page = logs.page(connection, job_id, step, **query)
     return long_answer(page, "items")
 
 
@@ -49,8 +49,8 @@ def list_lines(query, job_id):
 @blueprint.response(200)
 def download_lines(query, job_id):
     """Download all lines of a step, or of all steps, that there are now"""
-    with read() as session:
-        names = [query["step"]] if "step" in query else store.steps.names(session, job_id)
+    with read() as connection:
+        names = [query["step"]] if "step" in query else store.steps.names(connection, job_id)
     lines = [logs.everything(job_id, name, query["level"]) for name in names]
     write, mimetype, ending = FORMATS[query["format"]]
     name = "-".join([job_id, *([query["step"]] if "step" in query else [])])

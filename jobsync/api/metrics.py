@@ -30,9 +30,9 @@ READ = {
 def get_metrics():
     """Get the figures, for Prometheus"""
     metrics.viewers.set(len(socketio.server.eio.sockets))
-    with read() as session:
-        metrics.workers.set(current_app.extensions["jobsync.heartbeats"].look(session))
-        counted = store.jobs.count_unfinished(session)
+    with read() as connection:
+        metrics.workers.set(current_app.extensions["jobsync.heartbeats"].look(connection))
+        counted = store.jobs.count_unfinished(connection)
     for status in UNFINISHED:
         metrics.unfinished.labels(status).set(counted.get(status, 0))
     return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)

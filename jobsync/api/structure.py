@@ -67,11 +67,11 @@ class Cache:
         if self.get_fresh(job_id):  # somebody has made it meanwhile
             return self._kept[job_id]
         version, kept = self._version, self._kept.get(job_id)
-        with read() as session:
-            head = store.jobs.head(session, job_id) if kept else None
+        with read() as connection:
+            head = store.jobs.head(connection, job_id) if kept else None
             if not (head and head.revision == kept[0]):
                 self._kept.pop(job_id, None)
-                kept = _encoded(structure_of(session, job_id))
+                kept = _encoded(structure_of(connection, job_id))
         self._keep(job_id, kept, version)
         return kept
 

@@ -18,9 +18,9 @@ blueprint = Resource(
 
 def _workers():
     heartbeats = current_app.extensions["jobsync.heartbeats"]
-    with read() as session:
-        heartbeats.look(session)
-        return store.workers.shown(session, heartbeats)
+    with read() as connection:
+        heartbeats.look(connection)
+        return store.workers.shown(connection, heartbeats)
 
 
 @blueprint.get("/workers")
@@ -42,8 +42,8 @@ def drain_worker(worker_id):
 @blueprint.response(200, schemas.Queues)
 def list_queues():
     """List the queues, with what waits in each"""
-    with read() as session:
-        return {"items": store.workers.queues(session)}
+    with read() as connection:
+        return {"items": store.workers.queues(connection)}
 
 
 @blueprint.post("/queues/<name>/pause")
@@ -65,5 +65,5 @@ def _set_paused(name, paused):
         reason = "Must be 1 to 64 of the characters A-Z a-z 0-9 _ -."
         raise BadInput("The input is not valid.", {"name": [reason]})
     lifecycle.pause_queue(name, paused)
-    with read() as session:
-        return next(found for found in store.workers.queues(session) if found["name"] == name)
+    with read() as connection:
+        return next(found for found in store.workers.queues(connection) if found["name"] == name)

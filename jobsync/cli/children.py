@@ -68,9 +68,9 @@ def _first(job_id, step, limit, wanted, read_json=None):
     items, cursor = [], None
     while True:
         number = min(limit - len(items), PAGE)
-        with read() as session:
+        with read() as connection:
             page = store.children.page(
-                session,
+                connection,
                 job_id,
                 step,
                 limit=number,
@@ -122,8 +122,8 @@ def _print_children(page):
 @JSON
 def child(job_id, step, child_id, as_json):
     """Show a child of a step with its attempts."""
-    with read() as session:
-        found = store.children.details(session, job_id, step, child_id)
+    with read() as connection:
+        found = store.children.details(connection, job_id, step, child_id)
     if as_json:
         printing.print_json(found)
     else:

@@ -78,8 +78,8 @@ def _receipt_of(job_id, wait):
     is being stopped any more.
     """
     if not wait:
-        with read() as session:
-            return store.jobs.get(session, job_id)["cancellation"]
+        with read() as connection:
+            return store.jobs.get(connection, job_id)["cancellation"]
     try:
         with interrupt.heeded():
             return follow.wait_until_stopped(job_id, lambda text: click.echo(text, err=True))

@@ -34,7 +34,8 @@ class _Watch:
         self._looked = time.monotonic()
 
     def read(self, query):
-        """Return what `query(session)` answers, None if nothing was committed since the last time.
+        """Return what `query(connection)` answers, None if nothing was committed since the last
+        time.
 
         A database that is locked for a moment is put up with: None too.
         """
@@ -43,8 +44,8 @@ class _Watch:
             if version == self._version:
                 self._looked = time.monotonic()
                 return None
-            with read() as session:
-                answer = query(session)
+            with read() as connection:
+                answer = query(connection)
         # a server that starts or ends may lock readers out for a moment
         except (OperationalError, StoreUnreadable):
             if time.monotonic() - self._looked > PATIENCE:
@@ -72,8 +73,8 @@ class _WorkerWatch:
         if self._looked is not None and moment - self._looked < WORKERS:
             return
         self._looked = moment
-        with read() as session:
-            is_without = self._heartbeats.look(session) == 0
+        with read() as connection:
+            is_without = self._heartbeats.look(connection) == 0
         if is_without != self._is_without:
             self._is_without = is_without
             self._note(self._without if is_without else WORKERS_CAME)
@@ -107,22 +108,22 @@ class Follower:
             self._screen.tick()
             interrupt.sleep(INTERVAL)
 
-    def _read(self, session):
-        structure = store.structure.structure_of(session, self._job_id)
-        self._read_trouble(session, structure["steps"])
+    def _read(self, connection):
+        structure = store.structure.structure_of(connection, self._job_id)
+        self._read_trouble(connection, structure["steps"])
         return structure
 
     def _show(self, structure):
         lines = sorted(sum(self._trouble.values(), []), key=lambda line: line["at"])
         self._screen.show(structure, lines[-TROUBLE:])
 
-    def _read_trouble(self, session, steps):
+    def _read_trouble(self, connection, steps):
         """Read the latest warnings and errors of the steps that have new ones."""
         for step in steps:
             count = step["levels"]["warning"] + step["levels"]["error"]
             if count != self._counts.get(step["name"], 0):
                 page = logs.page(
-                    session, self._job_id, step["name"], limit=TROUBLE, level="warning"
+                    connection, self._job_id, step["name"], limit=TROUBLE, level="warning"
                 )
                 self._trouble[step["name"]] = page["items"]
                 self._counts[step["name"]] = count
@@ -135,7 +136,7 @@ def wait_until_stopped(job_id, note):
     """
     watch, workers = _Watch(), _WorkerWatch(note, NOBODY_STOPS)
     while True:
-        receipt = watch.read(lambda session: store.jobs.get(session, job_id)["cancellation"])
+        receipt = watch.read(lambda connection: store.jobs.get(connection, job_id)["cancellation"])
         if receipt and receipt["done_at"]:
             return receipt
         workers.look()
@@ -143,8 +144,8 @@ def wait_until_stopped(job_id, note):
 
 
 def _lines_after(last, job_id, step_name, level):
-    with read() as session:
-        page = logs.page(session, job_id, step_name, after=last, limit=1000, level=level)
+    with read() as connection:
+        page = logs.page(connection, job_id, step_name, after=last, limit=1000, level=level)
     return page["items"]
 
 
@@ -158,8 +159,8 @@ def follow_lines(job_id, step_name, level, keep_on):
         if version is None or present != version:
             version = present
             # before its lines are read: none comes after that
-            with read() as session:
-                ended = store.steps.get(session, job_id, step_name).status in TERMINAL
+            with read() as connection:
+                ended = store.steps.get(connection, job_id, step_name).status in TERMINAL
             while items := _lines_after(last, job_id, step_name, level):
                 for item in items:
                     interrupt.heed()

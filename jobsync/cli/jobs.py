@@ -56,8 +56,8 @@ def rerun(job_id, params, wait, as_json):
 
     Parameters that are given replace those of the other.
     """
-    with read() as session:
-        name = store.jobs.get(session, job_id)["definition"]
+    with read() as connection:
+        name = store.jobs.get(connection, job_id)["definition"]
     definition = _definition(name)
     after_start(lifecycle.rerun(job_id, definition, params, SOURCE), wait, as_json)
 

@@ -24,9 +24,9 @@ STEPS = 10  # failed ones told of
 
 def details(job_id):
     """Return a job as the API shows it and its `steps`, both from one moment. Raises NotFound."""
-    with read() as session:
-        steps = store.structure.structure_of(session, job_id)["steps"]
-        return {**store.jobs.get(session, job_id), "steps": steps}
+    with read() as connection:
+        steps = store.structure.structure_of(connection, job_id)["steps"]
+        return {**store.jobs.get(connection, job_id), "steps": steps}
 
 
 def print_jobs(page):
@@ -47,8 +47,8 @@ def print_jobs(page):
         )
         return
     console = printing.console()
-    with read() as session:
-        strips = store.steps.strips(session, [job["id"] for job in page["items"]])
+    with read() as connection:
+        strips = store.steps.strips(connection, [job["id"] for job in page["items"]])
     console.print(
         tables.job_table(page["items"], strips, now(), console.width >= WIDE)
         if page["items"]
@@ -60,8 +60,8 @@ def print_jobs(page):
 
 def print_job(job):
     """Print a job in full, as `details` has it."""
-    with read() as session:
-        reruns = store.jobs.reruns_of(session, job["id"])
+    with read() as connection:
+        reruns = store.jobs.reruns_of(connection, job["id"])
     said = fields.job_fields(job, now(), reruns)
     if sys.stdout.isatty():
         console = printing.console()
@@ -82,10 +82,10 @@ def print_end(job):
         failed = [step for step in job["steps"] if step["status"] == FAILED]
         if not any(job["error"].startswith(f"{step['name']}: ") for step in failed):
             click.echo(f"\nThe job failed: {formatting.safe(job['error'])}")
-        with read() as session:
-            pks = {step["name"]: step["pk"] for step in store.steps.details(session, job["id"])}
+        with read() as connection:
+            pks = {step["name"]: step["pk"] for step in store.steps.details(connection, job["id"])}
             for step in failed[:STEPS]:
-                _print_reasons(session, step, pks[step["name"]])
+                _print_reasons(connection, step, pks[step["name"]])
         if len(failed) > STEPS:
             click.echo(f"\nand {len(failed) - STEPS:,} more steps failed")
         url = server_address.find(current_app.config["DATA_DIR"])
@@ -110,17 +110,17 @@ def _print_result(result):
             click.echo(f"{title}: {name}: {files:,} files, {size:,} bytes, {lines:,} lines")
 
 
-def _print_reasons(session, step, step_pk):
+def _print_reasons(connection, step, step_pk):
     """Print why a step failed: its reason, and its first failed children with their last lines;
     without any, its own last lines.
     """
     click.echo(f"\n{step['name']} failed: {formatting.safe(step['error'])}")
-    children = store.children.failed(session, step_pk, REASONS)
+    children = store.children.failed(connection, step_pk, REASONS)
     for child in children:
         click.echo(f"  {formatting.safe(child.name)}: {formatting.safe(child.error)}")
         _print_lines(
             logs.last_lines_of(
-                session,
+                connection,
                 step["name"],
                 step_pk,
                 step["log_count"],
@@ -135,7 +135,7 @@ def _print_reasons(session, step, step_pk):
     if not children:
         _print_lines(
             logs.last_lines_of(
-                session,
+                connection,
                 step["name"],
                 step_pk,
                 step["log_count"],

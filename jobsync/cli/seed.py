@@ -117,8 +117,8 @@ def _tell(job_id, status, text):
 
 def _seeded():
     """Return the ids of the jobs that were seeded before."""
-    with read() as session:
-        return set(session.execute(select(Job.id).where(Job.source == SOURCE)).scalars())
+    with read() as connection:
+        return set(connection.execute(select(Job.id).where(Job.source == SOURCE)).scalars())
 
 
 def _start_long_job():
@@ -183,8 +183,8 @@ def _store_aside():
             transactions.init_app(app)
             changes.init_app(app)
             db.create_all()
-            with write() as session:
-                session.execute(insert(Counter).values(name="change", value=0))
+            with write() as connection:
+                connection.execute(insert(Counter).values(name="change", value=0))
             try:
                 yield app
             finally:
@@ -221,8 +221,8 @@ def _do(task, buffer):
 
 
 def _read_rows(job_id):
-    with read() as session:
-        job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()
+    with read() as connection:
+        job = connection.execute(select(Job.__table__).where(Job.id == job_id)).one()
         if job.status not in TERMINAL:
             raise RuntimeError(f"the seeded job {job.definition} did not end")
         steps = select(Step.pk).where(Step.job_id == job_id)
@@ -234,7 +234,7 @@ def _read_rows(job_id):
             select(Attempt.__table__).where(Attempt.child_pk.in_(children)),
             select(Stop.__table__).where(Stop.step_pk.in_(steps)),
         )
-        found = [session.execute(query).all() for query in owned]
+        found = [connection.execute(query).all() for query in owned]
     return Played(dict(job._mapping), *([dict(row._mapping) for row in part] for part in found))
 
 
@@ -273,25 +273,27 @@ def _put_back(story, job):
 
 def _move_in(job):
     """Store a played job with all it owns, in one transaction."""
-    with write() as session:
+    with write() as connection:
         rows.add_job(
-            session, {**_without(job.values, "number"), "change": rows.next_change(session)}
+            connection, {**_without(job.values, "number"), "change": rows.next_change(connection)}
         )
         step_pks = {}
         for step in job.steps:
             values = {**_without(step, "pk"), "job_id": job.values["id"]}
-            step_pks[step["pk"]] = session.execute(
+            step_pks[step["pk"]] = connection.execute(
                 insert(Step).values(values)
             ).inserted_primary_key[0]
         child_pks = {None: None, 0: 0}  # of no child; 0 in the stop of a planning
         for child in job.children:  # one that has spawned others stands before them
             moved = _moved(child, step_pks, child_pks)
-            child_pks[child["pk"]] = session.execute(
+            child_pks[child["pk"]] = connection.execute(
                 insert(Child).values(_without(moved, "pk"))
             ).inserted_primary_key[0]
         for table, found in ((LogLine, job.lines), (Attempt, job.attempts), (Stop, job.stops)):
             if found:
-                session.execute(insert(table), [_moved(row, step_pks, child_pks) for row in found])
+                connection.execute(
+                    insert(table), [_moved(row, step_pks, child_pks) for row in found]
+                )
 
 
 def _moved(row, step_pks, child_pks):

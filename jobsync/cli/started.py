@@ -43,8 +43,8 @@ def after_start(job_id, wait, as_json):
 
 def _follow(job_id, stream):
     """Follow a job and return the status in which it has ended."""
-    with read() as session:
-        name = store.jobs.get(session, job_id)["name"]
+    with read() as connection:
+        name = store.jobs.get(connection, job_id)["name"]
     with open_screen(name, stream) as screen:
         return Follower(job_id, screen).run()
 

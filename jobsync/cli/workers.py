@@ -25,9 +25,9 @@ def workers(as_json):
     """
     # Nothing was seen of them before: those are lost whose last heartbeat is old by the clock
     heartbeats = Heartbeats()
-    with read() as session:
-        heartbeats.look(session)
-        found = store.workers.shown(session, heartbeats)
+    with read() as connection:
+        heartbeats.look(connection)
+        found = store.workers.shown(connection, heartbeats)
     if as_json:
         printing.print_json({"items": found})
     else:
@@ -71,8 +71,8 @@ def queues(as_json):
     In a pipe: name, open or paused, the numbers of children that wait and that run, and of workers,
     with tabs between them.
     """
-    with read() as session:
-        found = store.workers.queues(session)
+    with read() as connection:
+        found = store.workers.queues(connection)
     if as_json:
         printing.print_json({"items": found})
     else:

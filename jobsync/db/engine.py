@@ -1,6 +1,6 @@
 """The database's engine, and the module that knows its dialect.
 
-A dialect has `engine_options()`, `prepare(engine)`, `begin_write(session)`, `is_busy(error)`,
+A dialect has `engine_options()`, `prepare(engine)`, `begin_write(connection)`, `is_busy(error)`,
 `unusable(error)`, `Watcher(engine)` and `upgrade_lock(data_dir)`: see `sqlite.py`.
 """
 

@@ -11,15 +11,17 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from jobsync.base import loop
 from jobsync.base.errors import SettingsError, StoreUnreadable
 from jobsync.base.private_files import locked, make_file
+from jobsync.db.prepared import Prepared
 
 BUSY_SECONDS = 0.1
 OPENING_SECONDS = 5.0  # that opening a file waits for who has it locked: nobody is served yet
+BEGIN = {how: Prepared(text(f"BEGIN {how}")) for how in ("", "IMMEDIATE")}
 # What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk,
 # read-only, or the disk is broken
 UNUSABLE = {
@@ -73,7 +75,7 @@ def _text(data):
 
 
 def _begin(connection):
-    connection.exec_driver_sql("BEGIN " + connection.get_execution_options().get("begin", ""))
+    BEGIN[connection.get_execution_options().get("begin", "")].change(connection, {})
 
 
 def _execute(method, cursor, statement, parameters, context):
@@ -90,13 +92,12 @@ def _execute(method, cursor, statement, parameters, context):
 # Writing
 
 
-def begin_write(session):
+def begin_write(connection):
     """Take the one write lock of the file. Returns False while another process has it."""
     try:
-        session.connection(execution_options={"begin": "IMMEDIATE"})
+        connection.execution_options(begin="IMMEDIATE").begin()
         return True
     except OperationalError as error:
-        session.rollback()
         if not is_busy(error):
             raise
         return False

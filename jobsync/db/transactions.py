@@ -1,5 +1,5 @@
 """The transactions that everything reads and writes in. A door opens one, and queries take its
-session.
+connection.
 
 A reader sees one moment: what it reads of a job, its steps and its revision belongs together.
 """
@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager, nullcontext
 
-from flask import current_app
+from flask import current_app, g
 from sqlalchemy import bindparam
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -62,27 +62,24 @@ def write(patience=PATIENCE):
     seconds; waiting lets other greenlets run. Raises StoreUnwritable when the database can't be
     written to, and RuntimeError inside `read` or `write`.
     """
-    session, writers = db.session(), current_app.extensions[KEY]
-    _refuse_nesting(session, writers, "write")
+    writers = current_app.extensions[KEY]
+    _refuse_nesting(writers, "write")
     deadline = time.monotonic() + patience
-    session.rollback()
     if not writers.turn.acquire(timeout=patience):
         raise StoreBusy()
     writers.present = threading.get_ident()
+    g.transaction = "write"
     try:
-        _begin_write(session, deadline)
-        session.info.update(moment=now(), transaction="write", is_long=False)
-        try:
-            yield session
-            _commit(session)
-        finally:
-            del session.info["transaction"]
+        with db.engine.connect() as connection:
+            _begin_write(connection, deadline)
+            connection.info.update(moment=now(), is_long=False)
+            yield connection
+            _commit(connection)
     except BaseException as error:
-        session.rollback()
         raise_as_store_error(error)
         raise
     finally:
-        writers.present = None
+        g.transaction = writers.present = None
         writers.turn.release()
     changes.notify()
 
@@ -93,43 +90,42 @@ def read():
 
     Raises RuntimeError inside `read` or `write`.
     """
-    session = db.session()
-    _refuse_nesting(session, current_app.extensions[KEY], "read")
-    session.rollback()
-    session.info["transaction"] = "read"
+    _refuse_nesting(current_app.extensions[KEY], "read")
+    g.transaction = "read"
     try:
-        yield session
+        with db.engine.connect() as connection:
+            connection.begin()
+            yield connection
     finally:
-        del session.info["transaction"]
-        session.rollback()
+        g.transaction = None
 
 
-def chunked_read(read_chunk, place, session=None):
+def chunked_read(read_chunk, place, connection=None):
     """Yield all that a long scan finds, and let others run after each chunk.
 
-    read_chunk(session, place): returns `(items, next place)`, the next place None at the end.
-    session: that of a transaction that the caller has open, for a scan of one moment. Without it
+    read_chunk(connection, place): returns `(items, next place)`, the next place None at the end.
+    connection: that of a transaction that the caller has open, for a scan of one moment. Without it
     each chunk has a short transaction of its own, none is open while the caller uses the items, and
     what is found is not of one moment.
     """
     while place is not None:
-        with read() if session is None else nullcontext(session) as present:
+        with read() if connection is None else nullcontext(connection) as present:
             items, place = read_chunk(present, place)
         yield from items
         if place is not None:
             time.sleep(0)  # green in the web process
 
 
-def _refuse_nesting(session, writers, wanted):
-    """Refuse a transaction inside another one: the inner one would end the outer one, or wait for
+def _refuse_nesting(writers, wanted):
+    """Refuse a transaction inside another one: it would not see what that has written, or wait for
     it without end.
     """
     is_writing = wanted == "write" and writers.present == threading.get_ident()
-    present = session.info.get("transaction") or ("write" if is_writing else None)
+    present = g.get("transaction") or ("write" if is_writing else None)
     if present:
         raise RuntimeError(
             f"{wanted}() inside {present}(): transactions don't nest. "
-            "Work in the session of the outer one."
+            "Work with the connection of the outer one."
         )
 
 
@@ -145,37 +141,37 @@ def raise_as_store_error(error):
         raise StoreBusy() if dialect.is_busy(orig) else StoreUnwritable(orig) from error
 
 
-def _begin_write(session, deadline):
+def _begin_write(connection, deadline):
     dialect = dialect_of(db.engine)
-    while not dialect.begin_write(session):
+    while not dialect.begin_write(connection):
         if time.monotonic() > deadline:
             raise StoreBusy()
         time.sleep(random.uniform(0.001, 0.004))
 
 
-def execute_long(session, statement, parameters=None):
+def execute_long(connection, statement, parameters=None):
     """Run a statement that may take long, as one that changes 100,000 rows does, in a write
     transaction, and return its result.
 
     Everybody but other writers goes on meanwhile: readers see what was before. So does the commit,
     which then has much to write too.
     """
-    session.info["is_long"] = True
-    return session.execute(statement, parameters, execution_options=OUTSIDE)
+    connection.info["is_long"] = True
+    return connection.execute(statement, parameters, execution_options=OUTSIDE)
 
 
-def _commit(session):
-    if session.info["is_long"]:
-        session.connection().exec_driver_sql("COMMIT", execution_options=OUTSIDE)
-    session.commit()
+def _commit(connection):
+    if connection.info["is_long"]:
+        connection.exec_driver_sql("COMMIT", execution_options=OUTSIDE)
+    connection.commit()
 
 
-def moment(session):
+def moment(connection):
     """Return the time of a write transaction in ms.
 
     One for all that it writes, so that no step starts before its job.
     """
-    return session.info["moment"]
+    return connection.info["moment"]
 
 
 # Can it be written to?
@@ -192,9 +188,9 @@ def why_not_writable():
     """
     content = {"content": os.urandom(PROBE_BYTES)}
     try:
-        with write(PROBED) as session:
-            if session.execute(WRITE_PROBE, content).rowcount == 0:
-                session.execute(FIRST_PROBE, {"number": 1, **content})
+        with write(PROBED) as connection:
+            if connection.execute(WRITE_PROBE, content).rowcount == 0:
+                connection.execute(FIRST_PROBE, {"number": 1, **content})
     except (StoreBusy, SQLAlchemyError) as error:
         return reason(error)
     return None

@@ -127,15 +127,15 @@ class TaskContext:
         return _result_of(int(child_id))
 
     def step_result(self, step_name):
-        with read() as session:
-            return store.steps.result(session, self.job_id, step_name)
+        with read() as connection:
+            return store.steps.result(connection, self.job_id, step_name)
 
     def step_type(self, step_name):
         return self._step(step_name).type
 
     def last_run(self):
-        with read() as session:
-            run = store.steps.last_run_like(session, self.task.step_pk)
+        with read() as connection:
+            run = store.steps.last_run_like(connection, self.task.step_pk)
         return run and {
             "id": str(run.pk),
             "job_id": run.job_id,
@@ -149,13 +149,13 @@ class TaskContext:
     def _step(self, step_name):
         # which ends here: the worker's view of the store must not stand still while the work goes
         # on
-        with read() as session:
-            return store.steps.get(session, self.job_id, step_name)
+        with read() as connection:
+            return store.steps.get(connection, self.job_id, step_name)
 
 
 def _result_of(child_pk):
-    with read() as session:
-        return store.children.result(session, child_pk)
+    with read() as connection:
+        return store.children.result(connection, child_pk)
 
 
 def _new_child(key, unit, parent_pk=None):

@@ -104,8 +104,8 @@ class Supervisor:
             time.sleep(WOKEN)
 
     def _is_work_waiting(self):
-        with self._app.app_context(), read() as session:
-            return store.steps.is_work_waiting(session)
+        with self._app.app_context(), read() as connection:
+            return store.steps.is_work_waiting(connection)
 
     # Starting and waking
 
@@ -208,8 +208,8 @@ class Supervisor:
             # else somebody writes: no need to write something to know it
             is_doubtful = is_overdue or self._store_trouble.text
             excuse = late or (is_doubtful and not self._is_writable())
-            with read() as session:
-                heartbeats.look(session, excuse)
+            with read() as connection:
+                heartbeats.look(connection, excuse)
         own = {worker.id: worker for worker in self._workers}
         for worker_id in heartbeats.silent(LEASE):
             if worker_id in own:
@@ -233,8 +233,8 @@ class Supervisor:
 
     def _registered(self):
         """Return `{worker's id: its process number}`."""
-        with self._app.app_context(), read() as session:
-            return {row.id: row.pid for row in store.workers.heartbeats(session)}
+        with self._app.app_context(), read() as connection:
+            return {row.id: row.pid for row in store.workers.heartbeats(connection)}
 
     def _find_earlier(self):
         """Note, before there are any of its own, the workers that an earlier server has left."""

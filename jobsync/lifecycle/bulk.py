@@ -44,8 +44,8 @@ def check(action: str, job_ids: Iterable[str]) -> Outcome:
 
 
 def _check(action: str, job_id: str) -> None:
-    with read() as session:
-        status = session.execute(select(Job.status).where(Job.id == job_id)).scalar()
+    with read() as connection:
+        status = connection.execute(select(Job.status).where(Job.id == job_id)).scalar()
     if status is None:
         raise NotFound(f"There is no job {job_id!r}.")
     jobs.check_allowed(action, status)

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, func, or_, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, func, or_, select, text, update
 
 from jobsync import store
 from jobsync.base.trouble import Once
@@ -40,33 +39,33 @@ def claim(worker_id: str, batch_size: Callable[[int], int]) -> list[Task]:
     begins or ends them. A higher priority comes first; jobs of the same priority take turns. A
     worker that is to end, or that was taken for dead, gets nothing.
     """
-    with read() as session:
-        if not store.steps.is_work_waiting(session):
+    with read() as connection:
+        if not store.steps.is_work_waiting(connection):
             return []
-    with write() as session:
-        worker = _worker_that_takes(session, worker_id)
+    with write() as connection:
+        worker = _worker_that_takes(connection, worker_id)
         if worker is None:
             return []
-        _return_reserved(session, worker_id)
-        for step in _candidates(session, worker.queues):
+        _return_reserved(connection, worker_id)
+        for step in _candidates(connection, worker.queues):
             with isolated(step.pk):
-                tasks = _take_of(session, worker_id, step, batch_size)
+                tasks = _take_of(connection, worker_id, step, batch_size)
                 if tasks:
                     return tasks
         return []
 
 
-def _worker_that_takes(session: Session, worker_id: str) -> Any:
+def _worker_that_takes(connection: Connection, worker_id: str) -> Any:
     """Return the `queues` of a worker that may take something, in a row; else None."""
-    worker = WORKER.first(session.connection(), {"worker": worker_id})
+    worker = WORKER.first(connection, {"worker": worker_id})
     return worker if worker and worker.state == "running" else None
 
 
-def _return_reserved(session: Session, worker_id: str) -> None:
+def _return_reserved(connection: Connection, worker_id: str) -> None:
     """Make those children ready that are still reserved for this worker: one that asks has
     nothing in hand.
     """
-    RETURN.change(session.connection(), {"worker": worker_id})
+    RETURN.change(connection, {"worker": worker_id})
 
 
 WORKER = Prepared(
@@ -114,24 +113,24 @@ CANDIDATES = (
 ALL_CANDIDATES = Prepared(CANDIDATES)
 
 
-def _candidates(session: Session, queues: list[str] | None) -> list[Any]:
+def _candidates(connection: Connection, queues: list[str] | None) -> list[Any]:
     """Return rows `(pk, queue, is_unit)` of the steps that have work for a worker which serves
     these queues (None: all), in the order in which they get it.
     """
     if queues is None:
-        return ALL_CANDIDATES.all(session.connection(), {})
-    return list(session.execute(CANDIDATES.where(STEPS.c.queue.in_(queues))).all())
+        return ALL_CANDIDATES.all(connection, {})
+    return list(connection.execute(CANDIDATES.where(STEPS.c.queue.in_(queues))).all())
 
 
 def _take_of(
-    session: Session, worker_id: str, step: Any, batch_size: Callable[[int], int]
+    connection: Connection, worker_id: str, step: Any, batch_size: Callable[[int], int]
 ) -> list[Task]:
-    found = STEP.first(session.connection(), {"step": step.pk})
+    found = STEP.first(connection, {"step": step.pk})
     if found is None:
         return []
     if step.is_unit:
-        return _take_unit(session, worker_id, found)
-    return _take_children(session, worker_id, found, batch_size(step.pk))
+        return _take_unit(connection, worker_id, found)
+    return _take_children(connection, worker_id, found, batch_size(step.pk))
 
 
 def claim_idle(task: Task, batch_size: Callable[[int], int]) -> list[Task]:
@@ -139,26 +138,26 @@ def claim_idle(task: Task, batch_size: Callable[[int], int]) -> list[Task]:
     any of them.
     """
     idle = steps_with(Step.pk == task.step_pk, Step.pending > 0, Step.running == 0)
-    with read() as session:
-        if session.execute(idle).first() is None:
+    with read() as connection:
+        if connection.execute(idle).first() is None:
             return []
-    with write() as session:
-        worker = _worker_that_takes(session, task.worker_id)
+    with write() as connection:
+        worker = _worker_that_takes(connection, task.worker_id)
         if worker is None:
             return []
-        if not any(step.pk == task.step_pk for step in _candidates(session, worker.queues)):
+        if not any(step.pk == task.step_pk for step in _candidates(connection, worker.queues)):
             return []
-        step = session.execute(idle).first()
-        return _take_children(session, task.worker_id, step, batch_size(step.pk)) if step else []
+        step = connection.execute(idle).first()
+        return _take_children(connection, task.worker_id, step, batch_size(step.pk)) if step else []
 
 
-def _take_unit(session: Session, worker_id: str, step: Any) -> list[Task]:
+def _take_unit(connection: Connection, worker_id: str, step: Any) -> list[Task]:
     # made first: where it can't be, nothing has been claimed
     task = task_of(worker_id, step, step.stage, step.tries + 1)
-    session.execute(
+    connection.execute(
         update(Step).where(Step.pk == step.pk).values(worker_id=worker_id, tries=Step.tries + 1)
     )
-    rows.serve(session, step.job_id)
+    rows.serve(connection, step.job_id)
     return [task]
 
 
@@ -191,11 +190,10 @@ RESERVE = Prepared(
 STEP = Prepared(steps_with(Step.pk == bindparam("step")))
 
 
-def _take_children(session: Session, worker_id: str, step: Any, number: int) -> list[Task]:
+def _take_children(connection: Connection, worker_id: str, step: Any, number: int) -> list[Task]:
     """Take pending children that are nobody's, if the step's limit leaves a place for a worker."""
-    if step.concurrency is not None and limits.workers_on(session, step.pk) >= step.concurrency:
+    if step.concurrency is not None and limits.workers_on(connection, step.pk) >= step.concurrency:
         return []
-    connection = session.connection()
     found = FREE.all(connection, {"step": step.pk, "number": number})
     if not found:
         return []
@@ -207,10 +205,10 @@ def _take_children(session: Session, worker_id: str, step: Any, number: int) -> 
         for row in found
     ]
     RESERVE.change_each(connection, [{"child": row.pk, "worker": worker_id} for row in found])
-    revision = rows.touch(session, step.job_id, is_served=True)
-    rules = rules_of(session, step.pk)
+    revision = rows.touch(connection, step.job_id, is_served=True)
+    rules = rules_of(connection, step.pk)
     if rules is not None:
-        recording = Recording(session, rules, revision)
+        recording = Recording(connection, rules, revision)
         recording.begin(tasks[0])
         recording.finish()
     return tasks

@@ -7,9 +7,8 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy import delete as delete_rows
-from sqlalchemy.orm import Session
 
 from jobsync import store
 from jobsync.base.errors import NotFound, WrongState
@@ -72,28 +71,28 @@ def submit(
         {**step, "job_id": job_id, "position": position, "status": PENDING, "stage": WAITING}
         for position, step in enumerate(bound.steps)
     ]
-    with write() as session:
+    with write() as connection:
         if request:
-            keys.claim(session, request, job_id)
-        values = _job_values(session, job_id, definition, bound)
+            keys.claim(connection, request, job_id)
+        values = _job_values(connection, job_id, definition, bound)
         asked: dict[str, Any] = {"source": source, "rerun_of": rerun_of}
         if priority is not None:
             asked["priority"] = priority
-        rows.add_job(session, {**values, **asked})
-        rows.add_steps(session, steps)
+        rows.add_job(connection, {**values, **asked})
+        rows.add_steps(connection, steps)
     return job_id
 
 
 def _job_values(
-    session: Session, job_id: str, definition: Definition, bound: Bound
+    connection: Connection, job_id: str, definition: Definition, bound: Bound
 ) -> dict[str, Any]:
-    created_at = moment(session)
+    created_at = moment(connection)
     return {
         "id": job_id,
         "definition": definition.id,
         "name": definition.name,
         "status": PENDING,
-        "change": rows.next_change(session),
+        "change": rows.next_change(connection),
         "params": bound.params,
         "tags": list(definition.tags),
         "timeout": definition.timeout and definition.timeout.ms,
@@ -110,8 +109,8 @@ def rerun(job_id: str, definition: Definition, params: dict[str, Any], source: s
 
     Returns the new id. Raises NotFound, BadInput.
     """
-    with read() as session:
-        old = find_job(session, job_id)
+    with read() as connection:
+        old = find_job(connection, job_id)
     if not isinstance(old.params, dict):
         raise WrongState(
             "The job can't be run again: its parameters in the database can't be read."
@@ -124,10 +123,10 @@ def cancel(job_id: str) -> None:
 
     Raises NotFound, WrongState for a terminal job.
     """
-    with write() as session:
-        job = find_job(session, job_id)
+    with write() as connection:
+        job = find_job(connection, job_id)
         check_allowed("cancel", job.status)
-        _stop(session, job, CANCELLED, None)
+        _stop(connection, job, CANCELLED, None)
 
 
 def time_out(job_id: str) -> None:
@@ -135,32 +134,32 @@ def time_out(job_id: str) -> None:
 
     Does nothing to one that is terminal or gone.
     """
-    with write(BRIEFLY) as session:
-        job = _find(session, job_id)
+    with write(BRIEFLY) as connection:
+        job = _find(connection, job_id)
         if job and job.timeout and job.status not in TERMINAL:
             reason = f"timed out after {job.timeout / 1000:g} s (timeout of the job)"
-            _stop(session, job, FAILED, reason)
+            _stop(connection, job, FAILED, reason)
 
 
-def _stop(session: Session, job: Any, status: str, error: str | None) -> None:
-    revision = rows.touch(session, job.id)
+def _stop(connection: Connection, job: Any, status: str, error: str | None) -> None:
+    revision = rows.touch(connection, job.id)
     unfinished = _steps_in(job.id, UNFINISHED)
-    counts = session.execute(
+    counts = connection.execute(
         select(func.sum(STEPS.c.pending), func.sum(STEPS.c.running)).where(
             STEPS.c.pk.in_(unfinished)
         )
     ).one()
-    rows.stop_units(session, unfinished)
-    rows.cancel_steps_children(session, unfinished)
-    rows.move_all_steps(session, STEPS.c.job_id == job.id, UNFINISHED, CANCELLED, revision)
-    at = moment(session)
+    rows.stop_units(connection, unfinished)
+    rows.cancel_steps_children(connection, unfinished)
+    rows.move_all_steps(connection, STEPS.c.job_id == job.id, UNFINISHED, CANCELLED, revision)
+    at = moment(connection)
     receipt = {
         "cancel_requested_at": at,
-        "cancel_done_at": None if stops.is_stopping(session, job.id) else at,
+        "cancel_done_at": None if stops.is_stopping(connection, job.id) else at,
         "cancelled_pending": counts[0] or 0,
         "cancelled_running": counts[1] or 0,
     }
-    rows.move_job(session, job.id, job.status, status, error=error, waiting_for=None, **receipt)
+    rows.move_job(connection, job.id, job.status, status, error=error, waiting_for=None, **receipt)
 
 
 def retry(job_id: str) -> None:
@@ -169,13 +168,13 @@ def retry(job_id: str) -> None:
 
     Raises NotFound, WrongState.
     """
-    with write() as session:
-        job = find_job(session, job_id)
+    with write() as connection:
+        job = find_job(connection, job_id)
         check_allowed("retry", job.status)
-        revision = rows.touch(session, job_id)
-        rows.retry_steps_children(session, _steps_in(job_id, AGAIN))
-        rows.begin_steps_again(session, STEPS.c.job_id == job_id, AGAIN, revision)
-        rows.begin_job_again(session, job)
+        revision = rows.touch(connection, job_id)
+        rows.retry_steps_children(connection, _steps_in(job_id, AGAIN))
+        rows.begin_steps_again(connection, STEPS.c.job_id == job_id, AGAIN, revision)
+        rows.begin_job_again(connection, job)
 
 
 def _steps_in(job_id: str, statuses: Iterable[str]) -> Select:
@@ -188,66 +187,66 @@ def delete(job_id: str) -> None:
 
     Raises NotFound, WrongState.
     """
-    with write() as session:
-        job = find_job(session, job_id)
+    with write() as connection:
+        job = find_job(connection, job_id)
         check_allowed("delete", job.status)
-        limited = store.jobs.monitored(session, job_id)
-        session.execute(
+        limited = store.jobs.monitored(connection, job_id)
+        connection.execute(
             insert(Deletion).values(
-                change=rows.next_change(session), job_id=job_id, revision=job.revision + 1
+                change=rows.next_change(connection), job_id=job_id, revision=job.revision + 1
             )
         )
-        execute_long(session, update(STEPS).where(STEPS.c.job_id == job_id).values(job_id=None))
-        session.execute(delete_rows(Job).where(Job.id == job_id))
-        rows.pass_place_on(session, limited)
+        execute_long(connection, update(STEPS).where(STEPS.c.job_id == job_id).values(job_id=None))
+        connection.execute(delete_rows(Job).where(Job.id == job_id))
+        rows.pass_place_on(connection, limited)
 
 
 def clear_deleted() -> bool:
     """Clear away a bit of what deleted jobs have left. Returns whether there may be more."""
-    with write() as session:
-        step = session.execute(
+    with write() as connection:
+        step = connection.execute(
             select(Step.pk, Step.log_count, Step.log_bytes).where(Step.job_id.is_(None)).limit(1)
         ).first()
         if step is None:
             return False
-        first = session.execute(
+        first = connection.execute(
             select(LogLine.line).where(LogLine.step_pk == step.pk).order_by(LogLine.line).limit(1)
         ).scalar()
         if first is not None:
             number = min(CLEARED, max(1, CLEARED_BYTES * step.log_count // max(step.log_bytes, 1)))
             execute_long(
-                session,
+                connection,
                 delete_rows(LINES).where(LINES.c.step_pk == step.pk, LINES.c.line < first + number),
             )
             return True
         query = select(Child.pk).where(Child.step_pk == step.pk).limit(CLEARED_CHILDREN)
-        some = session.execute(query).scalars().all()
+        some = connection.execute(query).scalars().all()
         if some:
-            execute_long(session, delete_rows(ATTEMPTS).where(ATTEMPTS.c.child_pk.in_(some)))
-            execute_long(session, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some)))
+            execute_long(connection, delete_rows(ATTEMPTS).where(ATTEMPTS.c.child_pk.in_(some)))
+            execute_long(connection, delete_rows(CHILDREN).where(CHILDREN.c.pk.in_(some)))
         else:
-            session.execute(delete_rows(Stop).where(Stop.step_pk == step.pk))
-            session.execute(delete_rows(Step).where(Step.pk == step.pk))
+            connection.execute(delete_rows(Stop).where(Stop.step_pk == step.pk))
+            connection.execute(delete_rows(Step).where(Step.pk == step.pk))
         return True
 
 
-def _find(session: Session, job_id: str) -> Row | None:
-    return session.execute(
+def _find(connection: Connection, job_id: str) -> Row | None:
+    return connection.execute(
         select(Job.id, Job.status, Job.revision, Job.params, Job.priority, Job.timeout)
         .where(Job.id == job_id)
         .with_for_update()
     ).first()
 
 
-def find_job(session: Session, job_id: str) -> Row:
+def find_job(connection: Connection, job_id: str) -> Row:
     """Return a job's row, locked where the database has row locks. Raises NotFound."""
-    job = _find(session, job_id)
+    job = _find(connection, job_id)
     if job is None:
         raise NotFound(f"There is no job {job_id!r}.")
     return job
 
 
-def end_values(session: Session, job_id: str, status: str) -> dict[str, Any]:
+def end_values(connection: Connection, job_id: str, status: str) -> dict[str, Any]:
     """Return the `result` and `error` of a job that ends with `status`, from its steps.
 
     The result is that of the last step that has one; those of the others stand in its `steps`.
@@ -258,7 +257,7 @@ def end_values(session: Session, job_id: str, status: str) -> dict[str, Any]:
         .where(Step.job_id == job_id)
         .order_by(Step.position)
     )
-    steps = session.execute(query).all()
+    steps = connection.execute(query).all()
     return {"result": _result(steps), "error": _error(steps) if status == FAILED else None}
 
 

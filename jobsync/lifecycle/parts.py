@@ -6,8 +6,7 @@ Each is done at once, in one transaction.
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, select, update
 
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.models import Child, Job, Step
@@ -47,21 +46,21 @@ def cancel_step(job_id: str, name: str) -> None:
 
     Raises NotFound, WrongState for a terminal step.
     """
-    with write() as session:
-        step = _step(session, job_id, name)
+    with write() as connection:
+        step = _step(connection, job_id, name)
         _check(STEP_REFUSALS, "cancel", step.status, step_actions(step.status, _counts(step)))
-        _end_step(session, step, CANCELLED, None)
+        _end_step(connection, step, CANCELLED, None)
 
 
 def time_out_step(step_pk: int) -> None:
     """Fail a running step that is past its time, and cancel its unfinished children. Does nothing
     to one that doesn't run any more.
     """
-    with write(BRIEFLY) as session:
-        step = session.execute(STEP.where(STEPS.c.pk == step_pk)).first()
+    with write(BRIEFLY) as connection:
+        step = connection.execute(STEP.where(STEPS.c.pk == step_pk)).first()
         if step and step.job_id and step.step_timeout and step.status == RUNNING:
             reason = f"timed out after {step.step_timeout / 1000:g} s (step_timeout)"
-            _end_step(session, step, FAILED, reason)
+            _end_step(connection, step, FAILED, reason)
 
 
 def make_ready(due_at: int) -> None:
@@ -69,7 +68,7 @@ def make_ready(due_at: int) -> None:
     earlier one. Jobs that waited for nothing else have changed.
     """
     is_due = (CHILDREN.c.due_at.is_not(None), CHILDREN.c.due_at <= due_at)
-    with write(BRIEFLY) as session:
+    with write(BRIEFLY) as connection:
         waiting = (
             select(Job.id)
             .join(Step, Step.job_id == Job.id)
@@ -77,18 +76,18 @@ def make_ready(due_at: int) -> None:
             .where(*is_due, Job.waiting_for.is_not(None))
             .distinct()
         )
-        jobs = session.execute(waiting).scalars().all()
-        session.execute(update(CHILDREN).where(*is_due).values(due_at=None))
+        jobs = connection.execute(waiting).scalars().all()
+        connection.execute(update(CHILDREN).where(*is_due).values(due_at=None))
         for job_id in jobs:
-            rows.touch(session, job_id)
+            rows.touch(connection, job_id)
 
 
-def _end_step(session: Session, step: Any, status: str, error: str | None) -> None:
-    revision = rows.touch(session, step.job_id)
-    rows.stop_units(session, [step.pk])
-    rows.cancel_steps_children(session, [step.pk])
+def _end_step(connection: Connection, step: Any, status: str, error: str | None) -> None:
+    revision = rows.touch(connection, step.job_id)
+    rows.stop_units(connection, [step.pk])
+    rows.cancel_steps_children(connection, [step.pk])
     which = STEPS.c.pk == step.pk
-    rows.move_all_steps(session, which, [step.status], status, revision, error=error)
+    rows.move_all_steps(connection, which, [step.status], status, revision, error=error)
 
 
 def retry_step(job_id: str, name: str) -> None:
@@ -97,26 +96,26 @@ def retry_step(job_id: str, name: str) -> None:
 
     Raises NotFound, WrongState.
     """
-    with write() as session:
-        job = find_job(session, job_id)
-        step = _step(session, job_id, name)
+    with write() as connection:
+        job = find_job(connection, job_id)
+        step = _step(connection, job_id, name)
         _check(STEP_REFUSALS, "retry", step.status, step_actions(step.status, _counts(step)))
-        revision = rows.touch(session, job_id)
-        again = [step.pk, *_skipped_after(session, job_id, name)]
-        rows.retry_steps_children(session, again)
-        rows.begin_steps_again(session, STEPS.c.pk.in_(again), AGAIN, revision)
-        rows.begin_job_again(session, job)
+        revision = rows.touch(connection, job_id)
+        again = [step.pk, *_skipped_after(connection, job_id, name)]
+        rows.retry_steps_children(connection, again)
+        rows.begin_steps_again(connection, STEPS.c.pk.in_(again), AGAIN, revision)
+        rows.begin_job_again(connection, job)
 
 
 AGAIN = (COMPLETED, FAILED, CANCELLED, SKIPPED)
 
 
-def _skipped_after(session: Session, job_id: str, name: str) -> list[int]:
+def _skipped_after(connection: Connection, job_id: str, name: str) -> list[int]:
     """Return the pks of the steps after this one, however far, that never began: skipped, or
     cancelled with the job.
     """
     query = select(STEPS.c.pk, STEPS.c.name, STEPS.c.depends, STEPS.c.status, STEPS.c.started_at)
-    steps = session.execute(query.where(STEPS.c.job_id == job_id)).all()
+    steps = connection.execute(query.where(STEPS.c.job_id == job_id)).all()
     found: dict[str, int] = {}
     waiting = [name]
     while waiting:
@@ -136,13 +135,13 @@ def cancel_child(job_id: str, name: str, child_id: str) -> None:
 
     Raises NotFound, WrongState for a terminal child.
     """
-    with write() as session:
-        step = _step(session, job_id, name)
-        child = _child(session, step, child_id)
+    with write() as connection:
+        step = _step(connection, job_id, name)
+        child = _child(connection, step, child_id)
         _check(CHILD_REFUSALS, "cancel", child.status, child_actions(child.status))
-        revision = rows.touch(session, job_id)
-        rows.cancel_children(session, CHILDREN.c.pk == child.pk)
-        rows.count_children(session, step.pk, revision, [(child.status, CANCELLED)])
+        revision = rows.touch(connection, job_id)
+        rows.cancel_children(connection, CHILDREN.c.pk == child.pk)
+        rows.count_children(connection, step.pk, revision, [(child.status, CANCELLED)])
 
 
 def retry_child(job_id: str, name: str, child_id: str) -> None:
@@ -151,28 +150,28 @@ def retry_child(job_id: str, name: str, child_id: str) -> None:
     The step's other failed children stay as they are: they count again when it ends. Raises
     NotFound, WrongState.
     """
-    with write() as session:
-        job = find_job(session, job_id)
-        step = _step(session, job_id, name)
-        child = _child(session, step, child_id)
+    with write() as connection:
+        job = find_job(connection, job_id)
+        step = _step(connection, job_id, name)
+        child = _child(connection, step, child_id)
         _check(CHILD_REFUSALS, "retry", child.status, child_actions(child.status))
         has_failed = step.status == RUNNING and _has_failed(step)
         if has_failed:
             # what the monitor is about to say. Else nobody would end children whose ends were
             # refused: a step that has failed takes none
-            _end_step(session, step, FAILED, None)
+            _end_step(connection, step, FAILED, None)
         is_running = step.status == RUNNING and not has_failed
-        revision = rows.touch(session, job_id)
-        rows.retry_children(session, CHILDREN.c.pk == child.pk)
-        rows.count_children(session, step.pk, revision, [(child.status, PENDING)])
-        _forgive(session, step.pk, not is_running)
+        revision = rows.touch(connection, job_id)
+        rows.retry_children(connection, CHILDREN.c.pk == child.pk)
+        rows.count_children(connection, step.pk, revision, [(child.status, PENDING)])
+        _forgive(connection, step.pk, not is_running)
         if is_running:
-            _go_back_to_children(session, step)
+            _go_back_to_children(connection, step)
             return
-        skipped = _skipped_after(session, job_id, name)
-        rows.retry_steps_children(session, skipped)
-        rows.begin_steps_again(session, STEPS.c.pk.in_([step.pk, *skipped]), AGAIN, revision)
-        rows.begin_job_again(session, job)
+        skipped = _skipped_after(connection, job_id, name)
+        rows.retry_steps_children(connection, skipped)
+        rows.begin_steps_again(connection, STEPS.c.pk.in_([step.pk, *skipped]), AGAIN, revision)
+        rows.begin_job_again(connection, job)
 
 
 def _has_failed(step: Any) -> bool:
@@ -180,24 +179,24 @@ def _has_failed(step: Any) -> bool:
     return step.stage == BROKEN or step.failed - step.old_failures > step.max_child_failures
 
 
-def _go_back_to_children(session: Session, step: Any) -> None:
+def _go_back_to_children(connection: Connection, step: Any) -> None:
     """Have a running step whose children had all ended end again after those that it has now. What
     is made of their results is stopped.
     """
     if step.stage in (SUMMARY, DONE):
-        rows.stop_units(session, [step.pk])
-        session.execute(
+        rows.stop_units(connection, [step.pk])
+        connection.execute(
             update(STEPS).where(STEPS.c.pk == step.pk).values(stage=CHILDREN_STAGE, worker_id=None)
         )
 
 
-def _forgive(session: Session, step_pk: int, is_all: bool) -> None:
+def _forgive(connection: Connection, step_pk: int, is_all: bool) -> None:
     """Let a step's present failures fail it at its end only, or it would have no time to run.
 
     is_all: False for a step that runs: of those that were forgiven, one may be retried now.
     """
     condition = STEPS.c.old_failures > (-1 if is_all else STEPS.c.failed)
-    session.execute(
+    connection.execute(
         update(STEPS).where(STEPS.c.pk == step_pk, condition).values(old_failures=STEPS.c.failed)
     )
 
@@ -214,11 +213,11 @@ STEP = select(
 )
 
 
-def _step(session: Session, job_id: str, name: str) -> Row:
+def _step(connection: Connection, job_id: str, name: str) -> Row:
     """Return a step's row. Raises NotFound for the job or the step."""
-    find_job(session, job_id)
+    find_job(connection, job_id)
     query = STEP.where(STEPS.c.job_id == job_id, STEPS.c.name == name)
-    step = session.execute(query).first()
+    step = connection.execute(query).first()
     if step is None:
         raise NotFound(f"There is no step {name!r}.")
     return step
@@ -228,11 +227,13 @@ def _counts(step: Any) -> dict[str, int]:
     return {status: getattr(step, status) for status in CHILD_STATUSES}
 
 
-def _child(session: Session, step: Any, child_id: str) -> Row:
+def _child(connection: Connection, step: Any, child_id: str) -> Row:
     query = select(CHILDREN.c.pk, CHILDREN.c.status).where(CHILDREN.c.step_pk == step.pk)
     is_number = child_id.isascii() and child_id.isdigit() and len(child_id) < 19
     child = (
-        session.execute(query.where(CHILDREN.c.pk == int(child_id))).first() if is_number else None
+        connection.execute(query.where(CHILDREN.c.pk == int(child_id))).first()
+        if is_number
+        else None
     )
     if child is None:
         raise NotFound(f"There is no child {child_id!r}.")

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, func, insert, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from jobsync.base.text import storable
 from jobsync.db.models import Attempt, Child, Step
@@ -119,9 +118,9 @@ Lines = tuple[int | None, int | None]  # the first and the last line of an attem
 NO_LINES: Lines = (None, None)
 
 
-def rules_of(session: Session, step_pk: int) -> Any:
+def rules_of(connection: Connection, step_pk: int) -> Any:
     """Return a step's row with what decides about its children, or None if its job is deleted."""
-    step = RULES.first(session.connection(), {"step": step_pk})
+    step = RULES.first(connection, {"step": step_pk})
     return step if step and step.job_id is not None else None
 
 
@@ -131,9 +130,8 @@ class Recording:
     What it finds of the step is true for all of it: nobody else can write meanwhile.
     """
 
-    def __init__(self, session: Session, step: Any, revision: int) -> None:
-        self._session = session
-        self._connection = session.connection()
+    def __init__(self, connection: Connection, step: Any, revision: int) -> None:
+        self._connection = connection
         self._step = step
         self._revision = revision
         self._moves: list[tuple[str | None, str]] = []
@@ -150,7 +148,7 @@ class Recording:
     def _append(self, lines: Sequence[Line], attempts: dict[int | None, int]) -> None:
         if not lines:
             return
-        numbers = append_lines(self._session, self._step.pk, self._revision, lines)
+        numbers = append_lines(self._connection, self._step.pk, self._revision, lines)
         for number, line in zip(numbers, lines, strict=False):  # not all where a limit is reached
             if line.child_pk is not None and line.child_pk in attempts:
                 self._note_line(line.child_pk, attempts[line.child_pk], number)
@@ -167,7 +165,7 @@ class Recording:
             .where(Child.pk == spawner.child_pk, Step.status == RUNNING, *holds(spawner))
         )
         if self._connection.execute(query).first():
-            add_children(self._session, spawner.step_pk, [child], self._revision)
+            add_children(self._connection, spawner.step_pk, [child], self._revision)
 
     # Ends
 
@@ -211,7 +209,7 @@ class Recording:
         """Pass over the end of what isn't the worker's any more. If it was cancelled, it has
         stopped now.
         """
-        self._closed |= stops.close(self._session, end.task, end.stopped, end.left)
+        self._closed |= stops.close(self._connection, end.task, end.stopped, end.left)
 
     def _new_values(self, child: Any, end: End) -> dict[str, Any]:
         values = {
@@ -224,7 +222,7 @@ class Recording:
             "error": None,
             "exit_code": end.exit_code,
             "started_at": end.started_at,
-            "finished_at": end.finished_at or moment(self._session),
+            "finished_at": end.finished_at or moment(self._connection),
         }
         if end.status == FAILED:
             values |= {"error": storable(end.error or ""), "result": None}
@@ -251,7 +249,7 @@ class Recording:
                 "failures": child.failures + 1,
                 "started_at": None,
                 "finished_at": None,
-                "due_at": moment(self._session) + delay if delay else None,
+                "due_at": moment(self._connection) + delay if delay else None,
             }
         self._failed += 1
         return {"status": FAILED, "failures": child.failures + 1}
@@ -265,7 +263,7 @@ class Recording:
             "status": end.status,
             "worker": task.worker_id,
             "start": end.started_at,
-            "end": end.finished_at or moment(self._session),
+            "end": end.finished_at or moment(self._connection),
             "error": end.error and storable(end.error),
             "exit_code": end.exit_code,
             "first": first,
@@ -294,7 +292,7 @@ class Recording:
             f"{said}: {reason}." + (" It will run again." if is_again else ""),
             "warning" if is_orderly and is_again else "error",
         )
-        end = moment(self._session)
+        end = moment(self._connection)
         END_CHILD.change(
             self._connection,
             _prefixed(
@@ -340,7 +338,7 @@ class Recording:
             return {
                 "status": PENDING,
                 "failures": child.failures + 1,
-                "due_at": moment(self._session) + delay if delay else None,
+                "due_at": moment(self._connection) + delay if delay else None,
             }
         self._failed += 1
         return {"status": FAILED, "failures": child.failures + 1}
@@ -349,7 +347,7 @@ class Recording:
 
     def _say(self, child_pk: int | None, attempt: int, message: str, level: str) -> None:
         """Append lines of the engine's own to the log of an attempt."""
-        lines = logs.lines_of(message, level, moment(self._session), child_pk)
+        lines = logs.lines_of(message, level, moment(self._connection), child_pk)
         self._append(lines, {child_pk: attempt})
 
     def note_progress(self, task: Task, progress: Progress) -> None:
@@ -368,7 +366,7 @@ class Recording:
         """
         if not self._is_open:
             return False
-        start = moment(self._session)
+        start = moment(self._connection)
         values = {
             "child": task.child_pk,
             "worker": task.worker_id,
@@ -394,21 +392,23 @@ class Recording:
                 ],
             )
         if self._moves:
-            rows.count_children(self._session, self._step.pk, self._revision, self._moves)
+            rows.count_children(self._connection, self._step.pk, self._revision, self._moves)
         if self._closed:
-            stops.finish(self._session, [self._step.pk])
+            stops.finish(self._connection, [self._step.pk])
 
 
-def append_lines(session: Session, step_pk: int, revision: int, lines: Sequence[Line]) -> range:
+def append_lines(
+    connection: Connection, step_pk: int, revision: int, lines: Sequence[Line]
+) -> range:
     """Append lines to a step's log, and return their numbers: fewer where a limit is reached."""
     config = current_app.config
     return logs.append(
-        session, step_pk, revision, list(lines), config["LOG_LIMIT"], config["LOG_BYTES"]
+        connection, step_pk, revision, list(lines), config["LOG_LIMIT"], config["LOG_BYTES"]
     )
 
 
 def add_children(
-    session: Session, step_pk: int, children: Sequence[NewChild], revision: int
+    connection: Connection, step_pk: int, children: Sequence[NewChild], revision: int
 ) -> None:
     """Add those children to a step whose keys aren't there yet."""
     values = [
@@ -423,14 +423,14 @@ def add_children(
         for child in children
     ]
     known = set(
-        session.execute(
+        connection.execute(
             KNOWN_KEYS, {"step": step_pk, "keys": [child.key for child in children]}
         ).scalars()
     )
     new = [value for value in values if value["key"] not in known]
     if new:
-        session.execute(insert(CHILDREN), new)
-        rows.count_children(session, step_pk, revision, [(None, PENDING)] * len(new))
+        connection.execute(insert(CHILDREN), new)
+        rows.count_children(connection, step_pk, revision, [(None, PENDING)] * len(new))
 
 
 def _is_held(child: Any, task: Task) -> bool:

@@ -22,12 +22,12 @@ from jobsync.store.logs import Line
 
 def is_current(task: Task) -> bool:
     """Say whether a task is still this worker's to do."""
-    with read() as session:
+    with read() as connection:
         if task.kind == "child":
             query = select(Child.pk).where(Child.pk == task.child_pk, *holds(task))
         else:
             query = select(Step.pk).where(*unit_holds(task))
-        return session.execute(query).first() is not None
+        return connection.execute(query).first() is not None
 
 
 def record(
@@ -47,11 +47,11 @@ def record(
     there is none).
     """
     lines, ended = list(lines), list(ended)
-    with write() as session:
-        step = rules_of(session, task.step_pk)
+    with write() as connection:
+        step = rules_of(connection, task.step_pk)
         if step is None:
             return False
-        recording = Recording(session, step, rows.touch(session, task.job_id))
+        recording = Recording(connection, step, rows.touch(connection, task.job_id))
         recording.append(task, lines, ended)
         for spawner, child in spawned:
             recording.spawn(spawner, child)
@@ -67,14 +67,14 @@ def planned_so_far(step_pk: int) -> tuple[int, dict[str, Any] | None]:
     """Return `(number, input of the last one)` of the children that planning has stored for a
     step; `(0, None)` for none.
     """
-    with read() as session:
+    with read() as connection:
         query = (
             select(Child.key, Child.input)
             .where(Child.step_pk == step_pk, ~Child.key.contains("."))
             .order_by(Child.pk.desc())
             .limit(1)
         )
-        last = session.execute(query).first()
+        last = connection.execute(query).first()
     return (int(last.key), last.input) if last else (0, None)
 
 
@@ -83,18 +83,18 @@ def add_planned(task: Task, children: Iterable[NewChild], lines: Iterable[Line] 
 
     Returns False when the planning isn't this worker's any more.
     """
-    with write() as session:
-        if rules_of(session, task.step_pk) is None:
+    with write() as connection:
+        if rules_of(connection, task.step_pk) is None:
             return False
         current = (
-            session.execute(select(Step.pk).where(*unit_holds(task)).with_for_update()).first()
+            connection.execute(select(Step.pk).where(*unit_holds(task)).with_for_update()).first()
             is not None
         )
         if (children and current) or lines:
-            revision = rows.touch(session, task.job_id)
-            append_lines(session, task.step_pk, revision, list(lines))
+            revision = rows.touch(connection, task.job_id)
+            append_lines(connection, task.step_pk, revision, list(lines))
             if children and current:
-                add_children(session, task.step_pk, list(children), revision)
+                add_children(connection, task.step_pk, list(children), revision)
         return current
 
 
@@ -116,9 +116,9 @@ def break_unit(task: Task, error: str) -> None:
 
 
 def _finish_unit(task: Task, **values: Any) -> None:
-    with write() as session:
+    with write() as connection:
         query = update(Step).where(*unit_holds(task)).values(worker_id=None, **values)
-        if session.execute(query).rowcount == 1:
-            rows.touch(session, task.job_id)
-        elif stops.close(session, task):
-            stops.finish(session, [task.step_pk])
+        if connection.execute(query).rowcount == 1:
+            rows.touch(connection, task.job_id)
+        elif stops.close(connection, task):
+            stops.finish(connection, [task.step_pk])

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, bindparam, func, insert, literal, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, CursorResult, bindparam, func, insert, literal, select, update
 
 from jobsync import store
 from jobsync.base.text import one_line
@@ -71,55 +70,57 @@ STOP_MARGIN = 5000  # ms after its grace until work that doesn't stop is given u
 NAME = 32  # bytes of a name within a reason, so that there is room for the reason
 
 
-def next_change(session: Session) -> int:
+def next_change(connection: Connection) -> int:
     """Return the number of the change that is being made.
 
     It also makes other writers wait where the database has row locks.
     """
-    return NEXT_CHANGE.first(session.connection(), {}).value
+    return NEXT_CHANGE.first(connection, {}).value
 
 
-def add_job(session: Session, values: Any) -> None:
+def add_job(connection: Connection, values: Any) -> None:
     """Store a job's row, and the words that it is found by."""
-    number = session.execute(insert(Job).values(values).returning(Job.number)).scalar_one()
-    session.execute(
+    number = connection.execute(insert(Job).values(values).returning(Job.number)).scalar_one()
+    connection.execute(
         insert(JobWords).values(
             number=number, words=words_of(values["id"], values["name"], values["params"])
         )
     )
 
 
-def add_steps(session: Session, values: Any) -> None:
+def add_steps(connection: Connection, values: Any) -> None:
     """Store the rows of a new job's steps."""
-    _execute_for_each(session, insert(STEPS), values)
+    _execute_for_each(connection, insert(STEPS), values)
 
 
-def touch(session: Session, job_id: str, is_served: bool = False) -> int:
+def touch(connection: Connection, job_id: str, is_served: bool = False) -> int:
     """Give a job its next revision and return it. is_served: a worker takes work of it."""
-    values = {"job_id": job_id, "new_change": next_change(session), "moment": moment(session)}
-    (row,) = (SERVE if is_served else TOUCH).all(session.connection(), values)
+    values = {"job_id": job_id, "new_change": next_change(connection), "moment": moment(connection)}
+    (row,) = (SERVE if is_served else TOUCH).all(connection, values)
     return row.revision
 
 
-def serve(session: Session, job_id: str) -> None:
+def serve(connection: Connection, job_id: str) -> None:
     """Note that a worker has taken work of a job that nobody is told of: its revision stays."""
     last = select(COUNTERS.c.value).where(COUNTERS.c.name == "change").scalar_subquery()
-    session.execute(update(JOBS).where(JOBS.c.id == job_id).values(served=last))
+    connection.execute(update(JOBS).where(JOBS.c.id == job_id).values(served=last))
 
 
-def note_waiting(session: Session, job_id: str, waiting_for: str | None) -> None:
+def note_waiting(connection: Connection, job_id: str, waiting_for: str | None) -> None:
     """Store what keeps a job from going on. The caller touches it."""
-    session.execute(update(JOBS).where(JOBS.c.id == job_id).values(waiting_for=waiting_for))
+    connection.execute(update(JOBS).where(JOBS.c.id == job_id).values(waiting_for=waiting_for))
 
 
-def move_job(session: Session, job_id: str, old: str, new: str, **values: Any) -> bool:
+def move_job(connection: Connection, job_id: str, old: str, new: str, **values: Any) -> bool:
     """Move a job from status `old` to `new`.
 
     Returns False, and changes nothing, when it isn't in `old` any more.
     """
     _insist("job", old, new)
-    values.update(status=new, **_end_time(session, new))
-    return _changed(session, update(Job).where(Job.id == job_id, Job.status == old).values(values))
+    values.update(status=new, **_end_time(connection, new))
+    return _changed(
+        connection, update(Job).where(Job.id == job_id, Job.status == old).values(values)
+    )
 
 
 @dataclass(frozen=True)
@@ -152,31 +153,31 @@ MOVE_STEP = (
 )
 
 
-def move_steps(session: Session, moves: Iterable[StepMove], revision: int) -> int:
+def move_steps(connection: Connection, moves: Iterable[StepMove], revision: int) -> int:
     """Make StepMoves, and return how many were made: a step that isn't in its old status any
     more stays as it is.
     """
     return sum(
         result.rowcount
         for result in _execute_for_each(
-            session, MOVE_STEP, [_move_values(session, move, revision) for move in moves]
+            connection, MOVE_STEP, [_move_values(connection, move, revision) for move in moves]
         )
     )
 
 
-def _execute_for_each(session: Session, statement: Any, values: Any) -> list[Any]:
+def _execute_for_each(connection: Connection, statement: Any, values: Any) -> list[Any]:
     """Execute a statement with each of the values, and return the results: in batches where
     there are many, and others run meanwhile.
     """
     if len(values) <= BATCH:
-        return [session.execute(statement, values)]
+        return [connection.execute(statement, values)]
     return [
-        execute_long(session, statement, values[start : start + BATCH])
+        execute_long(connection, statement, values[start : start + BATCH])
         for start in range(0, len(values), BATCH)
     ]
 
 
-def _move_values(session: Session, move: StepMove, revision: int) -> dict[str, Any]:
+def _move_values(connection: Connection, move: StepMove, revision: int) -> dict[str, Any]:
     old, new = move.path[0], move.path[-1]
     for before, after in pairwise(move.path):
         if before != after:  # else only its stage changes
@@ -188,15 +189,15 @@ def _move_values(session: Session, move: StepMove, revision: int) -> dict[str, A
         "new": new,
         "new_stage": move.stage,
         "new_error": move.error,
-        "new_started_at": moment(session) if old == PENDING and RUNNING in move.path else None,
+        "new_started_at": moment(connection) if old == PENDING and RUNNING in move.path else None,
         "new_revision": new_revision,
         "new_status_revision": new_revision,
-        "end": _end_time(session, new)["finished_at"],
+        "end": _end_time(connection, new)["finished_at"],
     }
 
 
 def move_all_steps(
-    session: Session, which: Any, olds: Iterable[str], new: str, revision: int, **values: Any
+    connection: Connection, which: Any, olds: Iterable[str], new: str, revision: int, **values: Any
 ) -> None:
     """Move all of some steps that are in one of the statuses `olds` to status `new`, however
     many, by one statement. which: a condition on steps that finds them.
@@ -208,38 +209,40 @@ def move_all_steps(
         revision=revision,
         status_revision=revision,
         worker_id=None,
-        **_end_time(session, new),
+        **_end_time(connection, new),
     )
-    session.execute(update(STEPS).where(which, STEPS.c.status.in_(olds)).values(values))
+    connection.execute(update(STEPS).where(which, STEPS.c.status.in_(olds)).values(values))
 
 
-def begin_steps_again(session: Session, which: Any, olds: Iterable[str], revision: int) -> None:
+def begin_steps_again(
+    connection: Connection, which: Any, olds: Iterable[str], revision: int
+) -> None:
     """Make steps pending again that are in one of the statuses `olds`. which: a condition on steps
     that finds them.
     """
     values = {"stage": WAITING, "losses": 0, "error": None, "started_at": None}
-    move_all_steps(session, which, olds, PENDING, revision, **values)
+    move_all_steps(connection, which, olds, PENDING, revision, **values)
 
 
-def begin_job_again(session: Session, job: Any) -> None:
+def begin_job_again(connection: Connection, job: Any) -> None:
     """Make a job pending again if it has ended. job: its row."""
     if job.status in TERMINAL:
         values = {"error": None, "result": None, "started_at": None}
-        move_job(session, job.id, job.status, PENDING, **values)
-        pass_place_on(session, store.jobs.monitored(session, job.id))
+        move_job(connection, job.id, job.status, PENDING, **values)
+        pass_place_on(connection, store.jobs.monitored(connection, job.id))
 
 
-def pass_place_on(session: Session, job: Any) -> None:
+def pass_place_on(connection: Connection, job: Any) -> None:
     """Have the monitor look at those that may start now in the limit of a job: of one that was
     deleted or retried just after its end it may not have seen that. job: as of `limits.holders`.
     """
-    for other in limits.next_in_line(session, job):
-        if not limits.holders(session, other):
-            touch(session, other.id)
+    for other in limits.next_in_line(connection, job):
+        if not limits.holders(connection, other):
+            touch(connection, other.id)
 
 
 def move_child(
-    session: Session, child_pk: int | None, old: str, new: str, *guards: Any, **values: Any
+    connection: Connection, child_pk: int | None, old: str, new: str, *guards: Any, **values: Any
 ) -> bool:
     """Move a child from status `old` to `new` where `guards` hold. Returns False, and changes
     nothing, when they don't.
@@ -247,9 +250,9 @@ def move_child(
     The caller counts (`count_children`): several moves of a step are counted at once.
     """
     _insist("child", old, new)
-    values.update(status=new, **_end_time(session, new))
+    values.update(status=new, **_end_time(connection, new))
     return _changed(
-        session,
+        connection,
         update(Child).where(Child.pk == child_pk, Child.status == old, *guards).values(values),
     )
 
@@ -259,16 +262,16 @@ def _insist(kind: str, old: str, new: str) -> None:
         raise ValueError(f"a {kind} never goes from {old} to {new}")
 
 
-def _end_time(session: Session, status: str) -> dict[str, int | None]:
-    return {"finished_at": moment(session) if status in TERMINAL else None}
+def _end_time(connection: Connection, status: str) -> dict[str, int | None]:
+    return {"finished_at": moment(connection) if status in TERMINAL else None}
 
 
-def _changed(session: Session, statement: Any) -> bool:
-    return cast(CursorResult, session.execute(statement)).rowcount == 1
+def _changed(connection: Connection, statement: Any) -> bool:
+    return cast(CursorResult, connection.execute(statement)).rowcount == 1
 
 
 def count_children(
-    session: Session, step_pk: int, revision: int, moves: Iterable[tuple[str | None, str]]
+    connection: Connection, step_pk: int, revision: int, moves: Iterable[tuple[str | None, str]]
 ) -> None:
     """Bring a step's counters along: `moves` is a list of `(old, new)` statuses, old None for a
     new child.
@@ -279,25 +282,25 @@ def count_children(
         if old:
             change[old] -= 1
     COUNT_CHILDREN.change(
-        session.connection(),
+        connection,
         {"step": step_pk, "new_revision": revision, **{f"new_{k}": n for k, n in change.items()}},
     )
 
 
-def cancel_children(session: Session, which: Any) -> None:
+def cancel_children(connection: Connection, which: Any) -> None:
     """Cancel unfinished children, and have those that run stopped.
 
     which: a condition on children that finds them. The caller counts them.
     """
-    stop_running(session, which)
+    stop_running(connection, which)
     values = {
         "status": CANCELLED,
-        "finished_at": moment(session),
+        "finished_at": moment(connection),
         "worker_id": None,
         "due_at": None,
     }
     execute_long(
-        session,
+        connection,
         update(CHILDREN).where(which, CHILDREN.c.status.in_(UNFINISHED)).values(values),
     )
 
@@ -310,15 +313,15 @@ CANCELLED_COUNTS = {
 }
 
 
-def cancel_steps_children(session: Session, steps: Any) -> None:
+def cancel_steps_children(connection: Connection, steps: Any) -> None:
     """Cancel the unfinished children of steps, and count them as that. steps: a list of pks, or
     a select of them.
     """
-    cancel_children(session, CHILDREN.c.step_pk.in_(steps))
-    session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(CANCELLED_COUNTS))
+    cancel_children(connection, CHILDREN.c.step_pk.in_(steps))
+    connection.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(CANCELLED_COUNTS))
 
 
-def stop_running(session: Session, which: Any) -> None:
+def stop_running(connection: Connection, which: Any) -> None:
     """Note that the running ones of these children are to be stopped, and end their attempts."""
     query = (
         select(
@@ -331,14 +334,14 @@ def stop_running(session: Session, which: Any) -> None:
         .join(STEPS, STEPS.c.pk == CHILDREN.c.step_pk)
         .where(which, CHILDREN.c.status == RUNNING)
     )
-    running = session.execute(query).all()
+    running = connection.execute(query).all()
     if running:
         ends = [{"child": row.pk, "number": row.attempt} for row in running]
-        session.execute(CANCEL_ATTEMPT, [{**end, "end": moment(session)} for end in ends])
-        _add_stops(session, running)
+        connection.execute(CANCEL_ATTEMPT, [{**end, "end": moment(connection)} for end in ends])
+        _add_stops(connection, running)
 
 
-def stop_units(session: Session, steps: Any) -> None:
+def stop_units(connection: Connection, steps: Any) -> None:
     """Note that the planning or summing up of these steps is to be stopped where a worker does it.
 
     steps: a list of pks, or a select of them.
@@ -350,13 +353,13 @@ def stop_units(session: Session, steps: Any) -> None:
         STEPS.c.worker_id,
         STEPS.c.cancel_grace,
     ).where(STEPS.c.pk.in_(steps), STEPS.c.worker_id.is_not(None), STEPS.c.status == RUNNING)
-    units = session.execute(query).all()
+    units = connection.execute(query).all()
     if units:
-        _add_stops(session, units)
+        _add_stops(connection, units)
 
 
-def _add_stops(session: Session, running: Any) -> None:
-    at = moment(session)
+def _add_stops(connection: Connection, running: Any) -> None:
+    at = moment(connection)
     values = [
         {
             "step_pk": row.step_pk,
@@ -369,10 +372,10 @@ def _add_stops(session: Session, running: Any) -> None:
         }
         for row in running
     ]
-    session.execute(insert(Stop), values)
+    connection.execute(insert(Stop), values)
 
 
-def retry_children(session: Session, *which: Any) -> None:
+def retry_children(connection: Connection, *which: Any) -> None:
     """Make failed and cancelled children pending again. which: conditions on children that find
     them.
 
@@ -400,23 +403,23 @@ def retry_children(session: Session, *which: Any) -> None:
         "finished_at": None,
     }
     execute_long(
-        session,
+        connection,
         update(CHILDREN).where(*which, CHILDREN.c.status.in_(RETRYABLE)).values(again),
     )
 
 
-def retry_steps_children(session: Session, steps: Any) -> None:
+def retry_steps_children(connection: Connection, steps: Any) -> None:
     """Make the failed and cancelled children of steps pending again, and count them as that.
     steps: a list of pks, or a select of them.
     """
-    retry_children(session, CHILDREN.c.step_pk.in_(steps))
+    retry_children(connection, CHILDREN.c.step_pk.in_(steps))
     counters = {
         PENDING: STEPS.c.pending + STEPS.c.failed + STEPS.c.cancelled,
         FAILED: 0,
         CANCELLED: 0,
         "old_failures": 0,
     }
-    session.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
+    connection.execute(update(STEPS).where(STEPS.c.pk.in_(steps)).values(counters))
 
 
 def short(error: str | None) -> str | None:

@@ -7,8 +7,7 @@ limit.
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Row, exists, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, CursorResult, Row, exists, select, update
 
 from jobsync import store
 from jobsync.db.models import Child, Job, Step, Stop, Worker
@@ -26,12 +25,12 @@ def confirm_stop(task: Task, stopped: int = 0, left: Sequence[Left] = ()) -> Non
     stopped: how many processes were ended. left: those that could not be, each
     `{"host", "pid", "command"}`. Does nothing for a task that wasn't cancelled.
     """
-    with write() as session:
-        if close(session, task, stopped, left):
-            finish(session, [task.step_pk])
+    with write() as connection:
+        if close(connection, task, stopped, left):
+            finish(connection, [task.step_pk])
 
 
-def close(session: Session, task: Task, stopped: int = 0, left: Sequence[Left] = ()) -> bool:
+def close(connection: Connection, task: Task, stopped: int = 0, left: Sequence[Left] = ()) -> bool:
     """Close the row of what is stopped of a task, and say whether there was an open one.
 
     The caller calls `finish` for the steps of those that were closed.
@@ -45,41 +44,41 @@ def close(session: Session, task: Task, stopped: int = 0, left: Sequence[Left] =
             Stop.attempt == task.attempt,
             Stop.done_at.is_(None),
         )
-        .values(done_at=moment(session), stopped=stopped, left=list(left))
+        .values(done_at=moment(connection), stopped=stopped, left=list(left))
     )
-    if cast(CursorResult, session.execute(query)).rowcount == 0:
+    if cast(CursorResult, connection.execute(query)).rowcount == 0:
         return False
-    _let_go_on(session, [child_pk])
+    _let_go_on(connection, [child_pk])
     return True
 
 
-def is_stopping(session: Session, job_id: str) -> bool:
+def is_stopping(connection: Connection, job_id: str) -> bool:
     """Say whether something of a job is still being stopped."""
     query = select(Stop.step_pk).join(Step, Step.pk == Stop.step_pk)
     query = query.where(Step.job_id == job_id, Stop.done_at.is_(None)).limit(1)
-    return session.execute(query).first() is not None
+    return connection.execute(query).first() is not None
 
 
-def _let_go_on(session: Session, child_pks: Iterable[int]) -> None:
+def _let_go_on(connection: Connection, child_pks: Iterable[int]) -> None:
     """Make those children ready that were retried while their last attempt was being stopped."""
-    session.execute(
+    connection.execute(
         update(Child)
         .where(Child.pk.in_(child_pks), Child.status == PENDING, Child.failures == 0)
         .values(due_at=None)
     )
 
 
-def finish(session: Session, step_pks: Iterable[int]) -> None:
+def finish(connection: Connection, step_pks: Iterable[int]) -> None:
     """Do what follows for the jobs of steps where something has stopped: they have changed, and
     of one of which nothing runs any more the receipt is done, and the place in its limit is free.
     """
     jobs = select(Step.job_id).where(Step.pk.in_(step_pks), Step.job_id.is_not(None)).distinct()
-    for job_id in filter(None, session.execute(jobs).scalars().all()):
-        rows.touch(session, job_id)
+    for job_id in filter(None, connection.execute(jobs).scalars().all()):
+        rows.touch(connection, job_id)
         open_one = exists().where(
             Stop.step_pk == Step.pk, Step.job_id == job_id, Stop.done_at.is_(None)
         )
-        session.execute(
+        connection.execute(
             update(Job)
             .where(
                 Job.id == job_id,
@@ -87,17 +86,17 @@ def finish(session: Session, step_pks: Iterable[int]) -> None:
                 Job.cancel_done_at.is_(None),
                 ~open_one,
             )
-            .values(cancel_done_at=moment(session))
+            .values(cancel_done_at=moment(connection))
         )
-        rows.pass_place_on(session, store.jobs.monitored(session, job_id))
+        rows.pass_place_on(connection, store.jobs.monitored(connection, job_id))
 
 
-def close_of_worker(session: Session, worker_id: str, left: Sequence[Left] = ()) -> None:
+def close_of_worker(connection: Connection, worker_id: str, left: Sequence[Left] = ()) -> None:
     """Close all that a worker was stopping: it has ended, and what it had started with it."""
-    found = session.execute(
+    found = connection.execute(
         select(*STOP_FIELDS).where(Stop.worker_id == worker_id, Stop.done_at.is_(None))
     ).all()
-    _close_all(session, found, left)
+    _close_all(connection, found, left)
 
 
 STOP_FIELDS = (Stop.step_pk, Stop.child_pk, Stop.attempt)
@@ -114,10 +113,10 @@ def give_up_late(deadline: int) -> int:
         .outerjoin(Child, Child.pk == Stop.child_pk)
         .where(Stop.done_at.is_(None), Stop.deadline <= deadline)
     )
-    with write(BRIEFLY) as session:
-        late = session.execute(query).all()
+    with write(BRIEFLY) as connection:
+        late = connection.execute(query).all()
         for row in late:
-            _close_all(session, [row], [_left_of(row)])
+            _close_all(connection, [row], [_left_of(row)])
         return len(late)
 
 
@@ -130,17 +129,17 @@ def _left_of(row: Any) -> Left:
     }
 
 
-def _close_all(session: Session, found: Sequence[Row], left: Sequence[Left]) -> None:
+def _close_all(connection: Connection, found: Sequence[Row], left: Sequence[Left]) -> None:
     for row in found:
-        session.execute(
+        connection.execute(
             update(Stop)
             .where(
                 Stop.step_pk == row.step_pk,
                 Stop.child_pk == row.child_pk,
                 Stop.attempt == row.attempt,
             )
-            .values(done_at=moment(session), left=list(left))
+            .values(done_at=moment(connection), left=list(left))
         )
     if found:
-        _let_go_on(session, [row.child_pk for row in found])
-        finish(session, {row.step_pk for row in found})
+        _let_go_on(connection, [row.child_pk for row in found])
+        finish(connection, {row.step_pk for row in found})

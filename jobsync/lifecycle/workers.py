@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from jobsync.base.clock import now
 from jobsync.base.errors import NotFound
@@ -36,8 +35,8 @@ def register(worker_id: str, pid: int, queues: list[str] | None = None) -> None:
         "beat": 0,
         "beat_at": now(),
     }
-    with write() as session:
-        session.execute(insert(Worker).values(values))
+    with write() as connection:
+        connection.execute(insert(Worker).values(values))
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,9 @@ NOTHING = Figures()
 def beat(worker_id: str, figures: Figures = NOTHING) -> str | None:
     """Say that a worker lives. Returns its state, None when it was taken for dead: it must stop."""
     values = {"beat": Worker.beat + 1, "beat_at": now(), **vars(figures)}
-    with write() as session:
+    with write() as connection:
         query = update(Worker).where(Worker.id == worker_id).values(values)
-        return session.execute(query.returning(Worker.state)).scalar()
+        return connection.execute(query.returning(Worker.state)).scalar()
 
 
 def drain(worker_id: str) -> None:
@@ -65,24 +64,26 @@ def drain(worker_id: str) -> None:
 
     Raises NotFound. Does nothing to one that is draining already.
     """
-    with write() as session:
+    with write() as connection:
         query = update(Worker).where(Worker.id == worker_id).values(state=DRAINING)
-        if session.execute(query).rowcount == 0:
+        if connection.execute(query).rowcount == 0:
             raise NotFound(f"There is no worker {worker_id!r}.")
 
 
 def pause_queue(name: str, paused: bool = True) -> None:
     """Let workers take nothing from a queue any more, or something again."""
-    with write() as session:
-        if session.execute(update(Queue).where(Queue.name == name).values(paused=paused)).rowcount:
+    with write() as connection:
+        if connection.execute(
+            update(Queue).where(Queue.name == name).values(paused=paused)
+        ).rowcount:
             return
-        session.execute(insert(Queue).values(name=name, paused=paused))
+        connection.execute(insert(Queue).values(name=name, paused=paused))
 
 
 def return_reserved(worker_id: str) -> None:
     """Let other workers have the children that are reserved for this one."""
-    with write() as session:
-        session.execute(
+    with write() as connection:
+        connection.execute(
             update(Child)
             .where(Child.worker_id == worker_id, Child.status == PENDING)
             .values(worker_id=None)
@@ -96,13 +97,13 @@ def release(worker_id: str, reason: str | None = None, left: Sequence[Left] = ()
     What it was stopping has stopped, but for the processes that are `left`, each
     `{"host", "pid", "command"}`.
     """
-    with write() as session:
-        for child in session.execute(HELD, {"worker": worker_id}).all():
-            _lose(session, worker_id, child, reason)
-        session.execute(update(Child).where(Child.worker_id == worker_id).values(worker_id=None))
-        _release_units(session, worker_id, reason)
-        stops.close_of_worker(session, worker_id, left)
-        session.execute(delete(Worker).where(Worker.id == worker_id))
+    with write() as connection:
+        for child in connection.execute(HELD, {"worker": worker_id}).all():
+            _lose(connection, worker_id, child, reason)
+        connection.execute(update(Child).where(Child.worker_id == worker_id).values(worker_id=None))
+        _release_units(connection, worker_id, reason)
+        stops.close_of_worker(connection, worker_id, left)
+        connection.execute(delete(Worker).where(Worker.id == worker_id))
 
 
 # Columns, not whole Childs: those would follow the updates that are made next, and the counters
@@ -118,11 +119,11 @@ HELD = select(
 ).where(CHILDREN.c.worker_id == bindparam("worker"), CHILDREN.c.status == RUNNING)
 
 
-def _lose(session: Session, worker_id: str, child: Any, reason: str | None) -> None:
-    rules = rules_of(session, child.step_pk)
+def _lose(connection: Connection, worker_id: str, child: Any, reason: str | None) -> None:
+    rules = rules_of(connection, child.step_pk)
     if rules is None:
         return
-    recording = Recording(session, rules, rows.touch(session, rules.job_id))
+    recording = Recording(connection, rules, rows.touch(connection, rules.job_id))
     recording.lose(worker_id, child, reason or SHUT_DOWN, is_orderly=reason is None)
     recording.finish()
 
@@ -133,16 +134,20 @@ def attempts_of(worker_id: str) -> list[str]:
     """
     running = select(Step.job_id, Child.pk, Child.attempt).join(Step, Step.pk == Child.step_pk)
     stopping = select(Step.job_id, Stop.child_pk, Stop.attempt).join(Step, Step.pk == Stop.step_pk)
-    with read() as session:
+    with read() as connection:
         found = [
-            *session.execute(running.where(Child.worker_id == worker_id, Child.status == RUNNING)),
-            *session.execute(stopping.where(Stop.worker_id == worker_id, Stop.done_at.is_(None))),
+            *connection.execute(
+                running.where(Child.worker_id == worker_id, Child.status == RUNNING)
+            ),
+            *connection.execute(
+                stopping.where(Stop.worker_id == worker_id, Stop.done_at.is_(None))
+            ),
         ]
     return [attempt_id_of(*row) for row in found]
 
 
-def _release_units(session: Session, worker_id: str, reason: str | None) -> None:
-    for step in session.execute(
+def _release_units(connection: Connection, worker_id: str, reason: str | None) -> None:
+    for step in connection.execute(
         select(Step.pk, Step.job_id, Step.losses, Step.stage).where(Step.worker_id == worker_id)
     ).all():
         values: dict[str, Any] = {"worker_id": None}
@@ -155,8 +160,8 @@ def _release_units(session: Session, worker_id: str, reason: str | None) -> None
                     f"{unit_name(step.stage)} was lost {step.losses + 1} times: {reason}"
                 ),
             )
-            rows.touch(session, step.job_id)
-        session.execute(update(Step).where(Step.pk == step.pk).values(values))
+            rows.touch(connection, step.job_id)
+        connection.execute(update(Step).where(Step.pk == step.pk).values(values))
 
 
 def unit_name(stage: str) -> str:

@@ -83,11 +83,11 @@ class Notifier:
 
     def _tell_changes(self):
         """Tell which jobs have changed and which were deleted, in the order of these changes."""
-        with read() as session:
+        with read() as connection:
             if self._change is None:
-                self._change = self._feed_change = store.jobs.last_change(session)
-            changed = store.jobs.changed_since(session, self._change)
-            deletions = store.jobs.deletions_since(session, self._deletion)
+                self._change = self._feed_change = store.jobs.last_change(connection)
+            changed = store.jobs.changed_since(connection, self._change)
+            deletions = store.jobs.deletions_since(connection, self._deletion)
         to_tell = [(job.change, self._tell_changed, job) for job in changed]
         to_tell += [(deletion.change, self._tell_deleted, deletion) for deletion in deletions]
         for _, tell, row in in_turns(sorted(to_tell, key=itemgetter(0))):
@@ -115,9 +115,9 @@ class Notifier:
         place, has_news, is_over = (viewers.revision,), False, False
         is_of_steps = False
         while not is_over:
-            with read() as session:
-                head = store.jobs.head(session, job.id)
-                steps = store.steps.changed_since(session, job.id, *place, limit=CHUNK)
+            with read() as connection:
+                head = store.jobs.head(connection, job.id)
+                steps = store.steps.changed_since(connection, job.id, *place, limit=CHUNK)
             if head is None:
                 return
             moved = [step for step in steps if step.status_revision > viewers.revision]
@@ -169,17 +169,17 @@ class Notifier:
             self._tell_grown_steps(job_id, viewers, names[start : start + CHUNK])
             time.sleep(0)  # green in the web process
         if None in due:
-            with read() as session:
-                head = store.jobs.head(session, job_id)
+            with read() as connection:
+                head = store.jobs.head(connection, job_id)
             if head:
                 self._send_feed(job_id, head.status, head.revision, True)
         viewers.waiting -= due  # only now: what could not be sent is sent by the next tick
         viewers.grown_at |= dict.fromkeys(due, moment)
 
     def _tell_grown_steps(self, job_id, viewers, names):
-        with read() as session:
-            head = store.jobs.head(session, job_id)
-            steps = store.steps.named(session, job_id, names)
+        with read() as connection:
+            head = store.jobs.head(connection, job_id)
+            steps = store.steps.named(connection, job_id, names)
         for step in steps if head else ():
             has_lines = step.log_count != viewers.lines.get(step.name, 0)
             self._send_step(job_id, step, head.revision, viewers, has_lines)
@@ -192,9 +192,9 @@ class Notifier:
         quiet = [job_id for job_id in watched if self._is_quiet(broadcast.room_of(job_id))]
         is_feed_quiet = broadcast.is_feed_watched() and self._is_quiet(broadcast.FEED)
         if quiet or is_feed_quiet:
-            with read() as session:
-                heads = store.jobs.heads(session, quiet) if quiet else ()
-                last = store.jobs.last_changed(session) if is_feed_quiet else None
+            with read() as connection:
+                heads = store.jobs.heads(connection, quiet) if quiet else ()
+                last = store.jobs.last_changed(connection) if is_feed_quiet else None
             for job in heads:
                 self._send_job(job.id, job.status, job.revision, False)
             if last:

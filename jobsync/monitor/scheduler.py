@@ -50,8 +50,11 @@ class Scheduler:
         OperationalError when the database is locked.
         """
         self._is_moved = False
-        changed, deletions = self._look()
-        self._move_on(changed)
+        is_sweep, jobs, deletions = self._look()
+        if is_sweep:
+            self._sweep(jobs)
+        else:
+            self._move_on(jobs)
         self._do_due()
         self._note_deletions(deletions)
         return self._is_moved
@@ -64,38 +67,39 @@ class Scheduler:
     # Moving on
 
     def _look(self):
-        """Return rows of the jobs that changed and of those that were deleted since the last tick.
+        """Return `(is_sweep, jobs, deletions)`, rows of the jobs that changed and of those that
+        were deleted since the last tick. Each few seconds it is a sweep, and the jobs are all that
+        are unfinished.
 
         If anything has changed, see what the engine is like and what is due as well. All that in
         one transaction: a tick follows each change.
         """
         version = self._app.extensions["jobsync.changes"].version()
-        with read() as session:
+        with read() as connection:
             if version != self._version:
-                self._note_engine(session)
-                self._note_due(session)
+                self._note_engine(connection)
+                self._note_due(connection)
                 self._version = version
             if self._change is None:
-                self._change = store.jobs.last_change(session)
-            changed = store.jobs.changed_since(session, self._change)
+                self._change = store.jobs.last_change(connection)
+            is_sweep = self._swept_at is None or self._clock() - self._swept_at >= SWEEP
+            if is_sweep:
+                jobs = store.jobs.unfinished(connection)
+            else:
+                jobs = store.jobs.changed_since(connection, self._change)
             seen = max(self._deletions, default=0)
-            return changed, store.jobs.deletions_since(session, seen)
+            return is_sweep, jobs, store.jobs.deletions_since(connection, seen)
 
-    def _note_engine(self, session):
+    def _note_engine(self, connection):
         """Have all unfinished jobs looked at when workers have come or gone or a queue was paused
         or resumed: what they wait for may be something else now.
         """
-        engine = store.workers.engine(session)
+        engine = store.workers.engine(connection)
         if engine != self._engine:
             self._engine, self._swept_at = engine, None
 
     def _move_on(self, changed):
-        """Move on the jobs that changed since the last look, or each few seconds all that are
-        unfinished.
-        """
-        if self._swept_at is None or self._clock() - self._swept_at >= SWEEP:
-            self._sweep()
-            return
+        """Move on the jobs that changed since the last look."""
         for job in in_turns(changed):
             self._move(job)
             if job.status in TERMINAL:
@@ -104,9 +108,7 @@ class Scheduler:
         for job in in_turns(self._deferred_jobs(changed)):
             self._move(job)
 
-    def _sweep(self):
-        with read() as session:
-            unfinished = store.jobs.unfinished(session)
+    def _sweep(self, unfinished):
         self._swept_at = self._clock()
         self._broken &= {job.id for job in unfinished}
         limits = {}
@@ -121,8 +123,8 @@ class Scheduler:
 
     def _start_next(self, job):
         """Start the jobs that wait for a place in the limit of `job`, if there is one."""
-        with read() as session:
-            waiting = store.limits.next_in_line(session, job)
+        with read() as connection:
+            waiting = store.limits.next_in_line(connection, job)
         for other in waiting:
             self._move(other)
 
@@ -138,8 +140,8 @@ class Scheduler:
         """Return the jobs that couldn't be moved last time and aren't among `changed`."""
         if not self._deferred:
             return []
-        with read() as session:
-            unfinished = store.jobs.unfinished(session)
+        with read() as connection:
+            unfinished = store.jobs.unfinished(connection)
         self._deferred &= {job.id for job in unfinished}
         ids = self._deferred - {job.id for job in changed}
         return [job for job in unfinished if job.id in ids]
@@ -170,11 +172,11 @@ class Scheduler:
         at = job.started_at + job.timeout if is_timed else None
         self._deadlines.note("job", job.id, at, job.timeout)
 
-    def _note_due(self, session):
+    def _note_due(self, connection):
         """Note when steps are too late, children may be tried again, and stops are given up."""
-        steps = store.steps.timed(session)
-        retry = store.children.next_due(session)
-        stop = store.stops.next_deadline(session)
+        steps = store.steps.timed(connection)
+        retry = store.children.next_due(connection)
+        stop = store.stops.next_deadline(connection)
         for step in steps:
             at = step.started_at + step.step_timeout
             self._deadlines.note("step", step.pk, at, step.step_timeout)

@@ -1,4 +1,4 @@
-"""The queries. Each takes the session of a transaction that its caller has opened.
+"""The queries. Each takes the connection of a transaction that its caller has opened.
 
 A long scan has transactions of its own instead, and says so.
 """

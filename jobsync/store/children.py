@@ -4,8 +4,19 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, bindparam, case, cast, func, select, tuple_, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+    tuple_,
+    union_all,
+)
 
 from jobsync.base.clock import iso, now
 from jobsync.base.loop import in_turns
@@ -72,7 +83,7 @@ class PageAt:
 
 
 def page(
-    session: Session,
+    connection: Connection,
     job_id: str,
     step_name: str,
     status: Collection[str] = (),
@@ -88,17 +99,17 @@ def page(
     status, parent, sort: as of Wanted. read_json: what makes `input` and `result` of the JSON that
     is stored. A page of large ones ends before `limit`.
     """
-    step = steps.get(session, job_id, step_name)
+    step = steps.get(connection, job_id, step_name)
     wanted = Wanted(status, parent, sort)
-    places = _places(session, step.pk, wanted, limit + 1, cursor)
+    places = _places(connection, step.pk, wanted, limit + 1, cursor)
     rows, is_cut = bounded(
-        in_turns(_rows(session, [place[-1] for place in places])), limit, _size_of_child
+        in_turns(_rows(connection, [place[-1] for place in places])), limit, _size_of_child
     )
-    stopping = _stopping(session, step.pk, rows)
+    stopping = _stopping(connection, step.pk, rows)
     return {
         "items": [_child_shown(row, stopping, read_json) for row in in_turns(rows)],
         "next_cursor": cursor_of(*places[len(rows) - 1]) if is_cut else None,
-        "total": _total(session, step, wanted),
+        "total": _total(connection, step, wanted),
     }
 
 
@@ -106,7 +117,7 @@ def page(
 
 
 def page_at(
-    session: Session,
+    connection: Connection,
     job_id: str,
     step_name: str,
     wanted: Wanted,
@@ -116,37 +127,37 @@ def page_at(
     """Return a page of a step's children, those after the `first` ones of the order that is wanted:
     rows without input and result. What it costs grows a little with `first`. Raises NotFound.
     """
-    step = steps.get(session, job_id, step_name)
-    found = _pks_at(session, step.pk, wanted, first, limit)
-    rows = list(in_turns(_rows(session, found, LISTED_ROW)))
+    step = steps.get(connection, job_id, step_name)
+    found = _pks_at(connection, step.pk, wanted, first, limit)
+    rows = list(in_turns(_rows(connection, found, LISTED_ROW)))
     pks = [row.pk for row in rows]
     spawned = select(Child.parent_pk, func.count()).where(Child.parent_pk.in_(pks))
     return PageAt(
         step.pk,
         rows,
-        _total(session, step, wanted),
-        _stopping(session, step.pk, rows),
-        {row[0]: row[1] for row in session.execute(spawned.group_by(Child.parent_pk))},
+        _total(connection, step, wanted),
+        _stopping(connection, step.pk, rows),
+        {row[0]: row[1] for row in connection.execute(spawned.group_by(Child.parent_pk))},
     )
 
 
-def row_of(session: Session, step_pk: int, pk: int) -> Any:
+def row_of(connection: Connection, step_pk: int, pk: int) -> Any:
     """Return a child's row as those of `page_at`, None if it isn't one of that step."""
-    row = session.execute(LISTED_ROW.where(Child.step_pk == step_pk), {"child": pk}).first()
+    row = connection.execute(LISTED_ROW.where(Child.step_pk == step_pk), {"child": pk}).first()
     return row and sound(row, CHILD_TABLE)
 
 
-def is_tree(session: Session, step_pk: int) -> bool:
+def is_tree(connection: Connection, step_pk: int) -> bool:
     """Say whether children of a step have spawned others."""
     first, last = (
-        session.execute(select(end(Child.pk)).where(Child.step_pk == step_pk)).scalar()
+        connection.execute(select(end(Child.pk)).where(Child.step_pk == step_pk)).scalar()
         for end in (func.min, func.max)
     )
     # of the parents' index: SQLite would look through all of the step's children
     found = select(Child.pk).where(
         Child.parent_pk.between(first or 0, last or 0), Child.step_pk + 0 == step_pk
     )
-    return session.execute(found.limit(1)).first() is not None
+    return connection.execute(found.limit(1)).first() is not None
 
 
 LETTERS = {status: status[3] for status in CHILD_STATUSES}  # d n p l c
@@ -159,11 +170,11 @@ IN_ORDER = (
 ALL_STATUSES = select(func.aggregate_strings(IN_ORDER.c.letter, ""))
 
 
-def statuses(session: Session, step_pk: int) -> str:
+def statuses(connection: Connection, step_pk: int) -> str:
     """Return the statuses of all children of a step in the order they were planned, a letter of
     LETTERS each: one statement outside of the event loop, however many there are.
     """
-    found = session.execute(ALL_STATUSES, {"step": step_pk}, execution_options=OUTSIDE)
+    found = connection.execute(ALL_STATUSES, {"step": step_pk}, execution_options=OUTSIDE)
     return found.scalar() or ""
 
 
@@ -171,7 +182,7 @@ def statuses(session: Session, step_pk: int) -> str:
 
 
 def _places(
-    session: Session,
+    connection: Connection,
     step_pk: int,
     wanted: Wanted,
     limit: int,
@@ -183,10 +194,10 @@ def _places(
     size = {"number": 1, "status": 2, "duration": 3}[kind]
     after = place_of(cursor, size) if cursor else None
     if kind == "number":
-        return _by_number(session, conditions, wanted.status, is_descending, limit, after)
+        return _by_number(connection, conditions, wanted.status, is_descending, limit, after)
     if kind == "status":
-        return _by_status(session, conditions, wanted.status, is_descending, limit, after)
-    return _by_duration(session, conditions, wanted.status, is_descending, limit, after)
+        return _by_status(connection, conditions, wanted.status, is_descending, limit, after)
+    return _by_duration(connection, conditions, wanted.status, is_descending, limit, after)
 
 
 def _of_parent(parent: str | None) -> list[Any]:
@@ -196,7 +207,7 @@ def _of_parent(parent: str | None) -> list[Any]:
 
 
 def _by_number(
-    session: Session,
+    connection: Connection,
     conditions: list[Any],
     status: Collection[str],
     is_descending: bool,
@@ -217,11 +228,11 @@ def _by_number(
     ]
     merged = union_all(*map(select, walks)).subquery().c.pk
     query = select(merged).order_by(merged.desc() if is_descending else merged).limit(limit)
-    return [(pk,) for pk in session.execute(query).scalars()]
+    return [(pk,) for pk in connection.execute(query).scalars()]
 
 
 def _by_status(
-    session: Session,
+    connection: Connection,
     conditions: list[Any],
     status: Collection[str],
     is_descending: bool,
@@ -242,12 +253,12 @@ def _by_status(
             .order_by(Child.pk)
             .limit(limit - len(places))
         )
-        places += [(rank, pk) for pk in session.execute(query).scalars()]
+        places += [(rank, pk) for pk in connection.execute(query).scalars()]
     return places
 
 
 def _by_duration(
-    session: Session,
+    connection: Connection,
     conditions: list[Any],
     status: Collection[str],
     is_descending: bool,
@@ -268,7 +279,7 @@ def _by_duration(
         conditions = [*conditions, place < last if is_descending else place > last]
     order = [duration.desc(), Child.pk.desc()] if is_descending else [duration, Child.pk]
     query = select(duration, Child.pk).where(*conditions).order_by(*order).limit(limit)
-    return [(at, *row) for row in session.execute(query, execution_options=OUTSIDE)]
+    return [(at, *row) for row in connection.execute(query, execution_options=OUTSIDE)]
 
 
 def _duration(at: int) -> Any:
@@ -279,7 +290,9 @@ def _duration(at: int) -> Any:
     )
 
 
-def _pks_at(session: Session, step_pk: int, wanted: Wanted, first: int, limit: int) -> list[int]:
+def _pks_at(
+    connection: Connection, step_pk: int, wanted: Wanted, first: int, limit: int
+) -> list[int]:
     """Return the pks of `limit` children after the `first` ones: one statement outside of the event
     loop, however many those are.
     """
@@ -293,7 +306,7 @@ def _pks_at(session: Session, step_pk: int, wanted: Wanted, first: int, limit: i
     if is_descending:
         order = [column.desc() for column in order]
     query = select(Child.pk).where(*conditions).order_by(*order).limit(limit).offset(first)
-    return list(session.execute(query, execution_options=OUTSIDE).scalars())
+    return list(connection.execute(query, execution_options=OUTSIDE).scalars())
 
 
 CHILD_ROW = select(*CHILD_COLUMNS).where(Child.pk == bindparam("child"))
@@ -302,21 +315,21 @@ LISTED_ROW = select(
 ).where(Child.pk == bindparam("child"))
 
 
-def _rows(session: Session, pks: Sequence[int], query: Select = CHILD_ROW) -> Iterator[Row]:
+def _rows(connection: Connection, pks: Sequence[int], query: Select = CHILD_ROW) -> Iterator[Row]:
     """Yield the rows of children in the order of their pks. What isn't taken isn't read."""
     for pk in pks:
-        row = session.execute(query, {"child": pk}).first()
+        row = connection.execute(query, {"child": pk}).first()
         if row is not None:
             yield sound(row, CHILD_TABLE, STORED)
 
 
-def _total(session: Session, step: Any, wanted: Wanted) -> int:
+def _total(connection: Connection, step: Any, wanted: Wanted) -> int:
     if wanted.parent is None:
         return sum(getattr(step, name) for name in wanted.status or CHILD_STATUSES)
     query = select(func.count()).where(Child.step_pk == step.pk, *_of_parent(wanted.parent))
     if wanted.status:
         query = query.where(Child.status.in_(wanted.status))
-    return session.execute(query, execution_options=OUTSIDE).scalar_one()
+    return connection.execute(query, execution_options=OUTSIDE).scalar_one()
 
 
 def _size_of_child(row: Any) -> int:
@@ -328,14 +341,14 @@ def _size_of_child(row: Any) -> int:
     )
 
 
-def _stopping(session: Session, step_pk: int, rows: Iterable[Any]) -> set[int]:
+def _stopping(connection: Connection, step_pk: int, rows: Iterable[Any]) -> set[int]:
     """Return the pks of those children that were cancelled and are still being stopped."""
     query = select(Stop.child_pk).where(
         Stop.step_pk == step_pk,
         Stop.child_pk.in_([row.pk for row in rows]),
         Stop.done_at.is_(None),
     )
-    return set(session.execute(query).scalars())
+    return set(connection.execute(query).scalars())
 
 
 def _child_shown(
@@ -365,7 +378,7 @@ def _number(value: float) -> float:
 
 
 def details(
-    session: Session,
+    connection: Connection,
     job_id: str,
     step_name: str,
     child_id: str,
@@ -375,13 +388,13 @@ def details(
 
     read_json: as of `page`.
     """
-    step = steps.get(session, job_id, step_name)
+    step = steps.get(connection, job_id, step_name)
     is_number = child_id.isascii() and child_id.isdigit() and len(child_id) < 19
     query = CHILD_ROW.where(Child.step_pk == step.pk)
-    row = session.execute(query, {"child": int(child_id)}).first() if is_number else None
+    row = connection.execute(query, {"child": int(child_id)}).first() if is_number else None
     row = sound(found(row, "child", child_id), CHILD_TABLE, STORED)
-    shown: Any = _child_shown(row, _stopping(session, step.pk, [row]), read_json)
-    shown["attempts"] = attempts(session, row.pk)
+    shown: Any = _child_shown(row, _stopping(connection, step.pk, [row]), read_json)
+    shown["attempts"] = attempts(connection, row.pk)
     shown["actions"] = child_actions(row.status)
     return shown
 
@@ -393,7 +406,7 @@ ATTEMPTS = (
 )
 
 
-def attempts(session: Session, child_pk: int) -> list[ShownAttempt]:
+def attempts(connection: Connection, child_pk: int) -> list[ShownAttempt]:
     """Return the attempts of a child, the first one first."""
     return [
         {
@@ -408,12 +421,12 @@ def attempts(session: Session, child_pk: int) -> list[ShownAttempt]:
             "last_line": row.last_line,
         }
         for row in (
-            sound(row, ATTEMPT_TABLE) for row in session.execute(ATTEMPTS, {"child": child_pk})
+            sound(row, ATTEMPT_TABLE) for row in connection.execute(ATTEMPTS, {"child": child_pk})
         )
     ]
 
 
-def failed(session: Session, step_pk: int, limit: int) -> list[Row]:
+def failed(connection: Connection, step_pk: int, limit: int) -> list[Row]:
     """Return rows `(pk, name, error, finished_at)` of a step's first failed children in the
     order they were planned, times in ms.
     """
@@ -421,7 +434,7 @@ def failed(session: Session, step_pk: int, limit: int) -> list[Row]:
         Child.step_pk == step_pk, Child.status == "failed"
     )
     return [
-        sound(row, CHILD_TABLE) for row in session.execute(query.order_by(Child.pk).limit(limit))
+        sound(row, CHILD_TABLE) for row in connection.execute(query.order_by(Child.pk).limit(limit))
     ]
 
 
@@ -431,14 +444,14 @@ def completed(step_pk: int) -> Iterator[int]:
     A few hundred at a time: a long scan, with transactions of its own.
     """
 
-    def read_some(session: Session, last: int) -> tuple[list[int], int | None]:
+    def read_some(connection: Connection, last: int) -> tuple[list[int], int | None]:
         query = (
             select(Child.pk)
             .where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last)
             .order_by(Child.pk)
             .limit(SCANNED)
         )
-        found = list(session.execute(query).scalars())
+        found = list(connection.execute(query).scalars())
         return found, found[-1] if found else None
 
     return chunked_read(read_some, 0)
@@ -450,14 +463,14 @@ def completed_inputs(step_pk: int) -> Iterator[Row]:
     A few at a time: a long scan, with transactions of its own.
     """
 
-    def read_some(session: Session, last: int) -> tuple[Sequence[Row], int | None]:
+    def read_some(connection: Connection, last: int) -> tuple[Sequence[Row], int | None]:
         query = (
             select(Child.pk, Child.input)
             .where(Child.step_pk == step_pk, Child.status == "completed", Child.pk > last)
             .order_by(Child.pk)
             .limit(INPUTS_SCANNED)
         )
-        rows = session.execute(query).all()
+        rows = connection.execute(query).all()
         return rows, rows[-1].pk if rows else None
 
     return chunked_read(read_some, 0)
@@ -472,7 +485,7 @@ def results(step_pk: int, key: Any = None) -> Iterator[Any]:
     wanted = Child.result if key is None else Child.result[key]
     number = INPUTS_SCANNED
 
-    def read_some(session: Session, last: int) -> tuple[list[Any], int | None]:
+    def read_some(connection: Connection, last: int) -> tuple[list[Any], int | None]:
         nonlocal number
         query = (
             select(Child.pk, func.length(cast(Child.result, Text)).label("size"), wanted)
@@ -480,7 +493,7 @@ def results(step_pk: int, key: Any = None) -> Iterator[Any]:
             .order_by(Child.pk)
             .limit(number)
         )
-        rows = session.execute(query).all()
+        rows = connection.execute(query).all()
         size = sum(row.size or 0 for row in rows)
         number = min(2 * number, SCANNED) if size < SMALL else INPUTS_SCANNED
         return [row[2] for row in rows], rows[-1].pk if rows else None
@@ -493,15 +506,15 @@ NEXT_DUE = Prepared(
 )
 
 
-def next_due(session: Session) -> int | None:
+def next_due(connection: Connection) -> int | None:
     """Return when the next child may be tried again, in ms, None if none waits for that."""
-    return NEXT_DUE.all(session.connection(), {})[0].at
+    return NEXT_DUE.all(connection, {})[0].at
 
 
-def result(session: Session, pk: int, key: Any = None) -> Any:
+def result(connection: Connection, pk: int, key: Any = None) -> Any:
     """Return the result of a child, or what it has under a key.
 
     The rest isn't even decoded then.
     """
     wanted = Child.result if key is None else Child.result[key]
-    return session.execute(select(wanted).where(Child.pk == pk)).scalar()
+    return connection.execute(select(wanted).where(Child.pk == pk)).scalar()

@@ -7,8 +7,7 @@ making one anew, through the classes, takes five times as long as its answer.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from jobsync.db.models import Counter, Deletion, Job
 from jobsync.db.prepared import Prepared
@@ -37,12 +36,12 @@ JOB_TIMES = ("created_at", "started_at", "finished_at", "updated_at")
 JOB_COLUMNS = [getattr(Job, name) for name in (*JOB_FIELDS, *JOB_TIMES)]
 
 
-def get(session: Session, job_id: str) -> ShownJob:
+def get(connection: Connection, job_id: str) -> ShownJob:
     """Return a job as the contract shows it, with its `actions`. Raises NotFound."""
     columns = (*JOB_COLUMNS, Job.priority, Job.waiting_for)
-    row = session.execute(select(*columns).where(Job.id == job_id)).first()
+    row = connection.execute(select(*columns).where(Job.id == job_id)).first()
     shown: Any = with_times(found(row, "job", job_id), JOB_TIMES, JOB_TABLE)
-    shown["cancellation"] = stops.cancellation(session, job_id)
+    shown["cancellation"] = stops.cancellation(connection, job_id)
     shown["actions"] = actions(shown["status"])
     return shown
 
@@ -50,30 +49,32 @@ def get(session: Session, job_id: str) -> ShownJob:
 HEAD = Prepared(select(JOBS.status, JOBS.revision).where(JOBS.id == bindparam("job_id")))
 
 
-def head(session: Session, job_id: str) -> Row | None:
+def head(connection: Connection, job_id: str) -> Row | None:
     """Return `(status, revision)` of a job, or None."""
-    return HEAD.first(session.connection(), {"job_id": job_id})
+    return HEAD.first(connection, {"job_id": job_id})
 
 
-def require(session: Session, job_id: str) -> None:
+def require(connection: Connection, job_id: str) -> None:
     """Raise NotFound when there is no such job."""
-    found(head(session, job_id), "job", job_id)
+    found(head(connection, job_id), "job", job_id)
 
 
 LAST_CHANGED = select(JOBS.id, JOBS.status, JOBS.revision).order_by(JOBS.change.desc()).limit(1)
 
 
-def last_changed(session: Session) -> Row | None:
+def last_changed(connection: Connection) -> Row | None:
     """Return `(id, status, revision)` of the job that changed last, or None when there is no
     job.
     """
-    return session.execute(LAST_CHANGED).first()
+    return connection.execute(LAST_CHANGED).first()
 
 
-def reruns_of(session: Session, job_id: str) -> list[str]:
+def reruns_of(connection: Connection, job_id: str) -> list[str]:
     """Return the ids of the jobs that are reruns of this one, oldest first."""
     return list(
-        session.execute(select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)).scalars()
+        connection.execute(
+            select(Job.id).where(Job.rerun_of == job_id).order_by(Job.number)
+        ).scalars()
     )
 
 
@@ -106,42 +107,42 @@ DELETIONS_SINCE = Prepared(
 )
 
 
-def deletions_since(session: Session, change: int) -> Sequence[Row]:
+def deletions_since(connection: Connection, change: int) -> Sequence[Row]:
     """Return rows `(change, job_id, revision)` of the jobs deleted after `change`, in that order.
 
     A deletion is kept for a minute, so that every web process can tell its viewers.
     """
-    return DELETIONS_SINCE.all(session.connection(), {"change": change})
+    return DELETIONS_SINCE.all(connection, {"change": change})
 
 
-def last_change(session: Session) -> int:
+def last_change(connection: Connection) -> int:
     """Return the number of the latest change of all jobs, 0 for none."""
-    return session.execute(LAST_CHANGE).scalar() or 0
+    return connection.execute(LAST_CHANGE).scalar() or 0
 
 
-def changed_since(session: Session, change: int) -> Sequence[Row]:
+def changed_since(connection: Connection, change: int) -> Sequence[Row]:
     """Return rows (MONITORED) of the jobs that changed after `change`, in that order."""
-    return CHANGED_JOBS.all(session.connection(), {"change": change})
+    return CHANGED_JOBS.all(connection, {"change": change})
 
 
-def monitored(session: Session, job_id: str) -> Any:
+def monitored(connection: Connection, job_id: str) -> Any:
     """Return such a row of one job, or None."""
-    return MONITORED_JOB.first(session.connection(), {"job_id": job_id})
+    return MONITORED_JOB.first(connection, {"job_id": job_id})
 
 
-def unfinished(session: Session) -> Sequence[Row]:
+def unfinished(connection: Connection) -> Sequence[Row]:
     """Return such rows of all jobs that aren't terminal."""
-    return session.execute(UNFINISHED_JOBS).all()
+    return connection.execute(UNFINISHED_JOBS).all()
 
 
-def count_unfinished(session: Session) -> dict[str, int]:
+def count_unfinished(connection: Connection) -> dict[str, int]:
     """Return `{status: number}` of the jobs that aren't terminal."""
     query = select(Job.status, func.count()).where(Job.status.in_(UNFINISHED)).group_by(Job.status)
-    return dict(session.execute(query).all())
+    return dict(connection.execute(query).all())
 
 
-def heads(session: Session, job_ids: Iterable[str]) -> Sequence[Row]:
+def heads(connection: Connection, job_ids: Iterable[str]) -> Sequence[Row]:
     """Return rows `(id, status, revision)` of those of the jobs that exist."""
-    return session.execute(
+    return connection.execute(
         select(Job.id, Job.status, Job.revision).where(Job.id.in_(job_ids))
     ).all()

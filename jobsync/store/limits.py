@@ -5,15 +5,14 @@ places for ever.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select, union
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, func, select, union
 
 from jobsync.db.models import Child, Job, Step, Stop
 from jobsync.status import PENDING, RUNNING
 from jobsync.store.jobs import MONITORED
 
 
-def workers_on(session: Session, step_pk: int) -> int:
+def workers_on(connection: Connection, step_pk: int) -> int:
     """Return how many workers do children of a step, have some reserved, or are still stopping
     one.
     """
@@ -26,10 +25,10 @@ def workers_on(session: Session, step_pk: int) -> int:
         Stop.step_pk == step_pk, Stop.child_pk > 0, Stop.done_at.is_(None)
     )
     both = union(held, stopping).subquery()
-    return session.execute(select(func.count()).select_from(both)).scalar_one()
+    return connection.execute(select(func.count()).select_from(both)).scalar_one()
 
 
-def holders(session: Session, job: Any) -> Sequence[Row]:
+def holders(connection: Connection, job: Any) -> Sequence[Row]:
     """Return rows `(id, status)` of jobs that keep a pending one from starting; none if it may.
 
     They run, or are still being stopped, though they may have been retried already, or wait too and
@@ -59,7 +58,7 @@ def holders(session: Session, job: Any) -> Sequence[Row]:
     found: list[Row] = []
     for query in (running, stopping, waiting):
         others = query.where(Job.id.not_in([row.id for row in found]))
-        found += session.execute(others.limit(job.concurrency - len(found))).all()
+        found += connection.execute(others.limit(job.concurrency - len(found))).all()
         if len(found) == job.concurrency:
             return found
     return []
@@ -73,7 +72,7 @@ def _same_limit(job: Any) -> tuple[Any, ...]:
     )
 
 
-def next_in_line(session: Session, job: Any) -> Sequence[Row]:
+def next_in_line(connection: Connection, job: Any) -> Sequence[Row]:
     """Return rows (`jobs.MONITORED`) of the jobs that wait in the same limit as `job`, or are it,
     and come next: as many as it has places for any of them, since each goes by the limit that its
     definition had when it was submitted. job: as of `holders`.
@@ -81,6 +80,6 @@ def next_in_line(session: Session, job: Any) -> Sequence[Row]:
     if job.concurrency is None:
         return []
     waiting = (*_same_limit(job), Job.status == PENDING)
-    places = session.execute(select(func.max(Job.concurrency)).where(*waiting)).scalar()
+    places = connection.execute(select(func.max(Job.concurrency)).where(*waiting)).scalar()
     query = MONITORED.where(*waiting).order_by(Job.priority.desc(), Job.number)
-    return session.execute(query.limit(places)).all() if places else []
+    return connection.execute(query.limit(places)).all() if places else []

@@ -15,8 +15,7 @@ from datetime import date
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Row, Select, Text, cast, desc, exists, func, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, Select, Text, cast, desc, exists, func, select, union_all
 
 from jobsync.base.clock import DAY, midnight
 from jobsync.base.loop import in_turns
@@ -125,8 +124,8 @@ def page(wanted: Wanted, limit: int = 50, cursor: str | None = None) -> JobPage:
     """
     numbers, next_cursor = find(wanted, limit, cursor)
     _, counted = current_app.extensions["jobsync.counts"].get(wanted, wanted.status or JOB_STATUSES)
-    with read() as session:
-        items, cut_cursor = rows(session, wanted, numbers)
+    with read() as connection:
+        items, cut_cursor = rows(connection, wanted, numbers)
     return {
         "items": items,
         "next_cursor": cut_cursor or next_cursor,
@@ -142,9 +141,9 @@ def ids(wanted: Wanted) -> Iterator[str]:
     cursor = None
     while True:
         numbers, cursor = find(wanted, IDS_READ, cursor)
-        with read() as session:
+        with read() as connection:
             query = select(JOBS.number, JOBS.id).where(JOBS.number.in_(numbers))
-            found_ids = {row.number: row.id for row in session.execute(query)}
+            found_ids = {row.number: row.id for row in connection.execute(query)}
         yield from (found_ids[number] for number in numbers if number in found_ids)
         if cursor is None:
             return
@@ -164,7 +163,7 @@ def find(
 
 
 def rows(
-    session: Session, wanted: Wanted, numbers: list[int]
+    connection: Connection, wanted: Wanted, numbers: list[int]
 ) -> tuple[list[ListedJob], str | None]:
     """Return the jobs with these numbers as a list shows them, newest first, without those that
     have left it meanwhile, and a cursor.
@@ -174,7 +173,7 @@ def rows(
     """
     query = select(*LIST_COLUMNS).where(JOBS.number.in_(numbers)).order_by(*NEWEST_FIRST)
     # Looked at here: with a condition on the status SQLite might go through all jobs of that status
-    sound_rows = (sound(row, JOB_TABLE, STORED) for row in one_by_one(session.execute(query)))
+    sound_rows = (sound(row, JOB_TABLE, STORED) for row in one_by_one(connection.execute(query)))
     present = (row for row in sound_rows if not wanted.status or row.status in wanted.status)
     taken, is_cut = bounded(present, len(numbers), _size_of)
     cursor = cursor_of(taken[-1].created_at, taken[-1].number) if is_cut else None
@@ -199,19 +198,19 @@ def counts(wanted: Wanted, statuses: Iterable[str] = JOB_STATUSES) -> dict[str, 
     """
     if wanted.q:
         return {status: _count(_ask, wanted, status) for status in statuses}
-    with read() as session:
-        return {status: _count(_asker(session), wanted, status) for status in statuses}
+    with read() as connection:
+        return {status: _count(_asker(connection), wanted, status) for status in statuses}
 
 
-def _asker(session: Session) -> Asker:
+def _asker(connection: Connection) -> Asker:
     """Return a function that returns the rows of a statement, in a transaction that is open."""
-    return lambda statement: session.execute(statement).all()
+    return lambda statement: connection.execute(statement).all()
 
 
 def _ask(statement: Any) -> Sequence[Row]:
     """Return the rows of a statement, in a transaction of its own."""
-    with read() as session:
-        return session.execute(statement).all()
+    with read() as connection:
+        return connection.execute(statement).all()
 
 
 @dataclass
@@ -260,8 +259,8 @@ class KeptCounts:
 
 def present_change() -> int:
     """Return the number of the latest change of all jobs, as of now. Not inside a transaction."""
-    with read() as session:
-        return last_change(session)
+    with read() as connection:
+        return last_change(connection)
 
 
 def _count(ask: Asker, wanted: Wanted, status: str) -> int:
@@ -393,7 +392,7 @@ class Run:
     took: int
 
 
-def recent_runs(session: Session, definitions: Iterable[str]) -> dict[str, list[Run]]:
+def recent_runs(connection: Connection, definitions: Iterable[str]) -> dict[str, list[Run]]:
     """Return `{definition: [Run]}` of the last runs of each that completed or failed, oldest first.
 
     At most `RUNS` of each.
@@ -409,7 +408,7 @@ def recent_runs(session: Session, definitions: Iterable[str]) -> dict[str, list[
             _scan(prefix, RUNS).with_only_columns(*RUN_COLUMNS)
             for prefix in prefixes[start : start + MOST_SCANS]
         ]
-        for row in session.execute(_merged(scans, len(scans) * RUNS)):
+        for row in connection.execute(_merged(scans, len(scans) * RUNS)):
             row = sound(row, JOB_TABLE)
             # one that timed out waiting never ran
             is_whole = row.definition in runs and None not in (row.started_at, row.finished_at)
@@ -418,12 +417,12 @@ def recent_runs(session: Session, definitions: Iterable[str]) -> dict[str, list[
     return runs
 
 
-def neighbours(session: Session, job_id: str) -> tuple[str | None, str | None]:
+def neighbours(connection: Connection, job_id: str) -> tuple[str | None, str | None]:
     """Return `(earlier, later)`: the ids of the runs of the same definition next to this one.
 
     None where there is none. Raises NotFound.
     """
-    definition, created_at, number = _place(session, job_id)
+    definition, created_at, number = _place(connection, job_id)
     prefix = [JOBS.definition == definition]
     above = [
         [*prefix, JOBS.created_at == created_at, JOBS.number > number],
@@ -431,37 +430,39 @@ def neighbours(session: Session, job_id: str) -> tuple[str | None, str | None]:
     ]
     oldest_first = (JOBS.created_at, JOBS.number)
     below = _below(Wanted(), prefix, (created_at, number))
-    return _first_id(session, below, NEWEST_FIRST), _first_id(session, above, oldest_first)
+    return _first_id(connection, below, NEWEST_FIRST), _first_id(connection, above, oldest_first)
 
 
-def earlier_durations(session: Session, job_id: str) -> dict[str, list[int]]:
+def earlier_durations(connection: Connection, job_id: str) -> dict[str, list[int]]:
     """Return `{step name: [ms, …]}`: how long each step took in earlier runs of its definition.
 
     Those are the last completed ones before this one.
     """
-    definition, *place = _place(session, job_id)
+    definition, *place = _place(connection, job_id)
     prefix = [JOBS.definition == definition, JOBS.status == COMPLETED]
     scans = [_scan(conditions, USUAL_RUNS) for conditions in _below(Wanted(), prefix, place)]
-    numbers = [row.number for row in session.execute(_merged(scans, USUAL_RUNS))]
+    numbers = [row.number for row in connection.execute(_merged(scans, USUAL_RUNS))]
     runs = select(JOBS.id).where(JOBS.number.in_(numbers))
     steps = select(Step.name, Step.finished_at - Step.started_at).where(
         Step.job_id.in_(runs), Step.status == COMPLETED, Step.started_at.is_not(None)
     )
     durations: dict[str, list[int]] = {}
-    for name, duration in in_turns(session.execute(steps)):
+    for name, duration in in_turns(connection.execute(steps)):
         if isinstance(duration, int):
             durations.setdefault(name, []).append(duration)
     return durations
 
 
-def _place(session: Session, job_id: str) -> Row:
+def _place(connection: Connection, job_id: str) -> Row:
     query = select(JOBS.definition, JOBS.created_at, JOBS.number).where(JOBS.id == job_id)
-    return found(session.execute(query).first(), "job", job_id)
+    return found(connection.execute(query).first(), "job", job_id)
 
 
-def _first_id(session: Session, ranges: Iterable[Conditions], order: Iterable[Any]) -> str | None:
+def _first_id(
+    connection: Connection, ranges: Iterable[Conditions], order: Iterable[Any]
+) -> str | None:
     """Return the id of the first job in one of the ranges, looked at in turn, or None."""
     queries = (
         select(JOBS.id).where(*conditions).order_by(*order).limit(1) for conditions in ranges
     )
-    return next(filter(None, (session.execute(query).scalar() for query in queries)), None)
+    return next(filter(None, (connection.execute(query).scalar() for query in queries)), None)

@@ -12,8 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, bindparam, insert, select, union_all, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Select, bindparam, insert, select, union_all, update
 
 from jobsync.base.clock import iso, now
 from jobsync.base.text import json_size, plain, storable
@@ -95,7 +94,7 @@ def lines_of(message: object, level: str, at: int, child_pk: int | None = None) 
 
 
 def append(
-    session: Session,
+    connection: Connection,
     step_pk: int,
     revision: int,
     lines: list[Line],
@@ -108,16 +107,16 @@ def append(
     Beyond `most_lines` lines of a step, or `most_bytes` bytes of their texts, nothing is stored;
     its last line says so. Returns the range of their numbers.
     """
-    step = session.execute(COUNT, {"step": step_pk}).first()
+    step = connection.execute(COUNT, {"step": step_pk}).first()
     if step is None:
         return range(0)
     lines, size = _within(lines, step, most_lines, most_bytes)
     if lines:
-        session.execute(
+        connection.execute(
             APPEND,
             [_row(step_pk, number, line) for number, line in enumerate(lines, step.log_count + 1)],
         )
-        session.execute(
+        connection.execute(
             GROW, {"step": step_pk, "new_revision": revision, "new_bytes": size, **_counted(lines)}
         )
     return range(step.log_count + 1, step.log_count + 1 + len(lines))
@@ -170,7 +169,7 @@ def _counted(lines: list[Line]) -> dict[str, int]:
 
 
 def page(
-    session: Session,
+    connection: Connection,
     job_id: str,
     step_name: str,
     after: int | None = None,
@@ -185,11 +184,11 @@ def page(
     to go on, `{"after": line}` or `{"before": line}`. One line it always has, if there is any.
     Others run in between. Raises NotFound.
     """
-    step = steps.get(session, job_id, step_name)
-    scan = Scan(step.pk, _last_line(session, step), level, session=session)
+    step = steps.get(connection, job_id, step_name)
+    scan = Scan(step.pk, _last_line(connection, step), level, connection=connection)
     found = _page(step_name, step, scan, after, before, limit, room, _total(step, level))
     if level == LEVELS[0]:  # those of a level may be far apart
-        _note_attempts(session, step.pk, found["items"])
+        _note_attempts(connection, step.pk, found["items"])
     return found
 
 
@@ -207,9 +206,9 @@ def search(
 
     `total` is None if counting takes too long. A long scan, with transactions of its own.
     """
-    with read() as session:
-        step = steps.get(session, job_id, step_name)
-        last = _last_line(session, step)
+    with read() as connection:
+        step = steps.get(connection, job_id, step_name)
+        last = _last_line(connection, step)
     scan = Scan(step.pk, last, level, q)
     answer = _page(step_name, step, scan, after, before, limit, room, None)
     time.sleep(0)  # green in the web process
@@ -252,13 +251,13 @@ FIRST_LINES = (
 )
 
 
-def _note_attempts(session: Session, step_pk: int, items: list[ShownLine]) -> None:
+def _note_attempts(connection: Connection, step_pk: int, items: list[ShownLine]) -> None:
     """Note where a child is tried again: `attempt` of the first line of a second or later one."""
     by_line = {item["line"]: item for item in items if item["child_id"]}
     if not by_line:
         return
     ends = {"step": step_pk, "first": min(by_line), "last": max(by_line)}
-    for line, attempt in session.execute(FIRST_LINES, ends):
+    for line, attempt in connection.execute(FIRST_LINES, ends):
         if line in by_line:
             by_line[line]["attempt"] = attempt
 
@@ -268,7 +267,7 @@ def _size_of(row: Any) -> int:
 
 
 def last_lines_of(
-    session: Session,
+    connection: Connection,
     step_name: str,
     step_pk: int,
     log_count: int,
@@ -283,7 +282,7 @@ def last_lines_of(
     and a child's last ones together with its end. They are looked for among the `NEAR` lines around
     the place that its end has in the log, whatever the log's length.
     """
-    place = _place_of(session, step_pk, log_count, at)
+    place = _place_of(connection, step_pk, log_count, at)
     first, last = max(place - NEAR, 0), min(place + NEAR, log_count)
     rows: list[Any] = []
     while last > first and len(rows) < limit:
@@ -295,14 +294,14 @@ def last_lines_of(
             .order_by(LINES.line.desc())
             .limit(limit - len(rows))
         )
-        rows += [sound(row, LogLine.__table__) for row in session.execute(wanted)]
+        rows += [sound(row, LogLine.__table__) for row in connection.execute(wanted)]
         last = low
         time.sleep(0)  # green in the web process
     return [_shown(step_name, row) for row in reversed(rows)]
 
 
 def lines_between(
-    session: Session,
+    connection: Connection,
     step_name: str,
     step_pk: int,
     after: int,
@@ -318,11 +317,11 @@ def lines_between(
         .order_by(LINES.line.desc())
         .limit(limit)
     )
-    rows = [sound(row, LogLine.__table__) for row in session.execute(wanted)]
+    rows = [sound(row, LogLine.__table__) for row in connection.execute(wanted)]
     return [_shown(step_name, row) for row in reversed(rows)]
 
 
-def _place_of(session: Session, step_pk: int, log_count: int, at: int | None) -> int:
+def _place_of(connection: Connection, step_pk: int, log_count: int, at: int | None) -> int:
     """Return about how many of a step's lines were written by `at` (ms, None: at the end)."""
     low, high = 0, log_count
     if at is None:
@@ -330,7 +329,7 @@ def _place_of(session: Session, step_pk: int, log_count: int, at: int | None) ->
     while low < high:
         middle = (low + high + 1) // 2
         time_of = select(LINES.at).where(LINES.step_pk == step_pk, LINES.line == middle)
-        found = session.execute(time_of).scalar()
+        found = connection.execute(time_of).scalar()
         if not isinstance(found, int) or found <= at:
             low = middle
         else:
@@ -351,14 +350,14 @@ def everything(job_id: str, step_name: str, level: str = "debug") -> Iterator[Sh
 
     A long scan, with transactions of its own. Raises NotFound at once.
     """
-    with read() as session:
-        step = steps.get(session, job_id, step_name)
-        last = _last_line(session, step)
+    with read() as connection:
+        step = steps.get(connection, job_id, step_name)
+        last = _last_line(connection, step)
     scan = Scan(step.pk, last, level)
     return (_shown(step_name, row) for row in scan.forward(0, last + 1, last))
 
 
-def _last_line(session: Session, step: Any) -> int:
+def _last_line(connection: Connection, step: Any) -> int:
     """Return the number of a step's last line.
 
     A count beyond belief isn't believed: to look for so many lines would never end.
@@ -371,7 +370,7 @@ def _last_line(session: Session, step: Any) -> int:
         .order_by(LINES.line.desc())
         .limit(1)
     )
-    return session.execute(query).scalar() or 0
+    return connection.execute(query).scalar() or 0
 
 
 class Scan:
@@ -379,7 +378,7 @@ class Scan:
 
     last: the last line that counts: what comes later is of a later page. q: looked for in what
     pages show of a line, whatever the case: colours don't come between. One with control
-    characters, which no page shows, is looked for in the line as it was written. session: see
+    characters, which no page shows, is looked for in the line as it was written. connection: see
     `chunked_read`.
     """
 
@@ -389,13 +388,13 @@ class Scan:
         last: int,
         level: str,
         q: str | None = None,
-        session: Session | None = None,
+        connection: Connection | None = None,
     ) -> None:
         self._step_pk = step_pk
         self._last = last
         self._level = LEVELS.index(level)
         self._matches = _matcher(q)
-        self._session = session
+        self._connection = connection
 
     def forward(self, after: int, before: int, limit: int) -> Iterator[Any]:
         """Yield up to `limit` rows with `after < line < before`, the first ones."""
@@ -409,26 +408,26 @@ class Scan:
         """Return how many lines match, or None when that takes too long."""
         deadline = time.monotonic() + COUNTING
 
-        def count_some(session: Session, after: int) -> tuple[list[int | None], int | None]:
+        def count_some(connection: Connection, after: int) -> tuple[list[int | None], int | None]:
             if time.monotonic() > deadline:
                 return [None], None
-            rows, reached = self._slice(session, after, self._last + 1, self._last, False)
+            rows, reached = self._slice(connection, after, self._last + 1, self._last, False)
             return [len(rows)], reached if reached < self._last else None
 
-        counts = list(chunked_read(count_some, 0, self._session))
+        counts = list(chunked_read(count_some, 0, self._connection))
         return None if None in counts else sum(counts)
 
     def _rows(self, after: int, before: int, limit: int, down: bool) -> Iterator[Any]:
-        def read_some(session: Session, place: Any) -> tuple[list[Any], Any]:
+        def read_some(connection: Connection, place: Any) -> tuple[list[Any], Any]:
             after, before, left = place
-            rows, reached = self._slice(session, after, before, left, down)
+            rows, reached = self._slice(connection, after, before, left, down)
             after, before = (after, reached) if down else (reached, before)
             return rows, _unless_over(after, before, left - len(rows))
 
-        return chunked_read(read_some, _unless_over(after, before, limit), self._session)
+        return chunked_read(read_some, _unless_over(after, before, limit), self._connection)
 
     def _slice(
-        self, session: Session, after: int, before: int, limit: int, down: bool
+        self, connection: Connection, after: int, before: int, limit: int, down: bool
     ) -> tuple[list[Any], int]:
         """Look at some lines with `after < line < before`.
 
@@ -438,8 +437,8 @@ class Scan:
         if self._matches or not self._level:
             query, end = self._by_line(after, before, down)
         else:
-            query, end = self._by_level(session, after, before, limit, down)
-        return ([], end) if query is None else self._look(session.execute(query), limit, end)
+            query, end = self._by_level(connection, after, before, limit, down)
+        return ([], end) if query is None else self._look(connection.execute(query), limit, end)
 
     def _by_line(self, after: int, before: int, down: bool) -> tuple[Select, int]:
         """Return the query of the next lines of the level, and the last line that it looks at."""
@@ -451,7 +450,7 @@ class Scan:
         return query.where(LINES.level >= self._level), low + 1 if down else high
 
     def _by_level(
-        self, session: Session, after: int, before: int, limit: int, down: bool
+        self, connection: Connection, after: int, before: int, limit: int, down: bool
     ) -> tuple[Select | None, int]:
         """Return the same for rare lines among a million.
 
@@ -471,7 +470,7 @@ class Scan:
         ]
         merged = union_all(*(select(walk) for walk in walks)).subquery()
         first = select(merged).order_by(merged.c.line.desc() if down else merged.c.line)
-        numbers = list(session.execute(first.limit(size)).scalars())
+        numbers = list(connection.execute(first.limit(size)).scalars())
         end = numbers[-1] if len(numbers) == size else (after + 1 if down else before - 1)
         return self._ordered(LINES.line.in_(numbers), down=down) if numbers else None, end
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, bindparam, or_, select
 
 from jobsync.base.loop import in_turns
 from jobsync.db.damage import sound
@@ -22,7 +21,7 @@ LEVELS = [STEPS.debug, STEPS.info, STEPS.warning, STEPS.error_count]
 PARTITION = 100  # rows of steps fetched and made something of at a time
 
 
-def details(session: Session, job_id: str) -> list[dict[str, Any]]:
+def details(connection: Connection, job_id: str) -> list[dict[str, Any]]:
     """Return what `structure` leaves out and never changes or matters only at the end:
     `[{"name", "type", "depends", …}]`.
     """
@@ -37,7 +36,7 @@ def details(session: Session, job_id: str) -> list[dict[str, Any]]:
         Step.retries,
     )
     query = select(*columns).where(Step.job_id == job_id).order_by(Step.position)
-    parts = in_turns(session.execute(query).partitions(PARTITION))
+    parts = in_turns(connection.execute(query).partitions(PARTITION))
     return [dict(sound(row, STEP_TABLE)._mapping) for part in parts for row in part]
 
 
@@ -46,43 +45,43 @@ STEP_ROW = select(
 ).where(OF_JOB, STEPS.name == bindparam("name"))
 
 
-def get(session: Session, job_id: str, name: str) -> Any:
+def get(connection: Connection, job_id: str, name: str) -> Any:
     """Return a step's row by job and name: `pk`, `type`, `status`, `revision`, its
     counters.
 
     Raises NotFound.
     """
-    return _of_step(session, STEP_ROW, job_id, name)
+    return _of_step(connection, STEP_ROW, job_id, name)
 
 
 STEP_RESULT = select(STEPS.result).where(OF_JOB, STEPS.name == bindparam("name"))
 
 
-def result(session: Session, job_id: str, name: str) -> Any:
+def result(connection: Connection, job_id: str, name: str) -> Any:
     """Return a step's result, None for none. Raises NotFound."""
-    return _of_step(session, STEP_RESULT, job_id, name).result
+    return _of_step(connection, STEP_RESULT, job_id, name).result
 
 
-def _of_step(session: Session, query: Any, job_id: str, name: str) -> Any:
-    row = session.execute(query, {"job_id": job_id, "name": name}).first()
+def _of_step(connection: Connection, query: Any, job_id: str, name: str) -> Any:
+    row = connection.execute(query, {"job_id": job_id, "name": name}).first()
     if row is None:
-        jobs.require(session, job_id)  # raises for the job, which is the greater mistake
+        jobs.require(connection, job_id)  # raises for the job, which is the greater mistake
     return sound(found(row, "step", name), STEP_TABLE)
 
 
-def names(session: Session, job_id: str) -> list[str]:
+def names(connection: Connection, job_id: str) -> list[str]:
     """Return the names of a job's steps in the order of the definition. Raises NotFound."""
     names = list(
-        session.execute(
+        connection.execute(
             select(Step.name).where(Step.job_id == job_id).order_by(Step.position)
         ).scalars()
     )
     if not names:
-        jobs.require(session, job_id)
+        jobs.require(connection, job_id)
     return names
 
 
-def strips(session: Session, job_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+def strips(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
     """Return `{job_id: [{"name", "status", children…}]}` in the order of the definitions, for
     the list of jobs.
     """
@@ -94,7 +93,7 @@ def strips(session: Session, job_ids: Iterable[str]) -> dict[str, list[dict[str,
     )
     query = select(*columns).where(Step.job_id.in_(job_ids)).order_by(Step.job_id, Step.position)
     strips: dict[str, list[dict[str, Any]]] = {job_id: [] for job_id in job_ids}
-    for part in in_turns(session.execute(query).partitions(PARTITION)):
+    for part in in_turns(connection.execute(query).partitions(PARTITION)):
         for row in part:
             strips[row.job_id].append(dict(sound(row, STEP_TABLE)._mapping))
     return strips
@@ -115,11 +114,11 @@ FACTS = (
 )
 
 
-def facts(session: Session, job_id: str, turns: Turns = iter) -> dict[str, StepFacts]:
+def facts(connection: Connection, job_id: str, turns: Turns = iter) -> dict[str, StepFacts]:
     """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to
     let others run in between.
     """
-    rows = session.execute(FACTS, {"job_id": job_id})
+    rows = connection.execute(FACTS, {"job_id": job_id})
     return {row[0]: _facts(row) for some in turns(rows.partitions(PARTITION)) for row in some}
 
 
@@ -157,7 +156,7 @@ def _facts(row: Any) -> StepFacts:
     )
 
 
-def taken_up_again(session: Session, job_id: str) -> set[str]:
+def taken_up_again(connection: Connection, job_id: str) -> set[str]:
     """Return the names of a job's running steps that kept completed children of an earlier try:
     their pace can't be told from their counts.
     """
@@ -171,7 +170,7 @@ def taken_up_again(session: Session, job_id: str) -> set[str]:
     query = select(Step.name).where(
         Step.job_id == job_id, Step.status == RUNNING, Step.completed > 0, first < Step.started_at
     )
-    return set(session.execute(query).scalars())
+    return set(connection.execute(query).scalars())
 
 
 TIMED = Prepared(
@@ -181,24 +180,24 @@ TIMED = Prepared(
 )
 
 
-def timed(session: Session) -> Sequence[Row]:
+def timed(connection: Connection) -> Sequence[Row]:
     """Return rows `(pk, started_at, step_timeout)` of the running steps that have a time limit,
     times in ms.
     """
-    return TIMED.all(session.connection(), {})
+    return TIMED.all(connection, {})
 
 
 RUNS_LOOKED_AT = 200
 
 
-def last_run_like(session: Session, step_pk: int) -> Row | None:
+def last_run_like(connection: Connection, step_pk: int) -> Row | None:
     """Return the latest step of another job that has this one's type and options and completed with
     all its children.
 
     A row `(pk, job_id, started_at: ms, completed: number of its children)`; None if there is none
     among the last few hundred steps of that type.
     """
-    step = session.execute(
+    step = connection.execute(
         select(Step.job_id, Step.type, Step.options).where(Step.pk == step_pk)
     ).one()
     query = (
@@ -213,7 +212,7 @@ def last_run_like(session: Session, step_pk: int) -> Row | None:
         .order_by(Step.pk.desc())
         .limit(RUNS_LOOKED_AT)
     )
-    return next((row for row in session.execute(query) if row.options == step.options), None)
+    return next((row for row in connection.execute(query) if row.options == step.options), None)
 
 
 TOLD = select(
@@ -237,7 +236,7 @@ LAST = 2**31  # the position behind all steps
 
 
 def changed_since(
-    session: Session, job_id: str, revision: int, position: int = LAST, limit: int = -1
+    connection: Connection, job_id: str, revision: int, position: int = LAST, limit: int = -1
 ) -> Sequence[Row]:
     """Return rows `(name, status, revision, status_revision, log_count, position)` of a job's steps
     in the order of their last changes.
@@ -246,16 +245,16 @@ def changed_since(
     at most `limit`, all by default.
     """
     return CHANGED_STEPS.all(
-        session.connection(),
+        connection,
         {"job_id": job_id, "revision": revision, "position": position, "limit": limit},
     )
 
 
-def named(session: Session, job_id: str, names: Iterable[str]) -> Sequence[Row]:
+def named(connection: Connection, job_id: str, names: Iterable[str]) -> Sequence[Row]:
     """Return such rows of the steps with these names."""
-    return session.execute(STEPS_NAMED, {"job_id": job_id, "names": names}).all()
+    return connection.execute(STEPS_NAMED, {"job_id": job_id, "names": names}).all()
 
 
-def is_work_waiting(session: Session) -> bool:
+def is_work_waiting(connection: Connection) -> bool:
     """Say whether a worker that asks now may get something to do."""
-    return WORK.first(session.connection(), {}) is not None
+    return WORK.first(connection, {}) is not None

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, func, select
 
 from jobsync.base.clock import iso
 from jobsync.db.damage import sound
@@ -17,9 +16,9 @@ NEXT_DEADLINE = Prepared(
 )
 
 
-def next_deadline(session: Session) -> int | None:
+def next_deadline(connection: Connection) -> int | None:
     """Return when the next stop is given up, in ms, None if nothing is being stopped."""
-    return NEXT_DEADLINE.all(session.connection(), {})[0].at
+    return NEXT_DEADLINE.all(connection, {})[0].at
 
 
 RECEIPT = (
@@ -30,9 +29,9 @@ RECEIPT = (
 )
 
 
-def cancellation(session: Session, job_id: str) -> Cancellation | None:
+def cancellation(connection: Connection, job_id: str) -> Cancellation | None:
     """Return the receipt of a job's last cancel or time-out, None for a job that had none."""
-    found: Any = session.execute(select(*RECEIPT).where(Job.id == job_id)).first()
+    found: Any = connection.execute(select(*RECEIPT).where(Job.id == job_id)).first()
     job = found and sound(found, Job.__table__)
     if job is None or job.cancel_requested_at is None:
         return None
@@ -41,7 +40,7 @@ def cancellation(session: Session, job_id: str) -> Cancellation | None:
         .join(Step, Step.pk == Stop.step_pk)
         .where(Step.job_id == job_id, Stop.requested_at == job.cancel_requested_at)
     )
-    stops = [sound(row, Stop.__table__) for row in session.execute(query)]
+    stops = [sound(row, Stop.__table__) for row in connection.execute(query)]
     return {
         "requested_at": iso(job.cancel_requested_at),
         "done_at": iso(job.cancel_done_at),

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, bindparam, select
 
 from jobsync.base.clock import iso
 from jobsync.base.loop import in_turns
@@ -43,16 +42,16 @@ SHOWN_STEPS = (
 )
 
 
-def structure_of(session: Session, job_id: str) -> Structure:
+def structure_of(connection: Connection, job_id: str) -> Structure:
     """Return a job's `structure`: what a page needs to be right, from one moment. Raises NotFound.
 
     It reads one job row and its step rows: the same cost whatever number of children and lines
     there are. Others run in between.
     """
     head = sound(
-        found(session.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id), JOB_TABLE
+        found(connection.execute(SHOWN_HEAD, {"job_id": job_id}).first(), "job", job_id), JOB_TABLE
     )
-    parts = session.execute(SHOWN_STEPS, {"job_id": job_id}).partitions(PARTITION)
+    parts = connection.execute(SHOWN_STEPS, {"job_id": job_id}).partitions(PARTITION)
     steps = [_step_shown(sound(row, STEP_TABLE)) for part in in_turns(parts) for row in part]
     return {
         "job_id": head.id,

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, null, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, func, null, select, union_all
 
 from jobsync.base.clock import iso, now
 from jobsync.db.models import Child, Job, Queue, Step, Worker
@@ -20,28 +19,28 @@ from jobsync.shapes import Busy, ShownQueue, ShownWorker
 from jobsync.status import RUNNING, UNFINISHED
 
 WORKERS, QUEUES = Worker.__table__.c, Queue.__table__.c
+ALL = select(Worker.__table__)
 HEARTBEATS = select(WORKERS.id, WORKERS.pid, WORKERS.beat, WORKERS.beat_at)
 DEFAULT_QUEUE = "default"
 STALE = 15.0  # seconds without a heartbeat
 
 
-def heartbeats(session: Session) -> Sequence[Row]:
+def heartbeats(connection: Connection) -> Sequence[Row]:
     """Return rows `(id, pid, beat, beat_at)` of all workers.
 
     `beat_at` is their wall clock's time, which may jump: see Heartbeats.
     """
-    return session.execute(HEARTBEATS).all()
+    return connection.execute(HEARTBEATS).all()
 
 
 ENGINE = Prepared(select(WORKERS.id, WORKERS.state, WORKERS.queues).order_by(WORKERS.id))
 PAUSED = Prepared(select(QUEUES.name).where(QUEUES.paused).order_by(QUEUES.name))
 
 
-def engine(session: Session) -> tuple[Any, ...]:
+def engine(connection: Connection) -> tuple[Any, ...]:
     """Return what differs as soon as workers have come, gone or changed, or a queue was paused or
     resumed.
     """
-    connection = session.connection()
     workers = [(row.id, row.state, str(row.queues)) for row in ENGINE.all(connection, {})]
     return tuple(workers), tuple(PAUSED.all(connection, {}))
 
@@ -64,14 +63,14 @@ class Heartbeats:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
 
-    def look(self, session: Session, excuse: bool = False) -> int:
+    def look(self, connection: Connection, excuse: bool = False) -> int:
         """Look at the heartbeats, and return the number of workers that live.
 
         excuse: no worker could have said that it lives (the database could not be written to), or
         this look comes late. All get their time anew.
         """
         moment = self._clock()
-        self._seen = {row.id: self._judge(row, moment, excuse) for row in heartbeats(session)}
+        self._seen = {row.id: self._judge(row, moment, excuse) for row in heartbeats(connection)}
         return sum(self._is_alive(seen) for seen in self._seen.values())
 
     def _judge(self, row: Any, moment: float, excuse: bool) -> _Seen:
@@ -105,14 +104,14 @@ class Heartbeats:
 # As the contract shows them
 
 
-def shown(session: Session, heartbeats: Heartbeats) -> list[ShownWorker]:
+def shown(connection: Connection, heartbeats: Heartbeats) -> list[ShownWorker]:
     """Return all workers with what each one does, in the order in which they started.
 
     heartbeats: of this process, which has looked just now.
     """
-    names = [queue["name"] for queue in queues(session)]
-    busy = _busy(session)
-    rows = session.execute(select(Worker).order_by(WORKERS.started_at, WORKERS.id)).scalars()
+    names = [queue["name"] for queue in queues(connection)]
+    busy = _busy(connection)
+    rows = connection.execute(ALL.order_by(WORKERS.started_at, WORKERS.id))
     return [
         {
             "id": row.id,
@@ -132,7 +131,7 @@ def shown(session: Session, heartbeats: Heartbeats) -> list[ShownWorker]:
     ]
 
 
-def _busy(session: Session) -> dict[str, list[Busy]]:
+def _busy(connection: Connection) -> dict[str, list[Busy]]:
     """Return what each worker does: children, and planning and summing up."""
     children = (
         select(Child.worker_id, Step.job_id, Step.name, Child.pk, Child.started_at)
@@ -143,7 +142,7 @@ def _busy(session: Session) -> dict[str, list[Busy]]:
         Step.worker_id, Step.job_id, Step.name, null().label("pk"), Step.started_at
     ).where(Step.status == RUNNING, Step.worker_id.is_not(None), Step.job_id.is_not(None))
     found: dict[str, list[Busy]] = {}
-    rows: Sequence[Row] = session.execute(union_all(children, units)).all()
+    rows: Sequence[Row] = connection.execute(union_all(children, units)).all()
     for row in rows:
         found.setdefault(row.worker_id, []).append(
             {
@@ -156,7 +155,7 @@ def _busy(session: Session) -> dict[str, list[Busy]]:
     return found
 
 
-def names(session: Session, workers: Iterable[ShownWorker]) -> dict[str, str]:
+def names(connection: Connection, workers: Iterable[ShownWorker]) -> dict[str, str]:
     """Return the names of the jobs and of the children that workers are busy with, by id.
 
     A job's id is never a child's: the one has twelve signs, the other is a short number.
@@ -166,20 +165,22 @@ def names(session: Session, workers: Iterable[ShownWorker]) -> dict[str, str]:
     children = {int(each["child_id"]) for each in busy if each["child_id"]}
     of_jobs = select(Job.id, Job.name).where(Job.id.in_(jobs))
     of_children = select(Child.pk, Child.name).where(Child.pk.in_(children))
-    found = [*session.execute(of_jobs), *session.execute(of_children)]
+    found = [*connection.execute(of_jobs), *connection.execute(of_children)]
     return {str(key): name for key, name in found}
 
 
-def queues(session: Session) -> list[ShownQueue]:
+def queues(connection: Connection) -> list[ShownQueue]:
     """Return all queues by name: those that steps or workers name, or that were ever paused."""
     query = (
         select(Step.queue, func.sum(Step.pending), func.sum(Step.running))
         .where(Step.status.in_(UNFINISHED), Step.job_id.is_not(None))
         .group_by(Step.queue)
     )
-    counts = {name: (pending, running) for name, pending, running in session.execute(query)}
-    paused = {row.name: row.paused for row in session.execute(select(QUEUES.name, QUEUES.paused))}
-    serving = session.execute(select(WORKERS.queues).where(WORKERS.state == "running")).scalars()
+    counts = {name: (pending, running) for name, pending, running in connection.execute(query)}
+    paused = {
+        row.name: row.paused for row in connection.execute(select(QUEUES.name, QUEUES.paused))
+    }
+    serving = connection.execute(select(WORKERS.queues).where(WORKERS.state == "running")).scalars()
     served = list(serving)
     named = {name for mine in served if mine is not None for name in mine}
     return [

@@ -73,8 +73,8 @@ def ask_of_child(job_id, step_name, child_id, action):
 @blueprint.post("/jobs/<job_id>/rerun")
 def rerun_job(job_id):
     """Start a new job like this one and go to its page."""
-    with read() as session:
-        old = store.jobs.get(session, job_id)
+    with read() as connection:
+        old = store.jobs.get(connection, job_id)
     try:
         definition = current_app.extensions["jobsync.definitions"].find(old["definition"])
     except NotFound as error:
@@ -87,17 +87,17 @@ def _is_sure():
 
 
 def _ask(about, action, job_id, *part):
-    with read() as session:
-        question = about(session, action, job_id, *part)
-        job = store.jobs.get(session, job_id)
+    with read() as connection:
+        question = about(connection, action, job_id, *part)
+        job = store.jobs.get(connection, job_id)
     return render_template("jobs/ask.html", job=job, question=question)
 
 
 def _asked(about, action, *what):
     """Return a question alone, or the reason why it isn't one: a text, to be said at the button."""
     try:
-        with read() as session:
-            question = about(session, action, *what)
+        with read() as connection:
+            question = about(connection, action, *what)
     except JobsyncError as error:
         return Response(error.message, error.code, mimetype="text/plain")
     return render_template("jobs/_question.html", question=question)

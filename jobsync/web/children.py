@@ -173,17 +173,17 @@ class Table:
         ]
 
 
-def table_of(session, job_id, step, asked, has_squares=True):
+def table_of(connection, job_id, step, asked, has_squares=True):
     """Return the Table of a step's children.
 
     step: as in `structure`. has_squares: with all of them at a glance.
     """
-    pk = store.steps.get(session, job_id, step["name"]).pk
-    has_tree = store.children.is_tree(session, pk)
+    pk = store.steps.get(connection, job_id, step["name"]).pk
+    has_tree = store.children.is_tree(connection, pk)
     is_tree = has_tree and asked.is_plain
     status = (asked.status,) if asked.status else ()
     wanted = Wanted(status, asked.parent or (ROOTS if is_tree else None), asked.sort)
-    rows, total = _rows(session, job_id, step, wanted, asked, asked.at - 1, SIZE, is_tree)
+    rows, total = _rows(connection, job_id, step, wanted, asked, asked.at - 1, SIZE, is_tree)
     if asked.shows_first and rows:  # links go on from what is open
         asked = replace(asked, opened=tuple(dict.fromkeys((rows[0].id, *asked.opened))))
     return Table(
@@ -192,15 +192,15 @@ def table_of(session, job_id, step, asked, has_squares=True):
         total,
         has_tree,
         is_tree,
-        store.children.row_of(session, pk, int(asked.parent)) if asked.parent else None,
+        store.children.row_of(connection, pk, int(asked.parent)) if asked.parent else None,
         step["children"],
-        squares(store.children.statuses(session, pk)) if has_squares else [],
+        squares(store.children.statuses(connection, pk)) if has_squares else [],
     )
 
 
-def _rows(session, job_id, step, wanted, asked, first, limit, is_tree, depth=0):
+def _rows(connection, job_id, step, wanted, asked, first, limit, is_tree, depth=0):
     """Return `(rows, total)`: a page of Rows, those that are open with what is in them."""
-    page = store.children.page_at(session, job_id, step["name"], wanted, first, limit)
+    page = store.children.page_at(connection, job_id, step["name"], wanted, first, limit)
     rows = []
     for place, child in enumerate(in_turns(page.rows)):
         name, spawned = str(child.pk), page.spawned.get(child.pk, 0)
@@ -208,33 +208,33 @@ def _rows(session, job_id, step, wanted, asked, first, limit, is_tree, depth=0):
         below = None
         if spawned and name in asked.under and depth < DEEPEST:
             of_it = replace(wanted, parent=name, status=())
-            inner, total = _rows(session, job_id, step, of_it, asked, 0, UNDER, True, depth + 1)
+            inner, total = _rows(connection, job_id, step, of_it, asked, 0, UNDER, True, depth + 1)
             below = Table(asked, inner, total)
         rows.append(
             Row(
                 child,
                 child.pk in page.stopping,
                 spawned,
-                _details(session, page.step_pk, step, child) if is_open else None,
+                _details(connection, page.step_pk, step, child) if is_open else None,
                 below,
             )
         )
     return rows, page.total
 
 
-def _details(session, step_pk, step, child):
-    attempts = store.children.attempts(session, child.pk)[::-1]
-    lines = _lines(session, step_pk, step, child.pk, attempts[0]) if attempts else []
+def _details(connection, step_pk, step, child):
+    attempts = store.children.attempts(connection, child.pk)[::-1]
+    lines = _lines(connection, step_pk, step, child.pk, attempts[0]) if attempts else []
     return Details(attempts, lines, child_actions(child.status))
 
 
-def _lines(session, step_pk, step, child_pk, attempt):
+def _lines(connection, step_pk, step, child_pk, attempt):
     """Return the last lines of an attempt: of those from its first to its last one its own."""
     if not attempt["first_line"]:
         return []
     last = min(attempt["last_line"] or step["log_count"], step["log_count"])
     after = max(attempt["first_line"] - 1, last - LOOKED_AT)
-    return logs.lines_between(session, step["name"], step_pk, after, last, child_pk, LINES)
+    return logs.lines_between(connection, step["name"], step_pk, after, last, child_pk, LINES)
 
 
 def step_of(row, name):
@@ -255,9 +255,9 @@ def step_of(row, name):
 def show_children(job_id, step_name):
     """Show the children of a step, alone: what a page that is open puts in place."""
     asked = Asked.of(request.args)
-    with read() as session:
-        step = step_of(store.steps.get(session, job_id, step_name), step_name)
-        table = table_of(session, job_id, step, asked, has_squares=False)
+    with read() as connection:
+        step = step_of(store.steps.get(connection, job_id, step_name), step_name)
+        table = table_of(connection, job_id, step, asked, has_squares=False)
     return render("jobs/_children.html", job_id=job_id, it=step, table=table)
 
 
@@ -267,13 +267,13 @@ def send_statuses(job_id, step_name):
 
     A letter is the fourth of its word: d n p l c.
     """
-    with read() as session:
-        step = store.steps.get(session, job_id, step_name)
+    with read() as connection:
+        step = store.steps.get(connection, job_id, step_name)
         etag = f"{current_app.extensions['jobsync.web']}-{step.revision}"
         if request.if_none_match.contains(etag):
             response = Response(status=304)
         else:
-            letters = store.children.statuses(session, step.pk).encode()
+            letters = store.children.statuses(connection, step.pk).encode()
             response = Response(mimetype="text/plain")
             if request.accept_encodings["gzip"] > 0:
                 letters = outside(partial(gzip.compress, letters, 1, mtime=0))

@@ -81,7 +81,7 @@ class Failures:
         return next((failure for failure in self.items if failure.step["name"] == name), None)
 
 
-def find_failures(session, structure, details):
+def find_failures(connection, structure, details):
     """Return the Failures of a job, from one moment with its `structure`.
 
     details: as of `store.steps.details`.
@@ -92,37 +92,37 @@ def find_failures(session, structure, details):
     ]
     failed.sort(key=lambda step: step["status"] != FAILED)  # those that are tolerated come last
     items = [
-        _failure(session, step, details[step["name"]], place < STEPS_WITH_LINES)
+        _failure(connection, step, details[step["name"]], place < STEPS_WITH_LINES)
         for place, step in enumerate(in_turns(failed[:STEPS]))
     ]
     return Failures(items, len(failed) - len(items), structure["error"])
 
 
-def _failure(session, step, about, has_lines):
+def _failure(connection, step, about, has_lines):
     known = min(CHILDREN, step["children"][FAILED])
     children = [
-        _child(session, step, about, row)
-        for row in in_turns(store.children.failed(session, about["pk"], known))
+        _child(connection, step, about, row)
+        for row in in_turns(store.children.failed(connection, about["pk"], known))
     ]
     lines = []
     if has_lines and step["status"] == FAILED:
-        lines = children[0].lines if children else _last_of_step(session, step, about)
+        lines = children[0].lines if children else _last_of_step(connection, step, about)
     return Failure(step, about["max_child_failures"], children, lines)
 
 
-def _child(session, step, about, row):
+def _child(connection, step, about, row):
     lines = logs.last_lines_of(
-        session, step["name"], about["pk"], step["log_count"], row.pk, row.finished_at, LINES
+        connection, step["name"], about["pk"], step["log_count"], row.pk, row.finished_at, LINES
     )
     return FailedChild(row.name, row.error or "", lines)
 
 
-def _last_of_step(session, step, about):
+def _last_of_step(connection, step, about):
     """Return the last lines of a step that failed by itself, as when its planning did: those
     that are no child's.
     """
     return logs.last_lines_of(
-        session,
+        connection,
         step["name"],
         about["pk"],
         step["log_count"],

@@ -45,10 +45,10 @@ def list_jobs():
         return _with_etag(Response(status=304), etag)
     numbers, next_cursor = listing.find(wanted, query["limit"], query.get("cursor"))
     _, counts = _counts(wanted)
-    with read() as session:
-        jobs, cut_cursor = listing.rows(session, wanted, numbers)
-        strips = store.steps.strips(session, [job["id"] for job in jobs])
-        runs = listing.recent_runs(session, [item.id for item in definitions])
+    with read() as connection:
+        jobs, cut_cursor = listing.rows(connection, wanted, numbers)
+        strips = store.steps.strips(connection, [job["id"] for job in jobs])
+        runs = listing.recent_runs(connection, [item.id for item in definitions])
     by_id = {item.id: item for item in definitions}
     html = render(
         "jobs/index.html",

@@ -107,18 +107,18 @@ class StepView:
         return sum(self.shown["levels"][name] for name in LEVELS[LEVELS.index(level) :])
 
 
-def parts(session, structure, asked):
+def parts(connection, structure, asked):
     """Return what the template needs beside the job and its structure: `served`, `steps`,
     `failures`, `timeline`, `progress`, `graph`.
     """
     job_id, moment = structure["job_id"], now()
-    details = store.steps.details(session, job_id)
+    details = store.steps.details(connection, job_id)
     failures = contained(
         "What failed",
-        lambda: find_failures(session, structure, details),
+        lambda: find_failures(connection, structure, details),
         Failures([], 0, structure["error"]),
     )
-    steps = _steps(session, structure, details, asked, failures)
+    steps = _steps(connection, structure, details, asked, failures)
     depends = {step["name"]: step["depends"] for step in details}
     again = {step.shown["name"] for step in steps if step.is_taken_up_again}
     drawn = (
@@ -150,13 +150,13 @@ def _as_json(structure):
     return Markup(f'{head[:-1]}, "steps": [{steps}]}}')
 
 
-def _steps(session, structure, details, asked, failures):
+def _steps(connection, structure, details, asked, failures):
     about = {step["name"]: step for step in details}
     durations = contained(
-        "Usual durations", lambda: listing.earlier_durations(session, structure["job_id"]), {}
+        "Usual durations", lambda: listing.earlier_durations(connection, structure["job_id"]), {}
     )
     usual = {name: _usual(found) for name, found in durations.items()}
-    again = store.steps.taken_up_again(session, structure["job_id"])
+    again = store.steps.taken_up_again(connection, structure["job_id"])
     views, served, room = [], 0, SERVED
     for step in in_turns(structure["steps"]):
         name, is_asked = step["name"], step["name"] in asked.opened
@@ -167,7 +167,7 @@ def _steps(session, structure, details, asked, failures):
         own = max(room, SERVED_IF_ASKED) if is_asked else room
         find = partial(
             _lines,
-            session,
+            connection,
             structure["job_id"],
             step,
             asked.before if is_asked else None,
@@ -183,18 +183,18 @@ def _steps(session, structure, details, asked, failures):
             failures.of(name),
             step["status"] == RUNNING and name in again,
             "next" in page,
-            _table(session, structure["job_id"], step, asked),
+            _table(connection, structure["job_id"], step, asked),
         )
         views.append(StepView(step, about[name], is_expanded, page["items"], level, *more))
     return views
 
 
-def _table(session, job_id, step, asked):
+def _table(connection, job_id, step, asked):
     if step["name"] != asked.with_children:
         return None
     return contained(
         f"The children of {step['name']}",
-        lambda: table_of(session, job_id, step, asked.table),
+        lambda: table_of(connection, job_id, step, asked.table),
     )
 
 
@@ -203,12 +203,12 @@ def _usual(durations):
     return filters.lasting(middle, is_rough=middle >= ROUGH)
 
 
-def _lines(session, job_id, step, before, level, room):
+def _lines(connection, job_id, step, before, level, room):
     """Return a page of a step's last lines before one, of those that `structure` has counted:
     lines and counts are of one moment.
     """
     end = step["log_count"] + 1
     before = min(max(before or end, 1), end)
     return logs.page(
-        session, job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room
+        connection, job_id, step["name"], before=before, limit=LINES_SERVED, level=level, room=room
     )

@@ -43,13 +43,13 @@ def show_job(job_id):
     `&level=LEVEL` those of a level or above; `?children=STEP` has a table of its children:
     what scripts do without asking.
     """
-    with read() as session:
-        structure = store.structure.structure_of(session, job_id)
-        job = store.jobs.get(session, job_id)
+    with read() as connection:
+        structure = store.structure.structure_of(connection, job_id)
+        job = store.jobs.get(connection, job_id)
         asked = job_page.Asked.of(request.args)
-        parts = job_page.parts(session, structure, asked)
-        reruns = store.jobs.reruns_of(session, job_id)
-        neighbours = listing.neighbours(session, job_id)
+        parts = job_page.parts(connection, structure, asked)
+        reruns = store.jobs.reruns_of(connection, job_id)
+        neighbours = listing.neighbours(connection, job_id)
     return render(
         "jobs/show.html",
         job=job,
@@ -70,18 +70,18 @@ def show_failures(job_id):
     """Show what failed in a job, alone: what a page that is open puts in place when that
     changes.
     """
-    with read() as session:
-        structure = store.structure.structure_of(session, job_id)
-        failures = find_failures(session, structure, store.steps.details(session, job_id))
+    with read() as connection:
+        structure = store.structure.structure_of(connection, job_id)
+        failures = find_failures(connection, structure, store.steps.details(connection, job_id))
     return render("jobs/_failures.html", structure=structure, failures=failures)
 
 
 @blueprint.get("/jobs/<job_id>/graph")
 def show_graph(job_id):
     """Show the steps of a job as a graph, alone."""
-    with read() as session:
-        structure = store.structure.structure_of(session, job_id)
-        details = store.steps.details(session, job_id)
+    with read() as connection:
+        structure = store.structure.structure_of(connection, job_id)
+        details = store.steps.details(connection, job_id)
     return render("jobs/_graph.html", graph=job_graph(structure, details))
 
 
@@ -90,8 +90,8 @@ def show_receipt(job_id):
     """Show what became of a cancel, alone: what a page that is open puts in place while work is
     being stopped.
     """
-    with read() as session:
-        job = store.jobs.get(session, job_id)
+    with read() as connection:
+        job = store.jobs.get(connection, job_id)
     return render("jobs/_receipt.html", receipt=receipt(job["status"], job["cancellation"]))
 
 
@@ -102,6 +102,6 @@ def _sections(job):
 @blueprint.get("/jobs/<job_id>/result")
 def show_result(job_id):
     """Show a job's result alone: what a page that is open puts in place when the job ends."""
-    with read() as session:
-        job = store.jobs.get(session, job_id)
+    with read() as connection:
+        job = store.jobs.get(connection, job_id)
     return render("jobs/_result.html", job=job, result=_sections(job))

@@ -37,9 +37,9 @@ class Question:
         return self.action != "retry"
 
 
-def about_job(session, action, job_id):
+def about_job(connection, action, job_id):
     """Return the Question of an action on a job. Raises NotFound, WrongState."""
-    structure = store.structure.structure_of(session, job_id)
+    structure = store.structure.structure_of(connection, job_id)
     lifecycle.check_allowed(action, structure["status"])
     steps = structure["steps"]
     if action == "cancel":
@@ -84,9 +84,9 @@ def _kept(completed):
     return f"; {amount(completed, 'completed one is', 'completed ones are')} kept."
 
 
-def about_step(session, action, job_id, name):
+def about_step(connection, action, job_id, name):
     """Return the Question of an action on a step. Raises NotFound, WrongState."""
-    steps = store.structure.structure_of(session, job_id)["steps"]
+    steps = store.structure.structure_of(connection, job_id)["steps"]
     step = next((step for step in steps if step["name"] == name), None)
     if step is None:
         raise NotFound(f"There is no step {name!r}.")
@@ -104,9 +104,9 @@ def about_step(session, action, job_id, name):
     return Question(action, f"Run {name} again?", says, "Retry the step", "Leave it")
 
 
-def about_child(session, action, job_id, name, child_id):
+def about_child(connection, action, job_id, name, child_id):
     """Return the Question of an action on a child. Raises NotFound, WrongState."""
-    child = store.children.details(session, job_id, name, child_id)
+    child = store.children.details(connection, job_id, name, child_id)
     _check(CHILD_REFUSALS, action, child["status"], child_actions(child["status"]))
     what = f"{child['name']} of {name}"
     if action == "cancel":

@@ -37,8 +37,8 @@ def show_definition(definition_id):
     `?from=`.
     """
     definition = _find(definition_id)
-    with read() as session:
-        old = store.jobs.get(session, request.args["from"]) if request.args.get("from") else None
+    with read() as connection:
+        old = store.jobs.get(connection, request.args["from"]) if request.args.get("from") else None
     given = old["params"] if old else {}
     return _form(
         definition,
@@ -97,8 +97,8 @@ def _submit(definition, params, rerun_of, priority):
 
 
 def _priority_of(job_id):
-    with read() as session:
-        return store.jobs.get(session, job_id)["priority"]
+    with read() as connection:
+        return store.jobs.get(connection, job_id)["priority"]
 
 
 def _find(definition_id):

@@ -32,8 +32,8 @@ BOM = "\ufeff"
 @blueprint.get("/jobs/<job_id>/result.json")
 def download_result(job_id):
     """Send the whole result."""
-    with read() as session:
-        job = store.jobs.get(session, job_id)
+    with read() as connection:
+        job = store.jobs.get(connection, job_id)
     pieces = chain(json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(_result(job)), "\n")
     return _file(pieces, "application/json", f"{job['definition']}-{job_id}.json")
 
@@ -41,8 +41,8 @@ def download_result(job_id):
 @blueprint.get("/jobs/<job_id>/result.csv")
 def download_table(job_id):
     """Send the table that `?table=` points at (RFC 6901), with all its rows."""
-    with read() as session:
-        job = store.jobs.get(session, job_id)
+    with read() as connection:
+        job = store.jobs.get(connection, job_id)
     pointer = request.args.get("table", "")
     found = _table(_result(job), pointer)
     if found is None:
@@ -58,8 +58,11 @@ def download_files(job_id, step_name):
     """Send all files that the children of a step list in their results, as they are found:
     there may be very many.
     """
-    with read() as session:
-        job, step = store.jobs.get(session, job_id), store.steps.get(session, job_id, step_name)
+    with read() as connection:
+        job, step = (
+            store.jobs.get(connection, job_id),
+            store.steps.get(connection, job_id, step_name),
+        )
     return _file(_file_rows(step.pk), "text/csv", f"{job['definition']}-{job_id}-files.csv")
 
 
@@ -70,8 +73,8 @@ def _file_rows(step_pk):
     """
     names = None
     for pk in store.children.completed(step_pk):
-        with read() as session:
-            files = store.children.result(session, pk, "files")
+        with read() as connection:
+            files = store.children.result(connection, pk, "files")
         time.sleep(0)  # each takes some milliseconds; others have their turn between
         if (
             not isinstance(files, list)

@@ -82,12 +82,12 @@ class Floor:
 
 def _look():
     heartbeats = current_app.extensions["jobsync.heartbeats"]
-    with read() as session:
-        heartbeats.look(session)
-        workers = store.workers.shown(session, heartbeats)
-        queues = store.workers.queues(session)
-        names = store.workers.names(session, workers)
-        jobs = sum(store.jobs.count_unfinished(session).values())
+    with read() as connection:
+        heartbeats.look(connection)
+        workers = store.workers.shown(connection, heartbeats)
+        queues = store.workers.queues(connection)
+        names = store.workers.names(connection, workers)
+        jobs = sum(store.jobs.count_unfinished(connection).values())
     return Floor(workers, queues, names, jobs)
 
 

@@ -29,11 +29,10 @@ from browser.tab import Tab, as_shown  # noqa: E402
 from faults.faulty import TERMINAL, at_this_load, make_server, said_in_order, workers_of  # noqa: E402
 from faults.viewers import Viewers  # noqa: E402
 from helpers.apps import make_app  # noqa: E402
-from helpers.ask import ask  # noqa: E402
+from helpers.ask import ask, fetch  # noqa: E402
 from helpers.by_hand import recount  # noqa: E402
 from helpers.waiting import wait_for  # noqa: E402
 from jobsync import store  # noqa: E402
-from jobsync.db.extensions import db  # noqa: E402
 from jobsync.db.models import Child, Job, LogLine, Step  # noqa: E402
 
 RIGHT_WITHIN = 5.0  # seconds: the promise of issue 3
@@ -270,7 +269,6 @@ class Chaos:
                 check_job(job_id)
             assert not ask(store.steps.is_work_waiting)
             assert len(ask(store.workers.heartbeats)) <= 2, "workers that are no more are forgotten"
-            db.session.rollback()
 
     def close(self):
         try:
@@ -293,10 +291,10 @@ def _is_up_to_date(shown, truth):
 def check_job(job_id):
     """Assert that an ended job is right, by its rows."""
     recount(job_id)
-    status, error = db.session.execute(select(Job.status, Job.error).where(Job.id == job_id)).one()
+    status, error = fetch(select(Job.status, Job.error).where(Job.id == job_id)).one()
     assert status == "completed" or LOST in error, (job_id, status, error)
-    for step in db.session.execute(select(Step).where(Step.job_id == job_id)).scalars():
-        children = db.session.execute(select(Child).where(Child.step_pk == step.pk)).scalars().all()
+    for step in fetch(select(Step.__table__).where(Step.job_id == job_id)):
+        children = fetch(select(Child.__table__).where(Child.step_pk == step.pk)).all()
         if step.status == "completed" and step.type == "test_job_generator":
             expected = step.options["worker_count"] * (
                 1 + step.options["child_count"] * step.options["recursion_depth"]
@@ -315,7 +313,7 @@ def check_child(step, child):
         .where(LogLine.step_pk == step.pk, LogLine.child_pk == child.pk)
         .order_by(LogLine.line)
     )
-    runs, last = said_in_order(db.session.execute(query).scalars())
+    runs, last = said_in_order(fetch(query).scalars())
     assert runs <= child.attempt, (step.name, child.name, runs, child.attempt)
     assert (child.result is not None) == (child.status == "completed"), (
         step.name,

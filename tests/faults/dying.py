@@ -39,8 +39,8 @@ def reach(moment):
 @contextmanager
 def write(*how):
     reach("read")
-    with _write(*how) as session:
-        yield session
+    with _write(*how) as connection:
+        yield connection
         reach("written")
     reach("committed")
 

@@ -17,7 +17,6 @@ from helpers.by_hand import recount
 from helpers.servers import Server
 from helpers.waiting import wait_for
 from jobsync import store
-from jobsync.db.extensions import db
 
 TERMINAL = ("completed", "failed", "cancelled")
 
@@ -67,7 +66,6 @@ def assert_done_right(folder, job_id, status="completed"):
     with app.app_context():
         assert ask(store.structure.structure_of, job_id)["status"] == status
         recount(job_id)
-        db.session.rollback()
 
 
 def readiness(server):

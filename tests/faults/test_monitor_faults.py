@@ -186,8 +186,8 @@ def test_a_job_whose_own_row_is_wrong_does_not_stop_the_others_and_is_logged_onc
     hand, caplog, values
 ):
     odd, sound = hand.begin(), hand.begin()
-    with write() as session:
-        session.connection().exec_driver_sql(_update(Job, values, id=odd))
+    with write() as connection:
+        connection.exec_driver_sql(_update(Job, values, id=odd))
     monitor = Monitor(hand.app)
     for task in [hand.claim()[0], hand.claim()[0]]:
         hand.complete(task)
@@ -241,14 +241,14 @@ def test_rows_of_a_step_that_can_not_be_read_stop_neither_the_other_jobs_nor_the
     server.start()
     odd, sound = server.submit("chain", delay=50), server.submit("chain", delay=50)
     app = make_app(server.folder)
-    with app.app_context(), write() as session:
-        session.connection().exec_driver_sql(_update(Step, {"depends": "no list"}, job_id=odd))
+    with app.app_context(), write() as connection:
+        connection.exec_driver_sql(_update(Step, {"depends": "no list"}, job_id=odd))
     assert server.wait_for_end(sound)["status"] == "completed"
     assert server.structure(odd)["status"] == "running"
     assert 1 <= len(logged(server, f"Job {odd} can't be moved on")) <= 2
-    with app.app_context(), write() as session:
+    with app.app_context(), write() as connection:
         for name, depends in (("first", []), ("second", ["first"])):
-            session.execute(
+            connection.execute(
                 update(Step).where(Step.job_id == odd, Step.name == name).values(depends=depends)
             )
     assert server.wait_for_end(odd)["status"] == "completed", "it goes on once it is mended"
@@ -460,8 +460,8 @@ def watch_for(seconds, server, listener):
 
 def test_a_monitor_that_begins_after_the_clock_was_set_back_gives_a_job_no_more_than_its_time(hand):
     job_id = hand.begin(head='timeout = "10s"')
-    with write() as session:
-        session.execute(
+    with write() as connection:
+        connection.execute(
             update(Job).where(Job.id == job_id).values(started_at=Job.started_at + HOUR * 1000)
         )
     moment = 1000.0

@@ -104,8 +104,8 @@ def assert_each_line_once(server, job_id, step, number):
     with make_app(server.folder).app_context():
         recount(job_id)
         pk = ask(store.steps.get, job_id, step).pk
-        with read() as session:
-            found = session.execute(
+        with read() as connection:
+            found = connection.execute(
                 select(Child.pk, Child.attempt).where(Child.step_pk == pk)
             ).all()
     items = server.get(f"/api/jobs/{job_id}/logs?step={step}&limit=5000").json()["items"]
@@ -221,11 +221,11 @@ def test_a_worker_that_only_stands_still_for_a_while_is_left_alone_and_goes_on(s
 def test_a_worker_that_stands_still_for_longer_than_its_lease_is_taken_for_dead(server):
     job_id = server.submit("slow")
     wait_for_lines(server, job_id)
-    with make_app(server.folder).app_context(), read() as session:
-        owner = session.execute(
+    with make_app(server.folder).app_context(), read() as connection:
+        owner = connection.execute(
             select(Child.worker_id).where(Child.status == "running")
         ).scalar_one()
-        pid = {row.id: row.pid for row in store.workers.heartbeats(session)}[owner]
+        pid = {row.id: row.pid for row in store.workers.heartbeats(connection)}[owner]
     os.kill(pid, signal.SIGSTOP)
     assert server.wait_for_end(job_id, 90)["status"] == "completed"
     assert not is_alive(pid)

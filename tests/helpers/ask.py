@@ -6,8 +6,14 @@ from jobsync.store import listing, logs
 
 def ask(query, *arguments, **options):
     """Return what a query of `jobsync.store` answers."""
-    with read() as session:
-        return query(session, *arguments, **options)
+    with read() as connection:
+        return query(connection, *arguments, **options)
+
+
+def fetch(statement, given=None):
+    """Return the Result of a statement in a transaction of its own."""
+    with read() as connection:
+        return connection.execute(statement, given).freeze()()
 
 
 def lines_page(job_id, step_name, q=None, **options):

@@ -12,6 +12,7 @@ from jobsync import store
 from jobsync.base.clock import now
 from jobsync.db.extensions import db
 from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop, Worker
+from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import read, write
 from jobsync.lifecycle import claims, moves, results, submit, workers
 from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, End, NewChild
@@ -146,8 +147,8 @@ def messages(job_id, step_name="a"):
         .join(Step, Step.pk == LogLine.step_pk)
         .where(Step.job_id == job_id, Step.name == step_name)
     )
-    with read() as session:
-        return list(session.execute(query.order_by(LogLine.line)).scalars())
+    with read() as connection:
+        return list(connection.execute(query.order_by(LogLine.line)).scalars())
 
 
 # What `recount` looks at, of one job or (job_id None) of all. Made once: histories are recounted
@@ -233,20 +234,20 @@ def recount(job_id=None):
     """Assert that all counters are what the rows say, that lines have no gaps, and that the
     contract's invariants hold, of attempts and stops too. Returns the number of steps.
     """
-    db.session.rollback()  # so that this session sees what there is now
     given = {"job_id": job_id}
-    steps = db.session.execute(STEPS, given).all()
-    children, lines = {}, {}
-    for pk, status, number in db.session.execute(COUNTED, given):
-        children.setdefault(pk, {})[status] = number
-    for row in db.session.execute(LINES, given):
-        lines.setdefault(row.step_pk, []).append(row)
-    for found in steps:
-        assert_ended_rightly(found)
-        assert_counted_rightly(found, children.get(found.pk, {}), lines.get(found.pk, []))
-    assert_attempts_right(given)
-    assert_stops_right(given)
-    db.session.rollback()
+    with read() as connection:  # all of one moment
+        find = connection.execute
+        steps = find(STEPS, given).all()
+        children, lines = {}, {}
+        for pk, status, number in find(COUNTED, given):
+            children.setdefault(pk, {})[status] = number
+        for row in find(LINES, given):
+            lines.setdefault(row.step_pk, []).append(row)
+        for found in steps:
+            assert_ended_rightly(found)
+            assert_counted_rightly(found, children.get(found.pk, {}), lines.get(found.pk, []))
+        assert_attempts_right(find, given)
+        assert_stops_right(find, given)
     return len(steps)
 
 
@@ -273,11 +274,10 @@ def assert_counted_rightly(found, children, lines):
     assert min((row.first for row in lines), default=1) == 1, found.name
 
 
-def assert_attempts_right(given):
+def assert_attempts_right(find, given):
     """Assert that each attempt of each child has its row, that those and only those are running
     that their children say, and that a live worker has each.
     """
-    find = db.session.execute
     assert find(MISCOUNTED, given).all() == [], "attempts are missing, or too many"
     assert {(row.child_pk, row.attempt) for row in find(BEGUN, given)} == {
         (row.pk, row.attempt) for row in find(RUN, given)
@@ -287,10 +287,10 @@ def assert_attempts_right(given):
     assert find(NOT_LEFT, given).all() == [], "these have ended and are somebody's, or due"
 
 
-def assert_stops_right(given):
+def assert_stops_right(find, given):
     """Assert that who stops something lives, and that receipts are done when all has stopped."""
-    assert db.session.execute(STOPPED_BY_NOBODY, given).all() == [], "nobody stops these any more"
-    for job in db.session.execute(RECEIPTS, given):
+    assert find(STOPPED_BY_NOBODY, given).all() == [], "nobody stops these any more"
+    for job in find(RECEIPTS, given):
         if job.cancel_done_at is None:
             assert job.all, f"the receipt of job {job.id} is never done"
         else:
@@ -304,10 +304,10 @@ def hand_on(app, folder):
     `folder` is the app's own: one app may serve many tests, since making one takes long.
     """
     with app.app_context():
-        with write() as session:
+        with write() as connection:
             for table in reversed(db.metadata.sorted_tables):
                 if table.name != "counters":
-                    session.execute(table.delete())
+                    connection.execute(table.delete())
         yield Hand(app, folder)
 
 
@@ -320,8 +320,14 @@ def statements():
         if not statement.startswith("BEGIN"):
             sent.append(statement)
 
+    def run(self, connection, made, *how):
+        note(connection, None, made.text)
+        return run_prepared(self, connection, made, *how)
+
     event.listen(db.engine, "before_cursor_execute", note)
+    run_prepared, Prepared._run = Prepared._run, run
     try:
         yield sent
     finally:
+        Prepared._run = run_prepared
         event.remove(db.engine, "before_cursor_execute", note)

@@ -47,12 +47,11 @@ from benchmarks._socket import Socket
 from benchmarks._viewer import Seen
 from benchmarks._wire import frame_at
 from helpers.apps import make_app
-from helpers.ask import ask, jobs_page
+from helpers.ask import ask, fetch, jobs_page
 from helpers.by_hand import recount
 from helpers.definition_files import define
 from helpers.paths import ROOT
 from jobsync import store
-from jobsync.db.extensions import db
 from jobsync.db.models import Attempt
 
 
@@ -137,7 +136,7 @@ def test_a_filled_store_is_one_that_jobsync_could_have_written(tmp_path):
         fill_job("filled", 12)
         fill_jobs(30)
         assert recount("filled") == 1
-        attempts = db.session.execute(select(Attempt.status)).scalars().all()
+        attempts = fetch(select(Attempt.status)).scalars().all()
         assert attempts == 12 * ["completed"]
         structure = ask(store.structure.structure_of, "filled")
         assert (structure["steps"][0]["log_count"], structure["steps"][0]["child_count"]) == (

@@ -25,7 +25,7 @@ from sqlalchemy import select as select_rows
 from sqlalchemy.exc import OperationalError
 
 from helpers.apps import make_app
-from helpers.ask import ask, jobs_page
+from helpers.ask import ask, fetch, jobs_page
 from helpers.definition_files import define
 from helpers.paths import ROOT
 from helpers.terminal import only_errors
@@ -37,7 +37,6 @@ from jobsync.base.errors import StoreBusy
 from jobsync.cli import formatting, screens
 from jobsync.cli import seed as seeding
 from jobsync.cli.follow import NO_WORKER, WORKERS_CAME, Follower
-from jobsync.db.extensions import db
 from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop, Worker
 from jobsync.db.transactions import write
 from jobsync.engine import runner
@@ -206,8 +205,8 @@ def finished(app, job_id):
 
 def end_ago(app, job_id, days):
     """Put the end of a job back by some days."""
-    with app.app_context(), write() as session:
-        session.execute(
+    with app.app_context(), write() as connection:
+        connection.execute(
             update(Job).where(Job.id == job_id).values(finished_at=now() - days * 24 * 3600 * 1000)
         )
 
@@ -479,10 +478,10 @@ def test_following_survives_a_database_that_is_locked_for_a_moment(app, started,
     answers = [OperationalError("SELECT", {}, sqlite3.OperationalError("database is locked"))]
     structure = store.structure.structure_of
 
-    def locked_at_first(session, asked):
+    def locked_at_first(connection, asked):
         if answers:
             raise answers.pop()
-        return structure(session, asked)
+        return structure(connection, asked)
 
     monkeypatch.setattr(store.structure, "structure_of", locked_at_first)
     with app.app_context():
@@ -576,26 +575,26 @@ def test_an_unknown_job_is_one_line(flask):
 @pytest.mark.parametrize("status", ["completed", "failed"])
 def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
     job_id = started("two_steps", "-p", "note=\x1b[31mred\x9b31m\nnext")
-    with app.app_context(), write() as session:
+    with app.app_context(), write() as connection:
         evil = {
             "name": "\x1b]0;title\x07",
             "error": "\x1b[2J",
             "result": {"a\x1bb": "\x1b[5m"},
             "status": status,
         }
-        session.execute(update(Job).where(Job.id == job_id).values(evil))
-        session.execute(
+        connection.execute(update(Job).where(Job.id == job_id).values(evil))
+        connection.execute(
             update(Step)
             .where(Step.job_id == job_id)
             .values(error="\x1b[1m", status=status, log_count=1)
         )
         for step_pk in (
-            session.execute(select_rows(Step.pk).where(Step.job_id == job_id)).scalars().all()
+            connection.execute(select_rows(Step.pk).where(Step.job_id == job_id)).scalars().all()
         ):
-            session.add(
+            connection.add(
                 LogLine(step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden")
             )
-            session.add(
+            connection.add(
                 Child(
                     step_pk=step_pk,
                     key="1",
@@ -734,7 +733,7 @@ def test_prune_clears_away_what_the_jobs_owned(app, flask, started):
     assert flask("jobs", "prune", "--keep", "0", "--yes").stdout == "1 job deleted.\n"
     with app.app_context():
         assert [
-            db.session.execute(select_rows(func.count()).select_from(table)).scalar()
+            fetch(select_rows(func.count()).select_from(table)).scalar()
             for table in (Job, Step, Child, LogLine)
         ] == [0] * 4
     assert only_errors(flask("jobs", "show", job_id))
@@ -1271,7 +1270,7 @@ def seeded_app(tmp_path_factory):
 
 def rows_of(app, table, *conditions):
     with app.app_context():
-        return db.session.execute(select_rows(table.__table__).where(*conditions)).all()
+        return fetch(select_rows(table.__table__).where(*conditions)).all()
 
 
 def test_seeding_gives_a_job_for_each_way_to_end_and_a_long_one_that_waits(seeded_app):

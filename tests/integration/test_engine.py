@@ -215,7 +215,7 @@ def inside(running):
 
 
 def stat(pid):
-    """Return `(state, parent, session)` of a process, or None."""
+    """Return `(state, parent, connection)` of a process, or None."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -656,8 +656,8 @@ def test_a_child_s_lines_are_stored_before_its_end_is(running, inside):
             .group_by(Child.pk)
         )
         while seen < 300 and running.structure(job_id)["status"] in ("pending", "running"):
-            with read() as session:
-                for _, unit, number in session.execute(query):
+            with read() as connection:
+                for _, unit, number in connection.execute(query):
                     seen += 1
                     assert number >= unit["lines"]
     assert seen > 20
@@ -772,8 +772,8 @@ def test_a_stop_in_the_middle_of_work_ends_everything_within_3_s_and_the_next_st
         assert [
             child["status"] for child in ask(store.children.page, stubborn, "sleep")["items"]
         ] == ["pending"]
-        with read() as session:
-            assert session.execute(select(func.sum(Step.running))).scalar() == 0
+        with read() as connection:
+            assert connection.execute(select(func.sum(Step.running))).scalar() == 0
     fresh.start()
     wait_for(lambda: len(pids_in(tmp_path / "pids")) == 2, 30, "the script's second start")
     fresh.post(f"/api/jobs/{stubborn}/cancel")

@@ -71,13 +71,13 @@ def first_child_of(hand, job_id):
 
 def fail_all_that_run(hand, job_id):
     hand.advance(job_id)
-    with write() as session:
-        session.execute(
+    with write() as connection:
+        connection.execute(
             update(Step)
             .where(Step.job_id == job_id, Step.status == "running")
             .values(stage="broken", error="it broke")
         )
-        rows.touch(session, job_id)
+        rows.touch(connection, job_id)
 
 
 def cancel_it(hand, job_id):
@@ -170,18 +170,18 @@ def revisions_watched():
     """
     known = {}
 
-    def look(session):
-        for job in session.execute(text("SELECT id, status, revision FROM jobs")).all():
-            facts = (job.status, store.steps.facts(session, job.id))
+    def look(connection):
+        for job in connection.execute(text("SELECT id, status, revision FROM jobs")).all():
+            facts = (job.status, store.steps.facts(connection, job.id))
             if job.id in known and known[job.id][0] == job.revision:
                 assert known[job.id][1] == facts
             known[job.id] = (job.revision, facts)
 
-    event.listen(db.session, "before_commit", look)
+    event.listen(db.engine, "commit", look)
     try:
         yield known
     finally:
-        event.remove(db.session, "before_commit", look)
+        event.remove(db.engine, "commit", look)
 
 
 def test_all_that_anything_follows_from_makes_the_revision_grow(hand):
@@ -263,10 +263,10 @@ def test_a_statement_that_may_take_long_is_run_outside_and_its_errors_are_those_
     calls.clear()
     lifecycle.cancel(job_id)
     assert [statement.split()[0] for statement in calls] == ["UPDATE", "COMMIT"]
-    with pytest.raises(db.exc.OperationalError), write() as session:
-        execute_long(session, text("UPDATE nothing SET a = 1"))
-    with write() as session:  # the way is free again
-        rows.touch(session, job_id)
+    with pytest.raises(db.exc.OperationalError), write() as connection:
+        execute_long(connection, text("UPDATE nothing SET a = 1"))
+    with write() as connection:  # the way is free again
+        rows.touch(connection, job_id)
     recount(job_id)
 
 
@@ -276,8 +276,8 @@ def test_a_structure_made_while_others_run_is_not_taken_for_fresh_after_their_ch
     own_changes = hand.app.extensions["jobsync.changes"]
     job_id, cache, query = hand.begin(), Cache(own_changes), structure.structure_of
 
-    def structure_then_change(session, job_id):
-        found = query(session, job_id)
+    def structure_then_change(connection, job_id):
+        found = query(connection, job_id)
         monkeypatch.setattr(structure, "structure_of", query)
         with hand.app.app_context():
             lifecycle.cancel(job_id)
@@ -295,10 +295,10 @@ def test_a_structure_that_many_ask_for_at_once_is_made_once(hand, monkeypatch):
     job_id, cache, query, made = hand.begin(), Cache(own_changes), structure.structure_of, []
     barrier = threading.Barrier(5)
 
-    def slow_structure(session, job_id):
+    def slow_structure(connection, job_id):
         made.append(job_id)
         time.sleep(0.05)  # the others come meanwhile
-        return query(session, job_id)
+        return query(connection, job_id)
 
     def get():
         with hand.app.app_context():
@@ -330,14 +330,14 @@ def test_others_are_served_while_100_000_children_are_cancelled_and_retried(tmp_
     )
     with app.app_context():
         job_id = lifecycle.submit(app.extensions["jobsync.definitions"].find("wide"), {}, "api")
-        with write() as session:
-            session.execute(text(FILL))
-            session.execute(
+        with write() as connection:
+            connection.execute(text(FILL))
+            connection.execute(
                 update(Step).values(
                     pending=CHILDREN, planned=True, stage="children", status="running"
                 )
             )
-            session.execute(update(Job).values(status="running"))
+            connection.execute(update(Job).values(status="running"))
     try:
         server.start()
         for action, before, after in (

@@ -144,14 +144,14 @@ class Worker:
 
     def copy(self, job_id, number):
         """Return the ids of `number` more jobs that are like a job, without steps."""
-        with self.at_the_store(), write() as session:
-            job = session.execute(select(Job.__table__).where(Job.id == job_id)).one()._asdict()
+        with self.at_the_store(), write() as connection:
+            job = connection.execute(select(Job.__table__).where(Job.id == job_id)).one()._asdict()
             del job["number"]
             names = [f"{job_id[:8]}{place:04}" for place in range(number)]
-            session.execute(
+            connection.execute(
                 insert(Job),
                 [
-                    {**job, "id": name, "change": lifecycle.rows.next_change(session)}
+                    {**job, "id": name, "change": lifecycle.rows.next_change(connection)}
                     for name in names
                 ],
             )
@@ -202,13 +202,13 @@ class Worker:
 
     def write(self, job_id, *messages, step="a"):
         """Add lines to a step and return the job's revision after that."""
-        with self.at_the_store(), write() as session:
-            step_pk = session.execute(
+        with self.at_the_store(), write() as connection:
+            step_pk = connection.execute(
                 select(Step.pk).where(Step.job_id == job_id, Step.name == step)
             ).scalar_one()
-            revision = lifecycle.rows.touch(session, job_id)
+            revision = lifecycle.rows.touch(connection, job_id)
             logs.append(
-                session, step_pk, revision, [line(message) for message in messages], 10**6, 10**9
+                connection, step_pk, revision, [line(message) for message in messages], 10**6, 10**9
             )
         return revision
 
@@ -436,15 +436,15 @@ def test_one_connection_may_be_in_200_rooms_and_no_more(connect, worker):
 def test_a_subscription_that_the_database_refuses_is_acked_and_leaves_the_room(app, tmp_path):
     with app.app_context():
         job_id = Hand(app, tmp_path).submit()
-        with write() as session:
-            session.execute(text("ALTER TABLE jobs RENAME TO gone"))
+        with write() as connection:
+            connection.execute(text("ALTER TABLE jobs RENAME TO gone"))
     client = app.extensions["socketio"].test_client(app)
     ack = client.emit("subscribe", {"job_id": job_id}, callback=True)
     assert ack == {"ok": False, "error": "The database can't be read at the moment."}
     with app.app_context():
         assert broadcast.watched_jobs() == []
-        with write() as session:
-            session.execute(text("ALTER TABLE gone RENAME TO jobs"))
+        with write() as connection:
+            connection.execute(text("ALTER TABLE gone RENAME TO jobs"))
     assert client.emit("subscribe", {"job_id": job_id}, callback=True)["ok"] is True
     with app.app_context():
         assert broadcast.watched_jobs() == [job_id]
@@ -452,7 +452,7 @@ def test_a_subscription_that_the_database_refuses_is_acked_and_leaves_the_room(a
 
 
 def test_a_handler_that_breaks_is_acked_all_the_same(app, monkeypatch, caplog):
-    def break_down(session, job_id):
+    def break_down(connection, job_id):
         raise RuntimeError("never thought of")
 
     monkeypatch.setattr(store.jobs, "head", break_down)

@@ -157,9 +157,9 @@ def call_as_made_up(case):
 
 def children_of(hand):
     """Return `{job id: the id of its first child}`."""
-    with hand.app.app_context(), read() as session:
+    with hand.app.app_context(), read() as connection:
         query = select(Step.job_id, func.min(Child.pk)).join(Child, Child.step_pk == Step.pk)
-        return dict(session.execute(query.where(Step.name == "a").group_by(Step.job_id)).all())
+        return dict(connection.execute(query.where(Step.name == "a").group_by(Step.job_id)).all())
 
 
 def call_with_real_names(case, job_id, children):

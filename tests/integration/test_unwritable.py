@@ -72,7 +72,6 @@ def full(database):
 
     There is no free page in it.
     """
-    db.session.rollback()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("VACUUM")
     with _with_pragma(lambda pages: f"max_page_count={pages}", "max_page_count=1073741823"):
@@ -111,7 +110,6 @@ def broken(database):
 
     The log begins anew, so that it has to grow.
     """
-    db.session.rollback()
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -189,7 +187,6 @@ def test_every_call_that_writes_answers_503_with_the_reason_and_works_again_afte
             ask(store.structure.structure_of, running),
             ask(store.structure.structure_of, ended),
         ) == before
-    db.session.rollback()
     assert [
         call().status_code
         for name, call in calls(client, running, ended).items()
@@ -232,8 +229,8 @@ def test_what_a_writer_raises_is_a_busy_store_that_names_the_reason(hand, troubl
 
 
 def test_any_other_error_of_the_database_stays_what_it_is(hand):
-    with pytest.raises(OperationalError, match="no such table"), write() as session:
-        session.execute(db.text("SELECT * FROM no_table"))
+    with pytest.raises(OperationalError, match="no such table"), write() as connection:
+        connection.execute(db.text("SELECT * FROM no_table"))
 
 
 def test_a_store_that_can_not_be_read_is_503_with_the_reason_too(hand, monkeypatch):
@@ -295,7 +292,6 @@ def test_the_probe_writes_more_pages_than_a_usual_transaction_does(hand):
         return next(counted)
 
     assert why_not_writable() is None
-    db.session.rollback()
     probe, job = pages_of(why_not_writable), pages_of(hand.submit)
     assert probe >= 16 and probe > job / 2, (probe, job)
 

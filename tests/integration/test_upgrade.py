@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, inspect, select, text
 
 import jobsync
 from helpers.apps import make_app, settings_for
-from helpers.ask import jobs_page
+from helpers.ask import fetch, jobs_page
 from helpers.paths import ROOT
 from jobsync.base.errors import SettingsError
 from jobsync.db.extensions import db
@@ -63,7 +63,7 @@ def test_an_empty_database_gets_all_tables(new):
     assert inspect(db.engine).get_table_names() == []
     bring_up_to_date(new.config["DATA_DIR"])
     assert set(inspect(db.engine).get_table_names()) == {*db.metadata.tables, "alembic_version"}
-    assert db.session.execute(select(Counter.value).where(Counter.name == "change")).scalar() == 0
+    assert fetch(select(Counter.value).where(Counter.name == "change")).scalar() == 0
     assert jobs_page()["items"] == []
 
 
@@ -142,8 +142,8 @@ def test_processes_that_start_at_once_make_the_tables_once(tmp_path):
 def test_a_database_of_a_version_that_is_not_known_is_left_alone_with_one_line(tmp_path):
     app = make_app(tmp_path)
     with app.app_context():
-        with write() as session:
-            session.execute(db.text("UPDATE alembic_version SET version_num = '9999'"))
+        with write() as connection:
+            connection.execute(db.text("UPDATE alembic_version SET version_num = '9999'"))
         with pytest.raises(SettingsError, match="was made by another version of jobsync: 9999"):
             bring_up_to_date(app.config["DATA_DIR"])
         assert "jobs" in inspect(db.engine).get_table_names()
@@ -192,7 +192,7 @@ def test_jobs_of_a_database_that_had_no_words_are_found_by_them(new):
             )
         connection.commit()
     bring_up_to_date(new.config["DATA_DIR"])
-    made = db.session.execute(select(JobWords.words).order_by(JobWords.number)).scalars().all()
+    made = fetch(select(JobWords.words).order_by(JobWords.number)).scalars().all()
     assert made == [
         listing.words_of(job["id"], job["name"], job["params"])
         for job in jobs_page()["items"][::-1]

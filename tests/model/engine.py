@@ -45,8 +45,8 @@ class Worker:
         if tasks:
             assert state == "running", f"{self.id} is {state} and takes something"
             query = select(Queue.name).where(Queue.paused).join(Step, Step.queue == Queue.name)
-            with read() as session:
-                paused = session.execute(query.where(Step.pk == tasks[0].step_pk)).all()
+            with read() as connection:
+                paused = connection.execute(query.where(Step.pk == tasks[0].step_pk)).all()
             assert paused == [], "taken from a queue that is paused"
 
     def look(self):

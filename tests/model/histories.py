@@ -216,8 +216,8 @@ class Histories(RuleBasedStateMachine):
         """Return the job, step and id of one of the children with such a status."""
         query = select(Step.job_id, Step.name, Child.pk).join(Step, Step.pk == Child.step_pk)
         query = query.where(Step.job_id.is_not(None), Child.status.in_(statuses))
-        with read() as session:
-            child = one_of(session.execute(query.order_by(Child.pk)).all(), place)
+        with read() as connection:
+            child = one_of(connection.execute(query.order_by(Child.pk)).all(), place)
         return (child.job_id, child.name, str(child.pk)) if child else (None,)
 
     def act(self, what, job_id, *part):
@@ -366,10 +366,10 @@ class Histories(RuleBasedStateMachine):
         """Return what hasn't ended: jobs, and what is being stopped."""
         jobs = select(Job.id, Job.definition, Job.status, Job.waiting_for)
         stops = select(Stop.step_pk, Stop.child_pk, Stop.attempt, Stop.worker_id)
-        with read() as session:
+        with read() as connection:
             return [
-                *session.execute(jobs.where(Job.status.not_in(TERMINAL))).all(),
-                *session.execute(stops.where(Stop.done_at.is_(None))).all(),
+                *connection.execute(jobs.where(Job.status.not_in(TERMINAL))).all(),
+                *connection.execute(stops.where(Stop.done_at.is_(None))).all(),
             ]
 
     def is_over(self):
@@ -379,8 +379,8 @@ class Histories(RuleBasedStateMachine):
 
     def jobs(self):
         """Return the ids of all jobs, in the order in which they were submitted."""
-        with read() as session:
-            return list(session.execute(select(Job.id).order_by(Job.number)).scalars())
+        with read() as connection:
+            return list(connection.execute(select(Job.id).order_by(Job.number)).scalars())
 
 
 def one_of(found, place):

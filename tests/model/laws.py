@@ -55,21 +55,21 @@ class Laws:
         perhaps after it was cancelled.
         """
         recount()
-        with read() as session:
-            self._check_ends(session, retried)
-            self._check_beginnings(session, retried)
-            check_jobs_limit(session)
-            check_steps_limit(session)
-            taken = session.execute(TAKEN_TOO_EARLY).all()
+        with read() as connection:
+            self._check_ends(connection, retried)
+            self._check_beginnings(connection, retried)
+            check_jobs_limit(connection)
+            check_steps_limit(connection)
+            taken = connection.execute(TAKEN_TOO_EARLY).all()
             assert taken == [], "taken though their last attempts are still being stopped"
-            foreign = session.execute(OF_ANOTHER_WORKER).all()
+            foreign = connection.execute(OF_ANOTHER_WORKER).all()
             assert foreign == [], "these have the results of workers that didn't have them"
 
-    def _check_ends(self, session, retried):
+    def _check_ends(self, connection, retried):
         """What is terminal stays as it is, but for a retry; what has completed, in any case."""
-        jobs = session.execute(JOBS).all()
-        steps = session.execute(STEPS).all()
-        children = session.execute(CHILDREN).all()
+        jobs = connection.execute(JOBS).all()
+        steps = connection.execute(STEPS).all()
+        children = connection.execute(CHILDREN).all()
         ended = {("job", row.id): (row.id, row.status) for row in jobs if row.status in TERMINAL}
         ended |= {
             ("step", row.pk): (row.job_id, row.status) for row in steps if row.status in TERMINAL
@@ -88,12 +88,12 @@ class Laws:
                 assert after and after[1:] == before[1:], f"{key} was {before} and is {after}"
         self._ended = ended
 
-    def _check_beginnings(self, session, retried):
+    def _check_beginnings(self, connection, retried):
         """What may not run again when it is lost is begun once, and once for each retry that its
         step allows, and all that again for each retry that people asked for.
         """
         statuses = {}
-        for child in session.execute(BEGUN):
+        for child in connection.execute(BEGUN):
             statuses[child.pk] = child.status
             # one that waited for its next attempt may have been cancelled and retried
             may_be = child.retries or self._statuses.get(child.pk, PENDING) != PENDING
@@ -104,15 +104,15 @@ class Laws:
         self._statuses = statuses
 
 
-def check_jobs_limit(session):
+def check_jobs_limit(connection):
     """Of the jobs of a limit that run or are still being stopped there are never more than allowed.
 
     A job goes by the limit that its definition had when it was submitted: of those that hold
     places together, the one that began last found them few enough.
     """
-    stopping = set(session.execute(STOPPING).scalars())
+    stopping = set(connection.execute(STOPPING).scalars())
     holders = defaultdict(list)
-    for job in session.execute(LIMITED_JOBS):
+    for job in connection.execute(LIMITED_JOBS):
         if job.status == RUNNING or job.id in stopping:
             holders[job.definition, job.concurrency_value].append(job)
     for limit, jobs in holders.items():
@@ -120,11 +120,11 @@ def check_jobs_limit(session):
         assert len(jobs) <= most, f"{len(jobs)} of at most {most} run of {limit}: {jobs}"
 
 
-def check_steps_limit(session):
+def check_steps_limit(connection):
     """No more workers than allowed have children of a step, or are still stopping some."""
     workers = defaultdict(set)
     for query in (HELD, STOPPED):
-        for step_pk, worker_id in session.execute(query):
+        for step_pk, worker_id in connection.execute(query):
             workers[step_pk].add(worker_id)
-    for step in session.execute(LIMITED_STEPS):
+    for step in connection.execute(LIMITED_STEPS):
         assert len(workers[step.pk]) <= step.concurrency, (step.name, workers[step.pk])

@@ -10,7 +10,7 @@ from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound, WrongState
 from jobsync.db.extensions import db
 from jobsync.db.models import Worker
-from jobsync.db.transactions import read
+from jobsync.db.transactions import read, write
 from jobsync.lifecycle import results, stops, submit, workers
 from jobsync.lifecycle.tasks import NewChild
 from jobsync.status import RETRYABLE, UNFINISHED
@@ -62,11 +62,10 @@ ACTIONS = (
 
 def clear(app):
     """Empty the store."""
-    with app.app_context():
+    with app.app_context(), write() as connection:
         for table in reversed(db.metadata.sorted_tables):
             if table.name != "counters":
-                db.session.execute(table.delete())
-        db.session.commit()
+                connection.execute(table.delete())
 
 
 class Workers:
@@ -160,9 +159,9 @@ class Workers:
         lifecycle.drain(WORKER)
 
     def _is_draining(self):
-        with read() as session:
+        with read() as connection:
             query = select(Worker.id).where(Worker.id == WORKER, Worker.state == workers.DRAINING)
-            return session.execute(query).first() is not None
+            return connection.execute(query).first() is not None
 
     def _pause(self):
         lifecycle.pause_queue("default")

@@ -31,6 +31,7 @@ FLOORS = [
     ],
     [
         {"jobsync.schemas", "jobsync.db.json", "jobsync.db.damage", "jobsync.db.file_watch"},
+        "jobsync.db.prepared",
         "jobsync.db.sqlite",
         "jobsync.db.engine",
         "jobsync.db.extensions",

@@ -109,10 +109,10 @@ def test_the_numbers_of_a_list_are_those_of_its_app(one, two):
 
 def test_who_writes_to_one_does_not_keep_the_other_waiting_and_is_no_nested_transaction(one, two):
     with one.app.app_context(), write(), two.app.app_context():
-        with write(0.1) as session:
-            session.execute(db.update(Job).values(name="written"))
-        with read() as session:
-            assert session.execute(db.select(Job.name)).scalar() == "written"
+        with write(0.1) as connection:
+            connection.execute(db.update(Job).values(name="written"))
+        with read() as connection:
+            assert connection.execute(db.select(Job.name)).scalar() == "written"
     with one.app.app_context():
         assert ask(store.jobs.get, one.job_id)["name"] == "d"
 

@@ -116,11 +116,13 @@ class Outside:
 
 
 def append_lines(job_id, step_name, lines):
-    with write() as session:
-        step_pk = session.execute(
+    with write() as connection:
+        step_pk = connection.execute(
             select(Step.pk).where(Step.job_id == job_id, Step.name == step_name)
         ).scalar_one()
-        logs.append(session, step_pk, lifecycle.rows.touch(session, job_id), lines, 10**9, 10**12)
+        logs.append(
+            connection, step_pk, lifecycle.rows.touch(connection, job_id), lines, 10**9, 10**12
+        )
 
 
 @pytest.fixture
@@ -925,8 +927,8 @@ def widen_counters():
         "failed",
         "cancelled",
     )
-    with write() as session:
-        session.execute(
+    with write() as connection:
+        connection.execute(
             Step.__table__.update().values(
                 {**dict.fromkeys(columns, 999_999_999), "log_count": 10**9}
             )
@@ -1336,8 +1338,8 @@ def test_readiness_tells_of_a_database_that_can_not_be_read(app, client, hand):
 
 
 def drop_workers():
-    with write() as session:
-        session.execute(db.text("DROP TABLE workers"))
+    with write() as connection:
+        connection.execute(db.text("DROP TABLE workers"))
 
 
 def test_the_docs_page_names_every_call_and_shape_and_needs_no_script_of_its_own_and_no_other_host(
@@ -1489,8 +1491,8 @@ def test_a_huge_download_is_streamed_while_others_are_served(quiet_server):
 
 def fill_with_lines(job_id, step_name, number, text):
     moment = now()
-    with write() as session:
-        step = session.execute(
+    with write() as connection:
+        step = connection.execute(
             select(Step.pk, Step.log_count).where(Step.job_id == job_id, Step.name == step_name)
         ).one()
         first = step.log_count + 1
@@ -1498,10 +1500,10 @@ def fill_with_lines(job_id, step_name, number, text):
             {"step_pk": step.pk, "line": place, "at": moment, "level": 1, "message": text}
             for place in range(first, first + number)
         ]
-        session.execute(insert(LogLine), rows)
+        connection.execute(insert(LogLine), rows)
         counts = {"log_count": Step.log_count + number, "info": Step.info + number}
-        session.execute(Step.__table__.update().where(Step.pk == step.pk).values(counts))
-        lifecycle.rows.touch(session, job_id)
+        connection.execute(Step.__table__.update().where(Step.pk == step.pk).values(counts))
+        lifecycle.rows.touch(connection, job_id)
 
 
 def memory_of(pid):

@@ -85,8 +85,8 @@ def test_a_refused_request_keeps_its_key_free(client, hand):
 
 def test_a_key_is_forgotten_after_a_day(client, hand):
     def age():
-        with write() as session:
-            session.execute(update(IdempotencyKey).values(created_at=now() - 86_400_001))
+        with write() as connection:
+            connection.execute(update(IdempotencyKey).values(created_at=now() - 86_400_001))
 
     first = ok(submit(client, "k"), 202)
     hand.do(age)
@@ -193,8 +193,8 @@ def many(app, hand):
     job_id = hand.begin(number=0)
 
     def fill():
-        with write() as session:
-            step_pk = session.execute(select(Step.pk).where(Step.job_id == job_id)).scalar_one()
+        with write() as connection:
+            step_pk = connection.execute(select(Step.pk).where(Step.job_id == job_id)).scalar_one()
             rows = [
                 {
                     "step_pk": step_pk,
@@ -211,9 +211,9 @@ def many(app, hand):
                     ["completed", "failed", "pending", "cancelled", "completed", "running"] * 20
                 )
             ]
-            session.execute(insert(Child), rows)
+            connection.execute(insert(Child), rows)
             counts = {"pending": 20, "running": 20, "completed": 40, "failed": 20, "cancelled": 20}
-            session.execute(update(Step).where(Step.pk == step_pk).values(counts))
+            connection.execute(update(Step).where(Step.pk == step_pk).values(counts))
 
     hand.do(fill)
     return job_id
@@ -344,13 +344,13 @@ def test_more_jobs_than_a_page_are_matched_all_the_same(client, hand):
     first = ok(submit(client), 202)
 
     def fill():
-        with write() as session:
-            row = session.execute(select(Job.__table__)).mappings().one()
+        with write() as connection:
+            row = connection.execute(select(Job.__table__)).mappings().one()
             rows = [
                 {**row, "number": number, "id": f"x{number}", "status": "completed"}
                 for number in range(10, 460)
             ]
-            session.execute(insert(Job.__table__), rows)
+            connection.execute(insert(Job.__table__), rows)
 
     hand.do(fill)
     outcome = ok(bulk(client, action="delete", filter={"definition": "d"}))

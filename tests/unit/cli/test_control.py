@@ -126,8 +126,8 @@ def test_what_was_left_keeps_json_whole_and_the_exit_code_1(flask, stopping):
 
 def test_who_waits_for_a_cancel_is_told_that_no_worker_lives(flask, stopping):
     job_id = stopping()
-    with write() as session:
-        session.execute(update(Worker).values(beat_at=0))
+    with write() as connection:
+        connection.execute(update(Worker).values(beat_at=0))
     result = flask("jobs", "cancel", job_id, "--wait")
     assert (result.exit_code, result.stderr) == (0, NOBODY_STOPS + "\n")
 
@@ -242,9 +242,9 @@ def test_what_makes_no_sense_is_a_usage_error_and_does_nothing(hand, flask, comm
 
 def test_a_deleted_job_is_gone_with_all_it_owned(hand, flask, failed_job):
     assert flask("jobs", "delete", failed_job).stdout == f"{failed_job} is deleted.\n"
-    with read() as session:
+    with read() as connection:
         for table in (Job, Step, Child, Attempt):
-            assert session.execute(select(func.count()).select_from(table)).scalar() == 0, table
+            assert connection.execute(select(func.count()).select_from(table)).scalar() == 0, table
     assert only_errors(flask("jobs", "delete", failed_job)) == [
         f"Error: There is no job '{failed_job}'."
     ]

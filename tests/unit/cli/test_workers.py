@@ -46,8 +46,8 @@ def test_a_planning_is_shown_without_a_child(hand, flask):
 @pytest.mark.parametrize(("age", "state"), [(14_000, "running"), (16_000, "lost")])
 def test_a_worker_whose_last_heartbeat_is_old_is_lost(hand, flask, age, state):
     workers.register("w1", 1)
-    with write() as session:
-        session.execute(update(Worker).values(beat_at=now() - age))
+    with write() as connection:
+        connection.execute(update(Worker).values(beat_at=now() - age))
     assert rows_of(flask("jobs", "workers"))[0][1] == state
 
 
@@ -93,8 +93,8 @@ def test_what_is_no_name_of_a_queue_is_a_usage_error(hand, flask, command, name)
     result = flask("jobs", command, name)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "is not the name of a queue" in result.stderr
-    with read() as session:
-        assert session.execute(select(Queue.name)).all() == []
+    with read() as connection:
+        assert connection.execute(select(Queue.name)).all() == []
 
 
 # The look

@@ -14,7 +14,6 @@ from helpers.by_hand import hand_on, line
 from jobsync import lifecycle
 from jobsync.base.errors import NotFound
 from jobsync.db import damage
-from jobsync.db.extensions import db
 from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop
 from jobsync.db.transactions import write
 from jobsync.web import parts
@@ -98,7 +97,6 @@ def made(core, folder):
     with hand_on(core, folder) as hand:
         ends = ("complete", "fail", None, "cancel")
         jobs = [begun(hand, ends[place % len(ends)]) for place in range(MOST + 1)]
-        db.session.rollback()
         with closing(sqlite3.connect(database_of(core))) as connection:
             return {
                 table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in TABLES
@@ -166,7 +164,6 @@ def spoil(core, table, column, values, jobs):
             except sqlite3.IntegrityError:
                 assert value == "NULL"
         connection.execute("UPDATE counters SET value = value + 1 WHERE name = 'change'")
-    db.session.rollback()
     return taken
 
 

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, update
 
-from helpers.ask import ask
+from helpers.ask import ask, fetch
 from helpers.by_hand import line, messages, recount
 from jobsync import lifecycle, store
 from jobsync.base.clock import milliseconds, now
@@ -15,7 +15,6 @@ from jobsync.lifecycle.tasks import End
 
 
 def child_of(job_id, place=0, step="a"):
-    db.session.rollback()
     item = ask(store.children.page, job_id, step)["items"][place]
     return ask(store.children.details, job_id, step, item["id"])
 
@@ -114,7 +113,7 @@ def test_the_attempts_of_a_deleted_job_are_cleared_away_with_it(hand):
     while lifecycle.clear_deleted():
         pass
     for table in ("attempts", "stops", "children", "steps"):
-        assert db.session.execute(select(db.metadata.tables[table])).all() == []
+        assert fetch(select(db.metadata.tables[table])).all() == []
 
 
 def test_lines_beyond_a_limit_belong_to_no_attempt(hand, monkeypatch):
@@ -131,8 +130,7 @@ def test_lines_beyond_a_limit_belong_to_no_attempt(hand, monkeypatch):
 
 def due_in(job_id):
     """Return in how many ms the job's only child may be tried again, None for at once."""
-    db.session.rollback()
-    due_at = db.session.execute(select(Child.due_at)).scalar_one()
+    due_at = fetch(select(Child.due_at)).scalar_one()
     return due_at and due_at - now()
 
 
@@ -175,8 +173,8 @@ def test_delays_differ_by_up_to_a_fifth_either_way(hand):
 
 def test_a_back_off_that_no_number_can_hold_ends_at_the_longest_delay(hand):
     job_id = hand.begin('[step.a]\nretries = 100\nretry_delay = "1s"\nretry_backoff = 100')
-    with write() as session:
-        session.execute(update(Child).values(failures=99))
+    with write() as connection:
+        connection.execute(update(Child).values(failures=99))
     fail_with(*hand.claim())
     assert 2_800_000 < due_in(job_id) < 4_400_000
 
@@ -209,7 +207,6 @@ def test_only_what_retry_on_names_is_worth_another_attempt(hand, retry_on, tried
     job_id = hand.begin(f"[step.a]\nretries = 1\nmax_child_failures = 100{keys}", len(ENDS))
     for task, more in zip(hand.claim("w1", number=len(ENDS)), ENDS.values(), strict=True):
         fail_with(task, **more)
-    db.session.rollback()
     found = {name: child["status"] for name, child in zip(ENDS, hand.children(job_id), strict=True)}
     assert {name for name, status in found.items() if status != "failed"} == tried_again
     recount(job_id)

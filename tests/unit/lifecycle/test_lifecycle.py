@@ -7,7 +7,7 @@ import time
 import pytest
 from sqlalchemy import func, select, update
 
-from helpers.ask import ask, jobs_page
+from helpers.ask import ask, fetch, jobs_page
 from helpers.by_hand import line, messages, recount
 from jobsync import lifecycle, store
 from jobsync.base.errors import BadInput, NotFound, StoreBusy, WrongState
@@ -287,8 +287,8 @@ def test_a_job_that_is_out_of_time_is_stopped_as_by_a_cancel_but_fails_with_the_
 def test_timing_out_a_job_that_has_ended_or_is_gone_does_nothing(hand):
     job_id = end_in(hand, "completed")
     before = ask(store.structure.structure_of, job_id)
-    with write() as session:
-        session.execute(update(Job).values(timeout=1))
+    with write() as connection:
+        connection.execute(update(Job).values(timeout=1))
     lifecycle.time_out(job_id)
     assert ask(store.structure.structure_of, job_id) == before
     lifecycle.delete(job_id)
@@ -446,7 +446,7 @@ def test_a_deleted_job_is_gone_at_once_and_its_rows_bit_by_bit(hand, monkeypatch
         rounds += 1
     assert rounds > 5  # no round takes more than a few rows
     number_of = {
-        model: db.session.execute(select(func.count()).select_from(model)).scalar()
+        model: fetch(select(func.count()).select_from(model)).scalar()
         for model in (Job, Step, Child, LogLine)
     }
     assert number_of == {Job: 1, Step: 1, Child: 1, LogLine: 0}
@@ -484,7 +484,7 @@ def test_a_deletion_is_there_to_be_told_until_it_was(hand):
     assert (deleted, later > revision) == (job_id, True)
     moves.forget_deletions(change)
     assert ask(store.jobs.deletions_since, 0) == []
-    assert db.session.execute(select(func.count()).select_from(Deletion)).scalar() == 0
+    assert fetch(select(func.count()).select_from(Deletion)).scalar() == 0
 
 
 # Guards
@@ -498,59 +498,59 @@ def test_every_transition_that_is_not_allowed_raises_and_writes_nothing(hand, ki
     job_id = hand.begin()
     keys = {
         "job": job_id,
-        "step": db.session.execute(select(Step.pk)).scalar_one(),
-        "child": db.session.execute(select(Child.pk)).scalar_one(),
+        "step": fetch(select(Step.pk)).scalar_one(),
+        "child": fetch(select(Child.pk)).scalar_one(),
     }
     model = {"job": Job, "step": Step, "child": Child}[kind]
     move = {
         "job": rows.move_job,
         "step": lambda session, _, old, new: rows.move_all_steps(
-            session, Step.job_id == job_id, [old], new, 9
+            connection, Step.job_id == job_id, [old], new, 9
         ),
         "child": rows.move_child,
     }[kind]
     refused = [(old, new) for old in statuses for new in statuses if not allowed(kind, old, new)]
     assert len(refused) > len(statuses)
     for old, new in refused:
-        with write() as session:
-            session.execute(update(model).values(status=old))
+        with write() as connection:
+            connection.execute(update(model).values(status=old))
         with (
             pytest.raises(ValueError, match=f"a {kind} never goes from {old} to {new}"),
-            write() as session,
+            write() as connection,
         ):
-            move(session, keys[kind], old, new)
-        assert db.session.execute(select(model.status)).scalar_one() == old
+            move(connection, keys[kind], old, new)
+        assert fetch(select(model.status)).scalar_one() == old
 
 
 def test_a_step_is_moved_on_by_ways_alone_whose_every_move_is_allowed(hand):
     hand.begin()
-    step_pk = db.session.execute(select(Step.pk)).scalar_one()
+    step_pk = fetch(select(Step.pk)).scalar_one()
     ways = [way for number in (2, 3) for way in itertools.product(STEP_STATUSES, repeat=number)]
     for way in ways:
         if all(old == new or allowed("step", old, new) for old, new in itertools.pairwise(way)):
             continue
-        with write() as session:
-            session.execute(update(Step).values(status=way[0]))
-        with pytest.raises(ValueError, match="a step never goes from"), write() as session:
-            rows.move_steps(session, [rows.StepMove(step_pk, way, "done")], 9)
-        assert db.session.execute(select(Step.status)).scalar_one() == way[0]
+        with write() as connection:
+            connection.execute(update(Step).values(status=way[0]))
+        with pytest.raises(ValueError, match="a step never goes from"), write() as connection:
+            rows.move_steps(connection, [rows.StepMove(step_pk, way, "done")], 9)
+        assert fetch(select(Step.status)).scalar_one() == way[0]
 
 
 @pytest.mark.parametrize("kind", ["job", "step", "child"])
 def test_a_move_from_a_status_that_it_is_not_in_any_more_changes_nothing(hand, kind):
     job_id = hand.begin()
-    step_pk, child_pk = db.session.execute(select(Child.step_pk, Child.pk)).one()
+    step_pk, child_pk = fetch(select(Child.step_pk, Child.pk)).one()
     lifecycle.cancel(job_id)
-    with write() as session:
+    with write() as connection:
         moved = {
-            "job": lambda: rows.move_job(session, job_id, "running", "completed"),
+            "job": lambda: rows.move_job(connection, job_id, "running", "completed"),
             "step": lambda: (
                 rows.move_steps(
-                    session, [rows.StepMove(step_pk, ("running", "completed"), "done")], 99
+                    connection, [rows.StepMove(step_pk, ("running", "completed"), "done")], 99
                 )
                 == 1
             ),
-            "child": lambda: rows.move_child(session, child_pk, "pending", "running"),
+            "child": lambda: rows.move_child(connection, child_pk, "pending", "running"),
         }[kind]()
     assert moved is False
     assert (
@@ -595,7 +595,6 @@ def at_once(app, *calls):
         thread.start()
     for thread in threads:
         thread.join(30)
-    db.session.rollback()  # so that this session sees what they did
     return results
 
 
@@ -676,13 +675,13 @@ def test_a_writer_gives_up_with_one_clear_line_when_the_lock_is_not_given_free(h
 def test_a_transaction_that_breaks_leaves_nothing_of_itself(hand):
     job_id = hand.begin()
     before = ask(store.structure.structure_of, job_id)
-    with pytest.raises(ZeroDivisionError), write() as session:
-        rows.touch(session, job_id)
-        rows.cancel_steps_children(session, select(Step.pk))
+    with pytest.raises(ZeroDivisionError), write() as connection:
+        rows.touch(connection, job_id)
+        rows.cancel_steps_children(connection, select(Step.pk))
         raise ZeroDivisionError
     assert ask(store.structure.structure_of, job_id) == before
-    with write() as session:  # and the way is free for the next one
-        rows.touch(session, job_id)
+    with write() as connection:  # and the way is free for the next one
+        rows.touch(connection, job_id)
 
 
 def test_what_happens_in_one_transaction_happens_at_one_time(hand, monkeypatch):

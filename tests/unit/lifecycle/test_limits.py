@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select, update
 
-from helpers.ask import ask
+from helpers.ask import ask, fetch
 from helpers.by_hand import recount
 from jobsync import lifecycle, store
 from jobsync.base.errors import NotFound
@@ -18,12 +18,10 @@ ONE = "concurrency = 1"
 
 
 def status_of(job_id):
-    db.session.rollback()
     return ask(store.jobs.get, job_id)["status"]
 
 
 def waits_for(job_id):
-    db.session.rollback()
     structure = ask(store.structure.structure_of, job_id)
     assert structure["waiting_for"] == ask(store.jobs.get, job_id)["waiting_for"]
     return structure["waiting_for"]
@@ -165,9 +163,9 @@ def test_who_has_a_higher_limit_is_not_kept_waiting_by_the_lower_one_of_who_ende
 def test_who_waits_comes_by_priority_and_then_by_age(hand):
     first, low, old, new = submit(hand, 4)
     hand.advance(first)
-    with write() as session:
+    with write() as connection:
         for job_id, priority in ((low, -5), (old, 5), (new, 5)):
-            session.execute(update(Job).where(Job.id == job_id).values(priority=priority))
+            connection.execute(update(Job).where(Job.id == job_id).values(priority=priority))
     order = [first]
     for _ in range(3):
         hand.run_out(order[-1])
@@ -276,9 +274,9 @@ def test_a_limited_step_doesn_t_keep_others_waiting(hand):
 
 def test_a_higher_priority_comes_first_whatever_its_age(hand):
     low, usual, high = (hand.begin(number=number) for number in (3, 2, 2))
-    with write() as session:
+    with write() as connection:
         for job_id, priority in ((low, -1), (high, 1)):
-            session.execute(update(Job).where(Job.id == job_id).values(priority=priority))
+            connection.execute(update(Job).where(Job.id == job_id).values(priority=priority))
     taken = [hand.claim(f"w{place}")[0].job_id for place in range(7)]
     assert taken == [high] * 2 + [usual] * 2 + [low] * 3
 
@@ -447,8 +445,8 @@ def test_a_job_without_any_worker_says_so_until_there_is_one(hand):
     workers.register("w1", 1)
     hand.advance(job_id)
     assert waits_for(job_id) is None
-    with write() as session:
-        session.execute(update(Worker).values(state="draining"))
+    with write() as connection:
+        connection.execute(update(Worker).values(state="draining"))
     hand.advance(job_id)
     assert waits_for(job_id) == "a worker: none is running"
 
@@ -495,7 +493,7 @@ def test_the_same_request_starts_one_job(hand):
     with pytest.raises(lifecycle.keys.AlreadySubmitted):
         lifecycle.refuse_repeated(asked())
     assert again.value.job_id == job_id
-    assert len(db.session.execute(select(Job.id)).all()) == 1
+    assert len(fetch(select(Job.id)).all()) == 1
     with pytest.raises(lifecycle.keys.BadInput):
         lifecycle.submit(definition, {}, "api", request=asked(digest="other"))
     assert lifecycle.submit(definition, {}, "api", request=asked("other")) != job_id
@@ -520,15 +518,15 @@ def test_a_key_is_free_after_a_day(hand):
     job_id = lifecycle.submit(definition, {}, "api", request=asked())
     keys = db.metadata.tables["idempotency_keys"]
     for age, is_free in ((24 * 3600 - 60, False), (24 * 3600 + 60, True)):
-        with write() as session:
+        with write() as connection:
             at = lifecycle.keys.now() - 1000 * age
-            session.execute(update(keys).values(created_at=at))
+            connection.execute(update(keys).values(created_at=at))
         if is_free:
             assert lifecycle.submit(definition, {}, "api", request=asked(digest="new")) != job_id
         else:
             with pytest.raises(lifecycle.keys.AlreadySubmitted):
                 lifecycle.submit(definition, {}, "api", request=asked())
-    assert len(db.session.execute(select(keys)).all()) == 1
+    assert len(fetch(select(keys)).all()) == 1
 
 
 def test_a_key_whose_job_was_deleted_starts_nothing(hand):

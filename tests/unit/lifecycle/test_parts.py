@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from sqlalchemy import select, update
 
-from helpers.ask import ask
+from helpers.ask import ask, fetch
 from helpers.by_hand import recount
 from jobsync import lifecycle, store
 from jobsync.base.clock import now
@@ -22,17 +22,14 @@ BESIDE = '[step.a]\n[step.b]\n[step.c]\ndepends = "a"'
 
 
 def job_of(job_id):
-    db.session.rollback()
     return ask(store.jobs.get, job_id)
 
 
 def ids(hand, job_id, step="a"):
-    db.session.rollback()
     return [child["id"] for child in hand.children(job_id, step)]
 
 
 def child_statuses(hand, job_id, step="a"):
-    db.session.rollback()
     return [child["status"] for child in hand.children(job_id, step)]
 
 
@@ -177,7 +174,7 @@ def test_of_10_000_children_of_which_12_failed_12_run_again(hand):
     job_id = hand.begin("[step.a]\nmax_child_failures = 12", number=1)
     step_pk = ask(store.steps.get, job_id, "a").pk
     hand.complete(*hand.claim())
-    with write() as session:
+    with write() as connection:
         rows = [
             {
                 "step_pk": step_pk,
@@ -189,9 +186,9 @@ def test_of_10_000_children_of_which_12_failed_12_run_again(hand):
             }
             for number in range(1, 10_000)
         ]
-        session.execute(db.insert(Child), rows)
+        connection.execute(db.insert(Child), rows)
         number = sum(row["status"] == "failed" for row in rows)
-        session.execute(
+        connection.execute(
             update(db.metadata.tables["steps"]).values(failed=number, completed=10_000 - number)
         )
     hand.advance(job_id)
@@ -272,9 +269,9 @@ def test_the_failures_that_are_left_fail_the_step_when_the_retried_child_has_end
     for worker in ("w1", "w2", "w3"):
         workers.release(worker)
     hand.advance(job_id)
-    with write() as session:  # three that failed at the same moment, as none was tolerated
-        session.execute(update(Child).values(status="failed", attempt=1, due_at=None))
-        session.execute(
+    with write() as connection:  # three that failed at the same moment, as none was tolerated
+        connection.execute(update(Child).values(status="failed", attempt=1, due_at=None))
+        connection.execute(
             update(db.metadata.tables["steps"]).values(pending=0, running=0, failed=3, cancelled=0)
         )
     hand.advance(job_id)
@@ -471,7 +468,7 @@ def test_what_says_nothing_is_given_up_after_the_grace_and_named(hand):
     (left,) = receipt["processes"]["left"]
     assert receipt["done_at"] and left["pid"] == 1 and "w1" in left["command"]
     assert ask(store.stops.next_deadline) is None
-    assert db.session.execute(select(Stop.attempt)).scalars().all() == [1]
+    assert fetch(select(Stop.attempt)).scalars().all() == [1]
 
 
 def test_a_planning_that_is_cancelled_is_stopped_too(hand):
@@ -498,8 +495,8 @@ def test_a_second_cancel_has_a_receipt_of_its_own(hand):
     stops.confirm_stop(task, 7)
     lifecycle.retry(job_id)
     hand.advance(job_id)
-    with write() as session:
-        session.execute(update(Stop).values(requested_at=1))
+    with write() as connection:
+        connection.execute(update(Stop).values(requested_at=1))
     lifecycle.cancel(job_id)
     receipt = job_of(job_id)["cancellation"]
     assert (receipt["children"], receipt["processes"]["stopped"]) == (

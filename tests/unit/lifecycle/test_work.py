@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from sqlalchemy import select
 
-from helpers.ask import ask
+from helpers.ask import ask, fetch
 from helpers.by_hand import line, messages, recount
 from helpers.paths import ROOT
 from jobsync import lifecycle, store
@@ -54,8 +54,8 @@ def test_what_can_not_be_read_is_claimed_by_nobody_until_it_is_mended(
         hand.advance(hand.submit())
 
     def store_raw(text):
-        with write() as session:
-            session.connection().exec_driver_sql(f"UPDATE {table} SET {column} = ?", (text,))
+        with write() as connection:
+            connection.exec_driver_sql(f"UPDATE {table} SET {column} = ?", (text,))
 
     store_raw("{")
     assert hand.claim("w1") == [] == hand.claim("w2")
@@ -168,8 +168,8 @@ def test_a_step_whose_rows_can_not_be_read_is_passed_over_and_told_of_once(
     )
     for job_id in (odd, sound):
         hand.advance(job_id)
-    with write() as session:
-        session.connection().exec_driver_sql(f"UPDATE steps SET {values} WHERE job_id = '{odd}'")
+    with write() as connection:
+        connection.exec_driver_sql(f"UPDATE steps SET {values} WHERE job_id = '{odd}'")
     (task,) = hand.claim()
     assert (task.job_id, task.kind) == (sound, "child" if is_planned else "plan")
     assert hand.claim("w2") == []
@@ -227,11 +227,9 @@ def test_processes_that_claim_at_the_same_time_share_the_children_and_do_each_on
         worker.stdin.flush()
     done = [worker.communicate(timeout=60)[0].split() for worker in workers]
     assert sorted(map(int, sum(done, []))) == list(range(1, 121))
-    db.session.rollback()
     assert hand.step(job_id)["children"]["completed"] == 120
     by = Counter(
-        ask(store.children.result, pk)["by"]
-        for pk in db.session.execute(select(Child.pk)).scalars().all()
+        ask(store.children.result, pk)["by"] for pk in fetch(select(Child.pk)).scalars().all()
     )
     assert by == {f"p{place}": len(keys) for place, keys in enumerate(done) if keys}
     recount(job_id)
@@ -582,10 +580,7 @@ def test_a_job_of_many_steps_has_counters_of_its_own_for_each(hand):
     job_id = hand.submit("\n".join(f"[step.s{n}]" for n in range(20)))
     hand.run_out(job_id)
     assert recount(job_id) == 20
-    assert (
-        db.session.execute(select(Step.completed).where(Step.job_id == job_id)).scalars().all()
-        == [1] * 20
-    )
+    assert fetch(select(Step.completed).where(Step.job_id == job_id)).scalars().all() == [1] * 20
 
 
 # An exceeded tolerance

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import insert, update
 
-from helpers.ask import ask
+from helpers.ask import ask, fetch
 from helpers.by_hand import line, recount, statements
 from helpers.waiting import wait_for
 from jobsync import lifecycle, monitor, store
@@ -478,8 +478,8 @@ def test_a_job_and_a_deletion_that_come_between_two_reads_are_told_in_their_orde
     happenings = iter([lambda: lifecycle.cancel(job_id), lambda: lifecycle.delete(deleted)])
     find = store.jobs.changed_since
 
-    def find_and_let_others(session, change):
-        found = find(session, change)
+    def find_and_let_others(connection, change):
+        found = find(connection, change)
         with stage.hand.app.app_context():
             for happen in happenings:
                 happen()
@@ -646,8 +646,8 @@ def test_many_deletions_are_forgotten_by_the_same_statement_as_one(stage):
     forgotten = []
     for changes in ([1], range(2, 500)):
         rows = [{"change": change, "job_id": "j", "revision": 1} for change in changes]
-        with write() as session:
-            session.execute(insert(Deletion), rows)
+        with write() as connection:
+            connection.execute(insert(Deletion), rows)
         stage.tick()
         with statements() as sent:
             stage.tick(DELETIONS_KEPT)
@@ -699,8 +699,7 @@ def test_what_a_deleted_job_has_left_is_cleared_away(stage, monkeypatch):
     stage.tick()
 
     def is_empty():
-        db.session.rollback()
-        return db.session.execute(db.select(db.func.count()).select_from(Step)).scalar() == 0
+        return fetch(db.select(db.func.count()).select_from(Step)).scalar() == 0
 
     wait_for(is_empty, 10, "clearing away")
 
@@ -720,7 +719,6 @@ def test_a_job_past_its_time_fails_with_the_reason(stage):
     stage.tick(9.5)
     assert ask(store.jobs.get, job_id)["status"] == "running"
     messages = stage.tick(1)
-    db.session.rollback()
     assert (ask(store.jobs.get, job_id)["status"], ask(store.jobs.get, job_id)["error"]) == (
         "failed",
         "timed out after 10 s (timeout of the job)",
@@ -733,11 +731,9 @@ def test_a_jump_of_the_wall_clock_ends_nothing_and_keeps_nothing_alive(stage, mo
     late, early = timed(stage), timed(stage)
     monkeypatch.setattr(deadlines, "now", lambda: now() + 10**10)
     stage.tick(SWEEP)
-    db.session.rollback()
     assert ask(store.jobs.get, late)["status"] == "running"
     monkeypatch.setattr(deadlines, "now", lambda: now() - 10**10)
     stage.tick(SWEEP + 1)
-    db.session.rollback()
     assert {ask(store.jobs.get, late)["status"], ask(store.jobs.get, early)["status"]} == {"failed"}
 
 
@@ -749,7 +745,6 @@ def test_a_retried_job_gets_its_whole_time_again(stage):
     lifecycle.retry(job_id)
     stage.tick()
     stage.tick(8)
-    db.session.rollback()
     assert ask(store.jobs.get, job_id)["status"] == "running"
 
 
@@ -758,7 +753,6 @@ def test_a_new_monitor_knows_the_deadlines_of_jobs_that_run(stage):
     stage.monitor = stage.new_monitor()
     stage.tick()
     stage.tick(11)
-    db.session.rollback()
     assert ask(store.jobs.get, job_id)["status"] == "failed"
 
 
@@ -768,7 +762,6 @@ def test_a_job_that_was_deleted_before_its_time_was_over_leaves_the_monitor_in_p
     lifecycle.delete(job_id)
     stage.tick(11)
     stage.tick(20)
-    db.session.rollback()
     assert ask(store.jobs.get, other)["status"] == "failed"
 
 
@@ -784,8 +777,8 @@ def test_the_monitor_looks_in_time_for_what_is_due(stage):
 
 
 def corrupt(job_id):
-    with write() as session:
-        session.execute(update(Step).where(Step.job_id == job_id).values(depends=["nobody"]))
+    with write() as connection:
+        connection.execute(update(Step).where(Step.job_id == job_id).values(depends=["nobody"]))
 
 
 def test_an_error_in_the_rows_of_one_job_does_not_stop_the_others_and_is_logged_once(stage, caplog):
@@ -796,8 +789,8 @@ def test_an_error_in_the_rows_of_one_job_does_not_stop_the_others_and_is_logged_
             stage.tick(SWEEP)
     assert stage.hand.statuses(good) == {"a": "running"}
     assert [record.args for record in caplog.records] == [(bad,)]
-    with write() as session:
-        session.execute(update(Step).where(Step.job_id == bad).values(depends=[]))
+    with write() as connection:
+        connection.execute(update(Step).where(Step.job_id == bad).values(depends=[]))
     stage.tick()
     assert stage.hand.statuses(bad) == {"a": "running"}
 
@@ -984,7 +977,7 @@ def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_
 
     stage.tick(MEMORY + 1)
     few, job = cost(), ask(store.jobs.get, job_id)
-    with write() as session:
+    with write() as connection:
         row = {
             **job,
             "params": {},
@@ -995,7 +988,7 @@ def test_an_idle_tick_sends_the_same_few_statements_with_ten_or_a_thousand_jobs_
             "updated_at": 1,
         }
         row |= {"started_at": 1, "finished_at": 1}
-        session.execute(insert(Job), [{**row, "id": f"old{n}"} for n in range(1000)])
+        connection.execute(insert(Job), [{**row, "id": f"old{n}"} for n in range(1000)])
     many = cost()
     assert few == many
     assert max(map(len, many)) <= (6 if watched else 4)
@@ -1018,7 +1011,6 @@ def test_what_it_remembers_of_jobs_at_rest_is_forgotten(stage):
 
 
 def child_status(stage, job_id):
-    db.session.rollback()
     return stage.hand.children(job_id)[0]["status"]
 
 
@@ -1063,7 +1055,6 @@ def test_a_step_past_its_time_fails_and_a_retried_one_has_its_whole_time_again(s
     stage.tick(8 - 2 * GROWTH)
     assert stage.hand.statuses(job_id) == {"a": "running"}
     stage.tick(2.5)
-    db.session.rollback()
     assert stage.hand.step(job_id)["error"] == "timed out after 10 s (step_timeout)"
     stage.tick()
     assert ask(store.jobs.get, job_id)["status"] == "failed"
@@ -1071,10 +1062,8 @@ def test_a_step_past_its_time_fails_and_a_retried_one_has_its_whole_time_again(s
     stage.tick()
     stage.tick()  # the commit of the first, by which the step began, wakes the monitor at once
     stage.tick(8)
-    db.session.rollback()
     assert stage.hand.statuses(job_id) == {"a": "running"}
     stage.tick(2.5)
-    db.session.rollback()
     assert stage.hand.statuses(job_id) == {"a": "failed"}
     recount(job_id)
 
@@ -1085,10 +1074,8 @@ def test_a_stop_that_nobody_confirms_is_given_up_after_the_grace_and_five_second
     lifecycle.cancel(job_id)
     stage.tick()
     stage.tick(6.9)
-    db.session.rollback()
     assert ask(store.jobs.get, job_id)["cancellation"]["done_at"] is None
     messages = stage.tick(0.2)
-    db.session.rollback()
     assert ask(store.jobs.get, job_id)["cancellation"]["done_at"]
     (told,) = stage.to_job(job_id, messages)
     assert (told["context"], told["refresh_logs"]) == ("job", False)
@@ -1101,7 +1088,6 @@ def test_the_next_job_starts_by_the_tick_that_sees_the_place_become_free(stage, 
     stage.tick()
 
     def statuses():
-        db.session.rollback()
         return [ask(store.jobs.get, job_id)["status"] for job_id in jobs]
 
     assert statuses() == ["running", "pending", "pending", "pending"]
@@ -1149,7 +1135,6 @@ def test_workers_and_queues_that_come_and_go_are_seen_by_the_jobs_that_wait_for_
     stage.tick()
 
     def waits_for():
-        db.session.rollback()
         return ask(store.structure.structure_of, job_id)["waiting_for"]
 
     assert waits_for() == "a worker: none is running"

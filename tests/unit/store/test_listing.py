@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, select, text, update
 
 from helpers.apps import make_app
-from helpers.ask import ask, jobs_page
+from helpers.ask import ask, fetch, jobs_page
 from jobsync import lifecycle
 from jobsync.base.clock import DAY, midnight
 from jobsync.base.errors import BadInput
@@ -29,8 +29,8 @@ MOST = 30
 
 
 def create_at(job_id, moment):
-    with write() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(created_at=moment))
+    with write() as connection:
+        connection.execute(update(Job).where(Job.id == job_id).values(created_at=moment))
 
 
 def ids(**asked):
@@ -122,7 +122,7 @@ def test_what_is_deleted_leaves_no_words(hand, wordy):
     job_id = submit(wordy)
     lifecycle.cancel(job_id)
     lifecycle.delete(job_id)
-    assert db.session.execute(select(JobWords.number)).all() == []
+    assert fetch(select(JobWords.number)).all() == []
 
 
 def test_a_search_goes_on_from_window_to_window_until_its_page_is_full(hand, wordy, monkeypatch):
@@ -140,7 +140,7 @@ def listing_order(job_ids):
     return sorted(
         job_ids,
         key=lambda job_id: tuple(
-            db.session.execute(select(Job.created_at, Job.number).where(Job.id == job_id)).one()
+            fetch(select(Job.created_at, Job.number).where(Job.id == job_id)).one()
         ),
         reverse=True,
     )
@@ -195,8 +195,8 @@ def test_the_last_runs_of_definitions_are_told_oldest_first_and_not_more_than_so
     jobs = [hand.submit() for _ in range(5)]
     for place, job_id in enumerate(jobs):
         hand.run_out(job_id, "fail" if place == 3 else "complete")
-        with write() as session:
-            session.execute(
+        with write() as connection:
+            connection.execute(
                 update(Job)
                 .where(Job.id == job_id)
                 .values(started_at=1000, finished_at=1000 + place)
@@ -225,8 +225,8 @@ def test_what_was_usual_is_of_the_runs_before_by_time(hand):
     before, job_id, after = (hand.submit() for _ in range(3))
     for place, run in enumerate((after, before)):
         hand.run_out(run)
-        with write() as session:
-            session.execute(
+        with write() as connection:
+            connection.execute(
                 update(Step).where(Step.job_id == run).values(started_at=0, finished_at=100 + place)
             )
     create_at(after, 1000)
@@ -255,9 +255,9 @@ def many(tmp_path_factory):
     """An app with many jobs, half of them of one and the same moment."""
     app = make_app(tmp_path_factory.mktemp("many"))
     with app.app_context():
-        with write() as session:
-            session.execute(text(JOBS), {"number": MANY})
-            session.execute(text(WORDS))
+        with write() as connection:
+            connection.execute(text(JOBS), {"number": MANY})
+            connection.execute(text(WORDS))
         yield app
 
 

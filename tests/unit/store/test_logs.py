@@ -10,12 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from helpers.apps import make_app
-from helpers.ask import ask, lines_page
+from helpers.ask import ask, fetch, lines_page
 from helpers.by_hand import line, messages, recount, statements
 from jobsync import store
 from jobsync.base.errors import NotFound
 from jobsync.db import transactions
-from jobsync.db.extensions import db
 from jobsync.db.models import Step
 from jobsync.lifecycle import results
 from jobsync.status import LEVELS
@@ -230,7 +229,7 @@ def test_beyond_the_limit_of_bytes_nothing_is_stored_and_the_last_line_says_so(
 def test_what_is_stored_is_counted_in_bytes(write, small):
     write("aé", "\U0001f600")
     write("xy")
-    assert db.session.execute(select(Step.log_bytes)).scalar_one() == 9
+    assert fetch(select(Step.log_bytes)).scalar_one() == 9
 
 
 # Large pages

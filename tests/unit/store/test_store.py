@@ -175,7 +175,7 @@ def test_a_child_is_shown_as_the_contract_says(hand):
 def test_completed_children_come_in_the_order_of_the_plan_however_many(hand):
     job_id = hand.begin(number=0)
     step = ask(store.steps.get, job_id, "a")
-    with write() as session:
+    with write() as connection:
         values = [
             {
                 "step_pk": step.pk,
@@ -186,7 +186,7 @@ def test_completed_children_come_in_the_order_of_the_plan_however_many(hand):
             }
             for n in range(1202)
         ]
-        session.execute(insert(Child), values)
+        connection.execute(insert(Child), values)
     pks = list(store.children.completed(step.pk))
     assert len(pks) == 601 and pks == sorted(pks)
 
@@ -226,7 +226,7 @@ def test_structure_is_what_the_contract_says(hand):
 
 def fill(step_pk, children=0, lines=0):
     """Put many rows of a step straight into the store."""
-    with write() as session:
+    with write() as connection:
         if children:
             values = [
                 {
@@ -238,8 +238,8 @@ def fill(step_pk, children=0, lines=0):
                 }
                 for n in range(children)
             ]
-            session.execute(insert(Child), values)
-            session.execute(
+            connection.execute(insert(Child), values)
+            connection.execute(
                 update(Step).where(Step.pk == step_pk).values(completed=Step.completed + children)
             )
         for start in range(1, lines + 1, 20_000):
@@ -247,15 +247,18 @@ def fill(step_pk, children=0, lines=0):
                 {"step_pk": step_pk, "line": n, "at": 0, "level": 1, "message": "x"}
                 for n in range(start, min(start + 20_000, lines + 1))
             ]
-            session.execute(insert(LogLine), values)
-        session.execute(update(Step).where(Step.pk == step_pk).values(log_count=lines, info=lines))
+            connection.execute(insert(LogLine), values)
+        connection.execute(
+            update(Step).where(Step.pk == step_pk).values(log_count=lines, info=lines)
+        )
 
 
 def test_the_reruns_of_a_job_are_found_without_looking_at_all_jobs(hand):
     with statements() as sent:
         assert ask(store.jobs.reruns_of, "nobody") == []
-    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", ("nobody",))
-    assert "ix_jobs_rerun_of" in str(plan.all())
+    with read() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", ("nobody",)).all()
+    assert "ix_jobs_rerun_of" in str(plan)
 
 
 @pytest.mark.parametrize("asked", ["structure", "job", "head", "lines", "last lines", "errors"])
@@ -309,7 +312,7 @@ def test_a_step_takes_600_bytes_at_most_whatever_its_error_and_numbers(hand, err
     (task,) = hand.claim()
     hand.fail(task, error)
     hand.advance(job_id)
-    with write() as session:
+    with write() as connection:
         names = (
             "log_count",
             "debug",
@@ -322,7 +325,7 @@ def test_a_step_takes_600_bytes_at_most_whatever_its_error_and_numbers(hand, err
             "failed",
             "cancelled",
         )
-        session.execute(update(Step).values(dict.fromkeys(names, 99_999_999)))
+        connection.execute(update(Step).values(dict.fromkeys(names, 99_999_999)))
     body = hand.app.test_client().get(f"/api/jobs/{job_id}/structure").data
     structure = json.loads(body)
     (step,) = structure["steps"]
@@ -562,9 +565,9 @@ def test_a_transaction_inside_another_is_an_error_at_once_and_the_outer_one_lose
     hand, outer, inner
 ):
     job_id, began = hand.submit(), time.monotonic()
-    with TRANSACTIONS[outer]() as session:
+    with TRANSACTIONS[outer]() as connection:
         if outer == "write":
-            session.execute(update(Job).where(Job.id == job_id).values(name="written before"))
+            connection.execute(update(Job).where(Job.id == job_id).values(name="written before"))
         with (
             pytest.raises(
                 RuntimeError, match=rf"^{inner}\(\) inside {outer}\(\): transactions don't nest"
@@ -572,7 +575,7 @@ def test_a_transaction_inside_another_is_an_error_at_once_and_the_outer_one_lose
             TRANSACTIONS[inner](),
         ):
             pass
-        assert session.execute(select(Job.id).where(Job.id == job_id)).scalar() == job_id
+        assert connection.execute(select(Job.id).where(Job.id == job_id)).scalar() == job_id
     assert time.monotonic() - began < PATIENCE / 2
     assert ask(store.jobs.get, job_id)["name"] == ("written before" if outer == "write" else "d")
     for transaction in TRANSACTIONS.values():
@@ -584,8 +587,8 @@ def test_a_writer_inside_a_writer_is_an_error_through_another_session_too(hand):
     with write(), hand.app.app_context():
         with pytest.raises(RuntimeError, match="don't nest"), write():
             pass
-        with read() as session:  # of its own: it sees what was before, and ends nothing
-            session.execute(select(Job.id)).all()
+        with read() as connection:  # of its own: it sees what was before, and ends nothing
+            connection.execute(select(Job.id)).all()
     assert hand.submit()
 
 
@@ -615,16 +618,16 @@ def test_who_raises_inside_a_transaction_leaves_none_open(hand):
 # Long scans
 
 
-def read_two_jobs(session, place):
+def read_two_jobs(connection, place):
     """Read two jobs from a place on: their numbers in the order of the store."""
     query = select(Job.number).where(Job.number > place).order_by(Job.number).limit(2)
-    numbers = list(session.execute(query).scalars())
+    numbers = list(connection.execute(query).scalars())
     return numbers, numbers[-1] if len(numbers) == 2 else None
 
 
 def numbers_of_jobs():
-    with read() as session:
-        return list(session.execute(select(Job.number).order_by(Job.number)).scalars())
+    with read() as connection:
+        return list(connection.execute(select(Job.number).order_by(Job.number)).scalars())
 
 
 def submit_elsewhere(hand):
@@ -638,8 +641,8 @@ def test_a_long_scan_finds_all_with_and_without_a_session(hand):
         expected = numbers_of_jobs()
         assert len(expected) == number
         assert list(chunked_read(read_two_jobs, 0)) == expected
-        with read() as session:
-            assert list(chunked_read(read_two_jobs, 0, session)) == expected
+        with read() as connection:
+            assert list(chunked_read(read_two_jobs, 0, connection)) == expected
         hand.submit()
 
 
@@ -650,8 +653,8 @@ def test_a_scan_without_a_session_has_no_transaction_open_while_its_items_are_us
     for number in chunked_read(read_two_jobs, 0):
         found.append(number)
         assert db.engine.pool.checkedout() == 0
-        with write() as session:  # who uses an item may write
-            session.execute(update(Job).where(Job.number == number).values(name="seen"))
+        with write() as connection:  # who uses an item may write
+            connection.execute(update(Job).where(Job.number == number).values(name="seen"))
         if number == expected[2]:
             submit_elsewhere(hand)
     assert found == numbers_of_jobs(), "it finds what comes while it goes on"
@@ -662,18 +665,18 @@ def test_a_scan_with_a_session_is_of_one_moment_and_in_its_transaction(hand):
     for _ in range(4):
         hand.submit()
     expected, found = numbers_of_jobs(), []
-    with read() as session:
+    with read() as connection:
 
         def read_chunk(present, place):
-            assert present is session
+            assert present is connection
             return read_two_jobs(present, place)
 
-        for number in chunked_read(read_chunk, 0, session):
+        for number in chunked_read(read_chunk, 0, connection):
             found.append(number)
             submit_elsewhere(hand)
             with pytest.raises(RuntimeError, match="don't nest"), write():
                 pass
-        assert session.execute(select(Job.number)).scalars().all() == expected
+        assert connection.execute(select(Job.number)).scalars().all() == expected
     assert found == expected
 
 
@@ -687,8 +690,8 @@ def test_a_scan_lets_others_run_between_its_chunks(hand, monkeypatch, has_sessio
     )
     monkeypatch.setattr(transactions, "time", pausing)
     found = []
-    with read() if has_session else nullcontext() as session:
-        for number in chunked_read(read_two_jobs, 0, session):
+    with read() if has_session else nullcontext() as connection:
+        for number in chunked_read(read_two_jobs, 0, connection):
             found.append(number)
     assert pauses == [2, 4]
 
@@ -706,7 +709,7 @@ def test_a_scan_that_is_given_up_or_fails_leaves_no_transaction_open(hand):
     next(scan)
     scan.close()
 
-    def fail(session, place):
+    def fail(connection, place):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -763,9 +766,9 @@ def test_a_page_of_jobs_with_large_parameters_ends_early_and_its_cursor_leads_th
     hand,
 ):
     jobs = [hand.submit() for _ in range(6)]
-    with write() as session:
+    with write() as connection:
         for number, job_id in enumerate(jobs):
-            session.execute(
+            connection.execute(
                 update(Job)
                 .where(Job.id == job_id)
                 .values(params={"text": f"{number}" + "x" * 900_000})
@@ -807,7 +810,6 @@ def test_a_hundred_who_ask_for_the_numbers_at_once_have_them_counted_once_and_ho
             taken.append(kept.get(Wanted()))
 
     monkeypatch.setattr(listing, "counts", count)
-    db.session.rollback()
     threads = [threading.Thread(target=get) for _ in range(100)]
     for thread in threads:
         thread.start()

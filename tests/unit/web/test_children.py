@@ -132,8 +132,8 @@ def test_the_page_of_the_job_has_the_table_too_and_all_at_a_glance(hand, browser
 def test_children_that_others_have_spawned_are_a_tree(hand, browser):
     job_id = begin(hand)
     which = ids(hand, job_id)
-    with write() as session:
-        session.execute(
+    with write() as connection:
+        connection.execute(
             update(Child).where(Child.name == "c3").values(parent_pk=int(which["c2"]), key="2.1")
         )
     page = table(hand, browser, job_id)
@@ -314,5 +314,5 @@ def test_a_receipt_without_anything_left_says_so(hand, browser):
     stops.confirm_stop(task)
     said = browser.get(f"/jobs/{job_id}").one(data_receipt="done")
     assert said.text == "Cancelled 2 queued and 1 running children; no process left."
-    with write() as session:
-        assert session.execute(select(Job.cancel_done_at)).scalar()
+    with write() as connection:
+        assert connection.execute(select(Job.cancel_done_at)).scalar()

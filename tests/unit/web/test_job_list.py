@@ -267,8 +267,8 @@ def test_a_cancelled_job_does_not_claim_to_have_done_its_steps(hand, browser):
 def test_a_running_job_shows_how_far_it_is_and_how_long_it_has_run(hand, browser):
     job_id = hand.begin(number=4)
     hand.complete(hand.claim()[0])
-    with write() as session:
-        session.execute(
+    with write() as connection:
+        connection.execute(
             update(Job).where(Job.id == job_id).values(started_at=Job.started_at - 61_000)
         )
     row = browser.get("/").one(data_job_id=job_id)

@@ -134,8 +134,8 @@ def test_the_part_that_changes_is_the_pages_own_and_is_sent_once(browser, busy):
     assert part.text.splitlines()[-1] in client.get("/workers").text
     etag = part.headers["ETag"]
     assert client.get("/workers/now", headers={"If-None-Match": etag}).status_code == 304
-    with write() as session:  # a heartbeat is no news
-        session.execute(update(Worker).values(beat=9, beat_at=Worker.beat_at + 1))
+    with write() as connection:  # a heartbeat is no news
+        connection.execute(update(Worker).values(beat=9, beat_at=Worker.beat_at + 1))
     assert client.get("/workers/now", headers={"If-None-Match": etag}).status_code == 304
     lifecycle.pause_queue("default")
     assert client.get("/workers/now", headers={"If-None-Match": etag}).status_code == 200
