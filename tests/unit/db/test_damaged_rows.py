@@ -173,6 +173,7 @@ def get(client, path, status=200):
     return response
 
 
+@pytest.mark.slow
 @columns
 def test_no_page_or_list_fails_because_of_one_row(name, core, client, jobs, caplog):
     whole, *others = jobs

@@ -495,6 +495,7 @@ def seconds_for(text, do):
 @pytest.mark.parametrize(
     "language", [*{id(syntax): name for name, syntax in SYNTAXES.items()}.values(), "Python"]
 )
+@pytest.mark.slow
 def test_no_text_takes_more_than_a_time_in_proportion_to_its_length(language):
     def find(text):
         kept = without_comments(text, language, lambda: None)
