@@ -27,6 +27,13 @@ class Prepared:
         made = self._make(connection.dialect)
         return made.rows(self._run(connection, made, made.arguments(parameters)))
 
+    def partitions(self, connection, parameters, size):
+        """Yield lists of at most so many rows, fetched one list at a time."""
+        made = self._make(connection.dialect)
+        cursor = self._run(connection, made, made.arguments(parameters))
+        while rows := made.rows(cursor.fetchmany(size)):
+            yield rows
+
     def first(self, connection, parameters):
         """Return the first row, None if there is none."""
         rows = self.all(connection, parameters)

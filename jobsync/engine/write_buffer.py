@@ -3,8 +3,9 @@
 import logging
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+from flask import has_app_context
 from sqlalchemy.exc import OperationalError
 
 from jobsync.base.errors import StoreBusy
@@ -153,7 +154,8 @@ class WriteBuffer:
         self.begun = True
 
     def _store(self, begin):
-        with self._app.app_context():
+        # the working thread has one, and a second one would cost a fiftieth of a short child
+        with nullcontext() if has_app_context() else self._app.app_context():
             if self.task.kind == "child":
                 return results.record(
                     self.task, self._lines, self._ended, self._spawned, begin, self._progress

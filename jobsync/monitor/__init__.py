@@ -18,7 +18,7 @@ INTERVAL = 0.4  # seconds between two looks at what is due
 # second, and a look at each would take a processor from them
 REST = 0.01
 LONG_REST = 0.03  # at most, where a look takes long: the rest is REST_SHARE times as long
-REST_SHARE = 4
+REST_SHARE = 6
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows
 # takes a moment, and is none

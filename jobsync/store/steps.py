@@ -107,7 +107,7 @@ RULES = (
     STEPS.has_summary,
     STEPS.old_failures,
 )
-FACTS = (
+FACTS = Prepared(
     select(STEPS.name, STEPS.status, STEPS.stage, STEPS.planned, STEPS.error, *RULES, *COUNTS)
     .where(OF_JOB)
     .order_by(STEPS.position)
@@ -118,8 +118,8 @@ def facts(connection: Connection, job_id: str, turns: Turns = iter) -> dict[str,
     """Return `{name: StepFacts}` of a job in the order of its definition. turns: `in_turns` to
     let others run in between.
     """
-    rows = connection.execute(FACTS, {"job_id": job_id})
-    return {row[0]: _facts(row) for some in turns(rows.partitions(PARTITION)) for row in some}
+    partitions = FACTS.partitions(connection, {"job_id": job_id}, PARTITION)
+    return {row[0]: _facts(row) for some in turns(partitions) for row in some}
 
 
 def _facts(row: Any) -> StepFacts:
