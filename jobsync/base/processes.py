@@ -46,8 +46,13 @@ def adopt_orphans():
     subreaper), instead of init's.
 
     What a program puts into the background, into a session of its own or behind a double fork, then
-    stays in this process's tree.
+    stays in this process's tree. What a fork makes doesn't have it.
     """
+    _adopt_orphans(os.getpid())
+
+
+@cache
+def _adopt_orphans(_pid):
     with suppress(OSError, AttributeError):
         _libc().prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 

@@ -21,7 +21,7 @@ from jobsync.db.file_watch import FileWatch
 # seconds to the next looks after a writing: its commit may take a moment yet
 SETTLING = (0.0005, 0.001, 0.002, 0.004, 0.008, 0.016)
 # seconds after a change: busy workers commit hundreds of times a second
-PAUSE = 0.002
+PAUSE = 0.003
 # seconds between two looks while the store keeps changing, without a file watch; a look itself
 # costs a few microseconds
 POLL = 0.02

@@ -14,11 +14,10 @@ from jobsync.monitor.notifier import Notifier
 from jobsync.monitor.scheduler import Scheduler
 
 INTERVAL = 0.4  # seconds between two looks at what is due
-# seconds after a tick that found nothing but growth: busy workers commit hundreds of times a
-# second, and a look at each would take a processor from them
-REST = 0.01
-LONG_REST = 0.03  # at most, where a look takes long: the rest is REST_SHARE times as long
-REST_SHARE = 6
+# Seconds of rest, for each change, after a tick that found nothing but growth: busy workers commit
+# hundreds of times a second, and a look at each would take a processor from them
+REST = 0.0015
+LONGEST_REST = 0.025  # a change of a status may come meanwhile
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows
 # takes a moment, and is none
@@ -50,13 +49,12 @@ class Monitor:
         while True:
             self._wakeup.wait(self.until_due())
             self._wakeup.clear()
-            began = self._clock()
             try:
                 is_news = self.tick()
                 self.trouble.over()
                 self._busy_since = None
                 if not is_news:
-                    time.sleep(_rest_after(self._clock() - began))
+                    time.sleep(min(LONGEST_REST, REST * self.scheduler.changes))
             except StoreUnwritable as error:
                 self.trouble.note(error)
                 time.sleep(PAUSE)
@@ -89,8 +87,3 @@ class Monitor:
     def close(self):
         """Be woken no more."""
         self._app.extensions["jobsync.changes"].unsubscribe(self._wakeup)
-
-
-def _rest_after(seconds):
-    """Return for how long to rest after a tick that took so long and found nothing but growth."""
-    return min(max(REST, REST_SHARE * seconds), LONG_REST)

@@ -32,6 +32,7 @@ class Scheduler:
         self._app = app
         self._clock = clock
         self._change = None  # jobs that changed up to here have been looked at
+        self.changes = 0  # that the last tick has looked at
         self._swept_at = None
         self._deadlines = Deadlines(clock)
         self._version = None  # of the database, when it was last looked at
@@ -84,9 +85,10 @@ class Scheduler:
                 self._change = store.jobs.last_change(connection)
             is_sweep = self._swept_at is None or self._clock() - self._swept_at >= SWEEP
             if is_sweep:
-                jobs = store.jobs.unfinished(connection)
+                jobs, self.changes = store.jobs.unfinished(connection), 0
             else:
                 jobs = store.jobs.changed_since(connection, self._change)
+                self.changes = jobs[-1].change - self._change if jobs else 0
             seen = max(self._deletions, default=0)
             return is_sweep, jobs, store.jobs.deletions_since(connection, seen)
 
