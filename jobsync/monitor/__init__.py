@@ -16,8 +16,8 @@ from jobsync.monitor.scheduler import Scheduler
 INTERVAL = 0.4  # seconds between two looks at what is due
 # Seconds of rest, for each change, after a tick that found nothing but growth: busy workers commit
 # hundreds of times a second, and a look at each would take a processor from them
-REST = 0.0015
-LONGEST_REST = 0.025  # a change of a status may come meanwhile
+REST = 0.002
+LONGEST_REST = 0.03  # a change of a status may come meanwhile
 PAUSE = 0.2  # seconds after a tick that failed: viewers go on getting their hints in time
 # seconds without a turn to write after which that is a trouble: a write that changes 100,000 rows
 # takes a moment, and is none
