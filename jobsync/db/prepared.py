@@ -24,15 +24,15 @@ class Prepared:
 
     def all(self, connection, parameters):
         """Return the rows as named tuples. parameters: a dict of all that have no value yet."""
-        made = self._make(connection.dialect)
-        return made.rows(self._run(connection, made, made.arguments(parameters)))
+        run = self._run_on(connection, parameters)
+        return run.made.rows(run.do(lambda: run.execute().fetchall()))
 
     def partitions(self, connection, parameters, size):
         """Yield lists of at most so many rows, fetched one list at a time."""
-        made = self._make(connection.dialect)
-        cursor = self._run(connection, made, made.arguments(parameters))
-        while rows := made.rows(cursor.fetchmany(size)):
-            yield rows
+        run = self._run_on(connection, parameters)
+        cursor = run.do(run.execute)
+        while rows := run.do(lambda: cursor.fetchmany(size)):
+            yield run.made.rows(rows)
 
     def first(self, connection, parameters):
         """Return the first row, None if there is none."""
@@ -41,13 +41,18 @@ class Prepared:
 
     def change(self, connection, parameters):
         """Change rows, and return how many were."""
-        made = self._make(connection.dialect)
-        return self._run(connection, made, made.arguments(parameters)).rowcount
+        run = self._run_on(connection, parameters)
+        return run.do(run.execute).rowcount
 
     def change_each(self, connection, many):
         """Change rows once for each dict of parameters."""
         made = self._make(connection.dialect)
-        self._run(connection, made, [made.arguments(parameters) for parameters in many], True)
+        run = _Run(connection, made, [made.arguments(parameters) for parameters in many])
+        run.do(run.execute_each)
+
+    def _run_on(self, connection, parameters):
+        made = self._make(connection.dialect)
+        return _Run(connection, made, made.arguments(parameters))
 
     def _make(self, dialect):
         made = self._made.get(dialect.name)
@@ -55,37 +60,55 @@ class Prepared:
             made = self._made[dialect.name] = _Made(self._statement, dialect)
         return made
 
-    def _run(self, connection, made, arguments, is_many=False):
-        cursor = connection.connection.cursor()
-        run = cursor.executemany if is_many else cursor.execute
-        errors = connection.dialect.loaded_dbapi.Error
+
+class _Run:
+    """One run of a statement."""
+
+    def __init__(self, connection, made, arguments):
+        self.made = made
+        self._dialect = connection.dialect
+        self._cursor = connection.connection.cursor()
+        self._arguments = arguments
+
+    def execute(self):
+        return self._cursor.execute(self.made.text, self._arguments)
+
+    def execute_each(self):
+        self._cursor.executemany(self.made.text, self._arguments)
+
+    def do(self, call):
+        """Return what the call does. Raises SQLAlchemy's error for one of the driver."""
+        errors = self._dialect.loaded_dbapi.Error
         try:
-            run(made.text, arguments)
+            return call()
         except errors as error:
             raise DBAPIError.instance(
-                made.text, arguments, error, errors, dialect=connection.dialect, ismulti=is_many
+                self.made.text, self._arguments, error, errors, dialect=self._dialect
             ) from error
-        return cursor
 
 
 class _Made:
     """A statement as one dialect says it."""
 
     def __init__(self, statement, dialect):
-        compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-        self.text = str(compiled)
-        self._names = compiled.positiontup or list(compiled.binds)
-        self._is_positional = compiled.positional
-        self._fixed = {}  # the values that the statement has of its own
-        self._writers = {}  # what makes a value ready to be sent, by name
-        for name in self._names:
-            bind = compiled.binds.get(name)  # None for one of a list that the statement holds
-            write = bind is not None and _of_type(bind.type, dialect).bind_processor(dialect)
-            if bind is None or not bind.required:
-                value = compiled.params[name]
-                self._fixed[name] = write(value) if write else value
-            elif write:
-                self._writers[name] = write
+        compiled = statement.compile(dialect=dialect)
+        given = {name for name, bind in compiled.binds.items() if bind.required}
+        # with the lists that the statement holds written out
+        state = compiled.construct_expanded_state(dict.fromkeys(given))
+        self.text = state.statement
+        self._names = state.positiontup
+        # what makes a value ready to be sent, by name
+        writers = {
+            name: _of_type(bind.type, dialect).bind_processor(dialect)
+            for name, bind in compiled.binds.items()
+        }
+        # the values that the statement has of its own
+        self._fixed = {
+            name: writers[name](value) if writers.get(name) else value
+            for name, value in state.parameters.items()
+            if name not in given
+        }
+        self._writers = {name: writers[name] for name in given if writers[name]}
         self._row, self._readers = None, []
         columns = getattr(statement, "exported_columns", ())
         if columns:
@@ -101,14 +124,10 @@ class _Made:
         values = {**self._fixed, **parameters}
         for name, write in self._writers.items():
             values[name] = write(values[name])
-        if self._is_positional:
-            return [values[name] for name in self._names]
-        return values
+        return values if self._names is None else [values[name] for name in self._names]
 
-    def rows(self, cursor):
-        if not self._readers:
-            return list(map(self._row._make, cursor))
-        return list(map(self._read, cursor))
+    def rows(self, found):
+        return list(map(self._read if self._readers else self._row._make, found))
 
     def _read(self, row):
         values = list(row)

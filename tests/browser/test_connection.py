@@ -42,7 +42,7 @@ def cancel_in_the_store(server, job_id):
 def is_answering(server):
     try:
         return requests.get(f"{server.url}/healthz", timeout=1).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

@@ -10,9 +10,9 @@ from helpers.ask import ask
 from helpers.definition_files import define
 from jobsync import store
 from jobsync.base.clock import now
+from jobsync.db import prepared
 from jobsync.db.extensions import db
 from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop, Worker
-from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import read, write
 from jobsync.lifecycle import claims, moves, results, submit, workers
 from jobsync.lifecycle.tasks import WITHIN_TOLERANCE, End, NewChild
@@ -320,14 +320,14 @@ def statements():
         if not statement.startswith("BEGIN"):
             sent.append(statement)
 
-    def run(self, connection, made, *how):
+    def begin(self, connection, made, arguments):
         note(connection, None, made.text)
-        return run_prepared(self, connection, made, *how)
+        begin_prepared(self, connection, made, arguments)
 
     event.listen(db.engine, "before_cursor_execute", note)
-    run_prepared, Prepared._run = Prepared._run, run
+    begin_prepared, prepared._Run.__init__ = prepared._Run.__init__, begin
     try:
         yield sent
     finally:
-        Prepared._run = run_prepared
+        prepared._Run.__init__ = begin_prepared
         event.remove(db.engine, "before_cursor_execute", note)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from rich.live import Live
-from sqlalchemy import func, update
+from sqlalchemy import func, insert, update
 from sqlalchemy import select as select_rows
 from sqlalchemy.exc import OperationalError
 
@@ -591,11 +591,13 @@ def test_terminal_escapes_never_reach_the_terminal(app, flask, started, status):
         for step_pk in (
             connection.execute(select_rows(Step.pk).where(Step.job_id == job_id)).scalars().all()
         ):
-            connection.add(
-                LogLine(step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden")
+            connection.execute(
+                insert(LogLine).values(
+                    step_pk=step_pk, line=1, at=now(), level=3, message="\x1b[8mhidden"
+                )
             )
-            connection.add(
-                Child(
+            connection.execute(
+                insert(Child).values(
                     step_pk=step_pk,
                     key="1",
                     name="\x1b[9m",
