@@ -23,7 +23,9 @@ from jobsync.db.prepared import Prepared
 BUSY_SECONDS = 0.1
 OPENING_SECONDS = 5.0  # that opening a file waits for who has it locked: nobody is served yet
 BUSY_TIMEOUT = f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}"
-PAUSE = 0.0001  # seconds between two tries to get the write lock
+# seconds between two tries to get the write lock: at first, and of who has waited for SHORT
+PAUSE, LONG_PAUSE = 0.0001, 0.002
+SHORT = 0.01
 IMMEDIATE = "BEGIN IMMEDIATE"
 BEGIN, BEGIN_IMMEDIATE = Prepared(text("BEGIN")), Prepared(text(IMMEDIATE))
 # What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk,
@@ -93,17 +95,17 @@ def _begin_write(connection):
     a worker that runs short programs.
     """
     driver = connection.connection.driver_connection
-    deadline = time.monotonic() + BUSY_SECONDS
+    began = time.monotonic()
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        while time.monotonic() < deadline:
+        while (waited := time.monotonic() - began) < BUSY_SECONDS:
             try:
                 driver.execute(IMMEDIATE)
                 return
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 if not is_busy(error):
                     break
-            time.sleep(PAUSE)
+            time.sleep(PAUSE if waited < SHORT else LONG_PAUSE)
         BEGIN_IMMEDIATE.change(connection, {})  # once more, for an error that others understand
     finally:
         driver.execute(BUSY_TIMEOUT)

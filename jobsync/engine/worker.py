@@ -76,8 +76,8 @@ class Worker:
         self._wakeup, self._busy = (  # of the working thread, and of the other one
             os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK) for _ in range(2)
         )
-        self._is_idle = False
-        self._stopping = threading.Event()
+        self._is_idle = self._is_over = False
+        self._is_stopping = False
         self._context = None
         self._has_reserved = False
         self._planning_since = 0.0  # or since it last helped out
@@ -94,13 +94,14 @@ class Worker:
         signal.signal(signal.SIGINT, lambda *_: None)
         self._register()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             try:
                 self._work_once()
             except (StoreBusy, OperationalError):
                 time.sleep(0.5)
         self._end_own()  # before others are given its work
         self._buffer.flush()
+        self._is_over = True
         with self._app.app_context():
             workers.release(self._id)
         if self._draining:
@@ -111,7 +112,7 @@ class Worker:
 
         A database that can't be written to is waited for, as long as there is a server.
         """
-        while not self._stopping.is_set():
+        while not self._is_stopping:
             try:
                 with self._app.app_context():
                     workers.register(self._id, os.getpid())
@@ -120,8 +121,12 @@ class Worker:
                 self._rest(0.5)
 
     def _stop(self):
-        self._stopping.set()
+        """Have both threads see that the worker is to end. A signal may come at any time, within
+        this too.
+        """
+        self._is_stopping = True
         self._wake()
+        os.eventfd_write(self._busy, 1)
 
     def _wake(self):
         os.eventfd_write(self._wakeup, 1)
@@ -133,7 +138,7 @@ class Worker:
         self._is_idle = True
         ready, _, _ = select.select([sys.stdin, self._wakeup], [], [], seconds)
         if sys.stdin in ready and not os.read(sys.stdin.fileno(), 4096):
-            self._stopping.set()
+            self._is_stopping = True
         if self._wakeup in ready:
             os.eventfd_read(self._wakeup)
 
@@ -141,7 +146,7 @@ class Worker:
         with self._app.app_context():
             tasks = claims.claim(self._id, self._batch_size)
             if not tasks and self._draining:
-                self._stopping.set()
+                self._is_stopping = True
             elif not tasks:
                 self._rest(IDLE)
             elif tasks[0].kind == "child":
@@ -204,11 +209,11 @@ class Worker:
                 self._leave()
             self._confirm_stop(context)
             self._note_seconds(task, context)
-            if following and batch and self._buffer.age() < SHORT and not self._stopping.is_set():
+            if following and batch and self._buffer.age() < SHORT and not self._is_stopping:
                 begun = False
                 continue
             begun = self._buffer.flush(begin=following)
-            if not begun or self._stopping.is_set():
+            if not begun or self._is_stopping:
                 break
         if following:
             workers.return_reserved(self._id)
@@ -244,7 +249,7 @@ class Worker:
         if self._is_idle:
             self._is_idle = False
             os.eventfd_write(self._busy, 1)
-        if self._stopping.is_set():
+        if self._is_stopping:
             context.stop(runner.SHUTDOWN)
         return context
 
@@ -269,7 +274,7 @@ class Worker:
     def _watch_on(self):
         last_beat = last_check = 0.0
         poll = select.poll()
-        poll.register(sys.stdin, 0)  # nothing but its end, which is told unasked
+        poll.register(sys.stdin, select.POLLRDHUP)  # nothing but its end
         poll.register(self._busy, select.POLLIN)
         while True:
             self._await(poll)
@@ -286,7 +291,7 @@ class Worker:
                         self._check(context)
             except (StoreBusy, OperationalError):
                 continue  # the working thread says so; what is gathered is kept
-            if self._stopping.is_set():
+            if self._is_stopping:
                 self._end(self._context)
 
     def _await(self, poll):
@@ -296,10 +301,10 @@ class Worker:
         The parent's other words wake nobody while there is work: the working thread reads them when
         it has nothing to do.
         """
-        if self._stopping.is_set():
+        if self._is_stopping:
             time.sleep(WATCH_INTERVAL)
             return
-        ready = dict(poll.poll(1000 * (WATCH_INTERVAL if self._context else IDLE)))
+        ready = dict(poll.poll(1000 * (IDLE if self._is_idle else WATCH_INTERVAL)))
         if ready.pop(self._busy, None):
             os.eventfd_read(self._busy)
         if ready:
@@ -309,6 +314,8 @@ class Worker:
         figures = workers.Figures(self._completed, self._failed, memory_of_this_process())
         with self._app.app_context():
             state = workers.beat(self._id, figures)
+        if self._is_over:
+            return
         if state is None:
             self._end_own()
             os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
@@ -361,7 +368,7 @@ class Worker:
         attempt begin.
         """
         # or the working thread, whose program ends with it, would begin the next child
-        self._stopping.set()
+        self._is_stopping = True
         left = self._end_own()
         for end in ends:
             self._buffer.add_end(end)

@@ -33,9 +33,9 @@ export function takeForms(root, watch, onDone) {
     const step = form.closest("[data-step]");
     // That of a child may be gone meanwhile, with its row
     const said = () => document.getElementById(form.dataset.said);
-    say(said(), "");
     let isLeaving = false;
     try {
+      if (said()) say(said(), "");
       const { act, DONE } = await import("./act.js").catch(() => {
         throw new Error("The server can't be reached: nothing was done. Try again when the page is live.");
       });
@@ -44,7 +44,8 @@ export function takeForms(root, watch, onDone) {
       if (answer && said()) say(said(), ...(DONE[form.dataset.form] ?? [""]));
       if (answer) onDone(form, answer);
     } catch (error) {
-      say(said() ?? part(step, "step-said"), error.message, "", true);
+      const place = said() ?? (step && part(step, "step-said"));
+      if (place) say(place, error.message, "", true);
     }
     if (!isLeaving) setBusy(form, false);
   };
@@ -53,11 +54,11 @@ export function takeForms(root, watch, onDone) {
     event.preventDefault();
     if (form.querySelector("[aria-disabled=true]")) return;
     setBusy(form, true);
-    last = last.then(() => take(form));
+    last = last.then(() => form.isConnected && take(form));
   });
   // Back from where a rerun had led
   addEventListener("pageshow", ({ persisted }) => {
-    const busy = persisted && root.querySelector("form:has([aria-disabled=true])");
-    if (busy) setBusy(busy, false);
+    const busy = persisted ? root.querySelectorAll("form:has([aria-disabled=true])") : [];
+    for (const form of busy) setBusy(form, false);
   });
 }

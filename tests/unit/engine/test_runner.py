@@ -260,7 +260,9 @@ def test_a_callback_that_raises_costs_a_line_and_stops_no_other(hand, buffer, er
 @pytest.mark.slow
 def test_a_watching_thread_that_fails_ends_its_worker(hand, stubborn):
     """Without it there were no heartbeats, and nobody would notice that the server has ended."""
-    job_id, process = stubborn(watch="worker.results.is_current = lambda task: 1 / 0")
+    # only when the line that is waited for is stored
+    fail = "looks = []; worker.results.is_current = lambda task: looks.append(1) or len(looks) < 5"
+    job_id, process = stubborn(watch=f"{fail} or 1 / 0")
     assert process.wait(10) == 4
 
 
@@ -749,3 +751,31 @@ def test_a_worker_that_is_alone_begins_with_children_before_planning_has_ended(c
     assert step["children"]["completed"] >= 1
     assert step["child_count"] == planned
     recount(job_id)
+
+
+@pytest.mark.parametrize("was_idle", [False, True])
+def test_work_is_watched_over_at_once_whatever_the_watching_thread_waits_for(
+    core, hand, monkeypatch, was_idle
+):
+    """It may look between two pieces of work, when there is none."""
+    job_id = hand.submit(ODD)
+    hand.advance(job_id)
+    (task,) = hand.claim("w")
+    read_end, write_end = os.pipe()
+    kept = []
+    with open(read_end) as stdin, open(write_end, "w"):
+        monkeypatch.setattr(worker.sys, "stdin", stdin)
+        busy = worker.Worker(core, "w")
+        busy._is_idle = was_idle
+        for name, call in (
+            ("_beat", time.sleep),
+            ("_keep_up", kept.append),
+            ("_check", kept.append),
+        ):
+            monkeypatch.setattr(busy, name, lambda context=0, call=call: call(context))
+        threading.Thread(target=busy._watch_on, daemon=True).start()
+        time.sleep(0.3)  # it waits by now
+        assert not kept
+        context = busy._enter(task, begun=True)
+        wait_for(lambda: kept, 0.5, "the first look")
+        assert kept[0] is context
