@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from browser.gates import DEFINITIONS, Gates
 from browser.tab import LOOKS
+from helpers.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -97,7 +98,7 @@ def test_two_who_drain_the_same_worker_have_one_outcome_each(floor, tabs):
     floor.submit("endless")
     one, other = open_floor(tabs, floor), open_floor(tabs, floor)
     other.may_miss_network = True  # the browser says of the answer that it is a 409
-    expect(one.find(".worker-doing li")).to_have_count(1, timeout=SOON)
+    expect(one.find(".worker-doing li")).to_contain_text("ticking", timeout=SOON)
     (busy,) = [worker for worker in workers_of(floor) if worker["busy"]]
     other.page.route("**/workers/now", lambda route: route.abort())  # it doesn't see it come
     row(one, busy).get_by_role("button").click()
@@ -147,7 +148,9 @@ def test_without_scripts_a_queue_is_paused_and_a_worker_drained(floor, tabs):
     tab = tabs.new(floor, java_script_enabled=False).open("/workers")
     tab.follow(tab.page.get_by_role("button", name="Pause the queue default"))
     assert tab.find("[data-queue=default]").get_attribute("data-paused") == "true"
+    wait_for(lambda: [one["state"] for one in workers_of(floor)] == ["running"] * 2)
     worker = workers_of(floor)[0]
+    tab.open("/workers")
     tab.follow(row(tab, worker).get_by_role("button"))
     expect(tab.find("[data-part=ask]")).to_contain_text("1 other worker goes on.")
     tab.follow(tab.page.get_by_role("button", name="Drain it"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -767,15 +768,21 @@ def test_work_is_watched_over_at_once_whatever_the_watching_thread_waits_for(
         monkeypatch.setattr(worker.sys, "stdin", stdin)
         busy = worker.Worker(core, "w")
         busy._is_idle = was_idle
-        for name, call in (
-            ("_beat", time.sleep),
-            ("_keep_up", kept.append),
-            ("_check", kept.append),
-        ):
-            monkeypatch.setattr(busy, name, lambda context=0, call=call: call(context))
-        threading.Thread(target=busy._watch_on, daemon=True).start()
+
+        def look(context):
+            kept.append(context)
+            raise SystemExit  # it ends the thread
+
+        monkeypatch.setattr(busy, "_beat", lambda: None)
+        monkeypatch.setattr(busy, "_keep_up", look)
+
+        def watch():
+            with suppress(SystemExit):
+                busy._watch_on()
+
+        watching = threading.Thread(target=watch, daemon=True)
+        watching.start()
         time.sleep(0.3)  # it waits by now
-        assert not kept
         context = busy._enter(task, begun=True)
-        wait_for(lambda: kept, 0.5, "the first look")
-        assert kept[0] is context
+        watching.join(0.5)
+        assert kept == [context] and not watching.is_alive()
