@@ -2,9 +2,11 @@
 no time from what it measures.
 """
 
+import asyncio
 import json
 import subprocess
 import sys
+import threading
 
 from benchmarks._server import ROOT
 
@@ -65,3 +67,21 @@ def questions():
     """Yield what such a process is told, until its standard input ends."""
     for line in sys.stdin:
         yield json.loads(line)
+
+
+async def answer_all(reply):
+    """Answer all that such a process is told, one after the other, from within its event loop.
+
+    reply(question): a coroutine function that returns the answer.
+    """
+    loop, told = asyncio.get_running_loop(), asyncio.Queue()
+
+    def listen():
+        for question in questions():
+            loop.call_soon_threadsafe(told.put_nowait, question)
+        loop.call_soon_threadsafe(told.put_nowait, None)
+
+    threading.Thread(target=listen, daemon=True).start()
+    answer({"ready": True})
+    while (question := await told.get()) is not None:
+        answer(await reply(question))

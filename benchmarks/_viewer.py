@@ -11,9 +11,8 @@ It is a page as far as the server can tell (`_page.py`): subscribed by websocket
 import asyncio
 import random
 import sys
-import threading
 
-from benchmarks._helper import answer, questions
+from benchmarks._helper import answer_all
 from benchmarks._page import Page
 from benchmarks._viewers import Record
 from jobsync.status import TERMINAL
@@ -54,46 +53,39 @@ class Seen(Record):
             self.shows_end.set()
 
 
-async def watch(site, job_id):
-    """Return the page and what is seen on it once it is subscribed."""
-    seen = Seen()
-    page = Page(0, asyncio.get_running_loop(), random, site, job_id, seen)
-    page.start()
-    page.fetch()
-    await asyncio.wait_for(seen.acked.wait(), SUBSCRIBING)
-    return page, seen
+class Viewer:
+    """Opens one job after the other."""
 
+    def __init__(self, site):
+        self._site = site
+        self._page = self._seen = None
 
-async def wait_for_end(page, seen, seconds):
-    """Return what the viewer has seen when it shows the job's end."""
-    await asyncio.wait_for(seen.shows_end.wait(), seconds)
-    page.stop()
-    return {"status": seen.status, "hints": seen.heard, "fetches": len(seen.fetches)}
-
-
-async def follow(site):
-    """Do what standard input says until it ends."""
-    loop, told = asyncio.get_running_loop(), asyncio.Queue()
-
-    def listen():
-        for question in questions():
-            loop.call_soon_threadsafe(told.put_nowait, question)
-        loop.call_soon_threadsafe(told.put_nowait, None)
-
-    threading.Thread(target=listen, daemon=True).start()
-    answer({"ready": True})
-    page = seen = None
-    while (question := await told.get()) is not None:
+    async def do(self, question):
+        """Return the answer to a question."""
         if "watch" in question:
-            page, seen = await watch(site, question["watch"])
-            answer({"ok": True})
-        else:
-            answer(await wait_for_end(page, seen, question["end"]))
+            await self._watch(question["watch"])
+            return {"ok": True}
+        return await self._wait_for_end(question["end"])
+
+    async def _watch(self, job_id):
+        """Open a job, and wait until it is subscribed."""
+        self._seen = Seen()
+        self._page = Page(0, asyncio.get_running_loop(), random, self._site, job_id, self._seen)
+        self._page.start()
+        self._page.fetch()
+        await asyncio.wait_for(self._seen.acked.wait(), SUBSCRIBING)
+
+    async def _wait_for_end(self, seconds):
+        """Return what the viewer has seen when it shows the job's end."""
+        seen = self._seen
+        await asyncio.wait_for(seen.shows_end.wait(), seconds)
+        self._page.stop()
+        return {"status": seen.status, "hints": seen.heard, "fetches": len(seen.fetches)}
 
 
 def main():
     host, port = sys.argv[1:]
-    asyncio.run(follow((host, int(port))))
+    asyncio.run(answer_all(Viewer((host, int(port))).do))
 
 
 if __name__ == "__main__":

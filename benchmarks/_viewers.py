@@ -18,10 +18,9 @@ Each is a page as far as the server can tell (`_page.py`). It is told:
 import asyncio
 import random
 import sys
-import threading
 import time
 
-from benchmarks._helper import answer, questions
+from benchmarks._helper import answer_all
 from benchmarks._page import Page
 
 OPENING = 20  # at a time
@@ -147,18 +146,8 @@ class Crowd:
 
 async def follow(site, job_id):
     """Do what standard input says until it ends."""
-    loop, told = asyncio.get_running_loop(), asyncio.Queue()
-
-    def listen():
-        for question in questions():
-            loop.call_soon_threadsafe(told.put_nowait, question)
-        loop.call_soon_threadsafe(told.put_nowait, None)
-
-    threading.Thread(target=listen, daemon=True).start()
     crowd = Crowd(site, job_id)
-    answer({"ready": True})
-    while (question := await told.get()) is not None:
-        answer(await crowd.do(question))
+    await answer_all(crowd.do)
     crowd.stop()
 
 

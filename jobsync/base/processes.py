@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 WORKER_MARK = "STARTED_BY_WORKER"  # no JOBSYNC_…: commands get none of those
 ATTEMPT_MARK = "STARTED_BY_ATTEMPT"
-DRAINED = 5  # the exit code of a worker that was drained: its server starts no other one
 # seconds to wait for killed processes to be gone; more would help only against a broken disk
 KILLED = 2.0
 TICK = 0.02  # seconds between two looks at processes that are being killed

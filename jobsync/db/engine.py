@@ -1,7 +1,8 @@
 """The database's engine, and the module that knows its dialect.
 
-A dialect has `engine_options()`, `prepare(engine)`, `begin_write(connection)`, `is_busy(error)`,
-`unusable(error)`, `Watcher(engine)` and `upgrade_lock(data_dir)`: see `sqlite.py`.
+A dialect has `engine_options()`, `prepare(engine)`, `begin_write(connection, patience)`,
+`is_busy(error)`, `unusable(error)`, `Watcher(engine)` and `upgrade_lock(data_dir)`: see
+`sqlite.py`.
 """
 
 from sqlalchemy import make_url

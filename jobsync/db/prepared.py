@@ -35,7 +35,9 @@ class Prepared:
             yield run.made.rows(rows)
 
     def first(self, connection, parameters):
-        """Return the first row, None if there is none."""
+        """Return the first row, None if there is none. All are fetched: the statement is one that
+        finds few.
+        """
         rows = self.all(connection, parameters)
         return rows[0] if rows else None
 

@@ -6,6 +6,7 @@ and would stall every greenlet of the web process.
 """
 
 import os
+import random
 import sqlite3
 import time
 from contextlib import suppress
@@ -23,9 +24,9 @@ from jobsync.db.prepared import Prepared
 BUSY_SECONDS = 0.1
 OPENING_SECONDS = 5.0  # that opening a file waits for who has it locked: nobody is served yet
 BUSY_TIMEOUT = f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS:.0f}"
-# seconds between two tries to get the write lock: at first, and of who has waited for SHORT
-PAUSE, LONG_PAUSE = 0.0001, 0.002
-SHORT = 0.01
+# seconds between two tries to get the write lock: at first, and at most later
+PAUSE, LONGEST_PAUSE = 0.0001, 0.004
+SHORT = 0.01  # seconds that "at first" lasts
 IMMEDIATE = "BEGIN IMMEDIATE"
 BEGIN, BEGIN_IMMEDIATE = Prepared(text("BEGIN")), Prepared(text(IMMEDIATE))
 # What SQLite says of a file that can't be used now but may be later: it is locked, on a full disk,
@@ -81,31 +82,33 @@ def _text(data):
 
 
 def _begin(connection):
-    if connection.get_execution_options().get("is_write"):
-        _begin_write(connection)
-    else:
+    patience = connection.get_execution_options().get("write_patience")
+    if patience is None:
         BEGIN.change(connection, {})
+    else:
+        _take_write_lock(connection, patience)
 
 
-def _begin_write(connection):
-    """Begin, and wait for the lock for BUSY_SECONDS at most.
+def _take_write_lock(connection, patience):
+    """Begin a transaction that writes, and wait for the lock for so many seconds at most.
 
     SQLite itself would wait for 1, 2, 5, 10 ms and more between two tries: that is several
     transactions of other workers, after which nobody has the lock. It took a fifth of the time of
-    a worker that runs short programs.
+    a worker that runs short programs. Who has waited for longer tries less often, at times that
+    differ from those of others.
     """
     driver = connection.connection.driver_connection
     began = time.monotonic()
     driver.execute("PRAGMA busy_timeout = 0")
     try:
-        while (waited := time.monotonic() - began) < BUSY_SECONDS:
+        while (waited := time.monotonic() - began) < patience:
             try:
                 driver.execute(IMMEDIATE)
                 return
             except sqlite3.Error as error:
                 if not is_busy(error):
                     break
-            time.sleep(PAUSE if waited < SHORT else LONG_PAUSE)
+            time.sleep(PAUSE if waited < SHORT else random.uniform(PAUSE, LONGEST_PAUSE))
         BEGIN_IMMEDIATE.change(connection, {})  # once more, for an error that others understand
     finally:
         driver.execute(BUSY_TIMEOUT)
@@ -125,10 +128,12 @@ def _execute(method, cursor, statement, parameters, context):
 # Writing
 
 
-def begin_write(connection):
-    """Take the one write lock of the file. Returns False while another process has it."""
+def begin_write(connection, patience):
+    """Take the one write lock of the file. Returns False when other processes have it for all of
+    `patience` seconds. Waiting lets other greenlets run.
+    """
     try:
-        connection.execution_options(is_write=True).begin()
+        connection.execution_options(write_patience=patience).begin()
         return True
     except OperationalError as error:
         if not is_busy(error):

@@ -5,7 +5,6 @@ A reader sees one moment: what it reads of a job, its steps and its revision bel
 """
 
 import os
-import random
 import threading
 import time
 from contextlib import contextmanager, nullcontext
@@ -71,7 +70,8 @@ def write(patience=PATIENCE):
     g.transaction = "write"
     try:
         with db.engine.connect() as connection:
-            _begin_write(connection, deadline)
+            if not dialect_of(db.engine).begin_write(connection, deadline - time.monotonic()):
+                raise StoreBusy()
             connection.info.update(moment=now(), is_long=False)
             yield connection
             _commit(connection)
@@ -139,14 +139,6 @@ def raise_as_store_error(error):
     orig = dialect.unusable(error)
     if orig is not None:
         raise StoreBusy() if dialect.is_busy(orig) else StoreUnwritable(orig) from error
-
-
-def _begin_write(connection, deadline):
-    dialect = dialect_of(db.engine)
-    while not dialect.begin_write(connection):
-        if time.monotonic() > deadline:
-            raise StoreBusy()
-        time.sleep(random.uniform(0.001, 0.004))
 
 
 def execute_long(connection, statement, parameters=None):

@@ -27,6 +27,7 @@ from jobsync.base import processes
 from jobsync.base.errors import JobsyncError
 from jobsync.base.trouble import OngoingError
 from jobsync.db.transactions import read
+from jobsync.engine import exit_codes
 from jobsync.lifecycle import workers
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -143,7 +144,7 @@ class Supervisor:
     def _reap(self):
         for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
             self._workers.remove(worker)
-            if worker.process.returncode == processes.DRAINED:
+            if worker.process.returncode == exit_codes.DRAINED:
                 self._note_drained(worker)
             else:
                 self._note_exit(worker, _exit_reason(worker.process.returncode))
@@ -318,4 +319,4 @@ class Supervisor:
 def _exit_reason(code):
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+    return exit_codes.REASONS.get(code, f"ended with exit code {code}")

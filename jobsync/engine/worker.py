@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobsync.base import processes
 from jobsync.base.errors import StoreBusy
-from jobsync.engine import runner
+from jobsync.engine import exit_codes, runner
 from jobsync.engine.write_buffer import LONGEST, SHORT, WriteBuffer, insist
 from jobsync.lifecycle import claims, results, stops, workers
 from jobsync.status import COMPLETED, FAILED
@@ -105,7 +105,7 @@ class Worker:
         with self._app.app_context():
             workers.release(self._id)
         if self._draining:
-            raise SystemExit(processes.DRAINED)
+            raise SystemExit(exit_codes.DRAINED)
 
     def _register(self):
         """Make this worker known.
@@ -269,7 +269,7 @@ class Worker:
         except BaseException:  # noqa: BLE001 - it is the end of the process, whatever it was
             _log.exception("Worker %s ends: its watching thread failed", self._id)
             self._end_own()
-            os._exit(4)
+            os._exit(exit_codes.UNWATCHED)
 
     def _watch_on(self):
         last_beat = last_check = 0.0
@@ -318,7 +318,7 @@ class Worker:
             return
         if state is None:
             self._end_own()
-            os._exit(3)  # taken for dead: whatever it was doing is somebody else's now
+            os._exit(exit_codes.TAKEN_FOR_DEAD)
         if state == workers.DRAINING:
             self._draining = True
             self._wake()
@@ -375,7 +375,7 @@ class Worker:
         self._buffer.flush()
         with self._app.app_context():
             workers.release(self._id, left=left)
-        os._exit(1)
+        os._exit(exit_codes.FAILED)
 
     def _end_own(self):
         """Kill what this process has started, if it is a process of its own for this worker.

@@ -194,7 +194,7 @@ class Recording:
                 continue
             values = self._new_values(child, end)
             children.append(_prefixed(end.task.child_pk, values))
-            attempts.append(self._attempt(end))
+            attempts.append(self._ended_attempt(end))
             self._moves.append((child.status, values["status"]))
         if children:
             END_CHILD.change_each(self._connection, children)
@@ -254,18 +254,30 @@ class Recording:
         self._failed += 1
         return {"status": FAILED, "failures": child.failures + 1}
 
-    def _attempt(self, end: End) -> dict[str, Any]:
+    def _ended_attempt(self, end: End) -> dict[str, Any]:
         task = end.task
-        first, last = self._lines.pop((task.child_pk or 0, task.attempt), NO_LINES)
         return {
-            "child": task.child_pk,
-            "number": task.attempt,
+            **self._attempt(task.child_pk, task.attempt, task.worker_id, end.started_at),
             "status": end.status,
-            "worker": task.worker_id,
-            "start": end.started_at,
             "end": end.finished_at or moment(self._connection),
             "error": end.error and storable(end.error),
             "exit_code": end.exit_code,
+        }
+
+    def _attempt(
+        self, child_pk: int | None, number: int, worker_id: str, start: int | None
+    ) -> dict[str, Any]:
+        """Return what STORE_ATTEMPT needs, of an attempt that runs."""
+        first, last = self._lines.pop((child_pk or 0, number), NO_LINES)
+        return {
+            "child": child_pk,
+            "number": number,
+            "status": RUNNING,
+            "worker": worker_id,
+            "start": start,
+            "end": None,
+            "error": None,
+            "exit_code": None,
             "first": first,
             "last": last,
         }
@@ -311,20 +323,13 @@ class Recording:
                 },
             ),
         )
-        first, last = self._lines.pop((child.pk, child.attempt), NO_LINES)
         STORE_ATTEMPT.change(
             self._connection,
             {
-                "child": child.pk,
-                "number": child.attempt,
+                **self._attempt(child.pk, child.attempt, worker_id, child.started_at),
                 "status": CANCELLED if is_orderly else FAILED,
-                "worker": worker_id,
-                "start": child.started_at,
                 "end": end,
                 "error": error,
-                "exit_code": None,
-                "first": first,
-                "last": last,
             },
         )
         self._moves.append((child.status, moves["status"]))
@@ -375,9 +380,8 @@ class Recording:
         }
         if BEGIN_CHILD.change(self._connection, values) == 0:
             return False
-        first, last = self._lines.pop((task.child_pk or 0, task.attempt), NO_LINES)
-        rest = {"error": None, "exit_code": None, "first": first, "last": last}
-        STORE_ATTEMPT.change(self._connection, {**values, "status": RUNNING, "end": None, **rest})
+        attempt = self._attempt(task.child_pk, task.attempt, task.worker_id, start)
+        STORE_ATTEMPT.change(self._connection, attempt)
         self._moves.append((PENDING, RUNNING))
         return True
 

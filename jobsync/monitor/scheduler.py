@@ -88,9 +88,7 @@ class Scheduler:
                 jobs, self.changes = store.jobs.unfinished(connection), 0
             else:
                 jobs = store.jobs.changed_since(connection, self._change)
-                last = jobs[-1].change if jobs else None
-                # a damaged row may have a text in the place of a number
-                self.changes = last - self._change if isinstance(last, int) else 0
+                self.changes = jobs[-1].change - self._change if jobs else 0
             seen = max(self._deletions, default=0)
             return is_sweep, jobs, store.jobs.deletions_since(connection, seen)
 

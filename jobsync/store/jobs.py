@@ -121,8 +121,13 @@ def last_change(connection: Connection) -> int:
 
 
 def changed_since(connection: Connection, change: int) -> Sequence[Row]:
-    """Return rows (MONITORED) of the jobs that changed after `change`, in that order."""
-    return CHANGED_JOBS.all(connection, {"change": change})
+    """Return rows (MONITORED) of the jobs that changed after `change`, in that order.
+
+    Rows whose own number is damaged are left out: SQLite sorts a text behind all numbers, and who
+    went on from there would see no other change.
+    """
+    rows = CHANGED_JOBS.all(connection, {"change": change})
+    return [row for row in rows if isinstance(row.change, int)]
 
 
 def monitored(connection: Connection, job_id: str) -> Any:

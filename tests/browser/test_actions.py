@@ -106,6 +106,30 @@ def test_by_keyboard_the_focus_stays_with_the_actions_and_what_is_said_goes_when
     assert focused(tab) == "deleted"
 
 
+def test_a_press_that_fails_says_so_and_the_next_one_is_done(site, tabs):
+    job_id = site.submit("endless")
+    tab = tabs.new(site).open_job(job_id)
+    tab.wait_for_step("ticking", status="running")
+    tab.may_miss_network = True
+    tab.page.route("**/cancel*", lambda route: route.abort())
+    tab.action("cancel").click()
+    expect(tab.find("[data-part=said]")).to_contain_text("can't be reached")
+    tab.page.unroute("**/cancel*")
+    assert tab.action("cancel").get_attribute("aria-disabled") == "false"
+    tab.act("cancel")
+    tab.wait_for_status("cancelled")
+
+
+def test_a_page_that_the_browser_had_kept_has_its_buttons_back(site, tabs):
+    """One that was left by a rerun had them switched off."""
+    job_id = site.submit("short")
+    site.wait_for_end(job_id)
+    tab = tabs.new(site).open_job(job_id)
+    tab.action("rerun").evaluate("button => button.setAttribute('aria-disabled', true)")
+    tab.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    assert tab.action("rerun").get_attribute("aria-disabled") == "false"
+
+
 def test_a_double_click_starts_one_job(site, tabs):
     def number():
         return site.get("/api/jobs?definition=short").json()["total"]

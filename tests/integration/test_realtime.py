@@ -713,7 +713,8 @@ def test_who_joins_hears_something_long_before_the_next_hint(connect, worker):
         viewer = connect()
         viewer.subscribe(*([room] if room else []))
         joined = time.monotonic()
-        viewer.wait_for(context="job", job_id=job_id)
+        # the feed hears of the job that has changed last, perhaps one of another test
+        viewer.wait_for(context="job", **({"job_id": job_id} if room else {}))
         delays.append(time.monotonic() - joined)
     assert sorted(delays)[3] < 0.8, delays  # the median
 

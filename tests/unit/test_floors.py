@@ -75,7 +75,12 @@ FLOORS = [
     ],
     [
         "jobsync.monitor.deadlines",
-        {"jobsync.monitor.scheduler", "jobsync.monitor.notifier", "jobsync.engine.write_buffer"},
+        {
+            "jobsync.monitor.scheduler",
+            "jobsync.monitor.notifier",
+            "jobsync.engine.write_buffer",
+            "jobsync.engine.exit_codes",
+        },
         {"jobsync.monitor", "jobsync.engine.runner"},
         {"jobsync.engine.worker", "jobsync.engine.supervisor"},
         "jobsync.engine",

@@ -3,6 +3,8 @@ gathered is stored, once and in order.
 """
 
 import os
+import select
+import socket
 import subprocess
 import sys
 import threading
@@ -786,3 +788,31 @@ def test_work_is_watched_over_at_once_whatever_the_watching_thread_waits_for(
         context = busy._enter(task, begun=True)
         watching.join(0.5)
         assert kept == [context] and not watching.is_alive()
+
+
+def test_a_parent_that_says_nothing_more_stops_its_worker_at_work_at_once(core, monkeypatch):
+    """It may have closed its end for writing only, as an ended one does not."""
+    parent, child_end = socket.socketpair()
+    with parent, child_end, child_end.makefile("rb", buffering=0) as stdin:
+        monkeypatch.setattr(worker.sys, "stdin", stdin)
+        busy = worker.Worker(core, "w")
+        poll = select.poll()
+        poll.register(stdin, select.POLLRDHUP)
+        parent.send(b"!")
+        busy._await(poll)
+        assert not busy._is_stopping, "a word is no end"
+        parent.shutdown(socket.SHUT_WR)
+        busy._await(poll)
+        assert busy._is_stopping
+
+
+def test_a_worker_can_be_stopped_by_a_signal_within_anything(core):
+    """The handler runs in the working thread, between any two instructions of it: it must not wait
+    for what that thread holds.
+    """
+    stopped = worker.Worker(core, "w")
+    for _ in range(3):
+        stopped._stop()
+    assert stopped._is_stopping
+    ready, _, _ = select.select([stopped._wakeup, stopped._busy], [], [], 0)
+    assert len(ready) == 2, "both threads are woken"

@@ -6,7 +6,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, text, update
 
 from helpers.ask import ask, fetch
 from helpers.by_hand import line, recount, statements
@@ -793,6 +793,18 @@ def test_an_error_in_the_rows_of_one_job_does_not_stop_the_others_and_is_logged_
         connection.execute(update(Step).where(Step.job_id == bad).values(depends=[]))
     stage.tick()
     assert stage.hand.statuses(bad) == {"a": "running"}
+
+
+def test_a_job_whose_number_of_its_change_is_damaged_hides_no_change_of_others(stage):
+    bad, good = stage.hand.submit(), stage.hand.submit()
+    stage.tick(SWEEP)
+    with write() as connection:
+        connection.execute(update(Job).where(Job.id == bad).values(change=text("'odd'")))
+    lifecycle.cancel(good)
+    stage.tick()
+    lifecycle.retry(good)
+    assert {message["job_id"] for _, message in stage.tick()} == {good}
+    assert stage.hand.statuses(good) == {"a": "running"}
 
 
 @pytest.mark.parametrize("breaks_after", [0, 1, 2])
