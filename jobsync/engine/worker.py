@@ -145,8 +145,8 @@ class Worker:
     def _work_once(self):
         with self._app.app_context():
             tasks = claims.claim(self._id, self._batch_size)
-            if not tasks and self._draining:
-                self._is_stopping = True
+            if not tasks and workers.is_draining(self._id):
+                self._draining = self._is_stopping = True
             elif not tasks:
                 self._rest(IDLE)
             elif tasks[0].kind == "child":
@@ -319,9 +319,6 @@ class Worker:
         if state is None:
             self._end_own()
             os._exit(exit_codes.TAKEN_FOR_DEAD)
-        if state == workers.DRAINING:
-            self._draining = True
-            self._wake()
 
     def _keep_up(self, context):
         """Store what has waited, and show a child that isn't a short one as running."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from jobsync.base.clock import now
 from jobsync.base.errors import NotFound
 from jobsync.db.models import Child, Queue, Step, Stop, Worker
+from jobsync.db.prepared import Prepared
 from jobsync.db.transactions import read, write
 from jobsync.lifecycle import rows, stops
 from jobsync.lifecycle.recording import Recording, rules_of
@@ -68,6 +69,17 @@ def drain(worker_id: str) -> None:
         query = update(Worker).where(Worker.id == worker_id).values(state=DRAINING)
         if connection.execute(query).rowcount == 0:
             raise NotFound(f"There is no worker {worker_id!r}.")
+
+
+def is_draining(worker_id: str) -> bool:
+    """Say whether a worker is to end when it has nothing left."""
+    with read() as connection:
+        return STATE.first(connection, {"worker": worker_id}) == (DRAINING,)
+
+
+STATE = Prepared(
+    select(Worker.__table__.c.state).where(Worker.__table__.c.id == bindparam("worker"))
+)
 
 
 def pause_queue(name: str, paused: bool = True) -> None:

@@ -430,7 +430,8 @@ def test_an_interrupted_planning_goes_on_after_what_it_had_stored(hand, buffer):
     assert [child["name"] for child in hand.children(job_id)] == ["c1", "c2", "c3", "c4", "c5"]
 
 
-def test_a_planning_stores_children_before_it_has_ended(hand, buffer):
+def test_a_planning_stores_children_before_it_has_ended(hand, buffer, monkeypatch):
+    monkeypatch.setattr(write_buffer, "WAITED_FOR", 60)  # it is their number that counts here
     seen = []
 
     def plan(context):
