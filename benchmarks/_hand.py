@@ -1,5 +1,5 @@
 """Does the workers' part of one job at a pace, and notes when it committed what: `python -m
-benchmarks._hand`, with a server's environment.
+benchmarks._hand [QUEUE]`, with a server's environment. Its workers serve that queue, or all.
 
 It uses the store as a worker does, so that the moment of a commit is known to the microsecond. It
 is told:
@@ -19,6 +19,7 @@ Steps are of the type `test_job_generator`, so that each is ended by its summing
 """
 
 import math
+import sys
 import time
 from collections import deque
 
@@ -206,7 +207,7 @@ def do(hand, question):
 
 def main():
     app = jobsync.create_app(config.load())
-    with app.app_context(), Workers(app) as staff:
+    with app.app_context(), Workers(app, sys.argv[1:] or None) as staff:
         hand = Hand(staff)
         for question in questions():
             answer(do(hand, question))

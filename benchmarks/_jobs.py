@@ -1,13 +1,9 @@
 """Definitions of jobs to measure with, and a way to keep all workers busy."""
 
-import argparse
 from contextlib import contextmanager
-from pathlib import Path
 
 from benchmarks._server import CORES, wait_for
 
-# of source that each worker gets to read: more than ten seconds of computing
-COMPUTE_BYTES = 24 << 20
 START = 20  # seconds that the workers get to begin
 
 # What keeps a worker waiting, so that it takes no other work
@@ -20,26 +16,29 @@ for_each = {[str(number) for number in range(CORES)]}
 run = ["sleep", "600"]
 """
 
-# What keeps a worker computing: Pygments in the worker's own process, one long child for each
-COMPUTE = """
+# What keeps a processor computing for each worker
+COMPUTE = f"""
 id = "compute"
 name = "Compute"
-[params.folder]
-type = "path"
 [step.compute]
-type = "code_map"
-dir_path = "{folder}"
-max_file_size = 67108864
+type = "command"
+for_each = {[str(number) for number in range(CORES)]}
+run = ["sh", "-c", "while true; do :; done"]
 """
 
+# queues of what `_writer` and `_hand` do: neither takes the other's work, nor that of the server's
+# own workers, which are busy
+WRITTEN, BY_HAND = "written", "by-hand"
 
-def chain(name, steps):
+
+def chain(name, steps, queue):
     """Return the definition of a job of `steps` steps, each after the one before it."""
     parts = [f'id = "{name}"\nname = "{name}"\n']
     for number in range(1, steps + 1):
         depends = f'depends = "{step_name(number - 1)}"\n' if number > 1 else ""
         parts.append(
-            f'[step.{step_name(number)}]\ntype = "test_job_generator"\nworker_count = 1\n{depends}'
+            f'[step.{step_name(number)}]\ntype = "test_job_generator"\nqueue = "{queue}"\n'
+            f"worker_count = 1\n{depends}"
         )
     return "\n".join(parts)
 
@@ -47,17 +46,6 @@ def chain(name, steps):
 def step_name(number):
     """Return the name of a step of a `chain`, counted from 1."""
     return f"s{number:02d}"
-
-
-def write_sources(folder):
-    """Write what COMPUTE reads: a long file of Python for each worker."""
-    folder.mkdir()
-    text = Path(argparse.__file__).read_text(encoding="utf-8")
-    for number in range(CORES):
-        (folder / f"long{number}.py").write_text(
-            text * (COMPUTE_BYTES // len(text)), encoding="utf-8"
-        )
-    return folder
 
 
 @contextmanager

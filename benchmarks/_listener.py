@@ -1,8 +1,9 @@
 """A Socket.IO client, websocket only, that notes when it hears of which step: `python -m
 benchmarks._listener URL`.
 
-It is told `{"subscribe": job}`, which it answers with the ack, or `{"report": true}`, which it
-answers with all messages since the last report about steps: `[[at, job, step, status]]`.
+It is told `{"subscribe": job}` or `{"unsubscribe": job}`, which it answers with the ack, or
+`{"report": true}`, which it answers with all messages since the last report about steps:
+`[[at, job, step, status]]`.
 """
 
 import sys
@@ -20,8 +21,9 @@ def main():
     client.connect(sys.argv[1], transports=["websocket"])
     answer({"ready": True})
     for question in questions():
-        if "subscribe" in question:
-            answer(client.call("subscribe", {"job_id": question["subscribe"]}))
+        (asked, job_id), *_ = question.items()
+        if asked != "report":
+            answer(client.call(asked, {"job_id": job_id}))
         else:
             number = len(heard)  # another thread goes on adding to it meanwhile
             answer(

@@ -20,11 +20,12 @@ SETTLE = 0.75
 
 class Workers:
     """Workers that are known to the store, and whose heartbeats are sent. Use it in a `with`, in
-    an app context, when the server has started.
+    an app context, when the server has started. queues: those that they serve, None for all.
     """
 
-    def __init__(self, app):
+    def __init__(self, app, queues=None):
         self._app = app
+        self._queues = queues
         self._ids = []
         self._ended = threading.Event()
         self._beating = threading.Thread(target=self._beat, daemon=True)
@@ -43,7 +44,7 @@ class Workers:
     def add(self):
         """Return the id of one more worker."""
         worker_id = secrets.token_hex(8)
-        workers.register(worker_id, os.getpid())
+        workers.register(worker_id, os.getpid(), self._queues)
         self._ids.append(worker_id)
         return worker_id
 

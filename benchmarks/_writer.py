@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import config
 import jobsync
 from benchmarks._helper import answer, questions
+from benchmarks._jobs import WRITTEN
 from jobsync.base.clock import now
 from jobsync.lifecycle import claims, results, workers
 from jobsync.lifecycle.tasks import End, NewChild, Task
@@ -52,7 +53,7 @@ class Writer:
 
     def run(self):
         """Work until standard input ends. Needs an app context."""
-        workers.register(self._id, os.getpid())
+        workers.register(self._id, os.getpid(), [WRITTEN])
         threading.Thread(target=self._listen, daemon=True).start()
         answer({"ready": True})
         while not self._ended:
@@ -87,12 +88,7 @@ class Writer:
     def _take_work(self):
         """Take one unit of work; that of a job that isn't to begin yet is held back. Returns
         whether there was any.
-
-        While there is no job to do nothing is taken: it might be meant for the server's own
-        workers.
         """
-        if not self._pauses:
-            return False
         held = [task for task in self._held if task.job_id in self._pauses]
         if held:
             self._held.remove(held[0])

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from benchmarks._browser import WATCH, a_page
 from benchmarks._helper import Helper
-from benchmarks._jobs import COMPUTE, WAIT, busy_workers, chain, step_name, write_sources
+from benchmarks._jobs import BY_HAND, COMPUTE, WAIT, WRITTEN, busy_workers, chain, step_name
 from benchmarks._report import percentile
 from benchmarks._server import CORES, Server, a_folder
 
 STEPS = 10
 DEFINITIONS = {
-    "chain": chain("chain", STEPS),
-    "ending": chain("ending", 1),
+    "chain": chain("chain", STEPS, WRITTEN),
+    "ending": chain("ending", 1, BY_HAND),
     "wait": WAIT,
     "compute": COMPUTE,
 }
@@ -28,7 +28,7 @@ QUICK, SLOW = (0.05, 0.15), (4, 8)
 BESIDE = 19
 JOBS = 12  # that are watched, one after the other
 ROUNDS = 2  # of the comparison of waiting and computing workers
-PER_ROUND = 4
+PER_ROUND = 10
 PATIENCE = 10  # seconds that a viewer gets to see all
 PACE = 10_000 / 60  # children of another job that end in a second
 SPAN = 10  # seconds in which they do
@@ -41,7 +41,7 @@ def measure(report, say):
         a_folder() as folder,
         Server(folder, CORES, DEFINITIONS) as server,
         Helper("_writer", environ=server.environ) as writer,
-        Helper("_hand", environ=server.environ) as hand,
+        Helper("_hand", BY_HAND, environ=server.environ) as hand,
     ):
         writer.hear()
         bench = Bench(server, writer)
@@ -50,7 +50,7 @@ def measure(report, say):
             with busy_workers(server, "wait"):
                 measure_client(report, say, bench, listener)
                 compare_ending(report, say, bench, listener, hand)
-            compare_computing(report, say, bench, listener, write_sources(folder / "sources"))
+            compare_computing(report, say, bench, listener)
         with busy_workers(server, "wait"), a_page() as page:
             page.add_init_script(WATCH)
             measure_screen(report, say, bench, page)
@@ -111,14 +111,14 @@ def children_ending(server, hand, pace, span):
     server.cancel(job_id)
 
 
-def compare_computing(report, say, bench, listener, sources):
+def compare_computing(report, say, bench, listener):
     """Measure side by side, round by round, with workers that wait and workers that compute."""
     say("  a client, 1 running job, while all workers compute")
     idle, computing = [], []
     for _ in range(ROUNDS):
         with busy_workers(bench.server, "wait"):
             idle += delays_at(bench, Client(listener), PER_ROUND)
-        with busy_workers(bench.server, "compute", folder=str(sources)):
+        with busy_workers(bench.server, "compute"):
             computing += delays_at(bench, Client(listener), PER_ROUND)
     report.add_spread("commit → client, 1 job, workers idle", idle)
     report.add_spread("commit → client, 1 job, all workers computing", computing)
@@ -168,6 +168,7 @@ def watch_jobs(bench, viewer, number, beside=()):
         viewer.open(job_id)
         commits |= {key: at for key, at in bench.run(job_id).items() if key[0] in (job_id, *beside)}
         wait_until_seen(viewer, job_id, commits.keys())
+        viewer.leave(job_id)
     return commits
 
 
@@ -230,6 +231,12 @@ class Client:
         if not ack["ok"]:
             raise ConnectionError(f"the subscription was refused: {ack['error']}")
 
+    def leave(self, job_id):
+        """Follow a job no more: the hints of many that are at rest come all at once, and what is
+        measured would wait behind them here.
+        """
+        self._listener.ask(unsubscribe=job_id)
+
     def look(self, _):
         """Bring `seen` up to date."""
         for at, job_id, step, status in self._listener.ask(report=True):
@@ -252,6 +259,9 @@ class Screen:
         """Show a job and wait until its page is live."""
         self._page.goto(f"{self._url}/jobs/{job_id}")
         self._page.wait_for_selector('[data-connection="live"]', state="attached")
+
+    def leave(self, job_id):
+        """Follow a job no more: the page does so when it shows the next one."""
 
     def look(self, job_id):
         """Bring `seen` and `in_document` up to date."""

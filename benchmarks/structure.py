@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from benchmarks._fill import fill_job
 from benchmarks._helper import Helper
-from benchmarks._jobs import COMPUTE, busy_workers, write_sources
+from benchmarks._jobs import COMPUTE, busy_workers
 from benchmarks._load import Connection
 from benchmarks._report import median_ratio
 from benchmarks._server import CORES, Server, a_folder, cpu_seconds, make_store
@@ -58,7 +58,7 @@ def measure(report, say):
             say("  the rate against an empty route")
             measure_rate(report, server, load, job_id)
             say("  while all workers compute")
-            measure_busy(report, server, load, job_id, write_sources(folder / "sources"))
+            measure_busy(report, server, load, job_id)
     say(f"  with {FEW} and with {MANY:,} lines and children")
     measure_size(report)
 
@@ -109,10 +109,10 @@ def _turned(names, turn):
 # While workers compute
 
 
-def measure_busy(report, server, load, job_id, sources):
+def measure_busy(report, server, load, job_id):
     """Ask at a pace while every worker computes and the job keeps changing."""
     app = make_store(server.folder)
-    with busy_workers(server, "compute", folder=str(sources)), changing(app, job_id):
+    with busy_workers(server, "compute"), changing(app, job_id):
         before, started = _used(server), time.monotonic()
         done = load.ask(path=f"/api/jobs/{job_id}/structure", seconds=BUSY_SECONDS, every=EVERY)
         shares = [

@@ -31,7 +31,7 @@ from benchmarks import (
 )
 from benchmarks._fill import fill_job, fill_jobs
 from benchmarks._helper import Helper
-from benchmarks._jobs import COMPUTE, WAIT, chain
+from benchmarks._jobs import BY_HAND, COMPUTE, WAIT, chain
 from benchmarks._load import Connection, ask_at_pace, ask_without_pause
 from benchmarks._report import (
     Figure,
@@ -151,7 +151,7 @@ def test_a_filled_store_is_one_that_jobsync_could_have_written(tmp_path):
 
 
 def test_the_definitions_are_good_ones(app, tmp_path):
-    for text in (chain("chain", 3), WAIT, COMPUTE):
+    for text in (chain("chain", 3, BY_HAND), WAIT, COMPUTE):
         name = define(tmp_path, text)
         assert app.extensions["jobsync.definitions"].find(name).id == name
     assert app.extensions["jobsync.definitions"].problems() == []
@@ -548,10 +548,10 @@ def test_starts_are_measured(monkeypatch):
 
 
 def test_children_end_beside_at_a_pace(tmp_path):
-    definitions = {"ending": chain("ending", 1)}
+    definitions = {"ending": chain("ending", 1, BY_HAND)}
     with (
         Server(tmp_path, definitions=definitions) as server,
-        Helper("_hand", environ=server.environ) as hand,
+        Helper("_hand", BY_HAND, environ=server.environ) as hand,
         latency.children_ending(server, hand, 100, 0.3) as ending,
     ):
         pass
