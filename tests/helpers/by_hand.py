@@ -3,13 +3,16 @@ process, thread or clock.
 """
 
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 from sqlalchemy import String, bindparam, event, func, select
 
 from helpers.ask import ask
 from helpers.definition_files import define
+from helpers.waiting import wait_for
 from jobsync import store
 from jobsync.base.clock import now
+from jobsync.base.errors import StoreBusy, StoreUnwritable
 from jobsync.db import prepared
 from jobsync.db.extensions import db
 from jobsync.db.models import Attempt, Child, Job, LogLine, Step, Stop, Worker
@@ -65,8 +68,10 @@ class Hand:
         return submit(definition, {}, "api")
 
     def advance(self, job_id):
-        """Do all that follows by itself, as the monitor's ticks would."""
-        while moves.advance(job_id):
+        """Do all that follows by itself, as the monitor's ticks would. Should a worker keep the
+        database locked meanwhile, the next tick comes, as the monitor's does.
+        """
+        while wait_for(lambda: _tick(job_id), 20, "a turn to write").is_moved:
             pass
 
     def claim(self, worker="w1", number=1):
@@ -295,6 +300,16 @@ def assert_stops_right(find, given):
             assert job.all, f"the receipt of job {job.id} is never done"
         else:
             assert job.of_cancel == 0, f"the receipt of job {job.id} was done too early"
+
+
+def _tick(job_id):
+    """Return whether anything was moved, as `is_moved`; None without a turn to write."""
+    try:
+        return SimpleNamespace(is_moved=moves.advance(job_id))
+    except StoreUnwritable:
+        raise
+    except StoreBusy:
+        return None
 
 
 @contextmanager
