@@ -125,11 +125,8 @@ class Worker:
         this too.
         """
         self._is_stopping = True
-        self._wake()
-        os.eventfd_write(self._busy, 1)
-
-    def _wake(self):
         os.eventfd_write(self._wakeup, 1)
+        os.eventfd_write(self._busy, 1)
 
     def _rest(self, seconds):
         """Wait for the parent's word while there is nothing to do: a byte says that there may be
